@@ -1,0 +1,15 @@
+# The environment of this machine: the only file to edit on a new one. Sourced by run.sh and tests/run.sh, and
+# by hand (`. ./path.sh`) for a shell in which `python` is the recipe's.
+#
+# Where Python or the CUDA driver come as modules (Slurm clusters):
+#   module load python/3.11 gcc
+# With a conda environment that has the packages of setup.py (it is used as it is, nothing is installed):
+#   source ~/miniconda3/etc/profile.d/conda.sh && conda activate wesep_mix
+# The environment on another disk (5.3 GB), or made by another Python:
+#   export WESEP_MIX_VENV=/scratch/$USER/wesep_mix_venv
+#   export WESEP_MIX_PYTHON=/opt/python3.12/bin/python3
+
+env_dir=$(bash tools/make_env.sh "${env_extra:-}") || return $?
+[ "$env_dir" = "${CONDA_PREFIX:-}" ] || export VIRTUAL_ENV="$env_dir"
+export PATH="$env_dir/bin:$PATH"
+export PYTHONUNBUFFERED=1  # lines reach the terminal and log files when they are written

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# The recipe: from speech and noise to a table of scores. `bash run.sh --help` lists stages and options;
+# models and training are set in egs/CORPUS/conf, the machine in path.sh.
+set -euo pipefail
+trap 'exit 130' INT  # Ctrl-C: the stage ends first and says how to go on
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+stage=1
+stop_stage=9
+corpus=mini
+num_spk=2
+extractor=
+nj=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 1)
+ngpu=0
+tag=
+set=()
+force=false
+data_dir=data
+exp_dir=exp
+
+help_message="Usage: bash run.sh [--name value ...]
+
+Stages (each runs alone; a finished one is skipped, an interrupted one goes on):
+  1  lists and mixture plans; the mini corpus is generated
+  2  teacher: noisy speech of one speaker -> embedding
+  3  student: mixture -> set of embeddings
+  4  embeddings of the dev and test sets as Kaldi ark,scp
+  5  extractor: mixture and embedding -> that speaker's speech; and the same network without embedding
+  6  extract the test set to wav
+  7  score every mixture and speaker: SI-SDR, PESQ, STOI
+  8  analyse: clustering of the embeddings, controls of the extraction
+  9  report: RESULTS.md, results.json and the table
+
+Options (defaults in brackets; paths are relative to the project's folder):
+  --stage N          first stage [$stage]
+  --stop_stage N     last stage [$stop_stage]
+  --corpus NAME      a folder of egs [$corpus]
+  --num_spk N        speakers in a mixture, 1 to 5 [$num_spk]
+  --extractor NAME   a file of egs/CORPUS/conf/extractor [the name in egs/CORPUS/conf/default_extractor]
+  --nj N             parallel jobs; never changes a result [number of cores: $nj]
+  --ngpu N           GPUs, 0 for none [$ngpu]
+  --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
+  --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
+                     student.optim.lr=5e-4 in student.yaml only
+  --force BOOL       true: do the chosen stages again though they are done [$force]
+  --data_dir DIR     lists and plans [$data_dir]
+  --exp_dir DIR      models and results [$exp_dir]
+  --help             this text"
+
+. tools/parse_options.sh "$@"
+
+names() { printf '%s\n' "$@" | sed 's|/*$||; s|.*/||; s|\.yaml$||' | paste -sd ' ' -; }
+
+check_integer stage 1 9
+check_integer stop_stage 1 9
+[ "$stage" -le "$stop_stage" ] || die "--stage $stage comes after --stop_stage $stop_stage"
+check_integer num_spk 1 5
+check_integer nj 1
+check_integer ngpu 0
+[[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
+[ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
+for key_value in ${set[@]+"${set[@]}"}; do
+    [[ $key_value == ?*=* ]] || die "--set takes key=value, found '$key_value'"
+done
+[[ $corpus != */* && -d egs/$corpus/conf && -n $corpus ]] ||
+    die "no corpus '$corpus' in egs; there are: $(names egs/*/)"
+conf=egs/$corpus/conf
+extractor=${extractor:-$(cat "$conf/default_extractor")}
+[[ $extractor != */* && -f $conf/extractor/$extractor.yaml ]] ||
+    die "no extractor '$extractor' in $conf/extractor; there are: $(names "$conf"/extractor/*.yaml)"
+
+data=$data_dir/$corpus
+mixtures=$data/${num_spk}mix
+single=$data/single
+exp=$exp_dir/$corpus${tag:+_$tag}
+teacher=$exp/teacher
+student=$exp/${num_spk}mix/student
+embeddings=$exp/${num_spk}mix/embeddings
+model=$exp/${num_spk}mix/$extractor
+settings=(${set[@]+"${set[@]/#/--set=}"})
+
+. ./path.sh
+python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
+    ${settings[@]+"${settings[@]}"}
+
+run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
+    local number=$1 entry=$2 status=0
+    shift 2
+    [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
+    echo "== stage $number: ${entry//_/ } =="
+    python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
+    [ "$status" -ne 130 ] || exit 130
+    [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
+    [ "$status" -eq 0 ] || {
+        warn "stage $number ($entry) failed (status $status); mend it, the same command goes on from there"
+        exit "$status"
+    }
+}
+
+run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --num_spk "$num_spk" --nj "$nj"
+
+run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" --ngpu "$ngpu"
+
+run_stage 3 train_student --config "$conf/student.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \
+    --out "$student" --ngpu "$ngpu" --num_spk "$num_spk"
+
+run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
+    --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
+
+run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" \
+    --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
+    --out "$model" --ngpu "$ngpu"
+
+run_stage 6 extract_speech --config "$conf/score.yaml" --data "$mixtures/test" \
+    --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"
+
+run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" --nj "$nj"
+
+run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single "$single/test" \
+    --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
+    --extractor "$model" --nj "$nj" --ngpu "$ngpu"
+
+run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+
+[ "$stop_stage" -lt 9 ] || echo "results: $exp/RESULTS.md"

@@ -1,0 +1,193 @@
+"""Options and errors of run.sh and of its environment: fast, nothing is installed, no stage does its work."""
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
+           "extract_speech", "score", "analyse", "report"]
+PYTHON_STUB = """#!/usr/bin/env bash
+[ "$1" = -c ] && exit 0
+printf '<%s>' "${@:2}" && echo
+[ "$2" != "wesep_mix.bin.$SLEEPS" ] || exec sleep 30
+[ "$2" != "wesep_mix.bin.$FAILS" ] || exit 7
+"""
+
+
+def environment(**changes):
+    """This process's variables without an active Python environment, and no Python to make one with."""
+    env = {key: value for key, value in os.environ.items()
+           if key not in ("VIRTUAL_ENV", "CONDA_PREFIX", "WESEP_MIX_VENV")}
+    return {**env, "WESEP_MIX_PYTHON": "/nonexistent", "SLEEPS": "", "FAILS": "", **changes}
+
+
+def bash(*args, cwd=ROOT, **changes):
+    return subprocess.run(["bash", *map(str, args)], cwd=cwd, env=environment(**changes), text=True,
+                          capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def stub_env(tmp_path):
+    """An active environment whose python prints the arguments it gets."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON_STUB)
+    python.chmod(0o755)
+    return {"VIRTUAL_ENV": str(tmp_path / "env")}
+
+
+def entries(stdout):
+    return re.findall(r"<wesep_mix\.bin\.(\w+)>", stdout)
+
+
+def test_help_lists_stages_and_defaults(tmp_path):
+    done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
+    assert done.returncode == 0 and done.stderr == ""
+    assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
+    for option in "stage stop_stage corpus num_spk extractor nj ngpu tag set force data_dir exp_dir".split():
+        assert f"\n  --{option} " in done.stdout
+    assert "last stage [9]" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("args, message", [
+    (["--foo", "1"], "unknown option --foo (see bash run.sh --help)"),
+    (["--foo=1"], "unknown option --foo (see bash run.sh --help)"),
+    (["--PATH", "x"], "unknown option --PATH"),
+    (["mini"], "unexpected argument 'mini'"),
+    (["--stage"], "--stage needs a value"),
+    (["--tag", "--force", "true"], "--tag needs a value"),
+    (["--stage", "0"], "--stage takes a whole number from 1 to 9, found '0'"),
+    (["--stage", "10"], "--stage takes a whole number from 1 to 9, found '10'"),
+    (["--stop-stage=two"], "--stop_stage takes a whole number from 1 to 9, found 'two'"),
+    (["--stage", "5", "--stop_stage", "4"], "--stage 5 comes after --stop_stage 4"),
+    (["--num_spk", "6"], "--num_spk takes a whole number from 1 to 5, found '6'"),
+    (["--nj", "0"], "--nj takes a whole number from 1 on, found '0'"),
+    (["--ngpu", "-1"], "--ngpu takes a whole number from 0 on, found '-1'"),
+    (["--force", "yes"], "--force takes true or false, found 'yes'"),
+    (["--set", "lr"], "--set takes key=value, found 'lr'"),
+    (["--tag", "a/b"], "--tag takes letters, digits and . _ -, found 'a/b'"),
+    (["--exp_dir="], "--data_dir and --exp_dir need a folder's name"),
+    (["--corpus", "nope"], "no corpus 'nope' in egs; there are:"),
+    (["--corpus", "../egs/mini"], "no corpus '../egs/mini' in egs; there are:"),
+    (["--extractor", "nope"], "no extractor 'nope' in egs/mini/conf/extractor; there are:"),
+])
+def test_wrong_options_are_one_line_before_anything_is_made(tmp_path, args, message):
+    done = bash("run.sh", *args, WESEP_MIX_VENV=str(tmp_path / "venv"))
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(f"run.sh: {message}") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_names_are_answered_with_the_names_there_are():
+    corpora = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
+    extractors = sorted(path.stem for path in ROOT.glob("egs/mini/conf/extractor/*.yaml"))
+    assert bash("run.sh", "--corpus", "x").stderr.split("there are: ")[1].split() == corpora
+    assert bash("run.sh", "--extractor", "x").stderr.split("there are: ")[1].split() == extractors
+
+
+def test_every_stage_runs_once_and_in_order_from_any_folder(tmp_path, stub_env):
+    done = bash(ROOT / "run.sh", "--set", "a.b=two words", "--set=c=*", cwd=tmp_path, **stub_env)
+    assert done.returncode == 0, done.stderr
+    assert entries(done.stdout) == ["check_config", *ENTRIES]
+    assert done.stdout.count("<--set=a.b=two words><--set=c=*>") == 10
+    assert done.stdout.endswith("results: exp/mini/RESULTS.md\n")
+
+
+@pytest.mark.parametrize("number, entry", list(enumerate(ENTRIES, start=1)))
+def test_a_stage_runs_alone(stub_env, number, entry):
+    done = bash("run.sh", "--stage", number, "--stop_stage", number, "--force", "true", **stub_env)
+    assert done.returncode == 0 and entries(done.stdout) == ["check_config", entry]
+    assert "<--force><true>" in done.stdout
+
+
+def test_options_name_the_paths(stub_env):
+    done = bash("run.sh", "--stage", 3, "--stop-stage", 3, "--num_spk=3", "--tag", "big", "--exp_dir", "/x y",
+                "--data_dir", "/d", "--ngpu", 2, **stub_env)
+    assert ("<--data></d/mini/3mix><--teacher></x y/mini_big/teacher/model.pt>"
+            "<--out></x y/mini_big/3mix/student><--ngpu><2><--num_spk><3>") in done.stdout
+
+
+def test_a_failing_stage_stops_the_run_with_its_status(stub_env):
+    done = bash("run.sh", FAILS="train_student", **stub_env)
+    assert done.returncode == 7 and entries(done.stdout)[-1] == "train_student"
+    assert done.stderr.startswith("run.sh: stage 3 (train_student) failed (status 7)")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_config_stops_the_run_before_any_stage(stub_env):
+    done = bash("run.sh", FAILS="check_config", **stub_env)
+    assert done.returncode == 7 and entries(done.stdout) == ["check_config"]
+
+
+def test_ctrl_c_ends_the_run_with_130(stub_env):
+    run = subprocess.Popen(["bash", "run.sh"], cwd=ROOT, env=environment(SLEEPS="train_teacher", **stub_env),
+                           start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while "train_teacher" not in run.stdout.readline():
+        assert run.poll() is None
+    time.sleep(0.2)  # the stub prints its line just before it sleeps
+    os.killpg(run.pid, signal.SIGINT)
+    stdout, stderr = run.communicate(timeout=20)
+    assert run.returncode == 130 and stdout == "" and stderr == ""
+
+
+def test_libri_small_passes_absolute_folders(tmp_path, stub_env):
+    (tmp_path / "my speech").mkdir()
+    done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", "my speech", "--stage", 9, cwd=tmp_path,
+                **stub_env)
+    assert done.returncode == 0, done.stderr
+    assert f"<--set=corpus.corpus.speech_dir={tmp_path}/my speech>" in done.stdout
+    assert "noise_dir" not in done.stdout
+
+
+@pytest.mark.parametrize("args, message", [
+    ([], "--librispeech DIR is needed (see --help)"),
+    (["--librispeech"], "--librispeech needs a folder (see --help)"),
+    (["--librispeech", "/nonexistent"], "--librispeech: no folder '/nonexistent'"),
+    (["--librispeech", ".", "--noise=/nonexistent"], "--noise: no folder '/nonexistent'"),
+])
+def test_libri_small_without_its_folders(args, message):
+    done = bash("egs/libri_small/run.sh", *args)
+    assert done.returncode == 1 and done.stderr == f"egs/libri_small/run.sh: {message}\n"
+
+
+def test_the_active_environment_is_used_as_it_is():
+    if not Path(sys.prefix, "bin", "python").exists():
+        pytest.skip(f"no bin/python in {sys.prefix}")
+    done = bash("-c", ". ./path.sh && command -v python", VIRTUAL_ENV=sys.prefix)
+    assert done.stdout == f"{sys.prefix}/bin/python\n" and done.stderr == ""
+
+
+def test_a_folder_made_by_others_is_left_alone(tmp_path):
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "thesis.txt").touch()
+    done = bash("run.sh", WESEP_MIX_VENV=str(tmp_path / "venv"))
+    assert done.returncode == 1 and "was not made by this recipe" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["venv", "thesis.txt"]
+
+
+def test_without_a_usable_python_the_environment_says_what_to_do(tmp_path):
+    done = bash("run.sh", WESEP_MIX_VENV=str(tmp_path / "venv"))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("environment: /nonexistent does not run; Python 3.10 or newer")
+
+
+def test_environment_checks_every_package_of_setup_py():
+    keywords = {node.arg: node.value for node in ast.walk(ast.parse((ROOT / "setup.py").read_text()))
+                if isinstance(node, ast.keyword)}
+    required = ast.literal_eval(keywords["install_requires"])
+    required += ast.literal_eval(keywords["extras_require"])["test"]
+    lists = re.findall(r"modules\+?=\(([^)]*)\)", (ROOT / "tools/make_env.sh").read_text())
+    checked = " ".join(lists).split()
+    packages = packages_distributions()
+    found = {name.lower().replace("_", "-") for module in checked for name in packages[module]}
+    assert {re.match(r"[\w-]+", line)[0] for line in required} <= found

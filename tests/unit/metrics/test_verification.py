@@ -1,0 +1,66 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.metrics.verification import equal_error_rate, score_equal_error_rate
+
+
+def swept(scores, same, steps=20001):
+    """Brute force: of many thresholds the one where both error rates differ least, their mean there."""
+    thresholds = np.linspace(scores.min() - 0.1, scores.max() + 0.1, steps)
+    accepted = scores >= thresholds[:, None]
+    false_accept = accepted[:, ~same].mean(1)
+    false_reject = 1 - accepted[:, same].mean(1)
+    nearest = np.argmin(np.abs(false_accept - false_reject))
+    return (false_accept[nearest] + false_reject[nearest]) / 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agrees_with_a_threshold_sweep(seed):
+    rng = np.random.default_rng(seed)
+    same = rng.random(600) < 0.3
+    scores = rng.standard_normal(600) + rng.uniform(0, 3) * same
+    assert score_equal_error_rate(scores, same) == pytest.approx(swept(scores, same), abs=0.01)
+
+
+def test_by_hand():
+    # accepting the best 1 to 5: false accepts 0 0 1/2 1/2 1, false rejects 2/3 1/3 1/3 0 0; between the
+    # second and the third, rejects stay 1/3 and accepts rise past them
+    scores, same = np.array([5.0, 4, 3, 2, 1]), np.array([True, True, False, True, False])
+    assert score_equal_error_rate(scores, same) == pytest.approx(1 / 3)
+
+
+def test_extremes():
+    same = np.array([True, True, False, False])
+    assert score_equal_error_rate(np.array([4.0, 3, 2, 1]), same) == 0.0
+    assert score_equal_error_rate(np.array([1.0, 2, 3, 4]), same) == 1.0
+    assert score_equal_error_rate(np.ones(4), same) == 0.5
+
+
+def test_tied_scores_do_not_depend_on_order():
+    scores, same = np.array([2.0, 2, 2, 1, 1, 1]), np.array([1, 0, 1, 0, 1, 0], dtype=bool)
+    turned = score_equal_error_rate(scores[::-1], same[::-1])
+    assert score_equal_error_rate(scores, same) == turned == pytest.approx(1 / 3)
+
+
+def test_all_pairs_of_embeddings_less_those_apart():
+    rng = np.random.default_rng(0)
+    emb, speakers = rng.standard_normal((24, 4)), rng.choice(list("abc"), 24).tolist()
+    mixtures, utterances = [str(k // 2) for k in range(24)], rng.choice(list("uvwxyz"), 24).tolist()
+    unit = emb / np.linalg.norm(emb, axis=1, keepdims=True)
+    pairs = [(i, j) for i, j in itertools.combinations(range(24), 2)
+             if mixtures[i] != mixtures[j] and utterances[i] != utterances[j]]
+    scores = np.array([unit[i] @ unit[j] for i, j in pairs])
+    same = np.array([speakers[i] == speakers[j] for i, j in pairs])
+    found = equal_error_rate(emb, speakers, apart=(mixtures, utterances))
+    assert found == pytest.approx(score_equal_error_rate(scores, same), abs=1e-6)
+    assert equal_error_rate(emb, speakers) != pytest.approx(found, abs=1e-6)
+
+
+def test_needs_both_sorts_of_pairs():
+    with pytest.raises(UserError, match="found 0 and 1"):
+        equal_error_rate(np.eye(2), ["a", "b"])
+    with pytest.raises(UserError, match="found 1 and 0"):
+        equal_error_rate(np.eye(2), ["a", "a"])

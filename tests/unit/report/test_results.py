@@ -1,0 +1,67 @@
+import json
+import shutil
+
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import read_json, write_json
+from wesep_mix.report.results import gather, left_out, training_seed
+
+EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "num", "trainable"}
+EXTRACTION_KEYS = {"si_sdr", "si_sdri", "pesq", "stoi", "si_sdr_std", "si_sdri_std", "pesq_std", "stoi_std",
+                   "num", "params"}
+
+
+def test_keys_and_rows(experiment):
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert set(results) == {"corpus", "num_spk", "seed", "git", "embeddings", "extraction"}
+    assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
+    controls = {"net/none", "net/wrong", "net/random", "net/oracle"}
+    assert set(results["extraction"]) == {"mixture", "net"} | controls
+    assert all(set(row) == EMBEDDING_KEYS for row in results["embeddings"].values())
+    assert all(set(row) == EXTRACTION_KEYS for row in results["extraction"].values())
+
+
+def test_values_are_rounded_and_counts_stay_whole(experiment):
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert results["embeddings"]["student"]["acc"] == 0.666667
+    row = results["extraction"]["net/wrong"]
+    assert (row["si_sdri"], row["num"], row["params"]) == (-5.75, 6, 1_234_567)
+    assert isinstance(row["num"], int) and isinstance(row["params"], int)
+    json.dumps(results, allow_nan=False)
+
+
+def test_every_extractor_that_is_there(experiment):
+    model = experiment / "2mix" / "net"
+    shutil.copytree(model / "test" / "matched", model.with_name("other") / "test" / "matched")
+    assert {"other", "net"} < set(gather(experiment, "mini", 2, 0, "abc")["extraction"])
+
+
+def test_part_of_the_stages_gives_part_of_the_rows(experiment):
+    shutil.rmtree(experiment / "2mix" / "clustering")
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert results["embeddings"] == {} and results["extraction"]
+
+
+def test_nothing_there_says_which_stage_makes_it(tmp_path):
+    with pytest.raises(UserError, match=r"stage 9 \(report\) needs scores in .*3mix.*stages 7 and 8"):
+        gather(tmp_path, "mini", 3, 0, "abc")
+
+
+def test_a_missing_column_is_named(experiment):
+    path = experiment / "2mix" / "net" / "test" / "none" / "scores" / "summary.json"
+    write_json(path, {key: value for key, value in read_json(path).items() if key != "pesq"})
+    with pytest.raises(UserError, match="summary.json: .*found no pesq"):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
+def test_left_out_utterances_are_counted(experiment):
+    assert left_out(experiment / "2mix") == {}
+    path = experiment / "2mix" / "net" / "test" / "wrong" / "scores" / "summary.json"
+    write_json(path, read_json(path) | {"num_bad": 3})
+    assert left_out(experiment / "2mix") == {"net/wrong": 3}
+
+
+def test_seed_is_the_one_the_teacher_was_trained_with(experiment, tmp_path):
+    assert training_seed(experiment) == 7
+    assert training_seed(tmp_path) == 0

@@ -1,0 +1,41 @@
+"""The conditions of an extraction test: which model, which embeddings; all extracted and scored alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wesep_mix.analysis.controls import choose
+from wesep_mix.analysis.extraction import extract_set
+from wesep_mix.analysis.scoring import score_condition
+from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.checkpoint import load_model, num_parameters
+from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.mixing.plan import read_plans
+
+
+def run_control(
+    control: str, data: Path, embeddings: Path, extractor: Path, settings: ScoreConfig, nj: int, device: str
+) -> None:
+    """Extract and score one control into `extractor/test/<control>`.
+
+    data: folder with the test set's plan.jsonl; embeddings: folder with its matched.scp and teacher.scp;
+    extractor: folder with the trained `matched` and `none` models.
+    """
+    plans, out = read_plans(data / "plan.jsonl"), extractor / "test" / control
+    matched, teacher = (read_embeddings(embeddings / f"{name}.scp") for name in ("matched", "teacher"))
+    chosen = choose(control, plans, matched, teacher, settings.seed)
+    extract_set(model_of(extractor, control), plans, chosen, out / "wav", device, settings.wav_subtype)
+    score_extracted(control, data, extractor, settings, nj)
+
+
+def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
+    """Score `extractor/test/<condition>/wav` into `extractor/test/<condition>/scores`."""
+    out = extractor / "test" / condition
+    params = num_parameters(load_model(model_of(extractor, condition), "extractors"))
+    plans = read_plans(data / "plan.jsonl")
+    score_condition(plans, out / "wav", out / "scores", params, nj, settings.max_bad)
+
+
+def model_of(extractor: Path, condition: str) -> Path:
+    """The model file of a condition: only `none` has a network of its own."""
+    return extractor / ("none" if condition == "none" else "matched") / "model.pt"

@@ -1,0 +1,71 @@
+"""Which embedding the extractor is given in each control. Pure functions: embeddings in, embeddings out.
+
+An extractor that does as well with a wrong or random embedding as with the right one proves nothing about
+embeddings. All tables are keyed `<mix>-<speaker>`: the key names the speaker whose speech is the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.synthesis.seeds import rng_for
+
+Embeddings = Mapping[str, np.ndarray]
+CONTROLS = ("none", "wrong", "random", "oracle")
+
+
+def choose(
+    control: str, plans: Sequence[Plan], matched: Embeddings, teacher: Embeddings, seed: int
+) -> dict[str, np.ndarray] | None:
+    """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on; None for `none`.
+
+    matched: the student's, by the speaker they were matched to; teacher: those of the clean sources.
+    Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
+    """
+    if control == "none":
+        return None
+    if control == "oracle":
+        return take(teacher, {key: key for plan in plans for key in speaker_keys(plan)}, "oracle")
+    if control not in CONTROLS:
+        raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
+    keys = wrong_keys(plans) if control == "wrong" else random_keys(plans, seed)
+    return take(matched, keys, control)
+
+
+def take(embeddings: Embeddings, keys: Mapping[str, str], what: str) -> dict[str, np.ndarray]:
+    """The embedding of `keys[key]` for every key."""
+    return dict(zip(keys, lookup(embeddings, keys.values(), what), strict=True))
+
+
+def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:
+    """For every speaker of a mixture the next other talker of it, in the plan's order and around its end."""
+    chosen = {}
+    for plan in plans:
+        keys = speaker_keys(plan)
+        if len(keys) < 2:
+            raise UserError(f"control wrong: mixture {plan.id} has one talker, wanted another one to take")
+        chosen.update(zip(keys, keys[1:] + keys[:1], strict=True))
+    return chosen
+
+
+def random_keys(plans: Sequence[Plan], seed: int) -> dict[str, str]:
+    """For every speaker one of another mixture who is not in this one, each such key equally likely.
+
+    Each draw is seeded by its own key, so the order of the plans does not matter.
+    """
+    pool = sorted((key, source.spk, plan.id) for plan in plans
+                  for key, source in zip(speaker_keys(plan), plan.sources, strict=True))
+    chosen = {}
+    for plan in plans:
+        present = {source.spk for source in plan.sources}
+        others = [key for key, spk, mix in pool if mix != plan.id and spk not in present]
+        if not others:
+            raise UserError(f"control random: {len(plans)} mixtures have no talker who is not in {plan.id}")
+        for key in speaker_keys(plan):
+            chosen[key] = others[rng_for(seed, "random", key).integers(len(others))]
+    return chosen

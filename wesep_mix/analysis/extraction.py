@@ -1,0 +1,62 @@
+"""Extraction of a whole set to wav: mixture and embedding in, that talker out, at the level it has in the mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from wesep_mix import checkpoint
+from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.io.audio import write_audio
+from wesep_mix.io.files import write_table
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.render import render
+
+
+def extract_set(
+    model_path: Path, plans: Sequence[Plan], embeddings: Mapping[str, np.ndarray] | None, out: Path, device: str,
+    subtype: str = "PCM_16",
+) -> None:
+    """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
+
+    embeddings: {`<mix>-<speaker>`: [D]}, or None for a model without embedding, whose one estimate of a mixture
+    stands for all of its talkers. Files of an interrupted run are kept.
+    Raises: UserError when an embedding is missing or an estimate cannot be written without clipping.
+    """
+    model = checkpoint.load_model(model_path, "extractors").to(device)
+    out.mkdir(parents=True, exist_ok=True)
+    index = {key: str(out / f"{key}.wav") for plan in plans for key in speaker_keys(plan)}
+    for plan in tqdm(plans, desc=f"extracting {out.parent.name}", unit="mix", mininterval=1.0):
+        paths = [Path(index[key]) for key in speaker_keys(plan)]
+        if not all(path.is_file() for path in paths):
+            conditions = None if embeddings is None else lookup(embeddings, speaker_keys(plan), "extraction")
+            for path, est in zip(paths, extract(model, render(plan).mix, conditions, len(paths), device), strict=True):
+                write_audio(path, est, plan.sample_rate, subtype)
+    write_table(out / "wav.scp", index)
+
+
+@torch.inference_mode()
+def extract(
+    model: torch.nn.Module, mix: np.ndarray, embeddings: np.ndarray | None, num_spk: int, device: str
+) -> np.ndarray:
+    """One mixture [T] and embeddings [S, D] (or None) -> estimates float32 [S, T] at the talkers' levels."""
+    signal = torch.from_numpy(mix).to(device)[None]  # [1, T]
+    if embeddings is None:
+        est = model(signal, None).expand(num_spk, -1)
+    else:
+        est = model(signal.expand(num_spk, -1), torch.from_numpy(embeddings).to(device))
+    return at_mixture_level(est, signal).cpu().numpy()
+
+
+def at_mixture_level(est: Tensor, mix: Tensor) -> Tensor:
+    """Scale estimates [S, T] to the level that the talker has in the mixture [1, T].
+
+    SI-SDR leaves the level open. Speech is uncorrelated with the other talkers and the noise, so the factor that
+    fits an estimate to the mixture best (least squares) is the one that restores its level.
+    """
+    return est * ((est * mix).sum(-1, keepdim=True) / est.square().sum(-1, keepdim=True).clamp(min=1e-12))

@@ -1,0 +1,121 @@
+"""Scores of extracted speech: one row an extracted speaker, then mean, standard deviation and count.
+
+Torch is not imported here, so that the worker processes start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wesep_mix.analysis.keys import speaker_keys
+from wesep_mix.errors import UserError
+from wesep_mix.io.audio import read_audio
+from wesep_mix.io.files import atomic_write, write_json
+from wesep_mix.metrics.perceptual import pesq_wideband, stoi
+from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.render import render
+from wesep_mix.parallel import map_items
+
+METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
+SCORES, SUMMARY = "scores.csv", "summary.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture."""
+
+    plan: Plan
+    index: int
+    wav: Path | None
+
+
+def score_condition(
+    plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0
+) -> dict[str, float]:
+    """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
+
+    wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture. params: number of parameters
+    of the extractor, passed on to the summary. The result does not depend on `nj`.
+    Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
+        silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
+    """
+    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav")
+              for plan in plans for index, key in enumerate(speaker_keys(plan))]
+    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad)
+    if not scored:
+        raise UserError(f"scoring {_name(wavs)}: nothing was scored, {len(trials)} estimates wanted")
+    write_scores(out / SCORES, [_row(trial, scores) for trial, scores in scored])
+    summary = summarise(read_scores(out / SCORES)) | {"num_bad": len(trials) - len(scored), "params": params}
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def score_trial(trial: Trial) -> dict[str, float]:
+    """All metrics of one estimate. Raises: UserError that begins with the utterance's key."""
+    rendered = render(trial.plan)
+    source = rendered.sources[trial.index]
+    try:
+        est = rendered.mix if trial.wav is None else _read_est(trial.wav, len(source))
+        ratio = si_sdr(est, source)
+        return {
+            "si_sdr": ratio,
+            "si_sdri": ratio - si_sdr(rendered.mix, source),
+            "pesq": pesq_wideband(est, source, trial.plan.sample_rate),
+            "stoi": stoi(est, source, trial.plan.sample_rate),
+        }
+    except UserError as err:
+        raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err
+
+
+def write_scores(path: Path, rows: Sequence[dict]) -> None:
+    """Write rows {mix, speaker, metrics} sorted by mixture and speaker, six decimals."""
+    with atomic_write(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("mix", "speaker", *METRICS))
+        for row in sorted(rows, key=lambda row: (row["mix"].encode(), row["speaker"].encode())):
+            writer.writerow((row["mix"], row["speaker"], *(f"{row[metric]:.6f}" for metric in METRICS)))
+
+
+def read_scores(path: Path) -> list[dict]:
+    """Rows of a scores.csv, metrics as floats. Raises: UserError when it is not one."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{**row, **{metric: float(row[metric]) for metric in METRICS}} for row in rows]
+    except (KeyError, TypeError, ValueError) as err:
+        raise UserError(f"{path}: not a table of scores ({err}); redo the stage with --force true") from err
+
+
+def summarise(rows: Sequence[dict]) -> dict[str, float]:
+    """Mean and standard deviation of each metric over the rows, every row counting once.
+
+    The deviation is the population's (divided by num, not num - 1).
+    """
+    summary: dict[str, float] = {"num": len(rows)}
+    for metric in METRICS:
+        values = np.array([row[metric] for row in rows])
+        summary[metric], summary[f"{metric}_std"] = float(values.mean()), float(values.std(ddof=0))
+    return summary
+
+
+def _row(trial: Trial, scores: dict[str, float]) -> dict:
+    return {"mix": trial.plan.id, "speaker": trial.plan.sources[trial.index].spk, **scores}
+
+
+def _read_est(wav: Path, num_samples: int) -> np.ndarray:
+    if not wav.is_file():
+        raise UserError(f"{wav}: no such file; extract it first")
+    est = read_audio(wav)
+    if len(est) != num_samples:
+        raise UserError(f"{wav}: wanted {num_samples} samples as in the mixture, found {len(est)}")
+    return est
+
+
+def _name(wavs: Path | None) -> str:
+    return "the mixtures" if wavs is None else wavs.parent.name

@@ -1,0 +1,46 @@
+"""Stage 4: embeddings of the dev and test sets as Kaldi ark and scp.
+
+OUT/SET/{teacher,student,matched}.{ark,scp} for SET in dev, test: teacher and matched are keyed <mix>-<speaker>,
+student <mix>-<head>. OUT/single_test/teacher.{ark,scp}: noisy single speech of the test set, keyed by plan id.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wesep_mix.bin.options import parser
+from wesep_mix.config import read_raw
+from wesep_mix.stage import Need, Part, guarded, run_part
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__)
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/embeddings.yaml")
+    options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
+    options.add_argument("--single", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
+    options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
+    options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
+    options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/embeddings")
+    options.add_argument("--nj", type=int, default=1, help="processes that render mixtures")
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
+    args = options.parse_args(argv)
+    return guarded(lambda: _extract(args), "stage 4 (embeddings)")
+
+
+def _extract(args) -> None:
+    def work() -> None:
+        from wesep_mix.analysis.embeddings import EmbeddingsConfig, extract_embeddings
+        from wesep_mix.config import load_config
+
+        settings = load_config(EmbeddingsConfig, args.config, args.set)
+        extract_embeddings(
+            settings, args.data, args.single, args.teacher, args.student, args.out, args.nj, args.ngpu
+        )
+
+    needs = [Need(args.data, 1), Need(args.single, 1), Need(args.teacher, 2), Need(args.student, 3)]
+    run_part(Part(4, "embeddings", args.out, read_raw(args.config, args.set), needs), args.force, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

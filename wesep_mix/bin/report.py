@@ -1,0 +1,34 @@
+"""Stage 9: gather all scores of an experiment into results.json, RESULTS.md and a table on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wesep_mix.bin.options import parser
+from wesep_mix.stage import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__)
+    options.add_argument("--corpus", required=True, help="its name")
+    options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
+    options.add_argument("--exp", type=Path, required=True, help="experiment: exp/CORPUS or exp/CORPUS_TAG")
+    options.add_argument("--seed", type=int, help="seed of the run [the one in EXP/teacher/config.yaml]")
+    args = options.parse_args(argv)
+    return guarded(lambda: _report(args), "stage 9 (report)")
+
+
+def _report(args) -> None:
+    """Always written anew: it takes seconds, and what there is to report may have grown."""
+    from wesep_mix.git import revision
+    from wesep_mix.report.build import write_report
+    from wesep_mix.report.results import gather, training_seed
+
+    seed = training_seed(args.exp) if args.seed is None else args.seed
+    results = gather(args.exp, args.corpus, args.num_spk, seed, revision())
+    print(f"\n{write_report(args.exp, results, args.set)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

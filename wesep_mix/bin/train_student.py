@@ -1,0 +1,38 @@
+"""Stage 3: train the student, mixture -> set of speaker embeddings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wesep_mix.bin.options import parser
+from wesep_mix.config import read_raw
+from wesep_mix.stage import Need, Part, guarded, run_part
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__)
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/student.yaml")
+    options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
+    options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
+    options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/student")
+    options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture, one head each")
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    args = options.parse_args(argv)
+    return guarded(lambda: _train(args), "stage 3 (student)")
+
+
+def _train(args) -> None:
+    def work() -> None:
+        from wesep_mix.config import load_config
+        from wesep_mix.training.student import StudentConfig, train_student
+
+        settings = load_config(StudentConfig, args.config, args.set)
+        train_student(settings, args.data, args.teacher, args.out, args.num_spk, args.ngpu)
+
+    needs = [Need(args.data, 1), Need(args.teacher, 2)]
+    run_part(Part(3, "student", args.out, read_raw(args.config, args.set), needs), args.force, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Stage 2: train the teacher, noisy single speech -> speaker embedding."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wesep_mix.bin.options import parser
+from wesep_mix.config import read_raw
+from wesep_mix.stage import Need, Part, guarded, run_part
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__)
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/teacher.yaml")
+    options.add_argument("--data", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
+    options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/teacher")
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    args = options.parse_args(argv)
+    return guarded(lambda: _train(args), "stage 2 (teacher)")
+
+
+def _train(args) -> None:
+    def work() -> None:
+        from wesep_mix.config import load_config
+        from wesep_mix.training.teacher import TeacherConfig, train_teacher
+
+        train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, args.ngpu)
+
+    raw = read_raw(args.config, args.set)
+    run_part(Part(2, "teacher", args.out, raw, [Need(args.data, 1)]), args.force, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

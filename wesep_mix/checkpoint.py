@@ -1,0 +1,58 @@
+"""Model files: weights with the model's kind, name and config beside them, so that a path is all one needs."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from wesep_mix import config as configs
+from wesep_mix import plugins
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import atomic_path
+
+
+def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
+    """Save weights, config and plain notes (git revision, trainable parameters...) of a plugin's model."""
+    content = {"kind": kind, "config": configs.to_dict(model.config), "state": model.state_dict(), "notes": notes}
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_model(path: str | Path, kind: str) -> nn.Module:
+    """Build the model that a file holds, with its weights, on the CPU and in eval mode.
+
+    Raises: UserError when the file is missing, damaged, or holds another kind of model.
+    """
+    content = _read(path, kind)
+    config = configs.from_dict(plugins.load(kind, content["config"]["name"]).Config, content["config"], str(path))
+    model = plugins.build(kind, config)
+    try:
+        model.load_state_dict(content["state"])
+    except RuntimeError as err:
+        raise UserError(f"{path}: its weights do not fit its config: {' '.join(str(err).split())}") from err
+    return model.eval()
+
+
+def load_notes(path: str | Path, kind: str) -> dict[str, str | int | float]:
+    """The plain notes saved with a model."""
+    return _read(path, kind)["notes"]
+
+
+def num_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _read(path: str | Path, kind: str) -> dict:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such model file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as err:
+        raise UserError(f"{path}: not a readable model file ({str(err).splitlines()[0]})") from err
+    if not isinstance(content, dict) or content.get("kind") != kind:
+        found = content.get("kind") if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"{path}: wanted a model of {kind}, found {found}")
+    return content

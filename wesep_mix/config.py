@@ -1,0 +1,204 @@
+"""YAML -> frozen dataclasses, strictly: unknown, duplicate, missing and wrongly typed keys stop the run.
+
+A config file's *section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for
+`conf/extractor/NAME.yaml`. An override `section.key=value` goes to that section alone, `key=value` to every
+section whose YAML has the key. This module knows neither torch nor any model; plugin fields are resolved by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from wesep_mix import plugins
+from wesep_mix.errors import UserError
+
+T = TypeVar("T")
+SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "score")
+
+
+def plugin(kind: str, required: bool = True) -> Any:
+    """A dataclass field that holds the `Config` of a plugin; in YAML a mapping whose `name:` chooses the file."""
+    default = dataclasses.MISSING if required else None
+    return dataclasses.field(default=default, kw_only=True, metadata={"plugin": kind})
+
+
+def load_config(cls: type[T], path: str | Path, overrides: Iterable[str] = ()) -> T:
+    """Read a YAML file, apply the overrides that concern it, and build the dataclass `cls`.
+
+    Raises: UserError naming file, key, what was wanted and what was found.
+    """
+    return from_dict(cls, read_raw(path, overrides), str(path))
+
+
+def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The YAML mapping after overrides, unchecked against any dataclass (cheap: used for fingerprints)."""
+    path = Path(path)
+    raw = _read_yaml(path)
+    for override in overrides:
+        key, value = parse_override(override)
+        target = locate(key, section_of(path), raw)
+        if target is not None:
+            _set(raw, target, value, f"--set {override}")
+    return raw
+
+
+def section_of(path: str | Path) -> str:
+    path = Path(path)
+    return "extractor" if path.parent.name == "extractor" else path.stem
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """Split `a.b=value` into its key parts and its value, read as YAML.
+
+    Raises: UserError when it is not of that form.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"--set {text}: wanted key=value, as in --set optim.lr=5e-4")
+    try:
+        return key.split("."), yaml.safe_load(value)
+    except yaml.YAMLError as err:
+        raise UserError(f"--set {text}: the value is not valid YAML ({_first_line(err)})") from err
+
+
+def locate(key: list[str], section: str, raw: Mapping[str, Any]) -> list[str] | None:
+    """Where in this section's mapping an override's key goes; None when it does not concern the section."""
+    if key[0] == section and len(key) > 1:
+        return key[1:]
+    if key[0] in SECTIONS and key[0] not in raw:
+        return None
+    return key if _has(raw, key) else None
+
+
+def from_dict(cls: type[T], raw: Any, where: str) -> T:
+    """Build a (nested) frozen dataclass from plain YAML values. Raises: UserError."""
+    if not isinstance(raw, Mapping):
+        raise UserError(f"{where}: wanted a mapping of settings, found {raw!r}")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in raw:
+        if key not in fields:
+            raise UserError(f"{where}: {_unknown(str(key), fields)}")
+    hints, values = typing.get_type_hints(cls), {}
+    for name, field in fields.items():
+        if name in raw:
+            values[name] = _convert(raw[name], hints[name], field.metadata.get("plugin"), f"{where}: {name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise UserError(f"{where}: {name} is missing")
+    try:
+        return cls(**values)
+    except ValueError as err:
+        raise UserError(f"{where}: {err}") from err
+
+
+def to_dict(config: Any) -> Any:
+    """A config as plain mappings, lists and scalars, ready for YAML or a checkpoint."""
+    if dataclasses.is_dataclass(config):
+        return {field.name: to_dict(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {key: to_dict(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [to_dict(value) for value in config]
+    return config
+
+
+def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
+    if plugin_kind is not None and value is not None:
+        return _plugin_config(value, plugin_kind, where)
+    if dataclasses.is_dataclass(kind):
+        return from_dict(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(value, next(a for a in arguments if a is not type(None)), None, where)
+    if origin in (tuple, list):
+        return _sequence(value, kind, arguments[0], where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where}: wanted a mapping, found {value!r}")
+        return {key: _convert(item, arguments[1], None, f"{where}.{key}") for key, item in value.items()}
+    return _scalar(value, kind, where)
+
+
+def _plugin_config(value: Any, kind: str, where: str) -> Any:
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise UserError(f"{where}: wanted a mapping with `name:` ({', '.join(plugins.names(kind))}), found {value!r}")
+    return from_dict(plugins.load(kind, value["name"]).Config, value, where)
+
+
+def _sequence(value: Any, kind: Any, item_kind: Any, where: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"{where}: wanted a list, found {value!r}")
+    items = [_convert(item, item_kind, None, f"{where}[{place}]") for place, item in enumerate(value)]
+    return tuple(items) if typing.get_origin(kind) is tuple else items
+
+
+def _scalar(value: Any, kind: Any, where: str) -> Any:
+    if kind is Any or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    if kind is float and not isinstance(value, bool):
+        try:  # PyYAML reads 1e-3 as text
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    raise UserError(f"{where}: wanted {kind.__name__}, found {value!r}")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which by itself lets a later duplicate key win silently."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            raw = yaml.load(file, Loader=_UniqueKeyLoader)  # a SafeLoader
+    except FileNotFoundError as err:
+        raise UserError(f"{path}: no such config file") from err
+    except yaml.YAMLError as err:
+        raise UserError(f"{path}: not valid YAML ({_first_line(err)})") from err
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: wanted a mapping of settings, found {type(raw).__name__}")
+    return raw
+
+
+def _set(raw: dict[str, Any], key: list[str], value: Any, where: str) -> None:
+    for part in key[:-1]:
+        raw = raw.setdefault(part, {})
+        if not isinstance(raw, dict):
+            raise UserError(f"{where}: {part} is a single value, it has no keys inside")
+    raw[key[-1]] = value
+
+
+def _has(raw: Any, key: list[str]) -> bool:
+    for part in key:
+        if not isinstance(raw, Mapping) or part not in raw:
+            return False
+        raw = raw[part]
+    return True
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+    return f"{key}: unknown key, {hint}"
+
+
+def _first_line(err: yaml.YAMLError) -> str:
+    return " ".join(str(err).split())

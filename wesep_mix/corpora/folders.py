@@ -1,0 +1,37 @@
+"""Audio files under a folder that the user named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wesep_mix.errors import UserError
+
+SUFFIXES = (".flac", ".wav")
+
+
+def existing_folder(folder: str | Path) -> Path:
+    """Return `folder` as a path. Raises: UserError when there is no such folder."""
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise UserError(f"{path}: wanted a folder, found {'a file' if path.exists() else 'nothing of that name'}")
+    return path
+
+
+def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
+    """All flac and wav files under `root`, sorted; links are followed, hidden files and folders left out.
+
+    `max_depth` counts the parts of a file's path under `root`.
+    Raises: UserError naming a folder that can't be read.
+    """
+    found = []
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse):
+        depth = len(Path(folder).relative_to(root).parts)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and depth + 2 <= max_depth]
+        names = (name for name in files if not name.startswith("."))
+        found += [Path(folder) / name for name in names if name.lower().endswith(SUFFIXES)]
+    return sorted(found)
+
+
+def _refuse(err: OSError) -> None:
+    raise UserError(f"{err.filename}: cannot be read ({err.strerror})") from err

@@ -1,0 +1,80 @@
+"""The mini corpus: synthetic talkers (espeak-ng), texts and noises of our own. Nothing is downloaded.
+
+Every file depends on the seed and its own name only: not on nj, on the order, or on what was there already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from wesep_mix.corpora.noise import NoiseConfig, make_noise
+from wesep_mix.corpora.types import SETS, Corpus, Utterance, checked
+from wesep_mix.io.audio import write_audio
+from wesep_mix.parallel import map_items
+from wesep_mix.synthesis.espeak import Espeak, data_folder
+from wesep_mix.synthesis.forked import call_forked
+from wesep_mix.synthesis.speech import draw_utterance
+from wesep_mix.synthesis.voices import Voice, draw_voices, write_variants
+
+
+@dataclass(frozen=True)
+class NumVoices:
+    train: int = 108
+    dev: int = 4
+    test: int = 16
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str = "mini"
+    seed: int = 0
+    num_voices: NumVoices = field(default_factory=NumVoices)
+    utterances_per_voice: int = 8
+    min_s: float = 6.0  # length of an utterance
+    max_s: float = 10.0
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.min_s < self.max_s:
+            raise ValueError(f"wanted 1 <= min_s < max_s, found min_s {self.min_s}, max_s {self.max_s}")
+        if min(self.utterances_per_voice, *(getattr(self.num_voices, name) for name in SETS)) < 1:
+            raise ValueError("wanted at least one voice in each set and one utterance of each")
+
+
+def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
+    """Generate what is missing of the corpus under `work_dir` on `nj` processes, and list it.
+
+    Writes: speech/VOICE/VOICE-NNN.wav, noise/SET/KIND-NN.wav (16 kHz, 16 bit), voices/VOICE (espeak variants).
+    Files that are there are kept: a `work_dir` belongs to one config, and stage 1 empties it when that changes.
+    """
+    work_dir = Path(work_dir)
+    voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
+    write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
+    wanted = [(voice, path) for name in SETS for voice in voices[name] for path in _paths(config, voice, work_dir)]
+    missing = [(voice, path) for voice, path in wanted if not path.exists()]
+    if missing:
+        with data_folder(work_dir / "voices") as data:
+            map_items(partial(_speak, config, data), missing, nj, "speaking")
+    speech = {name: [_utterance(v, p) for v in voices[name] for p in _paths(config, v, work_dir)] for name in SETS}
+    noise = make_noise(config.noise, config.seed, speech, work_dir / "noise", nj)
+    return checked(Corpus(speech, noise))
+
+
+def _paths(config: Config, voice: Voice, work_dir: Path) -> list[Path]:
+    folder = work_dir / "speech" / voice.name
+    return [folder / f"{voice.name}-{number:03d}.wav" for number in range(config.utterances_per_voice)]
+
+
+def _utterance(voice: Voice, path: Path) -> Utterance:
+    return Utterance(path.stem, voice.name, voice.sex, path)
+
+
+def _speak(config: Config, data: Path, voice_and_path: tuple[Voice, Path]) -> None:
+    call_forked(_write_utterance, config, data, *voice_and_path)
+
+
+def _write_utterance(config: Config, data: Path, voice: Voice, path: Path) -> None:
+    samples = draw_utterance(Espeak(data), voice, path.stem, config.min_s, config.max_s, config.seed)
+    write_audio(path, samples)

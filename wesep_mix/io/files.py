@@ -1,0 +1,91 @@
+"""Text files that never look finished before they are: atomic writes, JSON, JSON lines, Kaldi tables."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from wesep_mix.errors import UserError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary neighbour of `path`; rename it to `path` on success, remove it on any failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing that appears under its name only when it is complete and on disk."""
+    with atomic_path(path) as temporary:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=2, sort_keys=True)
+        file.write("\n")
+
+
+def read_json(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as err:
+        raise UserError(f"{path}: not valid JSON (line {err.lineno}: {err.msg}); remove it and redo the stage") from err
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with atomic_write(path) as file:
+        file.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as err:
+            raise UserError(f"{path}, line {number}: not valid JSON ({err.msg}); redo the stage that made it") from err
+    return rows
+
+
+def write_table(path: str | Path, rows: Mapping[str, str]) -> None:
+    """Write a Kaldi text table: `key value` a line, sorted by key as `LC_ALL=C sort` does."""
+    with atomic_write(path) as file:
+        file.writelines(f"{key} {rows[key]}\n" for key in sorted(rows, key=str.encode))
+
+
+def read_table(path: str | Path) -> dict[str, str]:
+    """Read a Kaldi text table; the value is all that follows the first run of blanks."""
+    table: dict[str, str] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        parts = line.split(maxsplit=1)
+        if len(parts) != 2:
+            raise UserError(f"{path}, line {number}: wanted `key value`, found {line.strip()!r}")
+        if parts[0] in table:
+            raise UserError(f"{path}, line {number}: key {parts[0]} is there twice")
+        table[parts[0]] = parts[1].rstrip("\n")
+    return table
+
+
+def _lines(path: str | Path) -> list[str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as err:
+        raise UserError(f"{path}: no such file") from err
+    return [line for line in text.splitlines() if line.strip()]

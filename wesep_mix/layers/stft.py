@@ -1,0 +1,37 @@
+"""Short-time Fourier transform and its inverse with exact lengths, for any number of samples from 1 on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class STFT(nn.Module):
+    """Centred STFT with a periodic Hann window as long as the FFT and reflected edges.
+
+    A signal of T samples has L = 1 + T // hop frames of F = n_fft // 2 + 1 bins. Two kinds are filled up with
+    zeros first: one too short to be reflected, to n_fft // 2 + 1 samples; and one whose end lies over 3/8 of
+    a window behind its last frame's middle (only with hops that long), to a frame more: the inverse divides
+    by the squared window, which is close to nothing there. The window is no part of the state dict.
+    """
+
+    def __init__(self, n_fft: int, hop: int):
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.num_bins = n_fft // 2 + 1
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """float32 [B, T] -> complex64 [B, F, L]."""
+        wav = functional.pad(wav, (0, self._missing(wav.shape[1])))
+        return torch.stft(wav, self.n_fft, self.hop, window=self.window, return_complex=True)
+
+    def inverse(self, spec: Tensor, num_samples: int) -> Tensor:
+        """complex64 [B, F, L] -> float32 [B, num_samples], `num_samples` being the analysed signal's."""
+        return torch.istft(spec, self.n_fft, self.hop, window=self.window, length=num_samples)
+
+    def _missing(self, num_samples: int) -> int:
+        wanted = max(num_samples, self.num_bins)
+        beyond = wanted % self.hop
+        return wanted - num_samples + (self.hop - beyond if beyond > 3 * self.n_fft // 8 else 0)

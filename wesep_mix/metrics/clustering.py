@@ -1,0 +1,93 @@
+"""How well embeddings group by speaker: Acc, Sep, NMI, Sil and ARI of arXiv 2604.03219, Table 1.
+
+The paper does not print its settings. Ours: embeddings are L2-normalised first; the number of clusters is the
+number of speakers; Sil takes the true speakers as clusters, with cosine distance (the paper's negative values
+rule out the clusters that k-means itself found).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from sklearn.metrics.cluster import contingency_matrix
+from threadpoolctl import threadpool_limits
+
+from wesep_mix.errors import UserError
+
+NUM_INITS = 10
+
+
+def clustering_metrics(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> dict[str, float]:
+    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`.
+
+    Returns: acc (a fraction), sep, nmi, sil, ari.
+    Raises: UserError when shapes differ, a value is not finite, a vector is zero, or the speakers are fewer
+        than two or all different (silhouette and Sep are undefined then).
+    """
+    emb, speaker_ids = _checked(emb, speakers)
+    clusters = kmeans(emb, speaker_ids.max() + 1, seed).labels_
+    return {
+        "acc": assignment_accuracy(speaker_ids, clusters),
+        "sep": separation(emb, speaker_ids),
+        "nmi": float(normalized_mutual_info_score(speaker_ids, clusters)),
+        "sil": float(silhouette_score(emb, speaker_ids, metric="cosine")),
+        "ari": float(adjusted_rand_score(speaker_ids, clusters)),
+    }
+
+
+def kmeans(vectors: np.ndarray, num_clusters: int, seed: int) -> KMeans:
+    """Fitted k-means of vectors [M, D]: k-means++, best of ten starts, the same for the same seed."""
+    with threadpool_limits(1):  # more threads would add up centres in an order that changes from run to run
+        return KMeans(num_clusters, n_init=NUM_INITS, random_state=seed).fit(vectors)
+
+
+def assignment_accuracy(speakers: Sequence, clusters: Sequence) -> float:
+    """Share of items in the cluster that was given to their speaker (one to each, the best such choice)."""
+    counts = contingency_matrix(speakers, clusters)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return float(counts[rows, columns].sum() / counts.sum())
+
+
+def separation(emb: np.ndarray, speakers: Sequence) -> float:
+    """Mean cosine of all same-speaker pairs minus mean cosine of all different-speaker pairs; emb [M, D].
+
+    Sums of cosines over pairs are taken from sums of vectors, so no [M, M] matrix is made.
+    Raises: UserError when there is no pair of one of the two sorts.
+    """
+    unit = normalised(emb)
+    _, ids, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), unit.shape[1]))
+    np.add.at(sums, ids, unit)
+    num_same = (counts * (counts - 1) / 2).sum()
+    num_different = len(unit) * (len(unit) - 1) / 2 - num_same
+    if not num_same or not num_different:
+        raise UserError(f"Sep: wanted pairs of same and of different speakers, found {num_same:.0f} and "
+                        f"{num_different:.0f} in {len(unit)} embeddings of {len(counts)} speakers")
+    same = ((sums**2).sum() - len(unit)) / 2
+    every = ((sums.sum(0) ** 2).sum() - len(unit)) / 2
+    return float(same / num_same - (every - same) / num_different)
+
+
+def normalised(emb: np.ndarray) -> np.ndarray:
+    """Rows of `emb` [M, D] at length one, float64. Raises: UserError when a row is zero or not finite."""
+    emb = np.asarray(emb, dtype=np.float64)
+    norms = np.linalg.norm(emb, axis=-1, keepdims=True)
+    bad = ~(np.isfinite(norms) & (norms > 0))[..., 0]
+    if bad.any():
+        raise UserError(f"{int(bad.sum())} of {len(emb)} embeddings are zero or not finite, "
+                        f"the first is number {int(np.argmax(bad))}")
+    return emb / norms
+
+
+def _checked(emb: np.ndarray, speakers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    if np.ndim(emb) != 2 or len(emb) != len(speakers):
+        raise UserError(f"wanted embeddings [M, D] and M speakers, found {np.shape(emb)} and {len(speakers)}")
+    names, ids = np.unique(np.asarray(speakers), return_inverse=True)
+    if not 2 <= len(names) < len(speakers):
+        raise UserError(f"wanted at least two speakers and one of them twice, found {len(names)} speakers "
+                        f"in {len(speakers)} embeddings")
+    return normalised(emb), ids

@@ -1,0 +1,61 @@
+"""PESQ and STOI by the packages `pesq` and `pystoi`, whose failures become one named error."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pesq
+import pystoi
+
+from wesep_mix.errors import UserError
+from wesep_mix.metrics.checks import check_pair
+
+PESQ_SAMPLE_RATE = 16000
+
+
+def pesq_wideband(est: np.ndarray, source: np.ndarray, sample_rate: int = PESQ_SAMPLE_RATE) -> float:
+    """Wideband PESQ (ITU-T P.862.2, MOS-LQO, about 1.0 to 4.64) of `est` [T] against `source` [T].
+
+    Raises: UserError when the rate is not 16 kHz, the signals are unfit, or PESQ finds no utterance there.
+    """
+    if sample_rate != PESQ_SAMPLE_RATE:
+        raise UserError(f"PESQ: wideband wants {PESQ_SAMPLE_RATE} Hz, found {sample_rate} Hz")
+    est, source = _named("PESQ", est, source)
+    try:
+        return float(pesq.pesq(sample_rate, source, est, "wb"))
+    except (pesq.PesqError, ValueError) as err:
+        raise UserError(f"PESQ: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
+
+
+def stoi(est: np.ndarray, source: np.ndarray, sample_rate: int = 16000) -> float:
+    """Short-time objective intelligibility (Taal et al., TASLP 2011; not the extended form), 0 to 1.
+
+    Raises: UserError when the signals are unfit, or too few frames of the reference are within 40 dB of its
+        loudest one (pystoi then warns and returns 1e-5, which must not enter a mean).
+    """
+    est, source = _named("STOI", est, source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(pystoi.stoi(source, est, sample_rate))
+        except RuntimeWarning as err:
+            raise UserError(f"STOI: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
+
+
+def _named(metric: str, est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        return check_pair(est, source)
+    except UserError as err:
+        raise UserError(f"{metric}: {err}") from err
+
+
+def _reason(err: Exception) -> str:
+    first = err.args[0] if err.args else err
+    text = first.decode() if isinstance(first, bytes) else str(first)
+    return text.split(". ")[0].rstrip(".")
+
+
+def _levels(est: np.ndarray, source: np.ndarray, sample_rate: int) -> str:
+    return (f"{source.size / sample_rate:.2f} s, source peak {np.abs(source).max():.2g}, "
+            f"est peak {np.abs(est).max():.2g}")

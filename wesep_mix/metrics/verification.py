@@ -1,0 +1,62 @@
+"""Equal error rate of speaker verification over all pairs of embeddings, scored by cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wesep_mix.errors import UserError
+from wesep_mix.metrics.clustering import normalised
+
+
+def equal_error_rate(
+    emb: np.ndarray, speakers: Sequence[str], apart: Sequence[Sequence[str]] = ()
+) -> float:
+    """EER (a fraction) over all pairs of rows of `emb` [M, D].
+
+    apart: groupings [M]; two embeddings of one group are no trial. Mixtures are such a grouping (the matching
+    that named the embeddings of a mixture forced them apart), and utterances (sharing more than the speaker).
+    Raises: UserError when no same-speaker or no different-speaker pair is left.
+    """
+    unit = normalised(emb).astype(np.float32)
+    trials = np.triu(np.ones((len(unit), len(unit)), dtype=bool), k=1)
+    for groups in apart:
+        trials &= ~_equal(groups)
+    return score_equal_error_rate((unit @ unit.T)[trials], _equal(speakers)[trials])
+
+
+def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
+    """Where false acceptances and false rejections are equally frequent, as a fraction.
+
+    scores: [P], higher means more likely the same speaker; same: bool [P], the truth. The two error rates are
+    known at every distinct score; between two of these the ROC is a straight line, and the crossing is taken
+    on it (so tied scores count half, and constant scores give 0.5).
+    Raises: UserError when one of the two sorts of pairs is missing.
+    """
+    scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
+    num_same, num_different = int(same.sum()), int((~same).sum())
+    if not num_same or not num_different:
+        raise UserError(f"EER: wanted pairs of same and of different speakers, "
+                        f"found {num_same} and {num_different}")
+    order = np.argsort(-scores, kind="stable")
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    accepted_same = np.cumsum(same[order])[last_of_tie]
+    accepted = np.flatnonzero(last_of_tie) + 1
+    false_accept = np.append(0.0, (accepted - accepted_same) / num_different)
+    false_reject = np.append(1.0, 1.0 - accepted_same / num_same)
+    return _crossing(false_accept, false_reject)
+
+
+def _crossing(rising: np.ndarray, falling: np.ndarray) -> float:
+    """Height at which two broken lines over the same points meet; one rises from 0, the other falls to 0."""
+    gap = rising - falling
+    after = int(np.argmax(gap >= 0))
+    weight = gap[after] / (gap[after] - gap[after - 1])  # 0 at `after`, 1 at the point before it
+    return float(rising[after] + weight * (rising[after - 1] - rising[after]))
+
+
+def _equal(names: Sequence[str]) -> np.ndarray:
+    """Bool [M, M]: which names are the same."""
+    ids = np.unique(np.asarray(names), return_inverse=True)[1]
+    return ids[:, None] == ids

@@ -1,0 +1,105 @@
+"""Drawing plans by chance: who speaks, which crop, how much overlap, how loud, in which noise.
+
+Paper, section 'Data' (arXiv 2604.03219): overlap U(0.5, 0.8) between consecutive sources, 5 s crops with speech,
+noise at an SNR of a three-mode distribution. Loudness as in LibriMix: U(-33, -25) LUFS per source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
+from wesep_mix.mixing.plan import Noise, Plan, Source
+
+
+@dataclass(frozen=True)
+class MixingConfig:
+    """How mixtures are drawn. The modes of the SNR distribution are not known from the paper: *open*, 5/10/15 dB."""
+
+    segment_s: float = 5.0
+    overlap: tuple[float, ...] = (0.5, 0.8)
+    snr_db: tuple[float, ...] = (5.0, 10.0, 15.0)
+    lufs: tuple[float, ...] = (-33.0, -25.0)
+    max_crops: int = 4
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in {"overlap": self.overlap, "lufs": self.lufs}.items():
+            if low > high:
+                raise ValueError(f"{name}: wanted [low, high], found [{low}, {high}]")
+        if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
+            raise ValueError(f"overlap: wanted shares between 0 and 1, found {list(self.overlap)}")
+        if self.segment_s <= 0 or self.max_crops < 1 or not self.snr_db:
+            raise ValueError("segment_s and max_crops must be positive and snr_db must have a value")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What can be mixed in one set: utterances by speaker, noises, and how."""
+
+    speech: Mapping[str, Sequence[SpeechEntry]]
+    noises: Sequence[NoiseEntry]
+    config: MixingConfig
+
+    @staticmethod
+    def of(speech: Sequence[SpeechEntry], noises: Sequence[NoiseEntry], config: MixingConfig) -> Pool:
+        by_speaker: dict[str, list[SpeechEntry]] = {}
+        for entry in speech:
+            by_speaker.setdefault(entry.spk, []).append(entry)
+        return Pool(by_speaker, list(noises), config)
+
+
+def check_enough_speakers(pool: Pool, num_spk: int, where: str) -> None:
+    """Raises: UserError when a mixture needs more speakers than the set has."""
+    if len(pool.speech) < num_spk:
+        raise UserError(
+            f"{where}: {num_spk}-talker mixtures need at least {num_spk} speakers with {pool.config.segment_s:g} s of "
+            f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set"
+        )
+    if not pool.noises:
+        raise UserError(f"{where}: no noise file of this set, wanted at least one")
+
+
+def draw_plan(pool: Pool, num_spk: int, rng: np.random.Generator, best_crop: bool = False) -> Plan:
+    """Draw one mixture of `num_spk` different speakers.
+
+    best_crop: take every utterance's crop with most speech (fixed sets), not any of its candidates (training).
+    """
+    speakers = rng.choice(sorted(pool.speech), size=num_spk, replace=False)
+    entries = [pool.speech[spk][rng.integers(len(pool.speech[spk]))] for spk in speakers]
+    return plan_of(entries, pool, rng, best_crop)
+
+
+def plan_of(
+    entries: Sequence[SpeechEntry], pool: Pool, rng: np.random.Generator, best_crop: bool, name: str | None = None
+) -> Plan:
+    """A plan for given utterances: crops, offsets, levels and noise are drawn."""
+    rate = 16000
+    size = round(pool.config.segment_s * rate)
+    overlaps = rng.uniform(*pool.config.overlap, size=len(entries) - 1)
+    offsets = np.concatenate([[0], np.cumsum(np.round((1 - overlaps) * size))]).astype(int)
+    sources = tuple(
+        _source(entry, int(offset), size, pool.config, rng, best_crop)
+        for entry, offset in zip(entries, offsets, strict=True)
+    )
+    num_samples = int(offsets[-1]) + size
+    realised = tuple(float(1 - step / size) for step in np.diff(offsets))
+    return Plan(name or "_".join(e.utt for e in entries), num_samples, sources, _noise(pool, rng), realised, rate)
+
+
+def _source(
+    entry: SpeechEntry, offset: int, size: int, config: MixingConfig, rng: np.random.Generator, best_crop: bool
+) -> Source:
+    crop = entry.crops[0 if best_crop else int(rng.integers(len(entry.crops)))]
+    lufs = float(rng.uniform(*config.lufs))
+    gain = float(10 ** ((lufs - crop.lufs) / 20))
+    return Source(entry.utt, entry.spk, entry.sex, entry.path, crop.start, size, offset, gain, lufs)
+
+
+def _noise(pool: Pool, rng: np.random.Generator) -> Noise:
+    entry = pool.noises[int(rng.integers(len(pool.noises)))]
+    start = int(rng.integers(entry.num_samples))
+    return Noise(entry.id, entry.path, start, entry.num_samples, float(rng.choice(pool.config.snr_db)))

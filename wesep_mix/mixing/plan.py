@@ -1,0 +1,72 @@
+"""Mixture plans: plain text from which a mixture is rendered bit for bit; no audio is stored.
+
+A `plan.jsonl` line: {"id", "sample_rate", "num_samples", "overlaps", "sources": [{"utt", "spk", "sex", "path",
+"start", "num_samples", "offset", "gain", "lufs"}], "noise": {"id", "path", "start", "num_samples", "snr_db"}}.
+`start` is where the crop begins in the file, `offset` where it begins in the mixture (samples); `gain` is linear.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.files import read_jsonl, write_jsonl
+
+
+@dataclass(frozen=True)
+class Source:
+    """One talker: `num_samples` samples of `path` from `start`, times `gain` (for `lufs`), placed at `offset`."""
+
+    utt: str
+    spk: str
+    sex: str
+    path: str
+    start: int
+    num_samples: int
+    offset: int
+    gain: float
+    lufs: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise from sample `start` of a file of `num_samples` samples, wrapped around where the mixture is longer."""
+
+    id: str
+    path: str
+    start: int
+    num_samples: int
+    snr_db: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One mixture; `overlaps[k]` is the share of the shorter of sources k and k + 1 that both cover."""
+
+    id: str
+    num_samples: int
+    sources: tuple[Source, ...]
+    noise: Noise
+    overlaps: tuple[float, ...]
+    sample_rate: int = SAMPLE_RATE
+
+
+def write_plans(path: str | Path, plans: Iterable[Plan]) -> None:
+    write_jsonl(path, (dataclasses.asdict(plan) for plan in plans))
+
+
+def read_plans(path: str | Path) -> list[Plan]:
+    """Raises: UserError when the file is missing or a line is not a plan."""
+    return [_from_row(row, f"{path}, line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+
+
+def _from_row(row: dict, where: str) -> Plan:
+    try:
+        sources = tuple(Source(**source) for source in row["sources"])
+        return Plan(**{**row, "sources": sources, "noise": Noise(**row["noise"]), "overlaps": tuple(row["overlaps"])})
+    except (KeyError, TypeError) as err:
+        raise UserError(f"{where}: not a mixture plan ({err}); redo stage 1") from err

@@ -1,0 +1,82 @@
+"""Stage 9: gather, plot, write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wesep_mix.analysis.scoring import SCORES, read_scores
+from wesep_mix.errors import UserError
+from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.files import atomic_write, write_json
+from wesep_mix.report.markdown import Context, commands, document, terminal
+from wesep_mix.report.results import left_out, scored_conditions
+from wesep_mix.report.tables import in_order
+
+PLOTS = "plots"
+
+
+def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = ()) -> str:
+    """Write results.json and RESULTS.md to `exp` and `exp/<N>mix`, plots to the latter; return both tables.
+
+    settings: the `--set` values of the run, for the command line in RESULTS.md.
+    """
+    mixtures = exp / f"{results['num_spk']}mix"
+    for folder in (mixtures, exp):
+        write_json(folder / "results.json", results)
+    plots = draw_plots(mixtures)
+    made = commands(results, tag_of(exp, results["corpus"]), [portable(setting) for setting in settings])
+    for folder in (mixtures, exp):
+        links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
+        with atomic_write(folder / "RESULTS.md") as file:
+            file.write(document(results, Context(made, links, left_out(mixtures))))
+    return terminal(results)
+
+
+def tag_of(exp: Path, corpus: str) -> str:
+    """The `--tag` that named the folder `<corpus>_<tag>`; empty when there was none."""
+    return exp.name.removeprefix(f"{corpus}_") if exp.name.startswith(f"{corpus}_") else ""
+
+
+def portable(setting: str) -> str:
+    """A `key=value` whose value, if an absolute path, is told from the current folder, the project's."""
+    key, _, value = setting.partition("=")
+    return f"{key}={os.path.relpath(value)}" if os.path.isabs(value) else setting
+
+
+def draw_plots(mixtures: Path) -> dict[str, Path]:
+    """Draw what there is data for into `<N>mix/plots`: {caption: file}. A note when matplotlib is missing."""
+    try:
+        from wesep_mix.report import plots
+    except ImportError as err:
+        print(f"note: no plots ({err}); pip install matplotlib")
+        return {}
+    drawn, folder = {}, mixtures / PLOTS
+    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()}
+    improved = {name: np.array([row["si_sdri"] for row in scores[name]])
+                for name in in_order(scores) if name != "mixture"}
+    if improved:
+        drawn["SI-SDRi of every mixture and speaker by condition"] = folder / "si_sdri.png"
+        plots.improvement_plot(improved, folder / "si_sdri.png")
+    embeddings, speakers = speaker_embeddings(mixtures, max(scores.values(), key=len, default=[]))
+    if embeddings:
+        drawn["Cosine of embeddings of the test set, same speaker against different"] = folder / "cosines.png"
+        plots.cosine_plot(embeddings, speakers, folder / "cosines.png")
+    return drawn
+
+
+def speaker_embeddings(mixtures: Path, rows: Sequence[dict]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The test set's embeddings that are keyed by speaker, {title: [M, D]}, and the speaker of each row."""
+    keys = {f"{row['mix']}-{row['speaker']}": row["speaker"] for row in rows}
+    found = {}
+    for title, name in (("teacher, clean sources", "teacher"), ("student, matched", "matched")):
+        try:
+            table = read_embeddings(mixtures / "embeddings" / "test" / f"{name}.scp")
+            found[title] = np.stack([table[key] for key in keys])
+        except (UserError, KeyError, ValueError):  # a plot less, no number missed
+            continue
+    return found, list(keys.values())

@@ -1,0 +1,104 @@
+"""RESULTS.md: what was run, both tables, what each row and number means, plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wesep_mix.report.results import extractors
+from wesep_mix.report.tables import embedding_table, extraction_table, in_order
+
+EMBEDDING_NOTES = {
+    "teacher": "noisy single speech of the test speakers: what the teacher can do where nobody overlaps",
+    "teacher/clean": "the teacher on the clean sources of the test mixtures: the student's targets",
+    "kmeans": "no training for mixtures: k-means over each mixture's frames of the teacher's front-end",
+    "student": "the student on the test mixtures, heads labelled by best assignment to the clean sources",
+}
+CONDITION_NOTES = {
+    "": "given the student's embedding that was matched to the wanted speaker",
+    "none": "the same network trained and run without an embedding; its one output is scored for all talkers",
+    "wrong": "given the embedding of another talker of the same mixture: it should do badly",
+    "random": "given the embedding of somebody else, from a random other mixture: it should do badly",
+    "oracle": "given the teacher's embedding of the clean source: the bound for better embeddings",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What RESULTS.md says beside the numbers."""
+
+    commands: Sequence[str]
+    plots: Mapping[str, str] = field(default_factory=dict)  # caption: path relative to the document
+    left_out: Mapping[str, int] = field(default_factory=dict)  # row: utterances that could not be scored
+
+
+def document(results: Mapping[str, Any], context: Context) -> str:
+    """The whole of RESULTS.md."""
+    blocks = [_head(results, context)]
+    if results["embeddings"]:
+        blocks += ["## Embeddings", embedding_table(results["embeddings"]).markdown(),
+                   _rows_explained(results["embeddings"]), _embedding_rules()]
+    if results["extraction"]:
+        blocks += ["## Extraction", extraction_table(results["extraction"]).markdown(),
+                   _rows_explained(results["extraction"]), _extraction_rules(context)]
+    if context.plots:
+        blocks.append("## Plots")
+        blocks += [f"![{caption}]({path})\n\n{caption}." for caption, path in context.plots.items()]
+    return "\n\n".join(blocks) + "\n"
+
+
+def terminal(results: Mapping[str, Any]) -> str:
+    """Both tables as plain text."""
+    tables = (embedding_table(results["embeddings"]), extraction_table(results["extraction"]))
+    return "\n\n".join(table.text() for table in tables if table.rows)
+
+
+def commands(results: Mapping[str, Any], tag: str, settings: Sequence[str]) -> list[str]:
+    """The command line of run.sh for every extractor that has results."""
+    options = [f"--corpus {results['corpus']}", f"--num_spk {results['num_spk']}"]
+    tail = ([f"--tag {tag}"] if tag else []) + [f"--set {setting}" for setting in settings]
+    names = [f"--extractor {name}" for name in extractors(results)] or [""]
+    return [" ".join(filter(None, ["bash run.sh", *options, name, *tail])) for name in names]
+
+
+def _head(results: Mapping[str, Any], context: Context) -> str:
+    made = "\n".join(context.commands)
+    return (f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
+            f"Made by\n\n```\n{made}\n```\n\n"
+            f"Seed {results['seed']}, git revision {results['git']}. Written by stage 9, like `results.json` "
+            "with the same numbers. The ± is over the utterances of one run, it says nothing of other seeds.")
+
+
+def _rows_explained(rows: Mapping[str, Any]) -> str:
+    return "\n".join(f"- `{name}`: {_note(name)}" for name in in_order(rows))
+
+
+def _note(name: str) -> str:
+    if name == "mixture":
+        return "the unprocessed mixture, scored against each of its sources"
+    if name in EMBEDDING_NOTES:
+        return EMBEDDING_NOTES[name]
+    return CONDITION_NOTES.get(name.partition("/")[2], "a condition of its own")
+
+
+def _embedding_rules() -> str:
+    return (
+        "Acc: k-means with as many clusters as speakers (10 starts), best one-to-one assignment of "
+        "clusters to speakers. Sep: mean cosine of same-speaker pairs minus that of different-speaker "
+        "pairs. NMI, ARI: of the same clusters. Sil: silhouette of the true speakers, cosine distance. "
+        "EER: verification by cosine over all pairs but those inside one mixture or of one source "
+        "utterance. num: embeddings. trainable: parameters that training changed. Chance for Acc is not "
+        "0: it depends on the numbers of speakers and of embeddings."
+    )
+
+
+def _extraction_rules(context: Context) -> str:
+    rule = (
+        "Every number is the mean ± standard deviation (divided by num) over all mixtures and speakers of "
+        "the test set, each of the `num` counting once. SI-SDR without mean removal; SI-SDRi is its "
+        "difference from the mixture's; PESQ wideband; STOI not extended. params: all parameters of the "
+        "extractor alone, without the model that gives it the embedding."
+    )
+    bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
+    return f"{rule} Left out of every mean, could not be scored: {', '.join(bad)}." if bad else rule

@@ -1,0 +1,92 @@
+"""All that stages 7 and 8 left in an experiment's folder as one dictionary: the content of results.json.
+
+It holds no time and no path, its numbers are rounded and its keys sorted when written: two runs of one seed
+on one machine give the same file, `git` aside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wesep_mix.analysis.scoring import METRICS, SUMMARY
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import read_json
+
+EMBEDDING_METRICS = ("acc", "sep", "nmi", "sil", "ari", "eer")
+CONDITIONS = ("matched", "none", "wrong", "random", "oracle")
+DIGITS = 6
+
+
+def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[str, Any]:
+    """The results of `exp/<num_spk>mix`, every extractor that is there.
+
+    Raises: UserError when there is nothing to report.
+    """
+    mixtures = exp / f"{num_spk}mix"
+    embeddings, extraction = embedding_rows(mixtures), extraction_rows(mixtures)
+    if not embeddings and not extraction:
+        raise UserError(f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
+                        "run with --stage 7 --stop_stage 8 first")
+    head = {"corpus": corpus, "num_spk": num_spk, "seed": seed, "git": git}
+    return head | {"embeddings": embeddings, "extraction": extraction}
+
+
+def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
+    """{row: {acc, sep, nmi, sil, ari, eer, num, trainable}}, empty when stage 8 was not run."""
+    path = metrics_file(mixtures)
+    rows = read_json(path) if path.is_file() else {}
+    return {name: _picked(row, (*EMBEDDING_METRICS, "num", "trainable"), path) for name, row in rows.items()}
+
+
+def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
+    """{row: {si_sdr, si_sdri, pesq, stoi, each with _std, num, params}} of all conditions that are scored."""
+    columns = (*METRICS, *(f"{metric}_std" for metric in METRICS), "num", "params")
+    return {name: _picked(read_json(folder / SUMMARY), columns, folder / SUMMARY)
+            for name, folder in scored_conditions(mixtures).items()}
+
+
+def scored_conditions(mixtures: Path) -> dict[str, Path]:
+    """{row name: folder of scores}: `mixture`, then `<extractor>` (matched), `<extractor>/none` and so on."""
+    found = {}
+    for model in sorted(mixtures.iterdir()) if mixtures.is_dir() else ():
+        for condition in CONDITIONS:
+            name = model.name if condition == "matched" else f"{model.name}/{condition}"
+            found[name] = model / "test" / condition / "scores"
+    found["mixture"] = mixtures / "mixture" / "test" / "scores"
+    return {name: folder for name, folder in found.items() if (folder / SUMMARY).is_file()}
+
+
+def left_out(mixtures: Path) -> dict[str, int]:
+    """{row: number of utterances that could not be scored}, rows without any left away."""
+    counts = {name: read_json(folder / SUMMARY).get("num_bad", 0)
+              for name, folder in scored_conditions(mixtures).items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def metrics_file(mixtures: Path) -> Path:
+    """Where stage 8 writes the clustering metrics."""
+    return mixtures / "clustering" / "metrics.json"
+
+
+def extractors(results: dict[str, Any]) -> list[str]:
+    """Names of the extractors that have a row."""
+    return sorted({name.split("/")[0] for name in results["extraction"]} - {"mixture"})
+
+
+def training_seed(exp: Path) -> int:
+    """The seed that the teacher was trained with, from the config saved beside it; 0 when it says none."""
+    path = exp / "teacher" / "config.yaml"
+    if not path.is_file():
+        return 0
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return int(config.get("seed", 0))
+
+
+def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict[str, float]:
+    missing = [column for column in columns if column not in row]
+    if missing:
+        raise UserError(f"{path}: wanted {', '.join(columns)}, found no {', '.join(missing)}; redo its stage")
+    return {column: round(row[column], DIGITS) for column in columns}

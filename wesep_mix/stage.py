@@ -1,0 +1,127 @@
+"""The life of a stage: inputs checked, done work skipped, changed work redone, errors told in one line.
+
+A stage owns a folder. `.stage.json` in it holds the fingerprint of everything that defines the result (settings
+and the fingerprints of the stages it builds on) and whether the work is done. This module imports no torch, so
+that a finished stage answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import read_json, write_json
+
+STATE_FILE = ".stage.json"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file or folder that a stage reads, and the number of the stage that makes it."""
+
+    path: Path
+    stage: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder of a stage: what it is called, where it lies and what defines its content."""
+
+    number: int
+    title: str
+    out: Path
+    settings: dict[str, Any]
+    needs: Sequence[Need] = ()
+
+    def fingerprint(self) -> str:
+        """Hash of the settings and of the states of all inputs."""
+        inputs = {str(need.path): _state_of(need.path).get("fingerprint", "") for need in self.needs}
+        text = json.dumps([self.settings, inputs], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def check_needs(self) -> None:
+        """Raises: UserError naming the first input that is missing or unfinished, and the stage that makes it."""
+        for need in self.needs:
+            finished = _state_of(need.path).get("done", False)
+            if not need.path.exists() or not finished:
+                found = "not finished" if need.path.exists() else "not there"
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, which is {found}: stage {need.stage} "
+                    f"makes it, run with --stage {need.stage} --stop_stage {need.stage} first"
+                )
+
+    def is_done(self) -> bool:
+        state = _state_of(self.out)
+        return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
+
+    def begin(self, force: bool) -> None:
+        """Keep unfinished work of the same settings, remove anything else that the folder holds."""
+        state, fingerprint = _state_of(self.out), self.fingerprint()
+        if force or state.get("fingerprint") != fingerprint:
+            if state:
+                why = "--force true" if force else "its settings or inputs changed"
+                print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
+                shutil.rmtree(self.out)
+            self.out.mkdir(parents=True, exist_ok=True)
+        write_json(self.out / STATE_FILE, {"fingerprint": fingerprint, "done": False})
+
+    def end(self) -> None:
+        write_json(self.out / STATE_FILE, {"fingerprint": self.fingerprint(), "done": True})
+
+
+def run_stage(
+    number: int, title: str, out: Path, settings: dict, needs: Sequence[Need], force: bool, work: Callable[[], None]
+) -> int:
+    """Do `work` for the folder `out` unless it is done already; return an exit status.
+
+    `work` imports what is heavy by itself. It finds the folder empty, or with the unfinished result of an
+    interrupted run of the same settings, which it continues.
+    """
+    part = Part(number, title, Path(out), settings, needs)
+    return guarded(lambda: run_part(part, force, work), f"stage {number} ({title})")
+
+
+def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
+    """One folder's work, for stages that fill several. Raises: UserError."""
+    part.check_needs()
+    if part.is_done() and not force:
+        print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
+        return
+    start = time.monotonic()
+    part.begin(force)
+    work()
+    part.end()
+    print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def guarded(call: Callable[[], None], who: str) -> int:
+    """Run `call`; turn what the user can mend into one line on stderr and an exit status."""
+    try:
+        call()
+    except UserError as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 1
+    except OSError as err:
+        place = f" ({err.filename})" if err.filename else ""
+        print(f"error: {who}: {err.strerror or err}{place}; free space or mend the file, then run again", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{who}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _state_of(path: Path) -> dict[str, Any]:
+    """State of the stage folder that `path` is, or lies in (nearest first); empty when there is none."""
+    for folder in (path, *path.parents):
+        if (folder / STATE_FILE).is_file():
+            return read_json(folder / STATE_FILE)
+    return {}

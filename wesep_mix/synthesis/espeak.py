@@ -1,0 +1,106 @@
+"""espeak-ng through ctypes, from the `espeakng-loader` wheel: text and a voice variant in, 16 kHz samples out."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.audio import SAMPLE_RATE
+
+_SYNCHRONOUS, _CHARS_UTF8, _RATE_PARAMETER, _VOLUME_PARAMETER = 2, 1, 1, 2
+_VOLUME = 25  # of 100: louder, and some voices are clipped by the synthesiser
+_NATIVE_RATE = 22050
+_MAX_ROOT = 140  # espeak keeps the path of its data in 160 characters
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+@contextlib.contextmanager
+def data_folder(variants: Path) -> Iterator[Path]:
+    """Yield a short-lived espeak data folder: the wheel's files (links), with `variants` as its voice variants.
+
+    The wheel's own folder may be read-only or have a longer path than espeak can hold.
+    """
+    import espeakng_loader
+
+    root = Path(tempfile.mkdtemp(prefix="espeak-"))
+    try:
+        if len(str(root)) > _MAX_ROOT:
+            raise UserError(f"{root}: too long a path for espeak-ng; set TMPDIR to a folder with a short one")
+        data = root / "espeak-ng-data"
+        (data / "voices").mkdir(parents=True)
+        (data / "voices" / "!v").symlink_to(variants.resolve())
+        for entry in Path(espeakng_loader.get_data_path()).iterdir():
+            if entry.name != "voices":
+                (data / entry.name).symlink_to(entry.resolve())
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+class Espeak:
+    """The synthesiser; a process can hold one only.
+
+    It keeps state from one sentence to the next (noise, flutter, gain): samples are reproducible only for the same
+    calls in the same order since the start of the process, so see `forked.py`.
+    """
+
+    def __init__(self, root: Path):
+        import espeakng_loader
+
+        self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._lib.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
+        self._lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+        self._lib.espeak_Synth.argtypes = [
+            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
+            ctypes.c_void_p, ctypes.c_void_p,
+        ]  # fmt: skip
+        rate = self._lib.espeak_Initialize(_SYNCHRONOUS, 500, str(root).encode(), 0)
+        if rate != _NATIVE_RATE:
+            raise UserError(f"espeak-ng: wanted {_NATIVE_RATE} Hz with the data in {root}, found {rate}")
+        self._chunks: list[np.ndarray] = []
+        self._callback = _CALLBACK(self._collect)  # kept: ctypes does not hold a reference
+        self._lib.espeak_SetSynthCallback(self._callback)
+
+    def seed(self, seed: int) -> None:
+        """Start espeak's random numbers (breath, noise) anew; builds differ in whose generator they use."""
+        self._lib.espeak_ng_SetRandSeed(seed)
+        ctypes.CDLL(None).srand(ctypes.c_uint(seed))
+
+    def speak(self, text: str, voice: str, words_per_minute: int, playback: float = 1.0) -> np.ndarray:
+        """Say `text` with espeak voice `voice` ("en-us+VARIANT"), played back `playback` times as fast.
+
+        Returns: float32 [T] at 16 kHz, about half of full scale.
+        """
+        self._chunks.clear()
+        if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise UserError(f"espeak-ng: no voice {voice!r}")
+        self._lib.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
+        self._lib.espeak_SetParameter(_VOLUME_PARAMETER, _VOLUME, 0)
+        data = text.encode()
+        if self._lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None) != 0 or not self._chunks:
+            raise UserError(f"espeak-ng: voice {voice} made no speech of {text!r}")
+        native = np.concatenate(self._chunks).astype(np.float32) / 32768.0
+        return resampled(native, SAMPLE_RATE // 50, round(playback * _NATIVE_RATE / 50))
+
+    def _collect(self, samples, num_samples: int, events) -> int:
+        if samples and num_samples > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, (num_samples,)).copy())
+        return 0
+
+
+def resampled(samples: np.ndarray, up: int, down: int) -> np.ndarray:
+    """Samples [T] at up/down times their rate, by cutting or padding the spectrum. Returns: float32 [about T up/down].
+
+    Written out because importing scipy.signal takes longer than speaking the tiny corpora of the tests.
+    """
+    num_blocks = -(-len(samples) // down)
+    num_samples = num_blocks * up
+    spectrum = np.fft.rfft(samples, num_blocks * down)[: num_samples // 2 + 1]
+    return (np.fft.irfft(spectrum, num_samples) * (up / down)).astype(np.float32)

@@ -1,0 +1,104 @@
+"""Extractor training: mixture and one talker's embedding -> that talker (arXiv 2604.03219, section on extractors).
+
+The target is one of the sources, chosen at random; the condition is the student's embedding that is matched to the
+teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can be new.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix import checkpoint, config, plugins
+from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
+from wesep_mix.losses.set_matching import match
+from wesep_mix.losses.si_sdr import si_sdr
+from wesep_mix.mixing.plan import read_plans
+from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.training.fit import fit
+from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.settings import OptimConfig, TrainerConfig
+
+
+@dataclass(frozen=True)
+class ExtractorConfig:
+    """conf/extractor/NAME.yaml. The model's embedding size is the student's."""
+
+    model: Any = config.plugin("extractors")
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 8
+    chunk_s: float = 3.0
+
+
+class ExtractorTraining(TrainingModule):
+    """Negative SI-SDR on chunks; with no student the network is trained without an embedding."""
+
+    def __init__(self, settings: ExtractorConfig, extractor: nn.Module, teacher: nn.Module, student: nn.Module | None):
+        super().__init__(extractor, settings.optim, settings.trainer)
+        self.config = settings
+        self.references = TeacherReferences(teacher)
+        self.frozen = () if student is None else (student.eval().requires_grad_(False),)  # in a tuple: no submodule
+
+    def loss(self, batch: MixBatch) -> Tensor:
+        chosen = (batch.chance[:, 0] * batch.sources.shape[1]).long()  # [B], the target of each mixture
+        rows = torch.arange(len(chosen), device=self.device)
+        length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
+        starts = self._chunk_starts(batch, batch.offsets[rows, chosen], batch.sizes[rows, chosen], length)
+        est = self.model(take(batch.mix, starts, length), self._condition(batch, rows, chosen))
+        return -si_sdr(est, take(batch.sources[rows, chosen], starts, length)).mean()
+
+    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
+        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
+
+    def _chunk_starts(self, batch: MixBatch, offsets: Tensor, sizes: Tensor, length: int) -> Tensor:
+        """Chunks that hold at least half a chunk of the target: [B]."""
+        first = (offsets - length // 2).clamp(min=0)
+        last = torch.minimum(offsets + sizes - length // 2, batch.num_samples - length).clamp(min=0)
+        first = torch.minimum(first, last)
+        return first + (batch.chance[:, 1] * (last - first + 1)).long()
+
+    @torch.no_grad()
+    def _condition(self, batch: MixBatch, rows: Tensor, chosen: Tensor) -> Tensor | None:
+        if not self.frozen:
+            return None
+        student = self.frozen[0].to(self.device)
+        return match(student(batch.mix, batch.num_samples), self.references(batch))[rows, chosen]  # [B, D]
+
+
+def train_extractor(
+    settings: ExtractorConfig, data: Path, teacher_path: Path, student_path: Path, out: Path, num_spk: int,
+    embedding: str, ngpu: int,
+) -> None:
+    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
+
+    embedding: `matched`, or `none` for the same network without one.
+    """
+    trainer = settings.trainer
+    student = checkpoint.load_model(student_path, "students")
+    torch.manual_seed(settings.seed)
+    extractor = build_extractor(settings, student, embedding)
+    teacher = checkpoint.load_model(teacher_path, "teachers")
+    module = ExtractorTraining(settings, extractor, teacher, None if embedding == "none" else student)
+    train = dynamic_loader(
+        DynamicMixtures(load_pool(data / "train"), num_spk, settings.seed), settings.batch_size,
+        trainer.steps_per_epoch, trainer.num_workers,
+    )
+    dev = fixed_loader(read_plans(data / "dev" / "plan.jsonl"), settings.batch_size)
+    resolved = {**config.to_dict(settings), "model": config.to_dict(extractor.config)}
+    fit(module, "extractors", train, dev, out, trainer, "dev/loss", "min", ngpu, resolved)
+
+
+def build_extractor(settings: ExtractorConfig, student: nn.Module, embedding: str) -> nn.Module:
+    """An extractor for the student's embeddings, or without any."""
+    fusion = "none" if embedding == "none" else settings.model.fusion
+    given = dataclasses.replace(settings.model, embedding_dim=student.config.embedding_dim, fusion=fusion)
+    return plugins.build("extractors", given)

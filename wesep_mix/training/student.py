@@ -1,0 +1,90 @@
+"""Student training: mixture -> set of embeddings, matched to the frozen teacher's (arXiv 2604.03219, student)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix import checkpoint, config, plugins
+from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
+from wesep_mix.losses.set_matching import set_cosine_loss
+from wesep_mix.mixing.plan import read_plans
+from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.training.fit import fit
+from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.settings import OptimConfig, TrainerConfig
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """conf/student.yaml. Front-end and embedding size are the teacher's, whatever `model` says.
+
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes the whole mixture.
+    """
+
+    model: Any = config.plugin("students")
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 16
+    chunk_s: float = 0.0
+    heads_from_teacher: bool = False
+
+
+class StudentTraining(TrainingModule):
+    """Mixtures -> sets of embeddings; the teacher is no part of the module, so checkpoints do not carry it."""
+
+    def __init__(self, settings: StudentConfig, student: nn.Module, teacher: nn.Module):
+        super().__init__(student, settings.optim, settings.trainer)
+        self.config = settings
+        self.references = TeacherReferences(teacher)
+
+    def loss(self, batch: MixBatch) -> Tensor:
+        mix, num_samples = batch.mix, batch.num_samples
+        if self.config.chunk_s > 0:
+            length = min(round(self.config.chunk_s * 16000), int(num_samples.min()))
+            starts = (batch.chance[:, 1] * (num_samples - length + 1)).long()
+            mix, num_samples = take(mix, starts, length), None
+        return set_cosine_loss(self.model(mix, num_samples), self.references(batch))
+
+    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
+        loss = set_cosine_loss(self.model(batch.mix, batch.num_samples), self.references(batch))
+        self.log("dev/loss", loss, batch_size=len(batch.plans))
+
+
+def train_student(
+    settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int
+) -> None:
+    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`."""
+    trainer = settings.trainer
+    teacher = checkpoint.load_model(teacher_path, "teachers")
+    torch.manual_seed(settings.seed)
+    student = build_student(settings, teacher, num_spk)
+    module = StudentTraining(settings, student, teacher)
+    train = dynamic_loader(
+        DynamicMixtures(load_pool(data / "train"), num_spk, settings.seed), settings.batch_size,
+        trainer.steps_per_epoch, trainer.num_workers,
+    )
+    dev = fixed_loader(read_plans(data / "dev" / "plan.jsonl"), settings.batch_size)
+    resolved = {**config.to_dict(settings), "model": config.to_dict(student.config)}
+    fit(module, "students", train, dev, out, trainer, "dev/loss", "min", ngpu, resolved)
+
+
+def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> nn.Module:
+    """A student with the teacher's front-end (a trainable copy of it) and N heads, fresh or copies of the teacher's."""
+    given = dataclasses.replace(
+        settings.model, frontend=teacher.config.frontend, embedding_dim=teacher.config.embedding_dim, num_spk=num_spk
+    )
+    student = plugins.build("students", given)
+    student.frontend.load_state_dict(teacher.frontend.state_dict())
+    if settings.heads_from_teacher:
+        for head in student.heads:
+            head.load_state_dict(teacher.head.state_dict())
+    return student
