@@ -108,8 +108,7 @@ run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixture
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" \
-    --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
-    --out "$model" --ngpu "$ngpu"
+    --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
 
 run_stage 6 extract_speech --config "$conf/score.yaml" --data "$mixtures/test" \
     --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"

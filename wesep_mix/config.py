@@ -131,7 +131,11 @@ def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
 def _plugin_config(value: Any, kind: str, where: str) -> Any:
     if not isinstance(value, Mapping) or "name" not in value:
         raise UserError(f"{where}: wanted a mapping with `name:` ({', '.join(plugins.names(kind))}), found {value!r}")
-    return from_dict(plugins.load(kind, value["name"]).Config, value, where)
+    try:
+        module = plugins.load(kind, value["name"])
+    except UserError as err:
+        raise UserError(f"{where}: {err}") from err
+    return from_dict(module.Config, value, where)
 
 
 def _sequence(value: Any, kind: Any, item_kind: Any, where: str) -> Any:
@@ -169,7 +173,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             raw = yaml.load(file, Loader=_UniqueKeyLoader)  # a SafeLoader
     except FileNotFoundError as err:
         raise UserError(f"{path}: no such config file") from err
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
         raise UserError(f"{path}: not valid YAML ({_first_line(err)})") from err
     if raw is None:
         return {}
@@ -200,5 +204,5 @@ def _unknown(key: str, known: Iterable[str]) -> str:
     return f"{key}: unknown key, {hint}"
 
 
-def _first_line(err: yaml.YAMLError) -> str:
+def _first_line(err: Exception) -> str:
     return " ".join(str(err).split())

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,14 +34,15 @@ def map_items(
     Raises: UserError when more than `max_bad` items are bad.
     """
     pairs, bad = [], []
-    for item, result in zip(items, _results(function, items, nj, title), strict=True):
-        if isinstance(result, _Failure):
-            bad.append(result.message)
-            if len(bad) > max_bad:
-                raise UserError(_too_many(title, bad, max_bad))
-            print(f"warning: {title}: left out: {result.message}", file=sys.stderr)
-        else:
-            pairs.append((item, result))
+    with closing(_results(function, items, nj, title)) as results:  # ends the bar's line before an error is told
+        for item, result in zip(items, results, strict=True):
+            if isinstance(result, _Failure):
+                bad.append(result.message)
+                if len(bad) > max_bad:
+                    raise UserError(_too_many(title, bad, max_bad))
+                tqdm.write(f"warning: {title}: left out: {result.message}", file=sys.stderr)
+            else:
+                pairs.append((item, result))
     return pairs
 
 
@@ -58,6 +60,8 @@ def _results(function: Callable, items: Sequence, nj: int, title: str) -> Iterat
         chunk = max(1, min(16, len(items) // (4 * nj)))
         try:
             yield from tqdm(pool.map(call, items, chunksize=chunk), total=len(items), desc=title, mininterval=1.0)
+        except BrokenProcessPool as err:
+            raise UserError(f"{title}: a worker process was killed, often for want of memory; lower --nj") from err
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

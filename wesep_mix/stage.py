@@ -7,12 +7,14 @@ that a finished stage answers at once.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,17 +61,20 @@ class Part:
                 )
 
     def is_done(self) -> bool:
-        state = _state_of(self.out)
+        state = _own_state(self.out)
         return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
 
     def begin(self, force: bool) -> None:
         """Keep unfinished work of the same settings, remove anything else that the folder holds."""
-        state, fingerprint = _state_of(self.out), self.fingerprint()
+        state, fingerprint = _own_state(self.out), self.fingerprint()
+        old = self.out.with_name(f".{self.out.name}.old")
         if force or state.get("fingerprint") != fingerprint:
+            shutil.rmtree(old, ignore_errors=True)
             if state:
                 why = "--force true" if force else "its settings or inputs changed"
                 print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
-                shutil.rmtree(self.out)
+                self.out.rename(old)  # a kill during the removal leaves nothing that could be taken for new
+                shutil.rmtree(old)
             self.out.mkdir(parents=True, exist_ok=True)
         write_json(self.out / STATE_FILE, {"fingerprint": fingerprint, "done": False})
 
@@ -77,28 +82,22 @@ class Part:
         write_json(self.out / STATE_FILE, {"fingerprint": self.fingerprint(), "done": True})
 
 
-def run_stage(
-    number: int, title: str, out: Path, settings: dict, needs: Sequence[Need], force: bool, work: Callable[[], None]
-) -> int:
-    """Do `work` for the folder `out` unless it is done already; return an exit status.
+def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
+    """Do `work` for the part's folder, unless it is done already.
 
     `work` imports what is heavy by itself. It finds the folder empty, or with the unfinished result of an
     interrupted run of the same settings, which it continues.
+    Raises: UserError for a missing input, or another process at work in the folder.
     """
-    part = Part(number, title, Path(out), settings, needs)
-    return guarded(lambda: run_part(part, force, work), f"stage {number} ({title})")
-
-
-def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
-    """One folder's work, for stages that fill several. Raises: UserError."""
     part.check_needs()
     if part.is_done() and not force:
         print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
         return
     start = time.monotonic()
-    part.begin(force)
-    work()
-    part.end()
+    with _alone_in(part.out):
+        part.begin(force)
+        work()
+        part.end()
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
 
 
@@ -119,9 +118,25 @@ def guarded(call: Callable[[], None], who: str) -> int:
     return 0
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a lock beside `folder`, which ends with this process however it ends.
+
+    `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
+        yield
+
+
+def _own_state(folder: Path) -> dict[str, Any]:
+    return read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
+
+
 def _state_of(path: Path) -> dict[str, Any]:
     """State of the stage folder that `path` is, or lies in (nearest first); empty when there is none."""
-    for folder in (path, *path.parents):
-        if (folder / STATE_FILE).is_file():
-            return read_json(folder / STATE_FILE)
-    return {}
+    return next((state for folder in (path, *path.parents) if (state := _own_state(folder))), {})

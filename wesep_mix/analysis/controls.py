@@ -13,7 +13,7 @@ import numpy as np
 from wesep_mix.analysis.keys import lookup, speaker_keys
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.plan import Plan
-from wesep_mix.synthesis.seeds import rng_for
+from wesep_mix.seeds import rng_for
 
 Embeddings = Mapping[str, np.ndarray]
 CONTROLS = ("none", "wrong", "random", "oracle")

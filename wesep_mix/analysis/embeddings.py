@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,19 +11,12 @@ from tqdm import tqdm
 
 from wesep_mix import checkpoint
 from wesep_mix.analysis.keys import head_keys, speaker_keys
+from wesep_mix.analysis.settings import EmbeddingsConfig
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.losses.set_matching import match
 from wesep_mix.mixing.plan import Plan, read_plans
-
-
-@dataclass(frozen=True)
-class EmbeddingsConfig:
-    """conf/embeddings.yaml. `sets`: which fixed sets of mixtures get embeddings (train, dev, test)."""
-
-    sets: tuple[str, ...] = ("dev", "test")
-    batch_size: int = 16
 
 
 def extract_embeddings(

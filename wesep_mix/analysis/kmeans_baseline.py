@@ -17,7 +17,7 @@ from wesep_mix.analysis.embedding_tables import Labelled, assigned
 from wesep_mix.metrics.clustering import kmeans
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render, render_source
-from wesep_mix.synthesis.seeds import rng_for
+from wesep_mix.seeds import rng_for
 
 
 def kmeans_table(frontend: nn.Module, plans: Sequence[Plan], seed: int, device: str) -> Labelled:

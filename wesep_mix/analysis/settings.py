@@ -1,4 +1,4 @@
-"""conf/score.yaml: how stages 6 to 8 extract, score and analyse."""
+"""What conf/embeddings.yaml (stage 4) and conf/score.yaml (stages 6 to 8) hold."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ class ScoreConfig:
             raise ValueError(f"wav_subtype: wanted {' or '.join(WAV_SUBTYPES)}, found {self.wav_subtype}")
         if self.max_bad < 0:
             raise ValueError(f"max_bad: wanted 0 or more, found {self.max_bad}")
+
+
+@dataclass(frozen=True)
+class EmbeddingsConfig:
+    """conf/embeddings.yaml. `sets`: which fixed sets of mixtures get embeddings (train, dev, test)."""
+
+    sets: tuple[str, ...] = ("dev", "test")
+    batch_size: int = 16

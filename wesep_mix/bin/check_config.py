@@ -7,10 +7,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import SECTIONS, load_config, locate, parse_override, read_raw, section_of
 from wesep_mix.errors import UserError
+from wesep_mix.mixing.prepare import CorpusConfig
 from wesep_mix.stage import guarded
+from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
+
+CLASSES = (CorpusConfig, TeacherConfig, StudentConfig, EmbeddingsConfig, ExtractorConfig, ScoreConfig)  # as SECTIONS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,24 +31,13 @@ def check(conf: Path, extractor: str, overrides: list[str]) -> None:
     paths = config_paths(conf, extractor)
     for override in overrides:
         _check_lands(override, {section_of(path): read_raw(path) for path in paths})
-    for path, cls in zip(paths, _classes(), strict=True):
+    for path, cls in zip(paths, CLASSES, strict=True):
         load_config(cls, path, overrides)
 
 
 def config_paths(conf: Path, extractor: str) -> list[Path]:
     """The config files of a recipe, in the order of `config.SECTIONS`."""
     return [conf / (f"extractor/{extractor}.yaml" if name == "extractor" else f"{name}.yaml") for name in SECTIONS]
-
-
-def _classes() -> tuple[type, ...]:
-    from wesep_mix.analysis.embeddings import EmbeddingsConfig
-    from wesep_mix.analysis.settings import ScoreConfig
-    from wesep_mix.mixing.prepare import CorpusConfig
-    from wesep_mix.training.extractor import ExtractorConfig
-    from wesep_mix.training.student import StudentConfig
-    from wesep_mix.training.teacher import TeacherConfig
-
-    return CorpusConfig, TeacherConfig, StudentConfig, EmbeddingsConfig, ExtractorConfig, ScoreConfig
 
 
 def _check_lands(override: str, raws: Mapping[str, Mapping]) -> None:

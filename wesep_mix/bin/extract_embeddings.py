@@ -30,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _extract(args) -> None:
     def work() -> None:
-        from wesep_mix.analysis.embeddings import EmbeddingsConfig, extract_embeddings
+        from wesep_mix.analysis.embeddings import extract_embeddings
+        from wesep_mix.analysis.settings import EmbeddingsConfig
         from wesep_mix.config import load_config
 
         settings = load_config(EmbeddingsConfig, args.config, args.set)

@@ -35,7 +35,8 @@ def _train(args) -> None:
 
 def _work(args, out: Path, embedding: str) -> None:
     from wesep_mix.config import load_config
-    from wesep_mix.training.extractor import ExtractorConfig, train_extractor
+    from wesep_mix.training.extractor import train_extractor
+    from wesep_mix.training.settings import ExtractorConfig
 
     settings = load_config(ExtractorConfig, args.config, args.set)
     train_extractor(settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu)

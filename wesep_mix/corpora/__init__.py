@@ -1,1 +1,1 @@
-"""One file a corpus: `Config` and `collect(config, work_dir, nj) -> Corpus` (types.py); no audio is decoded."""
+"""One file a corpus, with `Config` and `collect(config, work_dir, nj) -> Corpus` (types.py)."""

@@ -14,7 +14,8 @@ def existing_folder(folder: str | Path) -> Path:
     """Return `folder` as a path. Raises: UserError when there is no such folder."""
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise UserError(f"{path}: wanted a folder, found {'a file' if path.exists() else 'nothing of that name'}")
+        found = "a file" if path.exists() else "nothing of that name"
+        raise UserError(f"{path}: wanted a folder, found {found}")
     return path
 
 
@@ -31,6 +32,12 @@ def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
         names = (name for name in files if not name.startswith("."))
         found += [Path(folder) / name for name in names if name.lower().endswith(SUFFIXES)]
     return sorted(found)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that a killed run left under `folder` (see `io.files.atomic_path`)."""
+    for path in folder.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)
 
 
 def _refuse(err: OSError) -> None:

@@ -1,4 +1,4 @@
-"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav), with noise beside it.
+"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav); noise beside it.
 
 The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`.
 """
@@ -21,7 +21,7 @@ _SPEAKERS = "SPEAKERS.TXT"
 
 @dataclass(frozen=True)
 class Config:
-    """`noise_dir` "" generates noise (`noise`) from each set's own speech; `subsets` {} splits the speakers."""
+    """`noise_dir` "": noise is generated as `noise` says; `subsets` {}: all speakers are split by `split`."""
 
     name: str = "librispeech"
     seed: int = 0
@@ -33,11 +33,11 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.subsets and (sorted(self.subsets) != sorted(SETS) or not all(self.subsets.values())):
-            raise ValueError(f"subsets: wanted a list of subset names for each of {', '.join(SETS)}, found {self.subsets}")
+            raise ValueError(f"subsets: wanted names for each of {', '.join(SETS)}, found {self.subsets}")
 
 
 def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
-    """List the speech and the noise; where `noise_dir` is "", generate noise under work_dir/noise on `nj` processes.
+    """List speech and noise; where `noise_dir` is "", generate noise under work_dir/noise on `nj` processes.
 
     Raises: UserError for a folder that is missing, unreadable or of another layout, for a subset that is not
         there, and for too few speakers or noise files.
@@ -70,8 +70,10 @@ def read_speech_folder(folder: str | Path) -> dict[str, list[Utterance]]:
             subset = parts[0] if len(parts) == 4 else ""
             subsets.setdefault(subset, []).append(_utterance(path, sexes))
     if not subsets:
-        what = f"{len(found)} audio files elsewhere, such as {found[0].relative_to(root)}" if found else "no audio file"
-        raise UserError(f"{root}: wanted speech as {LAYOUT}, found {what}")
+        elsewhere = f", such as {found[0].relative_to(root)}" if found else ""
+        raise UserError(
+            f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}"
+        )
     return subsets
 
 
@@ -86,10 +88,10 @@ def _utterance(path: Path, sexes: dict[str, str]) -> Utterance:
 
 def _read_sexes(root: Path) -> dict[str, str]:
     """Speaker -> "F" or "M" from SPEAKERS.TXT, in the folder or above a subset; empty when there is none."""
-    table = next((folder / _SPEAKERS for folder in (root, root.parent) if (folder / _SPEAKERS).is_file()), None)
-    if table is None:
+    tables = [folder / _SPEAKERS for folder in (root, root.parent) if (folder / _SPEAKERS).is_file()]
+    if not tables:
         return {}
-    lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = tables[0].read_text(encoding="utf-8", errors="replace").splitlines()
     fields = [[part.strip() for part in line.split("|")] for line in lines if not line.startswith(";")]
     return {row[0]: row[1] for row in fields if len(row) > 1 and row[1] in ("F", "M")}
 
@@ -99,8 +101,8 @@ def _split_speech(config: Config, subsets: dict[str, list[Utterance]]) -> dict[s
         wanted = [name for names in config.subsets.values() for name in names]
         for name in wanted:
             if name not in subsets:
-                there = ", ".join(sorted(filter(None, subsets))) or "none, speakers lie directly in the folder"
-                raise UserError(f"{config.speech_dir}: wanted subset {name}, found no speech of it (there are: {there})")
+                there = ", ".join(sorted(filter(None, subsets))) or "only speakers, and no subset"
+                raise UserError(f"{config.speech_dir}: wanted subset {name}, found {there}")
         return {name: [item for subset in config.subsets[name] for item in subsets[subset]] for name in SETS}
     pooled = [utterance for utterances in subsets.values() for utterance in utterances]
     speakers = sorted({utterance.speaker for utterance in pooled})

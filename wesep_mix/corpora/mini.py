@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from wesep_mix.corpora.folders import remove_unfinished
 from wesep_mix.corpora.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.types import SETS, Corpus, Utterance, checked
 from wesep_mix.io.audio import write_audio
@@ -46,18 +47,25 @@ class Config:
 def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
     """Generate what is missing of the corpus under `work_dir` on `nj` processes, and list it.
 
-    Writes: speech/VOICE/VOICE-NNN.wav, noise/SET/KIND-NN.wav (16 kHz, 16 bit), voices/VOICE (espeak variants).
-    Files that are there are kept: a `work_dir` belongs to one config, and stage 1 empties it when that changes.
+    Writes: speech/VOICE/VOICE-NNN.wav and noise/SET/KIND-NN.wav (16 kHz, 16 bit), voices/VOICE for espeak.
+    Files that are there are kept: a `work_dir` belongs to one config; stage 1 empties it when that changes.
     """
     work_dir = Path(work_dir)
+    for made in ("voices", "speech"):
+        remove_unfinished(work_dir / made)
     voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
-    write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
-    wanted = [(voice, path) for name in SETS for voice in voices[name] for path in _paths(config, voice, work_dir)]
+    everyone = [voice for name in SETS for voice in voices[name]]
+    write_variants(everyone, work_dir / "voices")
+    wanted = [(voice, path) for voice in everyone for path in _paths(config, voice, work_dir)]
     missing = [(voice, path) for voice, path in wanted if not path.exists()]
     if missing:
         with data_folder(work_dir / "voices") as data:
             map_items(partial(_speak, config, data), missing, nj, "speaking")
-    speech = {name: [_utterance(v, p) for v in voices[name] for p in _paths(config, v, work_dir)] for name in SETS}
+    speech: dict[str, list[Utterance]] = {name: [] for name in SETS}
+    for name in SETS:
+        for voice in voices[name]:
+            paths = _paths(config, voice, work_dir)
+            speech[name] += [Utterance(path.stem, voice.name, voice.sex, path) for path in paths]
     noise = make_noise(config.noise, config.seed, speech, work_dir / "noise", nj)
     return checked(Corpus(speech, noise))
 
@@ -65,10 +73,6 @@ def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
 def _paths(config: Config, voice: Voice, work_dir: Path) -> list[Path]:
     folder = work_dir / "speech" / voice.name
     return [folder / f"{voice.name}-{number:03d}.wav" for number in range(config.utterances_per_voice)]
-
-
-def _utterance(voice: Voice, path: Path) -> Utterance:
-    return Utterance(path.stem, voice.name, voice.sex, path)
 
 
 def _speak(config: Config, data: Path, voice_and_path: tuple[Voice, Path]) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from wesep_mix.corpora.folders import remove_unfinished
 from wesep_mix.corpora.types import SETS, NoiseFile, Utterance
 from wesep_mix.io.audio import SAMPLE_RATE, write_audio
 from wesep_mix.parallel import map_items
 from wesep_mix.synthesis import noises
-from wesep_mix.synthesis.seeds import rng_for
-
+from wesep_mix.seeds import rng_for
 
 _WITHOUT_SPEECH = {"coloured": noises.coloured, "modulated": noises.modulated}
 
@@ -33,6 +33,7 @@ def make_noise(
     config: NoiseConfig, seed: int, speech: Mapping[str, Sequence[Utterance]], folder: Path, nj: int
 ) -> dict[str, list[NoiseFile]]:
     """Generate the missing files folder/SET/KIND-NN.wav on `nj` processes, and list all."""
+    remove_unfinished(folder)
     files = {name: _files(config, name, folder) for name in SETS}
     for name in SETS:
         missing = [file for file in files[name] if not file.path.exists()]

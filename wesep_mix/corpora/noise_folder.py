@@ -1,7 +1,7 @@
 """A folder of noise recordings, split into train, dev and test.
 
-WHAM! (`tr`, `cv`, `tt`) keeps its own split; of MUSAN (`music`, `noise`, `speech`) the speech is left out, since a
-lone talker is no noise in this task; any other folder is split by file.
+WHAM! (`tr`, `cv`, `tt`) and folders `train`, `dev`, `test` keep their own split. Of MUSAN (`music`, `noise`,
+`speech`) the speech is left out, since a lone talker is no noise in this task. Any other is split by file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wesep_mix.corpora.split import Split, split_names
 from wesep_mix.corpora.types import SETS, NoiseFile
 from wesep_mix.errors import UserError
 
-_WHAM = {"train": "tr", "dev": "cv", "test": "tt"}
+_OWN_SPLITS = ({"train": "tr", "dev": "cv", "test": "tt"}, {name: name for name in SETS})
 _MUSAN = ("music", "noise", "speech")
 
 
@@ -26,8 +26,9 @@ def noise_files(folder: str | Path, split: Split, seed: int) -> dict[str, list[N
     found = audio_files(root)
     if not found:
         raise UserError(f"{root}: wanted noise as wav or flac files, found no such file")
-    if _has_folders(root, tuple(_WHAM.values())):
-        return {name: [_noise_file(root, path) for path in audio_files(root / _WHAM[name])] for name in SETS}
+    for own in _OWN_SPLITS:
+        if _has_folders(root, tuple(own.values())):
+            return {name: [_noise_file(root, path) for path in audio_files(root / own[name])] for name in own}
     if _has_folders(root, _MUSAN):
         found = [path for path in found if path.relative_to(root).parts[0] != "speech"]
     files = {str(path.relative_to(root)): path for path in found}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wesep_mix.errors import UserError
-from wesep_mix.synthesis.seeds import rng_for
+from wesep_mix.seeds import rng_for
 
 
 @dataclass(frozen=True)

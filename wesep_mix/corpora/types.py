@@ -48,8 +48,11 @@ def checked(corpus: Corpus) -> Corpus:
             if not files.get(name):
                 raise UserError(f"set {name}: wanted at least one {what} file, found none")
             for file in files[name]:
-                if seen.setdefault(file.id, file.path) is not file.path:
-                    raise UserError(f"{what} {file.id}: wanted an id of its own, found {seen[file.id]} and {file.path}")
+                other = seen.setdefault(file.id, file.path)
+                if other is not file.path:
+                    raise UserError(
+                        f"{what} {file.id}: wanted one file of that id, found {other} and {file.path}"
+                    )
     check_speakers_disjoint(corpus.speech)
     return Corpus(
         {name: sorted(corpus.speech[name]) for name in SETS},
@@ -64,4 +67,6 @@ def check_speakers_disjoint(speech: dict[str, list[Utterance]]) -> None:
         for utterance in utterances:
             other = owner.setdefault(utterance.speaker, name)
             if other != name:
-                raise UserError(f"speaker {utterance.speaker}: wanted in one set only, found in {other} and {name}")
+                raise UserError(
+                    f"speaker {utterance.speaker}: wanted in one set, found in {other} and {name}"
+                )

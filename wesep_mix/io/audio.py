@@ -54,7 +54,8 @@ def write_audio(
 ) -> None:
     """Write float samples [T] as they are: no rescaling. Integer formats refuse what they would clip.
 
-    Raises: UserError when a sample is not finite, or is beyond full scale in an integer format.
+    Raises: UserError when a sample is not finite, or is beyond full scale in an integer format,
+        or the file cannot be written.
     """
     if not np.isfinite(samples).all():
         raise UserError(f"{path}: not written, the audio holds samples that are not finite")
@@ -62,7 +63,10 @@ def write_audio(
     if subtype.startswith("PCM") and peak > 1.0:
         raise UserError(f"{path}: not written, peak {peak:.2f} would clip in {subtype}; use wav_subtype FLOAT")
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, samples, sample_rate, subtype=subtype)
+        try:
+            soundfile.write(temporary, samples, sample_rate, subtype=subtype)
+        except soundfile.LibsndfileError as err:
+            raise UserError(f"{path}: cannot be written ({err.error_string}); is the disk full?") from err
 
 
 def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, dra
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry, read_noises, read_speech, write_lists
 from wesep_mix.mixing.plan import Plan, write_plans
 from wesep_mix.mixing.vad import best_crops
+from wesep_mix.seeds import rng_for
 
 SETS = ("train", "dev", "test")
 MIXING = "mixing.json"
@@ -87,7 +87,7 @@ def _mixture_plans(pool: Pool, num_spk: int, count: int, seed: int, name: str) -
     """Up to `count` plans with different ids; a small set may have fewer different ones."""
     plans: dict[str, Plan] = {}
     for index in range(20 * count):
-        plan = draw_plan(pool, num_spk, _generator(seed, name, num_spk, index), best_crop=True)
+        plan = draw_plan(pool, num_spk, rng_for(seed, "mixture", name, num_spk, index), best_crop=True)
         plans.setdefault(plan.id, plan)
         if len(plans) == count:
             break
@@ -106,12 +106,8 @@ def _single_plans(pool: Pool, num_spk: int, count: int, seed: int, name: str) ->
 
 def _single_plan(entry: SpeechEntry, turn: int, pool: Pool, seed: int, name: str) -> Plan:
     only = SpeechEntry(entry.utt, entry.spk, entry.sex, entry.path, (entry.crops[turn],))
-    rng = _generator(seed, name, 1, zlib.crc32(f"{entry.utt}/{turn}".encode()))
+    rng = rng_for(seed, "single", name, entry.utt, turn)
     return plan_of([only], pool, rng, best_crop=True, name=f"{entry.utt}-{turn}")
-
-
-def _generator(seed: int, name: str, num_spk: int, index: int) -> np.random.Generator:
-    return np.random.default_rng([seed, zlib.crc32(name.encode()), num_spk, index])
 
 
 def _speech_entries(utterances: Sequence, settings: CorpusConfig, nj: int, title: str) -> list[SpeechEntry]:

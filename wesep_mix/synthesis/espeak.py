@@ -1,4 +1,4 @@
-"""espeak-ng through ctypes, from the `espeakng-loader` wheel: text and a voice variant in, 16 kHz samples out."""
+"""espeak-ng through ctypes, from the `espeakng-loader` wheel: text and a voice in, 16 kHz samples out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @contextlib.contextmanager
 def data_folder(variants: Path) -> Iterator[Path]:
-    """Yield a short-lived espeak data folder: the wheel's files (links), with `variants` as its voice variants.
+    """Yield a short-lived espeak data folder: links to the wheel's files, with `variants` as voice variants.
 
     The wheel's own folder may be read-only or have a longer path than espeak can hold.
     """
@@ -47,8 +47,8 @@ def data_folder(variants: Path) -> Iterator[Path]:
 class Espeak:
     """The synthesiser; a process can hold one only.
 
-    It keeps state from one sentence to the next (noise, flutter, gain): samples are reproducible only for the same
-    calls in the same order since the start of the process, so see `forked.py`.
+    It keeps state from one sentence to the next (noise, flutter, gain): samples are the same only after the
+    same calls since the start of the process; hence `forked.py`.
     """
 
     def __init__(self, root: Path):
@@ -84,7 +84,8 @@ class Espeak:
         self._lib.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
         self._lib.espeak_SetParameter(_VOLUME_PARAMETER, _VOLUME, 0)
         data = text.encode()
-        if self._lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None) != 0 or not self._chunks:
+        status = self._lib.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
+        if status != 0 or not self._chunks:
             raise UserError(f"espeak-ng: voice {voice} made no speech of {text!r}")
         native = np.concatenate(self._chunks).astype(np.float32) / 32768.0
         return resampled(native, SAMPLE_RATE // 50, round(playback * _NATIVE_RATE / 50))
@@ -96,7 +97,7 @@ class Espeak:
 
 
 def resampled(samples: np.ndarray, up: int, down: int) -> np.ndarray:
-    """Samples [T] at up/down times their rate, by cutting or padding the spectrum. Returns: float32 [about T up/down].
+    """Samples [T] at up/down times their rate, by cutting the spectrum. Returns: float32 [about T up/down].
 
     Written out because importing scipy.signal takes longer than speaking the tiny corpora of the tests.
     """

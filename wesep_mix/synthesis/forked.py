@@ -1,7 +1,7 @@
-"""A call in a process of its own, forked from this one: it starts from this process's state and leaves it as it was.
+"""A call in a process of its own, forked from this one, whose state it leaves as it was.
 
-espeak-ng can't be reset, so each utterance is spoken in such a fork. That costs a few milliseconds, and makes an
-utterance's samples independent of all others.
+espeak-ng can't be reset, so each utterance is spoken in such a fork. That costs some milliseconds, and makes
+an utterance's samples independent of all others.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 def call_forked(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return `function(*arguments)`, computed in a forked child; the result travels pickled.
 
-    Raises: what the function raised, caused by a RuntimeError that holds the child's traceback; RuntimeError when
-        the child ended without an answer.
+    Raises: what the function raised, with a RuntimeError that holds the child's traceback as its cause;
+        RuntimeError when the child ended without an answer.
     """
     reading, writing = os.pipe()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""Three kinds of background noise: coloured (stationary), modulated (its level moves), babble (many talkers)."""
+"""Three kinds of noise: coloured (stationary), modulated (its level moves) and babble (many talkers)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ _MAX_BAD = 20
 
 
 def coloured(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Gaussian noise of random slope (-9 to +3 dB an octave) with random broad bumps. Returns: float32 [T]."""
+    """Gaussian noise of a random slope, -7 to +3 dB an octave from 80 Hz, with broad bumps.
+
+    Returns: float32 [T].
+    """
     num_bins = num_samples // 2 + 1
     spectrum = rng.standard_normal(num_bins) + 1j * rng.standard_normal(num_bins)
-    frequency = np.maximum(np.linspace(0, SAMPLE_RATE / 2, num_bins), 40.0)
+    frequency = np.maximum(np.linspace(0, SAMPLE_RATE / 2, num_bins), 80.0)
     octave = np.log2(frequency / 1000.0)
-    level_db = rng.uniform(-9.0, 3.0) * octave
+    level_db = rng.uniform(-7.0, 3.0) * octave
     for _ in range(int(rng.integers(1, 5))):
         centre, width, height = rng.uniform(-3, 2.8), rng.uniform(0.2, 1.2), rng.uniform(-8, 12)
         level_db += height * np.exp(-0.5 * ((octave - centre) / width) ** 2)
@@ -29,13 +32,14 @@ def coloured(rng: np.random.Generator, num_samples: int) -> np.ndarray:
 
 
 def modulated(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Coloured noise whose level swings at random rates of 0.3 to 12 Hz, by up to 25 dB. Returns: float32 [T]."""
+    """Coloured noise whose level swings at rates of 0.3 to 12 Hz, by up to 25 dB. Returns: float32 [T]."""
     time_s = np.arange(num_samples) / SAMPLE_RATE
     swing = np.zeros(num_samples)
     for _ in range(int(rng.integers(2, 5))):
         rate = np.exp(rng.uniform(np.log(0.3), np.log(12.0)))
-        wander = rng.uniform(0.5, 3.0) * np.sin(2 * np.pi * rng.uniform(0.05, 0.3) * time_s + rng.uniform(0, 6.28))
-        swing += rng.uniform(0.4, 1.0) * np.sin(2 * np.pi * rate * time_s + wander + rng.uniform(0, 6.28))
+        wander_rate, first, second = rng.uniform(0.05, 0.3), *rng.uniform(0, 2 * np.pi, 2)
+        wander = rng.uniform(0.5, 3.0) * np.sin(2 * np.pi * wander_rate * time_s + first)
+        swing += rng.uniform(0.4, 1.0) * np.sin(2 * np.pi * rate * time_s + wander + second)
     depth_db = rng.uniform(10.0, 25.0)
     swing_db = depth_db * (swing - swing.max()) / np.ptp(swing)
     return _levelled(coloured(rng, num_samples) * 10 ** (swing_db / 20))

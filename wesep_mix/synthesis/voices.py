@@ -1,4 +1,4 @@
-"""Synthetic talkers: what makes one espeak-ng voice differ from another, drawn so that a set of them is spread out.
+"""Synthetic talkers: what makes one espeak-ng voice differ from another, drawn so that a set is spread out.
 
 A voice's vocal-tract size is shared between its formant frequencies (variant file) and a small change of the
 playback rate, which also moves the consonants' recorded noises; pitch and speed make up for that change.
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wesep_mix.io.files import atomic_write
-from wesep_mix.synthesis.seeds import rng_for
+from wesep_mix.seeds import rng_for
 
 ACCENTS = (
     "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-gb-x-gbclan", "en-us-nyc", "en-gb-x-gbcwmd", "en",
@@ -20,6 +20,7 @@ ACCENTS = (
 _PITCH_HZ = {"M": (76.0, 150.0), "F": (145.0, 250.0)}
 _TRACT = {"M": (0.86, 1.06), "F": (1.02, 1.24)}  # formant frequencies relative to espeak's own male voice
 _NUM_FORMANTS = 9  # espeak's formant 0 is a low-frequency part below the first formant
+_BREATH_SHAPE = (0.5, 0.8, 1.0, 1.0, 0.8, 0.7, 0.5, 0.4)  # over formants 1 to 8
 _NUM_DIMENSIONS = 24
 _TRIALS = 50
 
@@ -43,15 +44,18 @@ class Voice:
 def draw_voices(set_name: str, num_voices: int, seed: int) -> list[Voice]:
     """Draw a set's talkers, half of them F, half M; other sets and their sizes do not matter.
 
-    The parameters are a Latin hypercube for each sex, the best of some by the smallest distance of two voices, so
-    that a small set is as spread out as a large one.
+    The parameters of each sex are a Latin hypercube, the one of many whose two nearest voices are farthest
+    apart, so that a small set is as spread out as a large one.
     """
     voices = []
     for sex, number in (("F", (num_voices + 1) // 2), ("M", num_voices // 2)):
         points = _spread_points(number, rng_for(seed, "voices", set_name, sex))
         names = [f"{set_name}-{sex.lower()}{index:03d}" for index in range(number)]
         accents = _deal_accents(number, rng_for(seed, "accents", set_name, sex))
-        voices += [_voice(name, sex, accent, point) for name, accent, point in zip(names, accents, points)]
+        voices += [
+            _voice(name, sex, accent, point)
+            for name, accent, point in zip(names, accents, points, strict=True)
+        ]
     return voices
 
 
@@ -107,7 +111,7 @@ def _voice(name: str, sex: str, accent: str, point: np.ndarray) -> Voice:
     lines.append(f"voicing {between(75.0, 115.0):.0f}")
     lines.append(f"consonants {between(60.0, 140.0):.0f} {between(60.0, 140.0):.0f}")
     breath = between(0.0, 1.0) ** 2 * 16
-    lines.append("breath " + " ".join(f"{breath * share:.0f}" for share in (0.5, 0.8, 1, 1, 0.8, 0.7, 0.5, 0.4)))
+    lines.append("breath " + " ".join(f"{breath * share:.0f}" for share in _BREATH_SHAPE))
     lines.append(_tone(between(0.0, 1.0), between(0.0, 1.0)))
     lines += _formants(tract / playback, between)
     lines.append(f"stressAdd {_stress(between(-30.0, 30.0), between(-20.0, 40.0))}")
@@ -122,15 +126,16 @@ def _tone(tilt: float, middle: float) -> str:
 
 
 def _formants(scale: float, between) -> list[str]:
-    """Frequency, strength and width of each formant in percent: the common scale, and deviations of one's own."""
+    """Frequency, strength and width of each formant in percent: the common scale and one's own deviations."""
     frequencies = [1.0, between(0.92, 1.08), between(0.87, 1.13), between(0.85, 1.15), between(0.82, 1.18)]
-    strengths = [between(0.4, 1.3), between(0.85, 1.1), between(0.5, 1.3), between(0.4, 1.4), between(0.3, 1.5)]
+    ranges = ((0.4, 1.3), (0.85, 1.1), (0.5, 1.3), (0.4, 1.4), (0.3, 1.5))
+    strengths = [between(*limits) for limits in ranges]
     width = between(0.8, 1.6)
     frequencies += [frequencies[4] + 0.02] * (_NUM_FORMANTS - 5)
     strengths += [strengths[4]] * (_NUM_FORMANTS - 5)
     return [
         f"formant {number} {100 * scale * frequency:.0f} {100 * strength:.0f} {100 * width:.0f}"
-        for number, (frequency, strength) in enumerate(zip(frequencies, strengths))
+        for number, (frequency, strength) in enumerate(zip(frequencies, strengths, strict=True))
     ]
 
 

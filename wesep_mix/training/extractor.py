@@ -7,9 +7,7 @@ teacher's embedding of that source. Both come from the frozen networks on the fl
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +22,7 @@ from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
-from wesep_mix.training.settings import OptimConfig, TrainerConfig
-
-
-@dataclass(frozen=True)
-class ExtractorConfig:
-    """conf/extractor/NAME.yaml. The model's embedding size is the student's."""
-
-    model: Any = config.plugin("extractors")
-    seed: int = 0
-    optim: OptimConfig = OptimConfig()
-    trainer: TrainerConfig = TrainerConfig()
-    batch_size: int = 8
-    chunk_s: float = 3.0
+from wesep_mix.training.settings import ExtractorConfig
 
 
 class ExtractorTraining(TrainingModule):

@@ -20,6 +20,11 @@ from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.progress import StepProgress
 from wesep_mix.training.settings import TrainerConfig
 
+HINTS = (
+    "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
+    "Experiment logs directory", "GPU available but not used",
+)
+
 
 def fit(
     module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, settings: TrainerConfig,
@@ -69,7 +74,6 @@ def _save_model(module: TrainingModule, kind: str, kept: Path, out: Path, num_st
 
 def _quiet() -> None:
     """Silence hints of Lightning that do not concern the user of a recipe."""
-    for hint in (".*does not have many workers.*", ".*Checkpoint directory .* exists.*", ".*lr_scheduler.step.*",
-                 ".*Experiment logs directory .*", ".*isinstance.treespec.*", ".*`_pytree.*", ".*GPU available but not used.*"):
-        warnings.filterwarnings("ignore", hint)
+    for hint in HINTS:
+        warnings.filterwarnings("ignore", f".*{hint}.*")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -1,8 +1,11 @@
-"""Settings that every training has in common."""
+"""What conf/{teacher,student,extractor/NAME}.yaml hold. Imports no torch: configs are checked before any work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from wesep_mix import config
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,53 @@ class TrainerConfig:
                 f"trainer.max_steps ({self.max_steps}) must be a multiple of trainer.steps_per_epoch "
                 f"({self.steps_per_epoch}), so that the last step has a checkpoint"
             )
+
+
+@dataclass(frozen=True)
+class ArcFaceConfig:
+    """Scale and margin are not known from the paper (*open*); the margin rises over `margin_warmup` of all steps."""
+
+    scale: float = 32.0
+    margin: float = 0.2
+    margin_warmup: float = 0.5
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """conf/teacher.yaml."""
+
+    model: Any = config.plugin("teachers")
+    arcface: ArcFaceConfig = ArcFaceConfig()
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 32
+    chunk_s: float = 3.0
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """conf/student.yaml. Front-end and embedding size are the teacher's, whatever `model` says.
+
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes the whole mixture.
+    """
+
+    model: Any = config.plugin("students")
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 16
+    chunk_s: float = 0.0
+    heads_from_teacher: bool = False
+
+
+@dataclass(frozen=True)
+class ExtractorConfig:
+    """conf/extractor/NAME.yaml. The model's embedding size is the student's."""
+
+    model: Any = config.plugin("extractors")
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 8
+    chunk_s: float = 3.0

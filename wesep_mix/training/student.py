@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,23 +17,7 @@ from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
-from wesep_mix.training.settings import OptimConfig, TrainerConfig
-
-
-@dataclass(frozen=True)
-class StudentConfig:
-    """conf/student.yaml. Front-end and embedding size are the teacher's, whatever `model` says.
-
-    chunk_s: length of the stretch of each mixture that is trained on; 0 takes the whole mixture.
-    """
-
-    model: Any = config.plugin("students")
-    seed: int = 0
-    optim: OptimConfig = OptimConfig()
-    trainer: TrainerConfig = TrainerConfig()
-    batch_size: int = 16
-    chunk_s: float = 0.0
-    heads_from_teacher: bool = False
+from wesep_mix.training.settings import StudentConfig
 
 
 class StudentTraining(TrainingModule):

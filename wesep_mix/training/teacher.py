@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,29 +17,7 @@ from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.settings import OptimConfig, TrainerConfig
-
-
-@dataclass(frozen=True)
-class ArcFaceConfig:
-    """Scale and margin are not known from the paper: *open*; the margin rises linearly over `margin_warmup` of all steps."""
-
-    scale: float = 32.0
-    margin: float = 0.2
-    margin_warmup: float = 0.5
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """conf/teacher.yaml."""
-
-    model: Any = config.plugin("teachers")
-    arcface: ArcFaceConfig = ArcFaceConfig()
-    seed: int = 0
-    optim: OptimConfig = OptimConfig()
-    trainer: TrainerConfig = TrainerConfig()
-    batch_size: int = 32
-    chunk_s: float = 3.0
+from wesep_mix.training.settings import TeacherConfig
 
 
 class TeacherTraining(TrainingModule):

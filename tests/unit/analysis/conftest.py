@@ -8,15 +8,8 @@ RATE = 16000
 SECONDS = 1
 
 
-def buzz(pitch: float, seconds: float) -> np.ndarray:
-    """Syllable-like bursts of a buzz: enough for PESQ to find utterances."""
-    time = np.arange(int(seconds * RATE)) / RATE
-    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
-    return 0.1 * tone * np.clip(np.sin(2 * np.pi * 3 * time + pitch), 0, None)
-
-
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def corpus(tmp_path_factory, buzz):
     """A folder with one utterance each of six speakers, a to f, and a noise."""
     folder = tmp_path_factory.mktemp("corpus")
     for place, spk in enumerate("abcdef"):

@@ -1,0 +1,130 @@
+"""All stages of run.sh on a tiny corpus, each by itself; then what a user does next."""
+
+import csv
+import json
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from tiny import run_sh, the_error
+
+METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
+MADE = {
+    1: ["data/mini/2mix/test/plan.jsonl", "data/mini/2mix/train/spk2utt", "data/mini/single/dev/utt2spk"],
+    2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],
+    3: ["exp/mini/2mix/student/model.pt"],
+    4: [f"exp/mini/2mix/embeddings/{s}/{k}.{e}" for s in ("dev", "test") for k in ("teacher", "student", "matched")
+        for e in ("ark", "scp")],
+    5: ["exp/mini/2mix/stft_tcn/matched/model.pt", "exp/mini/2mix/stft_tcn/none/model.pt"],
+    6: ["exp/mini/2mix/stft_tcn/test/matched/wav/wav.scp"],
+    7: ["exp/mini/2mix/stft_tcn/test/matched/scores/scores.csv"],
+    8: ["exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv", "exp/mini/2mix/clustering/metrics.json"],
+    9: ["exp/mini/results.json", "exp/mini/RESULTS.md"],
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """A folder in which every stage was run in its own call."""
+    folder = tmp_path_factory.mktemp("recipe")
+    for stage, files in MADE.items():
+        done = run_sh(folder, "--stage", stage, "--stop_stage", stage)
+        assert done.returncode == 0, f"stage {stage}: {done.stderr}"
+        assert [file for file in files if not (folder / file).is_file()] == []
+    return folder
+
+
+def test_results_have_every_row_and_column(recipe):
+    results = json.loads((recipe / "exp/mini/results.json").read_text())
+    assert (results["corpus"], results["num_spk"], results["seed"]) == ("mini", 2, 0)
+    assert {"teacher", "kmeans", "student"} <= set(results["embeddings"])
+    for row in results["embeddings"].values():
+        assert set(row) == {"acc", "sep", "nmi", "sil", "ari", "eer", "num", "trainable"}
+        assert 0 <= row["acc"] <= 1
+    rows = {"mixture"} | {"stft_tcn" + control for control in ("", "/none", "/wrong", "/random", "/oracle")}
+    assert set(results["extraction"]) == rows
+    for row in results["extraction"].values():
+        assert {*METRICS, *(f"{m}_std" for m in METRICS), "num", "params"} <= set(row)
+        assert row["num"] == 2 * num_mixtures(recipe)
+    assert results["extraction"]["mixture"]["si_sdri"] == 0
+
+
+def test_embeddings_are_read_by_plain_kaldiio(recipe):
+    plans = read_plans(recipe)
+    tables = {kind: dict(kaldiio.load_scp(str(recipe / f"exp/mini/2mix/embeddings/test/{kind}.scp")).items())
+              for kind in ("teacher", "student", "matched")}
+    by_speaker = {f"{plan['id']}-{source['spk']}" for plan in plans for source in plan["sources"]}
+    assert set(tables["teacher"]) == set(tables["matched"]) == by_speaker
+    assert set(tables["student"]) == {f"{plan['id']}-{head}" for plan in plans for head in (0, 1)}
+    for plan in plans:  # the matched embeddings are the set, each once
+        heads = sorted(tables["student"][f"{plan['id']}-{head}"].tolist() for head in (0, 1))
+        matched = sorted(tables["matched"][f"{plan['id']}-{source['spk']}"].tolist() for source in plan["sources"])
+        assert heads == matched
+    assert all(v.dtype == np.float32 and abs(np.linalg.norm(v) - 1) < 1e-4 for v in tables["student"].values())
+
+
+def test_wavs_are_named_by_mixture_and_speaker_and_as_long_as_the_mixture(recipe):
+    for plan in read_plans(recipe):
+        for source in plan["sources"]:
+            info = soundfile.info(recipe / f"exp/mini/2mix/stft_tcn/test/matched/wav/{plan['id']}-{source['spk']}.wav")
+            assert (info.frames, info.samplerate, info.channels) == (plan["num_samples"], 16000, 1)
+
+
+def test_scores_have_one_row_a_mixture_and_speaker(recipe):
+    with open(recipe / "exp/mini/2mix/stft_tcn/test/matched/scores/scores.csv") as file:
+        rows = list(csv.DictReader(file))
+    wanted = [(plan["id"], source["spk"]) for plan in read_plans(recipe) for source in plan["sources"]]
+    assert sorted((row["mix"], row["speaker"]) for row in rows) == sorted(wanted)
+
+
+def test_a_second_run_redoes_nothing_and_says_so(recipe):
+    before = stamps(recipe)
+    done = run_sh(recipe)
+    assert done.returncode == 0, done.stderr
+    assert all(f"stage {stage} (" in done.stdout for stage in range(1, 9))
+    assert "done in" not in done.stdout
+    assert "| student" in done.stdout or "student" in done.stdout
+    assert stamps(recipe) == before
+
+
+def test_the_same_seed_gives_the_same_results(recipe, tmp_path):
+    done = run_sh(tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((f / "exp/mini/results.json").read_text()) for f in (recipe, tmp_path))
+    assert first.pop("git") == second.pop("git")
+    assert first == second
+
+
+def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):
+    before = stamps(recipe)
+    done = run_sh(recipe, "--stage", 1, "--stop_stage", 4, settings={"student.optim.lr": "5e-4"})
+    assert done.returncode == 0, done.stderr
+    changed = {name for name, stamp in stamps(recipe).items() if before[name] != stamp}
+    assert {"exp/mini/2mix/student/model.pt", "exp/mini/2mix/embeddings/test/student.ark"} <= changed
+    assert not {"exp/mini/teacher/model.pt", "data/mini/2mix/test/plan.jsonl"} & changed
+    config = yaml.safe_load((recipe / "exp/mini/2mix/student/config.yaml").read_text())
+    assert config["optim"]["lr"] == 5e-4
+
+
+@pytest.mark.parametrize(("stage", "makes"), [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 6), (8, 1)])
+def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, stage, makes):
+    done = run_sh(tmp_path, "--stage", stage, "--stop_stage", stage)
+    assert f"stage {makes} makes it" in the_error(done)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def read_plans(folder):
+    return [json.loads(line) for line in (folder / "data/mini/2mix/test/plan.jsonl").read_text().splitlines()]
+
+
+def num_mixtures(folder):
+    return len(read_plans(folder))
+
+
+def stamps(folder):
+    """When each file that a stage made was written; lock files are touched by every call."""
+    report = {"results.json", "RESULTS.md", "si_sdri.png", "cosines.png"}
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")
+            if path.is_file() and path.suffix != ".lock" and path.name not in report}

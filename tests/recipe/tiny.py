@@ -1,0 +1,48 @@
+"""The recipe at a size at which every stage takes seconds: run.sh as a user calls it, in a temporary folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {
+    "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, utterances_per_voice: 2, "
+                     "noise: {files_per_kind: 1, seconds: 8}}",
+    "corpus.mixtures": "{train: 4, dev: 3, test: 8}",
+    "corpus.single": "{train: 4, dev: 6, test: 12}",
+    "teacher.model": "{name: asp, frontend: {name: logmel, num_mels: 20, channels: 16, num_layers: 1}, "
+                     "projection: 8, embedding_dim: 8, bottleneck: 8}",
+    "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}",
+    "extractor.model": "{name: stft_tcn, channels: 8, hidden: 8, num_blocks: 2, num_stacks: 1}",
+    "trainer.max_steps": "4",
+    "trainer.steps_per_epoch": "2",
+    "teacher.batch_size": "4",
+    "student.batch_size": "2",
+    "extractor.batch_size": "2",
+    "chunk_s": "1.0",
+}
+
+
+def run_sh(folder, *options, settings=None, corpus="mini", **variables):
+    """Run run.sh with the active Python on the tiny settings; data and exp lie in `folder`."""
+    settings = SETTINGS | (settings or {})
+    command = ["bash", str(ROOT / "run.sh"), "--corpus", corpus, "--nj", "2",
+               "--data_dir", str(Path(folder) / "data"), "--exp_dir", str(Path(folder) / "exp"), *map(str, options)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=300)
+
+
+def environment(**variables):
+    """This process's Python as the active environment: nothing is installed by a test."""
+    return {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
+
+
+def the_error(done):
+    """The line in which the failed stage says what is wrong."""
+    assert done.returncode != 0, done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]

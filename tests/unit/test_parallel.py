@@ -1,0 +1,87 @@
+import os
+import signal
+
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.parallel import THREAD_LIMITS, map_items
+from wesep_mix.stage import guarded
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def picky(number: int) -> int:
+    if number % 3 == 0:
+        raise UserError(f"file{number}.wav: empty")
+    return -number
+
+
+def faulty(number: int) -> float:
+    return 1 / number
+
+
+def deadly(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def place_and_threads(number: int) -> tuple[int, list[str | None]]:
+    return os.getpid(), [os.environ.get(name) for name in THREAD_LIMITS]
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_results_come_in_the_order_of_the_items(nj):
+    assert map_items(square, range(40), nj, "squares") == [(number, number * number) for number in range(40)]
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_up_to_max_bad_items_are_named_and_left_out(nj, capfd):
+    assert map_items(picky, range(1, 8), nj, "scoring", max_bad=2) == [(n, -n) for n in (1, 2, 4, 5, 7)]
+    warnings = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
+    assert warnings == [f"warning: scoring: left out: file{number}.wav: empty" for number in (3, 6)]
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_more_bad_items_are_an_error_that_names_the_last(nj):
+    with pytest.raises(UserError) as err:
+        map_items(picky, range(1, 8), nj, "scoring", max_bad=1)
+    assert str(err.value) == "scoring: file6.wav: empty (bad item 2, max_bad is 1)"
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_the_error_has_a_line_of_its_own_after_the_progress_bar(nj, capfd):
+    assert guarded(lambda: map_items(picky, [1, 3], nj, "scoring"), "stage 7") == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "error: scoring: file3.wav: empty"
+
+
+def test_by_default_the_first_bad_item_is_an_error():
+    with pytest.raises(UserError) as err:
+        map_items(picky, [1, 3, 6], 1, "scoring")
+    assert str(err.value) == "scoring: file3.wav: empty"
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_a_fault_of_ours_is_not_counted_as_a_bad_item(nj):
+    with pytest.raises(ZeroDivisionError):
+        map_items(faulty, [1, 0, 2], nj, "dividing", max_bad=10)
+
+
+def test_a_killed_worker_is_said():
+    with pytest.raises(UserError, match="counting: a worker process was killed, .*lower --nj"):
+        map_items(deadly, range(4), 2, "counting", max_bad=10)
+
+
+def test_workers_have_one_thread_each_and_this_process_keeps_its_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    seen = [result for _, result in map_items(place_and_threads, range(4), 2, "looking")]
+    assert all(pid != os.getpid() and threads == ["1"] * len(THREAD_LIMITS) for pid, threads in seen)
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_nothing_to_do(nj):
+    assert map_items(square, [], nj, "squares") == []

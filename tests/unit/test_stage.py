@@ -1,0 +1,227 @@
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import read_json, write_json
+from wesep_mix.stage import STATE_FILE, Need, Part, guarded, run_part
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "exp" / "teacher"
+
+
+class Work:
+    """Counts its calls, writes a file, and notes what it found."""
+
+    def __init__(self, out: Path, failure: BaseException | None = None):
+        self.out, self.failure, self.found = out, failure, []
+
+    def __call__(self) -> None:
+        self.found.append({path.name for path in self.out.iterdir()} - {STATE_FILE})
+        (self.out / f"file{len(self.found)}").touch()
+        if self.failure is not None:
+            raise self.failure
+
+
+def made_by_stage(folder: Path, fingerprint: str = "f", done: bool = True) -> Path:
+    write_json(folder / STATE_FILE, {"fingerprint": fingerprint, "done": done})
+    (folder / "model.pt").touch()
+    return folder / "model.pt"
+
+
+def test_done_work_is_not_done_again(folder, capsys):
+    part, work = Part(2, "teacher", folder, {"lr": 1}), Work(folder)
+    run_part(part, False, work)
+    assert read_json(folder / STATE_FILE)["done"] is True
+    assert f"stage 2 (teacher): done in 0 s, see {folder}" in capsys.readouterr().out
+    run_part(part, False, work)
+    assert work.found == [set()]
+    assert f"stage 2 (teacher): done already in {folder}; --force true redoes it" in capsys.readouterr().out
+
+
+def test_the_order_of_settings_does_not_matter(folder):
+    work = Work(folder)
+    run_part(Part(2, "teacher", folder, {"a": 1, "b": {"c": 2, "d": 3}}), False, work)
+    run_part(Part(2, "teacher", folder, {"b": {"d": 3, "c": 2}, "a": 1}), False, work)
+    assert len(work.found) == 1
+
+
+@pytest.mark.parametrize("settings, force, why", [
+    ({"lr": 2}, False, "its settings or inputs changed"), ({"lr": 1}, True, "--force true"),
+])
+def test_changed_or_forced_work_begins_with_an_empty_folder(folder, capsys, settings, force, why):
+    work = Work(folder)
+    run_part(Part(2, "teacher", folder, {"lr": 1}), False, work)
+    run_part(Part(2, "teacher", folder, settings), force, work)
+    assert work.found == [set(), set()]
+    assert f"stage 2 (teacher): {why}, {folder} is made anew" in capsys.readouterr().out
+
+
+def test_interrupted_work_goes_on_with_what_it_left(folder, capsys):
+    part = Part(2, "teacher", folder, {"lr": 1})
+    status = guarded(lambda: run_part(part, False, Work(folder, KeyboardInterrupt())), "stage 2 (teacher)")
+    assert status == 130
+    said = capsys.readouterr().err.strip()
+    assert said == "stage 2 (teacher): interrupted; the same command goes on from the last checkpoint"
+    assert not part.is_done()
+    work = Work(folder)
+    run_part(part, False, work)
+    assert work.found == [{"file1"}] and part.is_done()
+
+
+def test_interrupted_work_of_other_settings_is_thrown_away(folder):
+    with pytest.raises(RuntimeError):
+        run_part(Part(2, "teacher", folder, {"lr": 1}), False, Work(folder, RuntimeError()))
+    work = Work(folder)
+    run_part(Part(2, "teacher", folder, {"lr": 2}), False, work)
+    assert work.found == [set()]
+
+
+def test_forced_work_that_was_interrupted_is_not_taken_for_done(folder):
+    part = Part(2, "teacher", folder, {"lr": 1})
+    run_part(part, False, Work(folder))
+    with pytest.raises(RuntimeError):
+        run_part(part, True, Work(folder, RuntimeError()))
+    assert not part.is_done()
+
+
+def test_a_kill_while_old_results_are_removed_leaves_none_of_them(folder, monkeypatch):
+    run_part(Part(2, "teacher", folder, {"lr": 1}), False, Work(folder))
+    new, work = Part(2, "teacher", folder, {"lr": 2}), Work(folder)
+
+    def killed(path, *_, **__):
+        if Path(path).exists():
+            (Path(path) / STATE_FILE).unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_part(new, False, work)
+    run_part(new, False, work)
+    assert work.found == [set()] and new.is_done()
+    assert {path.name for path in folder.parent.iterdir()} == {"teacher", ".teacher.lock"}
+
+
+def test_files_that_no_stage_wrote_are_kept(folder):
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").touch()
+    run_part(Part(2, "teacher", folder, {}), True, Work(folder))
+    assert (folder / "thesis.txt").exists()
+
+
+def test_a_missing_input_names_its_stage_and_nothing_is_made(folder, tmp_path, capsys):
+    need = Need(tmp_path / "data" / "single", 1)
+    part, work = Part(2, "teacher", folder, {}, [need]), Work(folder)
+    assert guarded(lambda: run_part(part, True, work), "stage 2") == 1
+    assert capsys.readouterr().err == (
+        f"error: stage 2 (teacher) needs {need.path}, which is not there: stage 1 makes it, run with --stage 1 "
+        "--stop_stage 1 first\n"
+    )
+    assert work.found == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("done", [None, False])
+def test_an_input_that_is_not_finished_is_refused(folder, tmp_path, done):
+    path = tmp_path / "data" / "model.pt"
+    path.parent.mkdir()
+    if done is None:
+        path.touch()
+    else:
+        made_by_stage(path.parent, done=done)
+    with pytest.raises(UserError, match="model.pt, which is not finished: stage 7 makes it"):
+        run_part(Part(8, "x", folder, {}, [Need(path, 7)]), False, Work(folder))
+
+
+def test_work_is_redone_when_its_input_was(folder, tmp_path):
+    path = made_by_stage(tmp_path / "data", "first")
+    part, work = Part(3, "student", folder, {}, [Need(path, 2)]), Work(folder)
+    run_part(part, False, work)
+    run_part(part, False, work)
+    assert len(work.found) == 1
+    made_by_stage(tmp_path / "data", "second")
+    assert not part.is_done()
+    run_part(part, False, work)
+    assert work.found == [set(), set()]
+
+
+def test_an_input_belongs_to_the_nearest_stage_folder_above_it(folder, tmp_path):
+    made_by_stage(tmp_path / "data", "far")
+    path = made_by_stage(tmp_path / "data" / "test", "near", done=False)
+    with pytest.raises(UserError, match="not finished"):
+        Part(8, "x", folder, {}, [Need(path, 7)]).check_needs()
+    deep = tmp_path / "data" / "train" / "plan.jsonl"
+    deep.parent.mkdir()
+    deep.touch()
+    Part(8, "x", folder, {}, [Need(deep, 7)]).check_needs()
+
+
+@pytest.mark.parametrize("error, said", [
+    (UserError("a.wav: empty"), "error: a.wav: empty\n"),
+    (OSError(errno.ENOSPC, "No space left on device", "x.ark"),
+     "error: stage 4: No space left on device (x.ark); free space or mend the file, then run again\n"),
+    (OSError("odd"), "error: stage 4: odd; free space or mend the file, then run again\n"),
+])
+def test_what_the_user_can_mend_is_one_line_and_status_1(capsys, error, said):
+    def call():
+        raise error
+
+    assert guarded(call, "stage 4") == 1
+    assert capsys.readouterr().err == said
+
+
+def test_success_is_0_and_a_fault_of_ours_is_not_hidden():
+    assert guarded(lambda: None, "stage 4") == 0
+    with pytest.raises(ZeroDivisionError):
+        guarded(lambda: 1 / 0, "stage 4")
+
+
+def test_a_damaged_state_is_named(folder):
+    folder.mkdir(parents=True)
+    (folder / STATE_FILE).write_text("{")
+    with pytest.raises(UserError, match=f"{STATE_FILE}: not valid JSON"):
+        run_part(Part(2, "teacher", folder, {}), False, Work(folder))
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from wesep_mix.stage import Part, run_part
+
+def work():
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+
+run_part(Part(2, "teacher", Path(sys.argv[1]), {}), False, work)
+"""
+
+
+def test_two_processes_do_not_work_in_one_folder_and_a_kill_frees_it_at_once(folder):
+    """Its children, such as a data loader's workers, live on for seconds after `kill -9`."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, text=True)
+    child = int(holder.stdout.readline())
+    work = Work(folder)
+    try:
+        with pytest.raises(UserError, match=f"{folder}: another process is at work there"):
+            run_part(Part(2, "teacher", folder, {}), False, work)
+        assert work.found == []
+        holder.kill()
+        holder.wait()
+        run_part(Part(2, "teacher", folder, {}), False, work)
+        assert work.found == [set()]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
