@@ -50,8 +50,9 @@ def _read(path: str | Path, kind: str) -> dict:
         raise UserError(f"{path}: no such model file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as err:
-        raise UserError(f"{path}: not a readable model file ({str(err).splitlines()[0]})") from err
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
+        reason = str(err).split("\n")[0] or type(err).__name__
+        raise UserError(f"{path}: not a readable model file ({reason})") from err
     if not isinstance(content, dict) or content.get("kind") != kind:
         found = content.get("kind") if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path}: wanted a model of {kind}, found {found}")

@@ -7,6 +7,6 @@ import zlib
 import numpy as np
 
 
-def rng_for(seed: int, *names: str) -> np.random.Generator:
+def rng_for(seed: int, *names: str | int) -> np.random.Generator:
     """Generator of its own for the thing of that name: same seed and names, same numbers."""
-    return np.random.default_rng([seed, zlib.crc32("/".join(names).encode())])
+    return np.random.default_rng([seed, zlib.crc32("/".join(map(str, names)).encode())])

@@ -24,9 +24,9 @@ SETTINGS = {
 }
 
 
-def run_sh(folder, *options, settings=None, corpus="mini", **variables):
-    """Run run.sh with the active Python on the tiny settings; data and exp lie in `folder`."""
-    settings = SETTINGS | (settings or {})
+def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
+    """Run run.sh with the active Python on the tiny settings and `settings`; data and exp lie in `folder`."""
+    settings = base | (settings or {})
     command = ["bash", str(ROOT / "run.sh"), "--corpus", corpus, "--nj", "2",
                "--data_dir", str(Path(folder) / "data"), "--exp_dir", str(Path(folder) / "exp"), *map(str, options)]
     for key, value in settings.items():

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from wesep_mix.analysis.keys import head_keys, lookup, speaker_keys
 from wesep_mix.metrics.clustering import clustering_metrics, normalised
-from wesep_mix.metrics.verification import equal_error_rate
+from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.plan import Plan, Source
 
 Embeddings = Mapping[str, np.ndarray]
@@ -35,7 +35,8 @@ def metrics_row(labelled: Labelled, trainable: int, seed: int) -> dict[str, floa
     """acc, sep, nmi, sil, ari, eer, num and the model's number of trainable parameters."""
     speakers = [source.spk for source in labelled.sources]
     utterances = [source.utt for source in labelled.sources]
-    eer = equal_error_rate(labelled.emb, speakers, apart=(labelled.mixtures, utterances))
+    apart = unfair_groups(speakers, labelled.mixtures, utterances)
+    eer = equal_error_rate(labelled.emb, speakers, apart)
     clusters = clustering_metrics(labelled.emb, speakers, seed)
     return clusters | {"eer": eer, "num": len(speakers), "trainable": trainable}
 

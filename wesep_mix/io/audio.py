@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path
 
 SAMPLE_RATE = 16000
-_told_stereo = False
 
 
 def read_audio(
@@ -41,10 +39,10 @@ def read_audio(
     return np.ascontiguousarray(samples)
 
 
-def num_samples(path: str | Path) -> int:
-    """Length of an audio file in samples, from its header."""
+def num_channels(path: str | Path) -> int:
+    """Number of channels of an audio file, from its header. Raises: UserError when it is no audio file."""
     try:
-        return soundfile.info(str(path)).frames
+        return soundfile.info(str(path)).channels
     except soundfile.LibsndfileError as err:
         raise UserError(f"{path}: cannot be read as audio ({err.error_string})") from err
 
@@ -70,11 +68,7 @@ def write_audio(
 
 
 def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int) -> None:
-    global _told_stereo
     if file.samplerate != sample_rate:
         raise UserError(f"{path}: wanted {sample_rate} Hz, found {file.samplerate} Hz; resample the corpus first")
     if file.frames == 0:
         raise UserError(f"{path}: empty, it holds no samples")
-    if file.channels > 1 and not _told_stereo:
-        _told_stereo = True
-        print(f"note: {path} has {file.channels} channels; the first is used, here and in any such file", file=sys.stderr)

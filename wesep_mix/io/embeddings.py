@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import kaldiio
 import numpy as np
@@ -22,7 +23,8 @@ def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> 
     ark, scp = stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
     scp.unlink(missing_ok=True)
     ordered = {key: _checked(key, embeddings[key]) for key in sorted(embeddings, key=str.encode)}
-    with atomic_path(ark) as temporary, atomic_path(scp) as index:
+    with atomic_path(ark) as temporary, TemporaryDirectory(dir=ark.parent, prefix=".") as folder:
+        index = Path(folder, "scp")  # it names the temporary ark
         kaldiio.save_ark(str(temporary), ordered, scp=str(index))
         offsets = {key: place.rsplit(":", 1)[1] for key, place in read_table(index).items()}
     write_table(scp, {key: f"{ark}:{offset}" for key, offset in offsets.items()})
@@ -36,9 +38,13 @@ def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
     if not Path(scp).is_file():
         raise UserError(f"{scp}: no such file; stage 4 makes it")
     try:
-        return {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(str(scp))}
+        table = {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(str(scp))}
     except (OSError, ValueError, EOFError, AssertionError) as err:
         raise UserError(f"{scp}: its ark cannot be read ({err}); redo stage 4 with --force true") from err
+    sizes = sorted({len(vector) for vector in table.values()})
+    if len(sizes) > 1:  # kaldiio takes what is left of a truncated ark for a shorter vector
+        raise UserError(f"{scp}: its ark cannot be read (vectors of {sizes} values); redo stage 4 with --force true")
+    return table
 
 
 def _checked(key: str, vector: np.ndarray) -> np.ndarray:

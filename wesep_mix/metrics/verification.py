@@ -26,6 +26,14 @@ def equal_error_rate(
     return score_equal_error_rate((unit @ unit.T)[trials], _equal(speakers)[trials])
 
 
+def unfair_groups(
+    speakers: Sequence[str], mixtures: Sequence[str], utterances: Sequence[str]
+) -> tuple[Sequence[str], ...]:
+    """Groupings whose inner pairs are no fair trials: mixtures, and utterances unless every speaker has just one."""
+    one_each = len(set(utterances)) == len(set(speakers))
+    return (mixtures,) if one_each else (mixtures, utterances)
+
+
 def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     """Where false acceptances and false rejections are equally frequent, as a fraction.
 

@@ -27,13 +27,15 @@ class MixingConfig:
     max_crops: int = 4
 
     def __post_init__(self) -> None:
-        for name, (low, high) in {"overlap": self.overlap, "lufs": self.lufs}.items():
-            if low > high:
-                raise ValueError(f"{name}: wanted [low, high], found [{low}, {high}]")
+        for name, values in {"overlap": self.overlap, "lufs": self.lufs}.items():
+            if len(values) != 2 or values[0] > values[1]:
+                raise ValueError(f"{name}: wanted [low, high], found {list(values)}")
         if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
             raise ValueError(f"overlap: wanted shares between 0 and 1, found {list(self.overlap)}")
-        if self.segment_s <= 0 or self.max_crops < 1 or not self.snr_db:
-            raise ValueError("segment_s and max_crops must be positive and snr_db must have a value")
+        if self.segment_s < 0.4:
+            raise ValueError(f"segment_s: wanted at least 0.4, which loudness is measured over, found {self.segment_s}")
+        if self.max_crops < 1 or not self.snr_db:
+            raise ValueError("max_crops must be positive and snr_db must have a value")
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def _embedding_rules() -> str:
         "Acc: k-means with as many clusters as speakers (10 starts), best one-to-one assignment of "
         "clusters to speakers. Sep: mean cosine of same-speaker pairs minus that of different-speaker "
         "pairs. NMI, ARI: of the same clusters. Sil: silhouette of the true speakers, cosine distance. "
-        "EER: verification by cosine over all pairs but those inside one mixture or of one source "
-        "utterance. num: embeddings. trainable: parameters that training changed. Chance for Acc is not "
+        "EER: verification by cosine over all pairs but those inside one mixture or, where speakers have "
+        "several utterances, of one source utterance. num: embeddings. trainable: parameters that training changed. Chance for Acc is not "
         "0: it depends on the numbers of speakers and of embeddings."
     )
 

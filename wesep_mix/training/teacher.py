@@ -12,7 +12,7 @@ from wesep_mix import config, plugins
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
 from wesep_mix.losses.arcface import ArcFace
-from wesep_mix.metrics.verification import equal_error_rate
+from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.training.fit import fit
@@ -43,16 +43,16 @@ class TeacherTraining(TrainingModule):
         return self.config.arcface.margin * min(1.0, self.global_step / max(warmup, 1.0))
 
     def on_validation_epoch_start(self) -> None:
-        self.heard: list[tuple[Tensor, str, str]] = []
+        self.heard: list[tuple[Tensor, str, str, str]] = []
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         embeddings = self.model(batch.mix, batch.num_samples).float().cpu()
-        talkers = [plan.sources[0] for plan in batch.plans]
-        self.heard += [(e, t.spk, t.utt) for e, t in zip(embeddings, talkers, strict=True)]
+        names = [(plan.sources[0].spk, plan.id, plan.sources[0].utt) for plan in batch.plans]
+        self.heard += [(embedding, *name) for embedding, name in zip(embeddings, names, strict=True)]
 
     def on_validation_epoch_end(self) -> None:
-        embeddings, speakers, utterances = zip(*self.heard, strict=True)
-        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), speakers, apart=(utterances,)))
+        embeddings, *names = zip(*self.heard, strict=True)
+        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))
 
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:

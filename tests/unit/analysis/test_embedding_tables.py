@@ -60,12 +60,15 @@ def test_row_has_all_columns(mixture_of):
     assert (row["acc"], row["eer"], row["num"], row["trainable"]) == (1.0, 0.0, 8, 7)
 
 
-def test_one_utterance_a_speaker_is_no_trial(mixture_of):
+def test_pairs_of_one_utterance_are_trials_only_where_no_speaker_has_two(mixture_of):
     plan = mixture_of("a", "b")
-    both, rng = [plan, dataclasses.replace(plan, id="again")], np.random.default_rng(0)
-    table = {key: rng.standard_normal(8) for one in both for key in speaker_keys(one)}
-    with pytest.raises(UserError, match="EER: .*found 0 and 2"):
-        metrics_row(clean_table(table, both), 7, 0)
+    again = dataclasses.replace(plan, id="again")  # the same two utterances
+    same = {key: np.eye(2)[place] for one in (plan, again) for place, key in enumerate(speaker_keys(one))}
+    assert metrics_row(clean_table(same, [plan, again]), 7, 0)["eer"] == 0
+    third = mixture_of("a", "b", mix="third")
+    swapped = same | {key: np.eye(2)[1 - place] for place, key in enumerate(speaker_keys(third))}
+    # same-speaker trials are now the 4 with the third mixture, all at cosine 0; of 6 others 4 are at 1, 2 at 0
+    assert metrics_row(clean_table(swapped, [plan, again, third]), 7, 0)["eer"] == 0.75
 
 
 def test_missing_embedding_is_named(plans):

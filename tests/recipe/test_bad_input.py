@@ -1,0 +1,120 @@
+"""What a user may hand in by mistake: one line that says where, what was wanted and what was found; nothing lost."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from tiny import SETTINGS, run_sh, the_error
+
+RATE = 16000
+LIBRISPEECH = {key: value for key, value in SETTINGS.items() if not key.startswith("corpus.corpus")}
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory, buzz):
+    """Eight speakers in LibriSpeech layout, one utterance of 6 s each, FLAC."""
+    folder = tmp_path_factory.mktemp("speech")
+    for place, spk in enumerate(range(101, 109)):
+        path = folder / str(spk) / "1" / f"{spk}-1-0000.flac"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, buzz(90 + 15 * place, 6), RATE)
+    return folder
+
+
+@pytest.fixture
+def damaged(speech, tmp_path):
+    """A copy of the speech to damage, and its first file."""
+    shutil.copytree(speech, tmp_path / "speech")
+    return tmp_path / "speech", tmp_path / "speech" / "101" / "1" / "101-1-0000.flac"
+
+
+def stage_1(tmp_path, folder, *options, **settings):
+    given = {"corpus.corpus.speech_dir": folder, "corpus.corpus.noise": "{files_per_kind: 1, seconds: 8}",
+             "corpus.corpus.split": "{dev: 0.25, test: 0.25}"}
+    return run_sh(tmp_path, "--stage", 1, "--stop_stage", 1, *options, corpus="libri_small",
+                  settings=given | settings, base=LIBRISPEECH)
+
+
+def nothing_is_done(tmp_path):
+    assert not list(tmp_path.glob("data/*/*mix")) and not list(tmp_path.glob("data/**/plan.jsonl"))
+
+
+def test_good_speech_passes(tmp_path, speech):
+    done = stage_1(tmp_path, speech)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data/libri_small/2mix/test/plan.jsonl").is_file()
+
+
+def test_empty_folder(tmp_path):
+    (tmp_path / "nothing").mkdir()
+    assert "found no audio file" in the_error(stage_1(tmp_path, tmp_path / "nothing"))
+    nothing_is_done(tmp_path)
+
+
+def test_missing_folder(tmp_path):
+    assert "nowhere" in the_error(stage_1(tmp_path, tmp_path / "nowhere"))
+    nothing_is_done(tmp_path)
+
+
+def test_truncated_flac(tmp_path, damaged):
+    folder, file = damaged
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    assert "101-1-0000.flac" in (line := the_error(stage_1(tmp_path, folder))) and "truncated" in line
+    nothing_is_done(tmp_path)
+
+
+def test_other_sampling_rate(tmp_path, damaged, buzz):
+    folder, file = damaged
+    soundfile.write(file, buzz(100, 6), 8000)
+    line = the_error(stage_1(tmp_path, folder))
+    assert "101-1-0000.flac: wanted 16000 Hz, found 8000 Hz" in line
+    nothing_is_done(tmp_path)
+
+
+def test_stereo_is_accepted_and_said_once(tmp_path, damaged, buzz):
+    folder, file = damaged
+    for spk in ("101", "102"):
+        left = buzz(100 + int(spk), 6)
+        soundfile.write(folder / spk / "1" / f"{spk}-1-0000.flac", np.stack([left, np.zeros_like(left)], 1), RATE)
+    done = stage_1(tmp_path, folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 files have several channels, the first is used") == 1
+
+
+def test_zero_length(tmp_path, damaged):
+    folder, file = damaged
+    soundfile.write(file, np.zeros(0), RATE)
+    assert "101-1-0000.flac: empty" in the_error(stage_1(tmp_path, folder))
+    nothing_is_done(tmp_path)
+
+
+def test_not_a_number(tmp_path, damaged, buzz):
+    folder, file = damaged
+    samples = buzz(100, 6)
+    samples[1234] = np.nan
+    file.unlink()
+    soundfile.write(file.with_suffix(".wav"), samples, RATE, subtype="FLOAT")
+    assert "101-1-0000.wav: sample 1234 is not finite" in the_error(stage_1(tmp_path, folder))
+    nothing_is_done(tmp_path)
+
+
+def test_damaged_files_up_to_max_bad_are_left_out(tmp_path, damaged):
+    folder, file = damaged
+    file.write_bytes(b"no audio")
+    done = stage_1(tmp_path, folder, **{"corpus.max_bad": 1})
+    assert done.returncode == 0, done.stderr
+    assert "left out" in done.stderr and "101-1-0000.flac" in done.stderr
+
+
+def test_too_few_speakers_for_the_mixtures(tmp_path, speech):
+    line = the_error(stage_1(tmp_path, speech, "--num_spk", 5))
+    assert "5-talker mixtures need at least 5 speakers" in line and "found" in line
+    nothing_is_done(tmp_path)
+
+
+def test_misspelled_key_stops_before_any_stage(tmp_path):
+    done = run_sh(tmp_path, settings={"student.optim.lrr": "1e-3"})
+    assert "lrr: unknown key, did you mean lr?" in the_error(done)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from wesep_mix.data.batch import Example, collate, take
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.render import render
+
+
+@pytest.fixture(scope="module")
+def examples(plans):
+    """Two mixtures of different lengths; in the first one the first talker is cut short."""
+    short = min(plans, key=lambda plan: plan.num_samples)
+    long = max(plans, key=lambda plan: plan.num_samples)
+    assert short.num_samples < long.num_samples
+    first, second = long.sources
+    plan = dataclasses.replace(long, sources=(dataclasses.replace(first, num_samples=3000), second))
+    return [Example(plan, render(plan), np.array([0.25, 0.5])), Example(short, render(short), np.array([0.0, 0.75]))]
+
+
+def test_shorter_mixtures_are_filled_up_with_zeros(examples):
+    batch = collate(examples)
+    longest = examples[0].plan.num_samples
+    assert batch.mix.shape == (2, longest) and batch.sources.shape == (2, 2, longest)
+    for row, example in enumerate(examples):
+        size = example.plan.num_samples
+        assert int(batch.num_samples[row]) == size
+        assert np.array_equal(batch.mix[row, :size].numpy(), example.audio.mix)
+        assert np.array_equal(batch.sources[row, :, :size].numpy(), example.audio.sources)
+        assert not batch.mix[row, size:].any() and not batch.sources[row, :, size:].any()
+
+
+def test_types_places_and_plans(examples):
+    batch = collate(examples)
+    assert batch.mix.dtype == batch.sources.dtype == batch.chance.dtype == torch.float32
+    assert batch.num_samples.dtype == batch.offsets.dtype == batch.sizes.dtype == torch.int64
+    assert batch.offsets.tolist() == [[source.offset for source in e.plan.sources] for e in examples]
+    assert batch.sizes.tolist() == [[3000, 8000], [8000, 8000]]
+    assert batch.chance.tolist() == [[0.25, 0.5], [0.0, 0.75]]
+    assert batch.plans == [example.plan for example in examples]
+
+
+def test_chance_stays_below_one(examples):
+    """Rounded up to 1.0 it would choose a talker that is not there."""
+    almost = [dataclasses.replace(example, chance=np.full(2, 1 - 2.0**-53)) for example in examples]
+    chance = collate(almost).chance
+    for count in (1, 2, 3, 5, 80_001):
+        assert (chance * count).long().max() == count - 1
+
+
+def test_crops_are_the_sources_without_the_silence_around(examples):
+    batch = collate(examples)
+    crops = batch.crops()
+    assert crops.shape == (2, 2, 8000)
+    for row, example in enumerate(examples):
+        for place, source in enumerate(example.plan.sources):
+            heard = example.audio.sources[place, source.offset :][: source.num_samples]
+            assert np.abs(heard).max() > 0
+            assert np.array_equal(crops[row, place, : source.num_samples].numpy(), heard)
+            assert not crops[row, place, source.num_samples :].any()
+
+
+def test_take_starts_where_each_signal_says():
+    signals = torch.arange(40.0).reshape(2, 2, 10)
+    taken = take(signals, torch.tensor([[0, 3], [7, 5]]), 3)
+    assert taken.tolist() == [[[0, 1, 2], [13, 14, 15]], [[27, 28, 29], [35, 36, 37]]]
+
+
+def test_take_of_a_batch_of_signals():
+    signals = torch.randn(3, 100)
+    assert torch.equal(take(signals, torch.tensor([0, 10, 99]), 1)[:, 0], signals[[0, 1, 2], [0, 10, 99]])
+
+
+def test_a_batch_moves_as_a_whole(examples):
+    batch = collate(examples)
+    moved = batch.to(torch.device("meta"))
+    tensors = [field.name for field in dataclasses.fields(moved) if isinstance(getattr(batch, field.name), torch.Tensor)]
+    assert len(tensors) == 6
+    assert all(getattr(moved, name).device.type == "meta" for name in tensors)
+    assert moved.plans is batch.plans and all(isinstance(plan, Plan) for plan in moved.plans)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from wesep_mix import config
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, draw_plan
+
+SIZE = 16000
+
+
+@pytest.fixture(scope="module")
+def drawn(pool):
+    """300 mixtures of three."""
+    return [draw_plan(pool, 3, np.random.default_rng(seed)) for seed in range(300)]
+
+
+def test_speakers_of_a_mixture_are_different_and_all_come(drawn):
+    for plan in drawn:
+        assert len({source.spk for source in plan.sources}) == 3
+    for place in range(3):
+        assert len({plan.sources[place].spk for plan in drawn}) == 5
+
+
+@pytest.mark.parametrize("num_spk", [1, 2, 3, 4, 5])
+def test_any_number_of_speakers(pool, num_spk):
+    plan = draw_plan(pool, num_spk, np.random.default_rng(0))
+    assert len({source.spk for source in plan.sources}) == len(plan.sources) == num_spk
+    assert len(plan.overlaps) == num_spk - 1
+    assert plan.id == "_".join(source.utt for source in plan.sources)
+    assert plan.num_samples == plan.sources[-1].offset + SIZE
+
+
+def test_overlaps_are_uniform_in_their_range_and_what_the_offsets_say(drawn):
+    overlaps = np.array([plan.overlaps for plan in drawn])
+    assert overlaps.min() >= 0.5 - 1 / SIZE and overlaps.max() <= 0.8 + 1 / SIZE
+    assert overlaps.min() < 0.51 and overlaps.max() > 0.79
+    assert overlaps.mean() == pytest.approx(0.65, abs=0.02)
+    assert np.corrcoef(overlaps.T)[0, 1] == pytest.approx(0, abs=0.2)
+    for plan in drawn:
+        offsets = [source.offset for source in plan.sources]
+        assert offsets[0] == 0
+        assert [1 - step / SIZE for step in np.diff(offsets)] == pytest.approx(plan.overlaps, abs=1e-12)
+
+
+def test_levels_are_uniform_in_their_range_and_gains_lead_to_them(pool, drawn):
+    lufs = [source.lufs for plan in drawn for source in plan.sources]
+    assert -33 <= min(lufs) < -32.8 and -25.2 < max(lufs) <= -25
+    assert np.mean(lufs) == pytest.approx(-29, abs=0.3)
+    for source in drawn[0].sources:
+        entry = next(entry for entry in pool.speech[source.spk] if entry.utt == source.utt)
+        crop = next(crop for crop in entry.crops if crop.start == source.start)
+        assert 20 * np.log10(source.gain) == pytest.approx(source.lufs - crop.lufs)
+
+
+def test_noise_has_every_mode_every_file_and_any_start(pool, drawn):
+    noises = [plan.noise for plan in drawn]
+    shares = [np.mean([noise.snr_db == mode for noise in noises]) for mode in (5.0, 10.0, 15.0)]
+    assert sum(shares) == 1 and min(shares) > 0.25
+    for entry in pool.noises:
+        starts = [noise.start for noise in noises if noise.id == entry.id]
+        assert len(starts) > 100
+        assert 0 <= min(starts) < 0.1 * entry.num_samples and 0.9 * entry.num_samples < max(starts) < entry.num_samples
+
+
+def test_training_takes_any_crop_and_fixed_sets_the_best(pool, drawn):
+    crops = {entry.utt: [crop.start for crop in entry.crops] for entries in pool.speech.values() for entry in entries}
+    assert min(map(len, crops.values())) > 1
+    seen = {(source.utt, source.start) for plan in drawn for source in plan.sources}
+    assert seen == {(utt, start) for utt, starts in crops.items() for start in starts}
+    for seed in range(20):
+        plan = draw_plan(pool, 2, np.random.default_rng(seed), best_crop=True)
+        assert [source.start for source in plan.sources] == [crops[source.utt][0] for source in plan.sources]
+
+
+def test_a_plan_depends_on_its_generator_alone(pool):
+    turned = Pool(dict(reversed(pool.speech.items())), pool.noises, pool.config)
+    plans = [draw_plan(given, 2, np.random.default_rng(7)) for given in (pool, pool, turned)]
+    assert plans[0] == plans[1] == plans[2] != draw_plan(pool, 2, np.random.default_rng(8))
+
+
+def test_too_few_speakers_say_how_many_are_wanted(pool):
+    check_enough_speakers(pool, 5, "data/mini/lists/dev")
+    with pytest.raises(UserError) as err:
+        check_enough_speakers(pool, 6, "data/mini/lists/dev")
+    assert str(err.value) == (
+        "data/mini/lists/dev: 6-talker mixtures need at least 6 speakers with 1 s of speech, found 5; lower "
+        "--num_spk or add speakers to this set"
+    )
+
+
+def test_no_noise_is_said(pool):
+    with pytest.raises(UserError, match="lists/dev: no noise file of this set"):
+        check_enough_speakers(Pool(pool.speech, [], pool.config), 2, "lists/dev")
+
+
+@pytest.mark.parametrize("raw, said", [
+    ({"overlap": [0.8, 0.5]}, r"overlap: wanted \[low, high\]"),
+    ({"overlap": [0.5]}, r"overlap: wanted \[low, high\]"),
+    ({"overlap": [0.5, 1.1]}, "overlap: wanted shares between 0 and 1"),
+    ({"overlap": [-0.1, 0.5]}, "overlap: wanted shares between 0 and 1"),
+    ({"lufs": [-25, -33]}, r"lufs: wanted \[low, high\]"),
+    ({"lufs": [-33, -30, -25]}, r"lufs: wanted \[low, high\]"),
+    ({"snr_db": []}, ".*snr_db must have a value"),
+    ({"max_crops": 0}, "max_crops must be"),
+    ({"segment_s": 0}, "segment_s: wanted at least 0.4"),
+    ({"segment_s": 0.39}, "segment_s: wanted at least 0.4"),
+])
+def test_settings_that_make_no_sense(raw, said):
+    with pytest.raises(UserError, match=f"^corpus.yaml: {said}"):
+        config.from_dict(MixingConfig, raw, "corpus.yaml")
+
+
+def test_one_level_and_no_overlap_are_allowed(pool):
+    fixed = Pool(pool.speech, pool.noises, MixingConfig(1.0, overlap=(0, 0), lufs=(-30, -30), snr_db=(7,)))
+    plan = draw_plan(fixed, 2, np.random.default_rng(0))
+    assert plan.num_samples == 2 * SIZE and plan.overlaps == (0.0,)
+    assert {source.lufs for source in plan.sources} == {-30.0} and plan.noise.snr_db == 7.0

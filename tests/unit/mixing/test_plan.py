@@ -1,0 +1,59 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.plan import read_plans, write_plans
+from wesep_mix.mixing.render import render
+
+
+@pytest.fixture
+def plans(pool):
+    return [draw_plan(pool, num_spk, np.random.default_rng(num_spk)) for num_spk in (3, 1, 2)]
+
+
+def test_plans_come_back_and_render_bit_for_bit(plans, tmp_path):
+    write_plans(tmp_path / "plan.jsonl", plans)
+    back = read_plans(tmp_path / "plan.jsonl")
+    assert back == plans
+    for one, other in zip(plans, back, strict=True):
+        first, second = render(one), render(other)
+        for field in dataclasses.fields(first):
+            assert np.array_equal(getattr(first, field.name), getattr(second, field.name))
+
+
+def test_a_line_says_all_that_the_docstring_promises(plans, tmp_path):
+    write_plans(tmp_path / "plan.jsonl", plans)
+    row = json.loads((tmp_path / "plan.jsonl").read_text().splitlines()[0])
+    assert set(row) == {"id", "sample_rate", "num_samples", "overlaps", "sources", "noise"}
+    assert set(row["sources"][0]) == {"utt", "spk", "sex", "path", "start", "num_samples", "offset", "gain", "lufs"}
+    assert set(row["noise"]) == {"id", "path", "start", "num_samples", "snr_db"}
+    assert len(row["sources"]) == 3 and len(row["overlaps"]) == 2 and row["sample_rate"] == 16000
+
+
+def lacking(row):
+    del row["sources"][0]["gain"]
+
+
+def unknown(row):
+    row["colour"] = "blue"
+
+
+def without_noise(row):
+    del row["noise"]
+
+
+def no_sources(row):
+    row["sources"] = 3
+
+
+@pytest.mark.parametrize("spoil", [lacking, unknown, without_noise, no_sources])
+def test_a_line_that_is_no_plan_is_named(plans, tmp_path, spoil):
+    rows = [dataclasses.asdict(plan) for plan in plans]
+    spoil(rows[1])
+    (tmp_path / "plan.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match="plan.jsonl, line 2: not a mixture plan .*redo stage 1"):
+        read_plans(tmp_path / "plan.jsonl")
