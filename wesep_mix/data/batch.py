@@ -64,12 +64,13 @@ def collate(examples: Sequence[Example]) -> MixBatch:
     for row, example in enumerate(examples):
         mix[row, : example.plan.num_samples] = torch.from_numpy(example.audio.mix)
         sources[row, :, : example.plan.num_samples] = torch.from_numpy(example.audio.sources)
+    chance = np.stack([example.chance for example in examples])
     return MixBatch(
         mix=mix,
         sources=sources,
         num_samples=torch.tensor([plan.num_samples for plan in plans]),
         offsets=torch.tensor([[source.offset for source in plan.sources] for plan in plans]),
         sizes=torch.tensor([[source.num_samples for source in plan.sources] for plan in plans]),
-        chance=torch.tensor(np.stack([example.chance for example in examples]), dtype=torch.float32),
+        chance=torch.tensor(chance, dtype=torch.float32).clamp(max=1 - 2**-24),  # rounding must not reach 1
         plans=plans,
     )

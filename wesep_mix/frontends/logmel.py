@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
+WINDOW = 512  # samples, 32 ms
+# In eval mode TransformerEncoderLayer would take a fused path, whose masked softmax is slow on a CPU.
+torch.backends.mha.set_fastpath_enabled(False)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -33,10 +37,11 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.channels = config.channels
-        self.melspec = torchaudio.transforms.MelSpectrogram(
-            config.sample_rate, n_fft=512, win_length=400, hop_length=config.hop, n_mels=config.num_mels, f_min=20.0,
-            center=False,  # padded by hand: reflection would make an item's end depend on the batch's padding
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        filters = torchaudio.functional.melscale_fbanks(
+            WINDOW // 2 + 1, 20.0, config.sample_rate / 2, config.num_mels, config.sample_rate
         )
+        self.register_buffer("filters", filters, persistent=False)  # [WINDOW / 2 + 1, num_mels]
         widths = (config.num_mels, config.channels, config.channels)
         self.convs = nn.ModuleList(
             nn.Conv1d(inner, outer, kernel_size=5, stride=2, padding=2)
@@ -71,9 +76,11 @@ class Model(nn.Module):
         """Mean-free log-mel [B, num_mels, L], zero where an item has ended, and its lengths [B]."""
         num_frames = torch.div(num_samples, self.config.hop, rounding_mode="floor").clamp(min=1)
         level = wav.abs().amax(dim=1, keepdim=True).clamp(min=1e-8)
-        padded = nn.functional.pad((wav / level).float(), (256, 256))
-        power = self.melspec(padded)[..., : int(num_frames.max())]  # [B, num_mels, L]
-        logmel = (power + 1e-6).log().transpose(1, 2)  # [B, L, num_mels]
+        # zeros around, not reflections, which would make an item's end depend on the batch's padding
+        padded = nn.functional.pad((wav / level).float(), (WINDOW // 2, WINDOW // 2))
+        spec = torch.stft(padded, WINDOW, self.config.hop, window=self.window, center=False, return_complex=True)
+        power = torch.view_as_real(spec[..., : int(num_frames.max())]).square().sum(-1)  # [B, bins, L]
+        logmel = (power.transpose(1, 2) @ self.filters + 1e-6).log()  # [B, L, num_mels]
         valid = valid_frames(num_frames, logmel.shape[1])
         mean, _ = masked_mean_std(logmel, valid)
         return ((logmel - mean) * valid[..., None]).transpose(1, 2) / 3.0, num_frames

@@ -1,0 +1,40 @@
+import dataclasses
+
+import pytest
+import torch
+
+from wesep_mix import plugins
+from wesep_mix.frontends import logmel
+from wesep_mix.students import parallel_heads
+from wesep_mix.teachers import asp
+from wesep_mix.training.settings import OptimConfig, StudentConfig, TeacherConfig, TrainerConfig
+
+TEACHER = asp.Config(
+    frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2, dropout=0.0), projection=6,
+    embedding_dim=4, bottleneck=3,
+)
+TRAINER = TrainerConfig(max_steps=6, steps_per_epoch=2, num_workers=0)
+
+
+@pytest.fixture
+def teacher_settings():
+    """Function: changes of the trainer -> settings of a tiny teacher."""
+
+    def make(**trainer) -> TeacherConfig:
+        return TeacherConfig(
+            model=TEACHER, optim=OptimConfig(lr=1e-2), trainer=dataclasses.replace(TRAINER, **trainer), batch_size=2,
+            chunk_s=0.3,
+        )
+
+    return make
+
+
+@pytest.fixture
+def student_settings():
+    return StudentConfig(model=parallel_heads.Config(projection=5, bottleneck=3), trainer=TRAINER, batch_size=2)
+
+
+@pytest.fixture
+def teacher():
+    torch.manual_seed(7)
+    return plugins.build("teachers", TEACHER).eval()
