@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -87,9 +88,13 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
 
     `work` imports what is heavy by itself. It finds the folder empty, or with the unfinished result of an
     interrupted run of the same settings, which it continues.
+    Of the processes of one distributed training only the first minds the folder.
     Raises: UserError for a missing input, or another process at work in the folder.
     """
     part.check_needs()
+    if _rank() > 0:
+        work()
+        return
     if part.is_done() and not force:
         print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
         return
@@ -131,6 +136,12 @@ def _alone_in(folder: Path) -> Iterator[None]:
         except BlockingIOError as err:
             raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
         yield
+
+
+def _rank() -> int:
+    """This process's rank as Lightning, torchrun or srun tell it; 0 when it is alone."""
+    told = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((int(rank) for rank in told if rank is not None), 0)
 
 
 def _own_state(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from wesep_mix.frontends import logmel
 from wesep_mix.teachers import asp
 
 CONFIG = asp.Config(
-    frontend=logmel.Config(num_mels=8, channels=8, num_layers=1, num_heads=2), projection=4, embedding_dim=3, bottleneck=2
+    frontend=logmel.Config(num_mels=8, channels=8, num_layers=1, num_heads=2), projection=4, embedding_dim=3,
+    bottleneck=2,
 )
 
 

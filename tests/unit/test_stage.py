@@ -191,6 +191,17 @@ def test_a_damaged_state_is_named(folder):
         run_part(Part(2, "teacher", folder, {}), False, Work(folder))
 
 
+@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+def test_of_one_distributed_training_the_first_process_minds_the_folder(folder, monkeypatch, name):
+    part, calls = Part(2, "teacher", folder, {"lr": 1}), []
+    monkeypatch.setenv(name, "1")
+    run_part(part, True, lambda: calls.append(name))
+    assert calls == [name] and not folder.exists()
+    monkeypatch.setenv(name, "0")
+    run_part(part, False, Work(folder))
+    assert part.is_done()
+
+
 HOLDER = """
 import os, sys, time
 from pathlib import Path

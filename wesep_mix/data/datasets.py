@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wesep_mix.data.batch import Example, MixBatch, collate
@@ -40,30 +41,33 @@ class FixedMixtures(Dataset):
 
 
 class EpochSampler(Sampler):
-    """Numbers epoch * size ... (epoch + 1) * size - 1, shared out over ranks: every epoch draws new mixtures.
+    """Numbers of the mixtures of an epoch, `size` for each rank, new ones every epoch; ranks take turns.
 
-    The epoch is set from outside (Lightning calls `set_epoch`), so a resumed run goes on where it stopped.
+    The epoch is set from outside (Lightning calls `set_epoch`), so a resumed run goes on where it stopped. Rank and
+    number of ranks are those of torch.distributed when the epoch begins; without it there is one rank.
     """
 
-    def __init__(self, size: int, rank: int = 0, num_ranks: int = 1):
-        self.size, self.rank, self.num_ranks, self.epoch = size, rank, num_ranks, 0
+    def __init__(self, size: int):
+        self.size, self.epoch = size, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size // self.num_ranks
+        return self.size
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.size
-        return iter(range(first + self.rank, first + len(self) * self.num_ranks, self.num_ranks))
+        spread = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, num_ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if spread else (0, 1)
+        first = self.epoch * self.size * num_ranks
+        return iter(range(first + rank, first + self.size * num_ranks, num_ranks))
 
 
 def dynamic_loader(
-    dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int, rank: int = 0, num_ranks: int = 1
+    dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int
 ) -> DataLoader[MixBatch]:
-    """Batches of `batch_size` on each rank, `steps_per_epoch` of them an epoch."""
-    sampler = EpochSampler(batch_size * steps_per_epoch * num_ranks, rank, num_ranks)
+    """`steps_per_epoch` batches of `batch_size` an epoch, on each rank."""
+    sampler = EpochSampler(batch_size * steps_per_epoch)
     return DataLoader(
         dataset, batch_size, sampler=sampler, num_workers=num_workers, collate_fn=collate, drop_last=True,
         persistent_workers=num_workers > 0,

@@ -55,7 +55,8 @@ def fit(
         max_steps=settings.max_steps, max_epochs=-1, limit_train_batches=settings.steps_per_epoch,
         gradient_clip_val=settings.clip, precision=settings.precision, num_sanity_val_steps=0,
         accelerator="gpu" if ngpu else "cpu", devices=ngpu or 1, strategy="ddp" if ngpu > 1 else "auto",
-        use_distributed_sampler=False, callbacks=[*keepers, StepProgress(out.name)], log_every_n_steps=10,
+        use_distributed_sampler=False, callbacks=[*keepers, StepProgress(out.name)],
+        log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
         enable_model_summary=False, plugins=[AtomicCheckpoints()],
     )

@@ -73,7 +73,8 @@ def test_no_samples(tmp_path):
         read_audio(tmp_path / "a.wav")
 
 
-@pytest.mark.parametrize("name, content", [("a.wav", b""), ("a.flac", b""), ("a.wav", b"RIFF"), ("a.flac", b"hello" * 99)])
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"hello" * 99])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
 def test_what_is_no_audio(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     for read in (read_audio, num_channels):

@@ -8,7 +8,8 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.io.files import read_table
 
-TABLE = {f"m{number}-{head}": np.random.default_rng(number).standard_normal(7) for number in (3, 1, 2) for head in (1, 0)}
+KEYS = ("m3-1", "m3-0", "m1-1", "m1-0", "m2-1", "m2-0")
+TABLE = {key: np.random.default_rng(place).standard_normal(7) for place, key in enumerate(KEYS)}
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_it_is_the_papers_equation(layer, batch, margin):
 
 
 def test_worked_example():
-    """Two classes at right angles; the embedding lies at 60 degrees to its own: cos(60 deg + 0.5) against cos(30 deg)."""
+    """Two classes at right angles, the embedding at 60 degrees to its own: cos(60 deg + 0.5) against cos(30 deg)."""
     layer = ArcFace(2, 2, scale=2.0, margin=0.5)
     layer.weight.data = torch.tensor([[3.0, 0.0], [0.0, 0.2]])  # lengths do not count
     embedding = torch.tensor([[math.cos(math.pi / 3), math.sin(math.pi / 3)]])

@@ -215,7 +215,9 @@ def test_too_few_speakers_leave_nothing_half_made(prepared, settings, tmp_path):
     assert not (tmp_path / "3mix").exists()
 
 
-@pytest.mark.parametrize("sizes", [{"train": 3, "dev": 2}, {"train": 3, "dev": 2, "test": 0}, {"trian": 3, "dev": 2, "test": 1}])
+@pytest.mark.parametrize("sizes", [
+    {"train": 3, "dev": 2}, {"train": 3, "dev": 2, "test": 0}, {"trian": 3, "dev": 2, "test": 1},
+])
 @pytest.mark.parametrize("key", ["mixtures", "single"])
 def test_sizes_of_all_sets_are_wanted(key, sizes):
     raw = {"corpus": {"name": "mini"}, key: sizes}

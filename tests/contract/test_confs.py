@@ -1,0 +1,95 @@
+"""Every config of every recipe in egs is valid, and its models can be built and run as they are set there."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from wesep_mix import plugins
+from wesep_mix.bin import check_config
+from wesep_mix.config import SECTIONS, load_config
+from wesep_mix.training.extractor import build_extractor
+from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
+from wesep_mix.training.student import build_student
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
+RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
+
+
+def check(corpus: str, extractor: str, *settings: str) -> int:
+    return check_config.main([f"--egs={ROOT / 'egs' / corpus}", f"--extractor={extractor}",
+                              *(f"--set={setting}" for setting in settings)])
+
+
+def test_there_are_recipes():
+    assert "mini" in CORPORA and {corpus for corpus, _ in RECIPES} == set(CORPORA)
+
+
+@pytest.mark.parametrize("corpus, extractor", RECIPES)
+def test_every_config_is_valid(corpus, extractor, capsys):
+    assert check(corpus, extractor) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
+    conf = ROOT / "egs" / corpus / "conf"
+    assert (corpus, (conf / "default_extractor").read_text().strip()) in RECIPES
+    files = {path.stem for path in conf.glob("*.yaml")}
+    assert files == set(SECTIONS) - {"extractor"}
+
+
+@pytest.mark.parametrize("corpus, extractor", RECIPES)
+def test_its_models_fit_together(corpus, extractor):
+    conf, wav = ROOT / "egs" / corpus / "conf", 0.1 * torch.randn(1, 8000)
+    teacher = plugins.build("teachers", load_config(TeacherConfig, conf / "teacher.yaml").model).eval()
+    student = build_student(load_config(StudentConfig, conf / "student.yaml"), teacher, num_spk=2).eval()
+    settings = load_config(ExtractorConfig, conf / "extractor" / f"{extractor}.yaml")
+    assert settings.model.name == extractor
+    with torch.inference_mode():
+        emb = student(wav)
+        assert emb.shape == (1, 2, teacher(wav).shape[1])
+        for condition, given in (("matched", emb[:, 0]), ("none", None)):
+            assert build_extractor(settings, student, condition)(wav, given).shape == wav.shape
+
+
+@pytest.mark.parametrize("setting, said", [
+    ("teacher.optim.lrr=1", "teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
+    ("optim.lrr=1", "--set optim.lrr=1: unknown key in every config of this recipe, did you mean optim.lr?"),
+    ("qqqq=1", "--set qqqq=1: unknown key in every config of this recipe; first parts there are: corpus, teacher"),
+    ("teacher.batch_size=many", "teacher.yaml: batch_size: wanted int, found 'many'"),
+    ("teacher.model.frontend.name=wavlm9", "teacher.yaml: model: frontend: frontends: no 'wavlm9'"),
+    ("extractor.model.fusion=glue", "stft_tcn.yaml: model: fusion: no 'glue' (there are: none, concat"),
+    ("trainer.max_steps=7", "trainer.max_steps (7) must be a multiple of trainer.steps_per_epoch"),
+    ("corpus.mixing.overlap=[0.8, 0.5]", "corpus.yaml: mixing: overlap: wanted [low, high], found [0.8, 0.5]"),
+    ("score.wav_subtype=MP3", "score.yaml: wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
+    ("optim.lr", "--set optim.lr: wanted key=value"),
+])
+def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
+    assert check("mini", "stft_tcn", setting) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("setting", [
+    "seed=3", "optim.lr=5e-4", "student.optim.lr=5e-4", "embeddings.batch_size=4", "teacher.trainer.num_workers=0",
+    "extractor.model.fusion=concat", "corpus.corpus.seed=1",
+])
+def test_a_right_setting_is_accepted(setting, capsys):
+    assert check("mini", "stft_tcn", setting) == 0, capsys.readouterr().err
+
+
+def test_a_key_twice_in_a_file_is_an_error(tmp_path, capsys):
+    for path in sorted((ROOT / "egs" / "mini" / "conf").rglob("*.yaml")):
+        copy = tmp_path / "conf" / path.relative_to(ROOT / "egs" / "mini" / "conf")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    assert check_config.main([f"--egs={tmp_path}", "--extractor=stft_tcn"]) == 0
+    score = tmp_path / "conf" / "score.yaml"
+    score.write_text(score.read_text() + "\nmax_bad: 3\n")
+    assert check_config.main([f"--egs={tmp_path}", "--extractor=stft_tcn"]) == 1
+    assert "score.yaml: not valid YAML (key 'max_bad' is there twice" in capsys.readouterr().err
+    score.unlink()
+    assert check_config.main([f"--egs={tmp_path}", "--extractor=stft_tcn"]) == 1
+    assert "score.yaml: no such config file" in capsys.readouterr().err
+

@@ -1,0 +1,244 @@
+"""What every plugin promises. A new one is found by its file; SMALL may say how to make it small."""
+
+import dataclasses
+
+import pytest
+import torch
+import yaml
+
+from wesep_mix import checkpoint, config, plugins
+from wesep_mix.errors import UserError
+
+D = 12
+SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
+    ("frontends", "logmel"): {"num_mels": 20, "channels": 16, "num_layers": 2, "num_heads": 2},
+    ("teachers", "asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
+    ("students", "parallel_heads"): {"projection": 8, "embedding_dim": D, "bottleneck": 6, "num_spk": 3},
+    ("extractors", "stft_tcn"): {"embedding_dim": D, "channels": 16, "hidden": 24, "num_blocks": 2, "num_stacks": 2},
+    ("extractors", "dpccn"): {
+        "embedding_dim": D, "n_fft": 128, "hop": 32, "dense_channels": (4, 6), "conv_channels": (8, 8),
+        "dense_depth": 2, "tcn_repeats": 1, "tcn_blocks": 3, "pool_sizes": (4, 8), "pool_channels": 3,
+        "unit_level": True,
+    },
+}
+LEVEL_FOLLOWS = {"stft_tcn", "dpccn"}  # extractors whose estimate follows the mixture's level
+KINDS = ("frontends", "teachers", "students", "extractors")
+NETWORKS = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
+ENCODERS = [(kind, name) for kind, name in NETWORKS if kind != "extractors"]
+EXTRACTORS = plugins.names("extractors")
+PLUGINS = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
+
+
+def small(kind: str, name: str, **changes):
+    """The config of a small model of this plugin."""
+    cls = plugins.load(kind, name).Config
+    settings = SMALL.get((kind, name), {}) | changes
+    if "frontend" in {field.name for field in dataclasses.fields(cls)}:
+        settings["frontend"] = small("frontends", "logmel")
+    return cls(**settings)
+
+
+def build(kind: str, name: str, **changes):
+    """A small model in eval mode whose parameters are all at work: none is still zero."""
+    torch.manual_seed(0)
+    model = plugins.build(kind, small(kind, name, **changes)).eval()
+    for weight in model.parameters():
+        if not weight.any():
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+def run(model, kind: str, wav: torch.Tensor, num_samples: torch.Tensor | None = None) -> torch.Tensor:
+    """The model's output for waveforms; extractors get one embedding each, different for every row."""
+    if kind == "frontends":
+        return model(wav, num_samples)[0]
+    if kind == "extractors":
+        return model(wav, embeddings(model, len(wav)))
+    return model(wav, num_samples)
+
+
+def embeddings(model, batch: int) -> torch.Tensor | None:
+    if model.config.fusion == "none":
+        return None
+    generator = torch.Generator().manual_seed(5)
+    return torch.nn.functional.normalize(torch.randn(batch, model.config.embedding_dim, generator=generator), dim=-1)
+
+
+@pytest.fixture
+def wav():
+    torch.manual_seed(1)
+    return 0.1 * torch.randn(3, 4321)
+
+
+# configs
+
+
+@pytest.mark.parametrize("kind, name", PLUGINS)
+def test_a_config_is_built_from_its_files_name(kind, name):
+    module = plugins.load(kind, name)
+    fields = dataclasses.fields(module.Config)
+    assert (fields[0].name, fields[0].default) == ("name", name)
+    raw = {"name": name}
+    if any(field.name == "frontend" and field.default is dataclasses.MISSING for field in fields):
+        raw["frontend"] = {"name": "logmel"}
+    found = config.from_dict(module.Config, raw, "conf")
+    assert found.name == name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.name = "other"
+    assert config.from_dict(module.Config, yaml.safe_load(yaml.safe_dump(config.to_dict(found))), "conf") == found
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_a_model_keeps_its_config(kind, name):
+    given = small(kind, name)
+    assert plugins.build(kind, given).config is given
+
+
+# shapes
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_shapes(kind, name, wav):
+    model = build(kind, name)
+    out = run(model, kind, wav)
+    if kind == "frontends":
+        frames, num_frames = model(wav)
+        wanted = (3, int(num_frames[0]), model.channels)
+        assert num_frames.dtype == torch.int64 and num_frames.tolist() == [frames.shape[1]] * 3
+    else:
+        size = model.config.embedding_dim
+        wanted = {"teachers": (3, size), "students": (3, 3, size), "extractors": (3, 4321)}[kind]
+    assert tuple(out.shape) == wanted and out.dtype == torch.float32 and out.isfinite().all()
+
+
+@pytest.mark.parametrize("kind, name", [pair for pair in ENCODERS if pair[0] != "frontends"])
+def test_embeddings_have_length_1_and_the_model_names_its_front_end(kind, name, wav):
+    model = build(kind, name)
+    emb = run(model, kind, wav)
+    torch.testing.assert_close(emb.norm(dim=-1), torch.ones(emb.shape[:-1]))
+    assert model.frontend.config == small("frontends", "logmel")
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+@pytest.mark.parametrize("num_samples", [1, 2, 159, 160, 161, 1000, 3333])
+def test_any_length(kind, name, num_samples):
+    out = run(build(kind, name), kind, 0.1 * torch.randn(2, num_samples))
+    assert out.isfinite().all() and len(out) == 2
+    assert kind != "extractors" or out.shape == (2, num_samples)
+
+
+# batches
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_a_batch_of_one_is_a_row_of_a_batch(kind, name, wav):
+    model = build(kind, name)
+    together = run(model, kind, wav)
+    for row in range(3):
+        if kind == "extractors":
+            alone = model(wav[row : row + 1], embeddings(model, 3)[row : row + 1])
+        else:
+            alone = run(model, kind, wav[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-4, rtol=0)
+    assert (together[0] - together[1]).abs().max() > 1e-3  # the rows are not all alike
+
+
+@pytest.mark.parametrize("kind, name", ENCODERS)
+def test_padding_has_no_influence(kind, name, wav):
+    model, lengths = build(kind, name), torch.tensor([4321, 700, 2500])
+    padded = wav * (torch.arange(4321) < lengths[:, None])
+    together = run(model, kind, padded, lengths)
+    for row, size in enumerate(lengths.tolist()):
+        alone = run(model, kind, wav[row : row + 1, :size])[0]
+        found = together[row, : len(alone)] if kind == "frontends" else together[row]
+        torch.testing.assert_close(found, alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_the_same_input_gives_the_same_output(kind, name, wav):
+    model = build(kind, name)
+    assert torch.equal(run(model, kind, wav), run(model, kind, wav))
+
+
+# levels
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_silence_is_finite(kind, name):
+    model = build(kind, name)
+    out = run(model, kind, torch.zeros(2, 3000))
+    assert out.isfinite().all()
+    out.square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None)
+
+
+@pytest.mark.parametrize("kind, name", ENCODERS)
+@pytest.mark.parametrize("gain", [1e-3, 20.0])
+def test_the_level_has_no_influence_on_an_embedding(kind, name, wav, gain):
+    model = build(kind, name)
+    torch.testing.assert_close(run(model, kind, gain * wav), run(model, kind, wav), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in EXTRACTORS if name in LEVEL_FOLLOWS])
+@pytest.mark.parametrize("gain", [1e-3, 20.0])
+def test_an_estimate_follows_the_level_of_the_mixture(name, wav, gain):
+    model = build("extractors", name)
+    est, moved = run(model, "extractors", wav), run(model, "extractors", gain * wav) / gain
+    torch.testing.assert_close(moved, est, atol=1e-3 * est.std().item(), rtol=1e-3)
+
+
+def test_names_of_this_file_exist():
+    assert set(SMALL) <= set(NETWORKS) and set(EXTRACTORS) >= LEVEL_FOLLOWS
+
+
+# learning and keeping
+
+
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_gradient_reaches_every_parameter(kind, name, wav):
+    model = build(kind, name).train()
+    out = run(model, kind, wav)
+    (out * torch.randn_like(out)).sum().backward()
+    untouched = [key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert untouched == []
+
+
+@pytest.mark.parametrize("kind, name", [pair for pair in NETWORKS if pair[0] != "frontends"])
+def test_a_saved_model_gives_the_same_output(kind, name, wav, tmp_path):
+    model = build(kind, name)
+    checkpoint.save_model(tmp_path / "model.pt", kind, model)
+    torch.manual_seed(99)
+    loaded = checkpoint.load_model(tmp_path / "model.pt", kind)
+    assert loaded.config == model.config
+    assert torch.equal(run(loaded, kind, wav), run(model, kind, wav))
+
+
+# extractors and their embedding
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_the_embedding_matters(name, wav):
+    model, mix = build("extractors", name), wav[:1].expand(2, -1)
+    est = model(mix, embeddings(model, 2))
+    assert (est[0] - est[1]).abs().max() > 1e-3 * est.std()
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_without_fusion_there_is_no_embedding_and_no_weight_for_one(name, wav):
+    model = build("extractors", name, fusion="none")
+    assert model(wav, None).shape == wav.shape
+    few, many = (build("extractors", name, fusion="none", embedding_dim=size) for size in (4, 40))
+    assert checkpoint.num_parameters(few) == checkpoint.num_parameters(many)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("mix, emb, fusion", [
+    ((4000,), (1, D), None), ((1, 1, 4000), (1, D), None), ((1, 0), (1, D), None),
+    ((1, 4000), (1, D + 1), None), ((2, 4000), (1, D), None), ((2, 4000), (2, 1, D), None), ((1, 4000), (D,), None),
+    ((1, 4000), None, None), ((1, 4000), (1, D), "none"),
+])
+def test_wrong_shapes_are_named(name, mix, emb, fusion):
+    model = build("extractors", name, **({"fusion": fusion} if fusion else {}))
+    with pytest.raises(UserError, match=f"^{name}: .*wanted .*found") as err:
+        model(torch.zeros(mix), None if emb is None else torch.zeros(emb))
+    assert "\n" not in str(err.value)

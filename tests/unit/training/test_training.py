@@ -1,0 +1,264 @@
+"""What teacher, student and extractor are trained on, and with which parts."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from wesep_mix import checkpoint, config
+from wesep_mix.data.datasets import fixed_loader
+from wesep_mix.extractors import stft_tcn
+from wesep_mix.losses.set_matching import set_cosine_loss
+from wesep_mix.losses.si_sdr import si_sdr
+from wesep_mix.mixing.plan import read_plans
+from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
+from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.settings import ExtractorConfig
+from wesep_mix.training.student import StudentTraining, build_student, train_student
+from wesep_mix.training.teacher import TeacherTraining
+
+
+@pytest.fixture
+def batch(prepared):
+    (batch,) = fixed_loader(read_plans(prepared / "2mix" / "train" / "plan.jsonl"), 4)
+    return batch
+
+
+@pytest.fixture
+def single(prepared):
+    (batch,) = fixed_loader(read_plans(prepared / "single" / "train" / "plan.jsonl"), 4)
+    return batch
+
+
+@pytest.fixture
+def student(student_settings, teacher):
+    torch.manual_seed(3)
+    return build_student(student_settings, teacher, num_spk=2).eval()
+
+
+@pytest.fixture
+def extractor_settings(teacher_settings):
+    return ExtractorConfig(
+        model=stft_tcn.Config(window=64, hop=32, channels=8, hidden=8, num_blocks=1, num_stacks=1), batch_size=2,
+        trainer=teacher_settings().trainer, chunk_s=0.25,
+    )
+
+
+class Heard(torch.nn.Module):
+    """Stands for a network: keeps what it was given, answers with `answer`."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.inputs = answer, []
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, *inputs):
+        self.inputs.append(inputs)
+        return self.answer(*inputs)
+
+
+# references
+
+
+def test_references_are_what_the_teacher_says_of_each_clean_source(batch, teacher):
+    found = TeacherReferences(teacher)(batch)
+    assert found.shape == (4, 2, 4) and not found.requires_grad
+    for row, plan in enumerate(batch.plans):
+        for place, source in enumerate(plan.sources):
+            clean = batch.sources[row, place, source.offset :][: source.num_samples]
+            torch.testing.assert_close(found[row, place], teacher(clean[None])[0], atol=1e-5, rtol=0)
+
+
+def test_a_crop_is_computed_once_whatever_its_level(batch, teacher):
+    references = TeacherReferences(teacher)
+    first = references(batch)
+    calls = []
+    teacher.register_forward_hook(lambda _, inputs, __: calls.append(inputs[0].shape[0]))
+    louder = dataclasses.replace(batch, sources=3 * batch.sources)
+    assert torch.equal(references(louder), first) and calls == []
+    torch.testing.assert_close(TeacherReferences(teacher)(louder), first, atol=1e-3, rtol=0)
+
+
+def test_of_a_known_and_a_new_crop_only_the_new_is_computed(batch, teacher):
+    references, calls = TeacherReferences(teacher), []
+    teacher.register_forward_hook(lambda _, inputs, __: calls.append(inputs[0].shape[0]))
+    first, rest = fixed_loader(batch.plans, 3)
+    references(first)
+    seen = {(source.utt, source.start) for plan in first.plans for source in plan.sources}
+    new = {(source.utt, source.start) for plan in rest.plans for source in plan.sources} - seen
+    references(rest)
+    assert calls == [len(seen)] + ([len(new)] if new else [])
+
+
+def test_the_teacher_of_references_does_not_learn(teacher):
+    TeacherReferences(teacher.train())
+    assert not teacher.training and not any(weight.requires_grad for weight in teacher.parameters())
+
+
+# teacher
+
+
+def test_the_margin_rises_and_stays(teacher_settings, monkeypatch):
+    module = TeacherTraining(teacher_settings(max_steps=8), ["ann", "bob"])
+    margins = []
+    for step in range(8):
+        monkeypatch.setattr(TeacherTraining, "global_step", step)
+        margins.append(module._margin())
+    assert margins == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.2, 0.2, 0.2])
+
+
+def test_a_teachers_loss_takes_a_chunk_and_the_speaker(single, teacher_settings):
+    speakers = ["ann", "bob", "cem", "dee"]
+    module = TeacherTraining(teacher_settings(), speakers)
+    heard = module.model = Heard(lambda wav: torch.eye(4)[: len(wav)])
+    module.arcface = Heard(lambda embeddings, labels, margin: labels)
+    assert [speakers[label] for label in module.loss(single)] == [plan.sources[0].spk for plan in single.plans]
+    (wav,) = heard.inputs[0]
+    assert wav.shape == (4, round(0.3 * 16000))
+    for row, chunk in enumerate(wav):
+        start = int(single.chance[row, 1] * (8000 - 4800 + 1))
+        assert torch.equal(chunk, single.mix[row, start : start + 4800])
+
+
+# student
+
+
+def test_a_student_begins_with_the_teachers_front_end_and_fresh_heads(student_settings, teacher, batch):
+    student = build_student(student_settings, teacher, num_spk=3)
+    ours, theirs = student.frontend.state_dict(), teacher.frontend.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert all(weight.requires_grad for weight in student.parameters())
+    assert not {weight.data_ptr() for weight in student.parameters()} & {w.data_ptr() for w in teacher.parameters()}
+    assert student.config.embedding_dim == 4 and len(student.heads) == 3
+    emb = student.eval()(batch.mix, batch.num_samples)
+    assert emb.shape == (4, 3, 4) and not torch.allclose(emb[:, 0], emb[:, 1], atol=1e-3)
+
+
+def test_heads_can_begin_as_the_teachers(student_settings, teacher, batch):
+    settings = dataclasses.replace(
+        student_settings, heads_from_teacher=True, model=dataclasses.replace(student_settings.model, projection=6)
+    )
+    student = build_student(settings, teacher, num_spk=2).eval()
+    emb = student(batch.mix, batch.num_samples)
+    torch.testing.assert_close(emb[:, 0], teacher(batch.mix, batch.num_samples))
+    assert torch.equal(emb[:, 0], emb[:, 1])
+
+
+def test_a_students_loss_is_the_matched_cosine_to_the_teacher(student_settings, student, teacher, batch):
+    module = StudentTraining(student_settings, student, teacher)
+    wanted = set_cosine_loss(student(batch.mix, batch.num_samples), TeacherReferences(teacher)(batch))
+    torch.testing.assert_close(module.loss(batch), wanted)
+    assert not any(name.startswith(("references", "teacher")) for name in module.state_dict())
+
+
+def test_a_student_can_be_trained_on_chunks(student_settings, teacher, batch):
+    heard = Heard(lambda mix, num_samples: torch.nn.functional.normalize(torch.randn(len(mix), 2, 4), dim=-1))
+    StudentTraining(dataclasses.replace(student_settings, chunk_s=0.2), heard, teacher).loss(batch)
+    mix, num_samples = heard.inputs[0]
+    assert mix.shape == (4, 3200) and num_samples is None
+    for row, chunk in enumerate(mix):
+        start = int(batch.chance[row, 1] * (batch.num_samples[row] - 3200 + 1))
+        assert torch.equal(chunk, batch.mix[row, start : start + 3200])
+
+
+# extractor
+
+
+def test_an_extractor_is_given_the_students_embedding_that_is_matched_to_its_target(
+    extractor_settings, student, teacher, batch
+):
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    module.loss(batch)
+    (_, given), = module.model.inputs
+    sets, references = student(batch.mix, batch.num_samples), TeacherReferences(teacher)(batch)
+    for row, emb in enumerate(given):
+        chosen = int(batch.chance[row, 0] * 2)
+        cosine = sets[row] @ references[row].T  # [heads, talkers]
+        straight, crossed = cosine[0, 0] + cosine[1, 1], cosine[0, 1] + cosine[1, 0]
+        head = chosen if straight > crossed else 1 - chosen
+        torch.testing.assert_close(emb, sets[row, head], atol=1e-6, rtol=0)
+    assert not given.requires_grad
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.3, 0.6, 0.9999])
+def test_its_target_is_one_talker_on_the_same_chunk_and_at_least_half_there(
+    extractor_settings, student, teacher, batch, chance
+):
+    batch = dataclasses.replace(batch, chance=torch.full((4, 2), chance))
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    loss = module.loss(batch)
+    (mix, _), = module.model.inputs
+    assert mix.shape == (4, 4000)
+    values = []
+    for row, chunk in enumerate(mix):
+        places = batch.mix[row].unfold(0, 4000, 1)
+        (start,) = (places == chunk).all(-1).nonzero()[:, 0].tolist()
+        source = batch.plans[row].sources[int(chance * 2)]
+        heard = range(max(start, source.offset), min(start + 4000, source.offset + source.num_samples))
+        assert len(heard) >= 2000
+        values.append(si_sdr(chunk, batch.sources[row, int(chance * 2), start : start + 4000]))
+    torch.testing.assert_close(loss, -torch.stack(values).mean())
+
+
+def test_chunks_reach_from_the_first_to_the_last_place(extractor_settings, student, teacher, batch):
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    for chance in (0.0, 1 - 2**-24):
+        starts = module._chunk_starts(
+            dataclasses.replace(batch, chance=torch.full((4, 2), chance)), batch.offsets[:, 1], batch.sizes[:, 1], 4000
+        )
+        first = (batch.offsets[:, 1] - 2000).clamp(min=0)
+        last = batch.num_samples - 4000
+        assert starts.tolist() == (first if chance == 0 else last).tolist()
+
+
+def test_without_an_embedding_the_student_is_not_asked(extractor_settings, student, teacher, batch):
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, None)
+    module.loss(batch)
+    assert module.model.inputs[0][1] is None
+
+
+def test_the_frozen_networks_are_no_part_of_the_module(extractor_settings, student, teacher):
+    extractor = build_extractor(extractor_settings, student, "matched")
+    module = ExtractorTraining(extractor_settings, extractor, teacher, student)
+    assert {id(weight) for weight in module.parameters()} == {id(weight) for weight in extractor.parameters()}
+    assert all(name.startswith("model.") or name == "num_bad_steps" for name in module.state_dict())
+    assert not student.training and not any(weight.requires_grad for weight in student.parameters())
+
+
+def test_the_extractor_without_embedding_differs_by_its_fusion_only(extractor_settings, student):
+    matched, none = (build_extractor(extractor_settings, student, kind) for kind in ("matched", "none"))
+    assert (matched.config.fusion, none.config.fusion) == ("film", "none")
+    assert matched.config.embedding_dim == none.config.embedding_dim == 4
+    assert dataclasses.replace(none.config, fusion="film") == matched.config
+    extra = set(matched.state_dict()) - set(none.state_dict())
+    assert extra and all(name.startswith("fusions.") for name in extra)
+    assert none(torch.randn(1, 500), None).shape == (1, 500)
+
+
+# all of it
+
+
+def test_student_and_extractors_are_trained_from_files(
+    prepared, tmp_path, teacher, student_settings, extractor_settings
+):
+    data, teacher_path, student_path = prepared / "2mix", tmp_path / "teacher.pt", tmp_path / "student" / "model.pt"
+    checkpoint.save_model(teacher_path, "teachers", teacher)
+    train_student(student_settings, data, teacher_path, student_path.parent, num_spk=2, ngpu=0)
+    student = checkpoint.load_model(student_path, "students")
+    assert len(student.heads) == 2 and student.config.frontend == teacher.config.frontend
+    fresh = build_student(student_settings, teacher, 2).frontend.state_dict()
+    assert any(not torch.equal(value, fresh[name]) for name, value in student.frontend.state_dict().items())
+    for kind in ("matched", "none"):
+        out = tmp_path / kind
+        train_extractor(extractor_settings, data, teacher_path, student_path, out, 2, kind, 0)
+        assert checkpoint.load_notes(out / "model.pt", "extractors")["num_steps"] == 6
+        model = checkpoint.load_model(out / "model.pt", "extractors")
+        emb = None if kind == "none" else torch.randn(1, 4)
+        assert model(torch.randn(1, 3000), emb).isfinite().all()
+        written = config.load_config(dict_of(extractor_settings), out / "config.yaml")
+        assert written.model == model.config
+
+
+def dict_of(settings):
+    """The class of the settings with the key that `fit` adds."""
+    return dataclasses.make_dataclass("Written", [("git", str)], bases=(type(settings),), frozen=True, kw_only=True)
