@@ -106,10 +106,10 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
 
 
-def guarded(call: Callable[[], None], who: str) -> int:
-    """Run `call`; turn what the user can mend into one line on stderr and an exit status."""
+def guarded(call: Callable[[], int | None], who: str) -> int:
+    """Run `call` and return its exit status; turn what the user can mend into one line on stderr and status 1."""
     try:
-        call()
+        return call() or 0
     except UserError as err:
         print(f"error: {err}", file=sys.stderr)
         return 1
@@ -120,7 +120,6 @@ def guarded(call: Callable[[], None], who: str) -> int:
     except KeyboardInterrupt:
         print(f"\n{who}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
-    return 0
 
 
 @contextmanager

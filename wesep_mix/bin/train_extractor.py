@@ -1,4 +1,7 @@
-"""Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding."""
+"""Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
+
+The two trainings are independent: on the CPU both run at once, each a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from wesep_mix.bin.options import parser
 from wesep_mix.config import read_raw
 from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.together import run_together
 
 EMBEDDINGS = ("matched", "none")
 
@@ -19,18 +23,35 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
+    options.add_argument("--embedding", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    argv = sys.argv[1:] if argv is None else argv
     args = options.parse_args(argv)
-    return guarded(lambda: _train(args), "stage 5 (extractor)")
+    return guarded(lambda: _train(args, argv), "stage 5 (extractor)")
 
 
-def _train(args) -> None:
+def _train(args, argv: list[str]) -> int:
+    parts = _parts(args)
+    for part in parts.values():
+        part.check_needs()
+    waiting = [embedding for embedding, part in parts.items() if args.force or not part.is_done()]
+    if len(waiting) > 1 and not args.ngpu:
+        module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
+        return run_together([[*module, *argv, "--embedding", embedding] for embedding in waiting])
+    for embedding, part in parts.items():
+        run_part(part, args.force, lambda out=part.out, embedding=embedding: _work(args, out, embedding))
+    return 0
+
+
+def _parts(args) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
-    for embedding in EMBEDDINGS:
-        part = Part(5, f"extractor, {embedding} embedding", args.out / embedding, raw | {"embedding": embedding}, needs)
-        run_part(part, args.force, lambda out=part.out, embedding=embedding: _work(args, out, embedding))
+    return {
+        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding}, needs)
+        for embedding in EMBEDDINGS
+        if args.embedding in ("both", embedding)
+    }
 
 
 def _work(args, out: Path, embedding: str) -> None:

@@ -47,6 +47,8 @@ def fit(
     Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM.
     """
     _quiet()
+    if settings.num_threads:
+        torch.set_num_threads(settings.num_threads)
     revised = {"git": revision(), **resolved}
     with atomic_write(out / "config.yaml") as file:
         yaml.safe_dump(revised, file, sort_keys=False)

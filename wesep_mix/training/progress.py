@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
+
+from wesep_mix.together import BAR_POSITION
 
 
 class StepProgress(ProgressBar):
@@ -19,6 +22,7 @@ class StepProgress(ProgressBar):
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self.bar = tqdm(
             total=trainer.max_steps, initial=trainer.global_step, desc=self.title, unit="step", mininterval=interval,
+            position=int(os.environ.get(BAR_POSITION, 0)),
             disable=not self.is_enabled or trainer.global_rank != 0,
         )
 

@@ -27,6 +27,7 @@ class TrainerConfig:
     precision: str = "32-true"
     max_bad_steps: int = 20
     num_workers: int = 1
+    num_threads: int = 0  # of the CPU, for one process; 0 leaves it to torch
     keep: str = "best"  # whose weights are saved: of the best epoch on the dev set, or of the `last`
 
     def __post_init__(self) -> None:

@@ -11,18 +11,20 @@ from wesep_mix.mixing.render import render
 
 @pytest.fixture(scope="module")
 def examples(plans):
-    """Two mixtures of different lengths; in the first one the first talker is cut short."""
+    """Two mixtures of different lengths; in the first one the second talker is cut short."""
     short = min(plans, key=lambda plan: plan.num_samples)
     long = max(plans, key=lambda plan: plan.num_samples)
     assert short.num_samples < long.num_samples
     first, second = long.sources
-    plan = dataclasses.replace(long, sources=(dataclasses.replace(first, num_samples=3000), second))
+    sources = (first, dataclasses.replace(second, num_samples=3000))
+    plan = dataclasses.replace(long, sources=sources, num_samples=8000)
     return [Example(plan, render(plan), np.array([0.25, 0.5])), Example(short, render(short), np.array([0.0, 0.75]))]
 
 
 def test_shorter_mixtures_are_filled_up_with_zeros(examples):
     batch = collate(examples)
-    longest = examples[0].plan.num_samples
+    longest = examples[1].plan.num_samples
+    assert longest > examples[0].plan.num_samples
     assert batch.mix.shape == (2, longest) and batch.sources.shape == (2, 2, longest)
     for row, example in enumerate(examples):
         size = example.plan.num_samples
@@ -37,7 +39,7 @@ def test_types_places_and_plans(examples):
     assert batch.mix.dtype == batch.sources.dtype == batch.chance.dtype == torch.float32
     assert batch.num_samples.dtype == batch.offsets.dtype == batch.sizes.dtype == torch.int64
     assert batch.offsets.tolist() == [[source.offset for source in e.plan.sources] for e in examples]
-    assert batch.sizes.tolist() == [[3000, 8000], [8000, 8000]]
+    assert batch.sizes.tolist() == [[8000, 3000], [8000, 8000]]
     assert batch.chance.tolist() == [[0.25, 0.5], [0.0, 0.75]]
     assert batch.plans == [example.plan for example in examples]
 

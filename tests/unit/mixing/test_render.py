@@ -8,9 +8,9 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.mixing.draw import MixingConfig, Pool, draw_plan
 from wesep_mix.mixing.plan import Noise, Plan, Source
-from wesep_mix.mixing.render import PEAK, render, render_source
+from wesep_mix.mixing.render import render, render_source
 
-RATE = 16000
+RATE, PEAK = 16000, 0.9
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])

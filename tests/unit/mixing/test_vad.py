@@ -61,6 +61,20 @@ def test_other_crops_lie_on_a_half_second_grid_and_hold_nearly_as_much():
     assert best_crops(at(drone(120, 3.0), 1.0, 6.0), RATE, 2) == crops[:2]
 
 
+def test_others_come_in_the_order_of_their_speech_then_of_their_place():
+    """Speech from 1.5 s to 3.5 s: crops that hold less of it come later, and of equals the first comes first."""
+    crops = best_crops(at(drone(120, 2.0), 1.5, 6.0), RATE, 99, min_share=0.1)[1:]
+    assert len({crop.speech for crop in crops}) > 2 and len(crops) > 4
+    assert crops == sorted(crops, key=lambda crop: (-crop.speech, crop.start))
+    assert crops != sorted(crops, key=lambda crop: crop.start)
+
+
+def test_a_crop_of_silence_is_never_taken():
+    """It has no loudness to scale from."""
+    crops = best_crops(at(drone(120, 1.0), 0.0, 5.0), RATE, 99, min_share=0.0)
+    assert crops and all(np.isfinite(crop.lufs) and crop.start < 1.2 * RATE for crop in crops)
+
+
 def test_share_is_counted_in_the_crop():
     samples = at(drone(120, 1.0), 1.0, 3.0)
     active = speech_frames(samples)
