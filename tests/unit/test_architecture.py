@@ -20,6 +20,7 @@ ROOMS = {  # what else each room may import, itself aside
     "checkpoint": {"io"},
     "parallel": set(),
     "stage": {"io"},
+    "together": set(),
     "io": set(),
     "metrics": set(),
     "synthesis": {"io", "seeds"},
@@ -32,13 +33,15 @@ ROOMS = {  # what else each room may import, itself aside
     "teachers": {"layers"},
     "students": {"layers"},
     "extractors": {"layers"},
-    "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", *MODELS},
+    "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "together", *MODELS},
     "analysis": {"checkpoint", "data", "io", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "report": {"analysis", "io", "metrics"},
-    "bin": {"analysis", "git", "io", "mixing", "report", "stage", "training"},
+    "bin": {"analysis", "git", "io", "mixing", "report", "stage", "together", "training"},
 }
-WITHOUT_TORCH = ("errors", "config", "plugins", "git", "seeds", "parallel", "stage", "io", "metrics", "synthesis",
-                 "corpora", "mixing", "bin", "training.settings", "analysis.settings", "analysis.scoring", "report")
+WITHOUT_TORCH = (
+    "errors", "config", "plugins", "git", "seeds", "parallel", "stage", "together", "io", "metrics", "synthesis",
+    "corpora", "mixing", "bin", "training.settings", "analysis.settings", "analysis.scoring", "report",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -1,7 +1,7 @@
 """Extractor training: mixture and one talker's embedding -> that talker (arXiv 2604.03219, section on extractors).
 
-The target is one of the sources, chosen at random; the condition is the student's embedding that is matched to the
-teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can be new.
+The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
+matched to the teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can be new.
 """
 
 from __future__ import annotations
@@ -35,22 +35,29 @@ class ExtractorTraining(TrainingModule):
         self.frozen = () if student is None else (student.eval().requires_grad_(False),)  # in a tuple: no submodule
 
     def loss(self, batch: MixBatch) -> Tensor:
-        chosen = (batch.chance[:, 0] * batch.sources.shape[1]).long()  # [B], the target of each mixture
-        rows = torch.arange(len(chosen), device=self.device)
+        rows, chosen = self._targets(batch)  # [M] each: which mixtures, which of their sources
         length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
-        starts = self._chunk_starts(batch, batch.offsets[rows, chosen], batch.sizes[rows, chosen], length)
-        est = self.model(take(batch.mix, starts, length), self._condition(batch, rows, chosen))
+        starts = self._chunk_starts(batch, rows, chosen, length)
+        est = self.model(take(batch.mix[rows], starts, length), self._condition(batch, rows, chosen))
         return -si_sdr(est, take(batch.sources[rows, chosen], starts, length)).mean()
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
 
-    def _chunk_starts(self, batch: MixBatch, offsets: Tensor, sizes: Tensor, length: int) -> Tensor:
-        """Chunks that hold at least half a chunk of the target: [B]."""
+    def _targets(self, batch: MixBatch) -> tuple[Tensor, Tensor]:
+        num_mixtures, num_spk = batch.sizes.shape
+        rows = torch.arange(num_mixtures, device=self.device)
+        if self.config.targets == "random":
+            return rows, (batch.chance[:, 0] * num_spk).long()
+        return rows.repeat_interleave(num_spk), torch.arange(num_spk, device=self.device).repeat(num_mixtures)
+
+    def _chunk_starts(self, batch: MixBatch, rows: Tensor, chosen: Tensor, length: int) -> Tensor:
+        """Chunks that hold at least half a chunk of the target: [M]."""
+        offsets, sizes = batch.offsets[rows, chosen], batch.sizes[rows, chosen]
         first = (offsets - length // 2).clamp(min=0)
-        last = torch.minimum(offsets + sizes - length // 2, batch.num_samples - length).clamp(min=0)
+        last = torch.minimum(offsets + sizes - length // 2, batch.num_samples[rows] - length).clamp(min=0)
         first = torch.minimum(first, last)
-        return first + (batch.chance[:, 1] * (last - first + 1)).long()
+        return first + (batch.chance[rows, 1] * (last - first + 1)).long()
 
     @torch.no_grad()
     def _condition(self, batch: MixBatch, rows: Tensor, chosen: Tensor) -> Tensor | None:

@@ -82,7 +82,11 @@ class StudentConfig:
 
 @dataclass(frozen=True)
 class ExtractorConfig:
-    """conf/extractor/NAME.yaml. The model's embedding size is the student's."""
+    """conf/extractor/NAME.yaml. The model's embedding size is the student's.
+
+    targets: `random`, one source of each mixture, as in the paper; `all`, every source of each, which costs fewer
+    mixtures and embeddings for as many examples.
+    """
 
     model: Any = config.plugin("extractors")
     seed: int = 0
@@ -90,3 +94,8 @@ class ExtractorConfig:
     trainer: TrainerConfig = TrainerConfig()
     batch_size: int = 8
     chunk_s: float = 3.0
+    targets: str = "random"
+
+    def __post_init__(self) -> None:
+        if self.targets not in ("random", "all"):
+            raise ValueError(f"targets: wanted random or all, found {self.targets}")

@@ -106,8 +106,10 @@ def test_a_stopped_training_goes_on_to_the_same_end(train, step, capsys):
         train("parts", stopping_at(step, lambda: 1 / 0), keep="last")
     assert not (whole.parent / "parts" / "model.pt").exists()
     capsys.readouterr()
-    parts = train("parts", keep="last")
+    resumed = with_bad_loss_at()
+    parts = train("parts", resumed, keep="last")
     assert f"{parts}: going on from {parts}/checkpoints/last.ckpt" in capsys.readouterr().out
+    assert len(resumed.after) == 6 - (step - step % 2)  # steps after the last checkpoint, one every two
     assert notes(parts)["num_steps"] == 6
     assert same(weights(whole), weights(parts))
 
