@@ -204,11 +204,29 @@ def test_chunks_reach_from_the_first_to_the_last_place(extractor_settings, stude
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
     for chance in (0.0, 1 - 2**-24):
         starts = module._chunk_starts(
-            dataclasses.replace(batch, chance=torch.full((4, 2), chance)), batch.offsets[:, 1], batch.sizes[:, 1], 4000
+            dataclasses.replace(batch, chance=torch.full((4, 2), chance)), torch.arange(4), torch.ones(4).long(), 4000
         )
         first = (batch.offsets[:, 1] - 2000).clamp(min=0)
         last = batch.num_samples - 4000
         assert starts.tolist() == (first if chance == 0 else last).tolist()
+
+
+def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embedding(
+    extractor_settings, student, teacher, batch
+):
+    settings = dataclasses.replace(extractor_settings, targets="all")
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), teacher, student)
+    loss = module.loss(batch)
+    (mix, emb), = module.model.inputs
+    rows, chosen = torch.arange(4).repeat_interleave(2), torch.tensor([0, 1] * 4)
+    starts = module._chunk_starts(batch, rows, chosen, 4000)
+    targets = [batch.sources[row, source, start : start + 4000]
+               for row, source, start in zip(rows, chosen, starts.tolist(), strict=True)]
+    torch.testing.assert_close(loss, -si_sdr(mix, torch.stack(targets)).mean())
+    sets = student(batch.mix, batch.num_samples)
+    for row in range(4):  # both heads are used, each once
+        used = {int((sets[row] - one).abs().sum(-1).argmin()) for one in emb[2 * row : 2 * row + 2]}
+        assert used == {0, 1}
 
 
 def test_without_an_embedding_the_student_is_not_asked(extractor_settings, student, teacher, batch):

@@ -1,0 +1,46 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from wesep_mix.together import run_together
+
+
+def python(code):
+    return [sys.executable, "-c", code]
+
+
+def test_all_run_at_once_and_success_is_zero(tmp_path):
+    wait_for_other = "import pathlib, time\npathlib.Path({!r}).touch()\nwhile not pathlib.Path({!r}).exists(): time.sleep(.01)"
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    assert run_together([python(wait_for_other.format(one, other)), python(wait_for_other.format(other, one))]) == 0
+
+
+def test_the_status_of_the_one_that_failed_is_returned_and_the_other_ended(tmp_path):
+    survivor = tmp_path / "survivor"
+    slow = f"import time, pathlib; time.sleep(60); pathlib.Path({str(survivor)!r}).touch()"
+    assert run_together([python(slow), python("raise SystemExit(7)")]) == 7
+    assert not survivor.exists()
+
+
+def test_children_die_with_their_parent(tmp_path):
+    note = tmp_path / "pid"
+    child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    code = f"from wesep_mix.together import run_together; run_together([{python(child)!r}])"
+    parent = subprocess.Popen(python(code), cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    while not (note.exists() and note.read_text()):
+        time.sleep(0.02)
+    pid = int(note.read_text())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    while alive(pid):
+        time.sleep(0.02)  # pytest's timeout ends a test whose child lives on
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
