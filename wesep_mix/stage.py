@@ -115,7 +115,8 @@ def guarded(call: Callable[[], int | None], who: str) -> int:
         return 1
     except OSError as err:
         place = f" ({err.filename})" if err.filename else ""
-        print(f"error: {who}: {err.strerror or err}{place}; free space or mend the file, then run again", file=sys.stderr)
+        what = f"{err.strerror or err}{place}"
+        print(f"error: {who}: {what}; free space or mend the file, then run again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{who}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -46,6 +46,25 @@ def test_good_speech_passes(tmp_path, speech):
     assert (tmp_path / "data/libri_small/2mix/test/plan.jsonl").is_file()
 
 
+def test_named_subsets_and_a_noise_folder_keep_their_own_split(tmp_path, speech, buzz):
+    corpus, noise = tmp_path / "LibriSpeech", tmp_path / "wham_noise"
+    for subset, speakers in {"train-clean-360": "1234", "dev-clean": "56", "test-clean": "78"}.items():
+        for digit in speakers:
+            shutil.copytree(speech / f"10{digit}", corpus / subset / f"10{digit}")
+    for part in ("tr", "cv", "tt"):
+        (noise / part).mkdir(parents=True)
+        soundfile.write(noise / part / "a.wav", buzz(50, 3), RATE)
+    done = run_sh(
+        tmp_path, "--stage", 1, "--stop_stage", 1, corpus="libri_small", base=LIBRISPEECH,
+        settings={"corpus.corpus.speech_dir": corpus, "corpus.corpus.noise_dir": noise, "corpus.corpus.subsets":
+                  "{train: [train-clean-360], dev: [dev-clean], test: [test-clean]}"},
+    )
+    assert done.returncode == 0, done.stderr
+    sets = tmp_path / "data/libri_small/2mix"
+    assert [line.split()[0] for line in (sets / "test/spk2utt").read_text().splitlines()] == ["107", "108"]
+    assert (noise / "cv").as_posix() in (sets / "dev/noises.jsonl").read_text()
+
+
 def test_empty_folder(tmp_path):
     (tmp_path / "nothing").mkdir()
     assert "found no audio file" in the_error(stage_1(tmp_path, tmp_path / "nothing"))

@@ -109,6 +109,25 @@ def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):
     assert config["optim"]["lr"] == 5e-4
 
 
+def test_three_talkers_beside_two(recipe):
+    done = run_sh(recipe, "--num_spk", 3)
+    assert done.returncode == 0, done.stderr
+    newest, own, two = (json.loads((recipe / f"exp/mini/{folder}results.json").read_text())
+                        for folder in ("", "3mix/", "2mix/"))
+    assert newest == own and (own["num_spk"], two["num_spk"]) == (3, 2)
+    assert own["embeddings"]["student"]["num"] == own["extraction"]["stft_tcn"]["num"] > 0
+    assert "stage 2 (teacher): done already" in done.stdout
+
+
+def test_another_extractor_adds_its_rows(recipe):
+    dpccn = ("{name: dpccn, n_fft: 64, hop: 32, dense_channels: [2, 2], conv_channels: [4], dense_depth: 1, "
+             "tcn_repeats: 1, tcn_blocks: 1, pool_sizes: [2]}")
+    done = run_sh(recipe, "--stage", 5, "--extractor", "dpccn", settings={"extractor.model": dpccn})
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((recipe / "exp/mini/2mix/results.json").read_text())["extraction"]
+    assert {"dpccn", "dpccn/none", "dpccn/oracle", "stft_tcn", "stft_tcn/none"} <= set(rows)
+
+
 def test_a_full_disk_in_stage_4_leaves_nothing_that_looks_finished(recipe):
     def one_kilobyte_a_file():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))

@@ -12,7 +12,8 @@ def python(code):
 
 
 def test_all_run_at_once_and_success_is_zero(tmp_path):
-    wait_for_other = "import pathlib, time\npathlib.Path({!r}).touch()\nwhile not pathlib.Path({!r}).exists(): time.sleep(.01)"
+    wait_for_other = ("import pathlib, time\npathlib.Path({!r}).touch()\n"
+                      "while not pathlib.Path({!r}).exists(): time.sleep(.01)")
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     assert run_together([python(wait_for_other.format(one, other)), python(wait_for_other.format(other, one))]) == 0
 
@@ -28,7 +29,7 @@ def test_children_die_with_their_parent(tmp_path):
     note = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(60)"
     code = f"from wesep_mix.together import run_together; run_together([{python(child)!r}])"
-    parent = subprocess.Popen(python(code), cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    parent = subprocess.Popen(python(code), env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     while not (note.exists() and note.read_text()):
         time.sleep(0.02)
     pid = int(note.read_text())

@@ -25,8 +25,8 @@ def main(argv: list[str] | None = None) -> int:
 def _train(args) -> None:
     def work() -> None:
         from wesep_mix.config import load_config
-        from wesep_mix.training.student import train_student
         from wesep_mix.training.settings import StudentConfig
+        from wesep_mix.training.student import train_student
 
         settings = load_config(StudentConfig, args.config, args.set)
         train_student(settings, args.data, args.teacher, args.out, args.num_spk, args.ngpu)

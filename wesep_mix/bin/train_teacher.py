@@ -23,8 +23,8 @@ def main(argv: list[str] | None = None) -> int:
 def _train(args) -> None:
     def work() -> None:
         from wesep_mix.config import load_config
-        from wesep_mix.training.teacher import train_teacher
         from wesep_mix.training.settings import TeacherConfig
+        from wesep_mix.training.teacher import train_teacher
 
         train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, args.ngpu)
 

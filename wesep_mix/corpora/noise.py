@@ -11,8 +11,8 @@ from wesep_mix.corpora.folders import remove_unfinished
 from wesep_mix.corpora.types import SETS, NoiseFile, Utterance
 from wesep_mix.io.audio import SAMPLE_RATE, write_audio
 from wesep_mix.parallel import map_items
-from wesep_mix.synthesis import noises
 from wesep_mix.seeds import rng_for
+from wesep_mix.synthesis import noises
 
 _WITHOUT_SPEECH = {"coloured": noises.coloured, "modulated": noises.modulated}
 

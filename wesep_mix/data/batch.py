@@ -52,8 +52,8 @@ class MixBatch:
 
 def take(signals: Tensor, starts: Tensor, length: int) -> Tensor:
     """`length` samples of each signal from its own start: [..., T], [...] -> [..., length]."""
-    rows = [row[start : start + length] for row, start in zip(signals.flatten(0, -2), starts.flatten().tolist(), strict=True)]
-    return torch.stack(rows).unflatten(0, starts.shape)
+    pairs = zip(signals.flatten(0, -2), starts.flatten().tolist(), strict=True)
+    return torch.stack([row[start : start + length] for row, start in pairs]).unflatten(0, starts.shape)
 
 
 def collate(examples: Sequence[Example]) -> MixBatch:

@@ -35,7 +35,8 @@ def read_audio(
     if len(samples) != wanted:
         raise UserError(f"{path}: truncated, the header promises {wanted} samples from {start}, found {len(samples)}")
     if not np.isfinite(samples).all():
-        raise UserError(f"{path}: sample {start + int(np.argmin(np.isfinite(samples)))} is not finite (NaN or infinite)")
+        first = start + int(np.argmin(np.isfinite(samples)))
+        raise UserError(f"{path}: sample {first} is not finite (NaN or infinite)")
     return np.ascontiguousarray(samples)
 
 

@@ -88,8 +88,8 @@ def _embedding_rules() -> str:
         "clusters to speakers. Sep: mean cosine of same-speaker pairs minus that of different-speaker "
         "pairs. NMI, ARI: of the same clusters. Sil: silhouette of the true speakers, cosine distance. "
         "EER: verification by cosine over all pairs but those inside one mixture or, where speakers have "
-        "several utterances, of one source utterance. num: embeddings. trainable: parameters that training changed. Chance for Acc is not "
-        "0: it depends on the numbers of speakers and of embeddings."
+        "several utterances, of one source utterance. num: embeddings. trainable: parameters that training "
+        "changed. Chance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.synthesis.espeak import Espeak
 from wesep_mix.seeds import rng_for
+from wesep_mix.synthesis.espeak import Espeak
 from wesep_mix.synthesis.texts import draw_sentence
 from wesep_mix.synthesis.voices import Voice
 

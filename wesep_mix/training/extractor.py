@@ -1,7 +1,8 @@
 """Extractor training: mixture and one talker's embedding -> that talker (arXiv 2604.03219, section on extractors).
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
-matched to the teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can be new.
+matched to the teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can
+be new.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class TrainingModule(lightning.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Skip the step when a gradient is not finite; gradients are equal on all ranks, so all skip alike."""
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        if all(torch.stack([gradient.isfinite().all() for gradient in gradients])):
+        if torch.stack([gradient.isfinite().all() for gradient in gradients]).all():
             return
         optimizer.zero_grad(set_to_none=True)
         self.num_bad_steps += 1

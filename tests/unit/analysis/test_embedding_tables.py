@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from wesep_mix.analysis.embedding_tables import (
-    assigned, clean_table, metrics_row, single_table, student_table,
+    assigned,
+    clean_table,
+    metrics_row,
+    single_table,
+    student_table,
 )
 from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.errors import UserError

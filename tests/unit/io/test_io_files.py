@@ -5,7 +5,14 @@ import pytest
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import (
-    atomic_path, atomic_write, read_json, read_jsonl, read_table, write_json, write_jsonl, write_table,
+    atomic_path,
+    atomic_write,
+    read_json,
+    read_jsonl,
+    read_table,
+    write_json,
+    write_jsonl,
+    write_table,
 )
 
 
