@@ -56,7 +56,9 @@ def _results(function: Callable, items: Sequence, nj: int, title: str) -> Iterat
     if nj <= 1 or len(items) <= 1:
         yield from tqdm(map(call, items), total=len(items), desc=title, mininterval=1.0)
         return
-    with _one_thread_each(), ProcessPoolExecutor(nj, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("forkserver")  # which imports once for all pools of this process
+    context.set_forkserver_preload([getattr(function, "func", function).__module__])
+    with _one_thread_each(), ProcessPoolExecutor(nj, context) as pool:
         chunk = max(1, min(16, len(items) // (4 * nj)))
         try:
             yield from tqdm(pool.map(call, items, chunksize=chunk), total=len(items), desc=title, mininterval=1.0)

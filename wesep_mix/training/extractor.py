@@ -13,16 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wesep_mix import checkpoint, config, plugins
+from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import MixBatch, take
-from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
 from wesep_mix.losses.set_matching import match
 from wesep_mix.losses.si_sdr import si_sdr
-from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.run import run
 from wesep_mix.training.settings import ExtractorConfig
 
 
@@ -76,19 +73,12 @@ def train_extractor(
 
     embedding: `matched`, or `none` for the same network without one.
     """
-    trainer = settings.trainer
     student = checkpoint.load_model(student_path, "students")
     torch.manual_seed(settings.seed)
     extractor = build_extractor(settings, student, embedding)
     teacher = checkpoint.load_model(teacher_path, "teachers")
     module = ExtractorTraining(settings, extractor, teacher, None if embedding == "none" else student)
-    train = dynamic_loader(
-        DynamicMixtures(load_pool(data / "train"), num_spk, settings.seed), settings.batch_size,
-        trainer.steps_per_epoch, trainer.num_workers,
-    )
-    dev = fixed_loader(read_plans(data / "dev" / "plan.jsonl"), settings.batch_size)
-    resolved = {**config.to_dict(settings), "model": config.to_dict(extractor.config)}
-    fit(module, "extractors", train, dev, out, trainer, "dev/loss", "min", ngpu, resolved)
+    run(module, "extractors", settings, data, num_spk, out, "dev/loss", ngpu)
 
 
 def build_extractor(settings: ExtractorConfig, student: nn.Module, embedding: str) -> nn.Module:

@@ -8,15 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wesep_mix import checkpoint, config, plugins
+from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import MixBatch, take
-from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
 from wesep_mix.losses.set_matching import set_cosine_loss
-from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.run import run
 from wesep_mix.training.settings import StudentConfig
 
 
@@ -45,18 +42,10 @@ def train_student(
     settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int
 ) -> None:
     """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`."""
-    trainer = settings.trainer
     teacher = checkpoint.load_model(teacher_path, "teachers")
     torch.manual_seed(settings.seed)
-    student = build_student(settings, teacher, num_spk)
-    module = StudentTraining(settings, student, teacher)
-    train = dynamic_loader(
-        DynamicMixtures(load_pool(data / "train"), num_spk, settings.seed), settings.batch_size,
-        trainer.steps_per_epoch, trainer.num_workers,
-    )
-    dev = fixed_loader(read_plans(data / "dev" / "plan.jsonl"), settings.batch_size)
-    resolved = {**config.to_dict(settings), "model": config.to_dict(student.config)}
-    fit(module, "students", train, dev, out, trainer, "dev/loss", "min", ngpu, resolved)
+    module = StudentTraining(settings, build_student(settings, teacher, num_spk), teacher)
+    run(module, "students", settings, data, num_spk, out, "dev/loss", ngpu)
 
 
 def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> nn.Module:

@@ -8,15 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wesep_mix import config, plugins
+from wesep_mix import plugins
 from wesep_mix.data.batch import MixBatch, take
-from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader, fixed_loader
 from wesep_mix.losses.arcface import ArcFace
 from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
-from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.training.fit import fit
+from wesep_mix.mixing.lists import read_speech
 from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.run import run
 from wesep_mix.training.settings import TeacherConfig
 
 
@@ -57,12 +55,7 @@ class TeacherTraining(TrainingModule):
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
     """Train on fresh noisy single speech of `data/train`; the best epoch has the lowest EER on `data/dev`."""
-    trainer = settings.trainer
-    pool = load_pool(data / "train")
     torch.manual_seed(settings.seed)
-    module = TeacherTraining(settings, sorted(pool.speech))
-    train = dynamic_loader(
-        DynamicMixtures(pool, 1, settings.seed), settings.batch_size, trainer.steps_per_epoch, trainer.num_workers
-    )
-    dev = fixed_loader(read_plans(data / "dev" / "plan.jsonl"), settings.batch_size)
-    fit(module, "teachers", train, dev, out, trainer, "dev/eer", "min", ngpu, config.to_dict(settings))
+    speakers = sorted({entry.spk for entry in read_speech(data / "train")})
+    module = TeacherTraining(settings, speakers)
+    run(module, "teachers", settings, data, 1, out, "dev/eer", ngpu)
