@@ -37,7 +37,7 @@ def stage_1(tmp_path, folder, *options, **settings):
 
 
 def nothing_is_done(tmp_path):
-    assert not list(tmp_path.glob("data/*/*mix")) and not list(tmp_path.glob("data/**/plan.jsonl"))
+    assert not list(tmp_path.glob("data/*/*mix/**/plan.jsonl"))
 
 
 def test_good_speech_passes(tmp_path, speech):
@@ -67,7 +67,7 @@ def test_named_subsets_and_a_noise_folder_keep_their_own_split(tmp_path, speech,
 
 def test_empty_folder(tmp_path):
     (tmp_path / "nothing").mkdir()
-    assert "found no audio file" in the_error(stage_1(tmp_path, tmp_path / "nothing"))
+    assert "nothing: wanted speech as [subset/]speaker/chapter" in the_error(stage_1(tmp_path, tmp_path / "nothing"))
     nothing_is_done(tmp_path)
 
 
@@ -104,8 +104,11 @@ def test_stereo_is_accepted_and_said_once(tmp_path, damaged, buzz):
 
 def test_zero_length(tmp_path, damaged):
     folder, file = damaged
-    soundfile.write(file, np.zeros(0), RATE)
+    file.write_bytes(b"")
     assert "101-1-0000.flac: empty" in the_error(stage_1(tmp_path, folder))
+    file.unlink()
+    soundfile.write(file.with_suffix(".wav"), np.zeros(0), RATE)
+    assert "101-1-0000.wav: empty" in the_error(stage_1(tmp_path, folder))
     nothing_is_done(tmp_path)
 
 

@@ -31,7 +31,7 @@ def read_audio(
             file.seek(start)
             samples = file.read(wanted, dtype="float32", always_2d=True)[:, 0]
     except soundfile.LibsndfileError as err:
-        raise UserError(f"{path}: cannot be read as audio ({err.error_string})") from err
+        raise UserError(_unreadable(path, err)) from err
     if len(samples) != wanted:
         raise UserError(f"{path}: truncated, the header promises {wanted} samples from {start}, found {len(samples)}")
     if not np.isfinite(samples).all():
@@ -45,7 +45,7 @@ def num_channels(path: str | Path) -> int:
     try:
         return soundfile.info(str(path)).channels
     except soundfile.LibsndfileError as err:
-        raise UserError(f"{path}: cannot be read as audio ({err.error_string})") from err
+        raise UserError(_unreadable(path, err)) from err
 
 
 def write_audio(
@@ -66,6 +66,12 @@ def write_audio(
             soundfile.write(temporary, samples, sample_rate, subtype=subtype)
         except soundfile.LibsndfileError as err:
             raise UserError(f"{path}: cannot be written ({err.error_string}); is the disk full?") from err
+
+
+def _unreadable(path: str | Path, err: soundfile.LibsndfileError) -> str:
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        return f"{path}: empty, it has no bytes"
+    return f"{path}: cannot be read as audio ({err.error_string})"
 
 
 def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int) -> None:
