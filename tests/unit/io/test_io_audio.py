@@ -73,13 +73,20 @@ def test_no_samples(tmp_path):
         read_audio(tmp_path / "a.wav")
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"hello" * 99])
+@pytest.mark.parametrize("content", [b"RIFF", b"hello" * 99])
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
 def test_what_is_no_audio(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     for read in (read_audio, num_channels):
         with pytest.raises(UserError, match=f"{name}: cannot be read as audio"):
             read(tmp_path / name)
+
+
+def test_a_file_without_bytes(tmp_path):
+    (tmp_path / "a.flac").touch()
+    for read in (read_audio, num_channels):
+        with pytest.raises(UserError, match="a.flac: empty, it has no bytes"):
+            read(tmp_path / "a.flac")
 
 
 def test_a_missing_file(tmp_path):
