@@ -102,7 +102,7 @@ def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):
     before = stamps(recipe)
     done = run_sh(recipe, "--stage", 1, "--stop_stage", 4, settings={"student.optim.lr": "5e-4"})
     assert done.returncode == 0, done.stderr
-    changed = {name for name, stamp in stamps(recipe).items() if before[name] != stamp}
+    changed = {name for name, stamp in stamps(recipe).items() if before.get(name) != stamp}
     assert {"exp/mini/2mix/student/model.pt", "exp/mini/2mix/embeddings/test/student.ark"} <= changed
     assert not {"exp/mini/teacher/model.pt", "data/mini/2mix/test/plan.jsonl"} & changed
     config = yaml.safe_load((recipe / "exp/mini/2mix/student/config.yaml").read_text())
@@ -141,7 +141,7 @@ def test_a_full_disk_in_stage_4_leaves_nothing_that_looks_finished(recipe):
     assert run_sh(recipe, "--stage", 4, "--stop_stage", 6).returncode == 0
 
 
-@pytest.mark.parametrize(("stage", "makes"), [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 6), (8, 1)])
+@pytest.mark.parametrize(("stage", "makes"), [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)])
 def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, stage, makes):
     done = run_sh(tmp_path, "--stage", stage, "--stop_stage", stage)
     assert f"stage {makes} makes it" in the_error(done)
