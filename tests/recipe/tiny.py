@@ -24,19 +24,14 @@ SETTINGS = {
 }
 
 
-def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, before=None, **variables):
-    """Run run.sh with the active Python on the tiny settings and `settings`; data and exp lie in `folder`.
-
-    before: called in the new process first, to limit it.
-    """
+def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
+    """Run run.sh with the active Python on the tiny settings and `settings`; data and exp lie in `folder`."""
     settings = base | (settings or {})
     command = ["bash", str(ROOT / "run.sh"), "--corpus", corpus, "--nj", "2",
                "--data_dir", str(Path(folder) / "data"), "--exp_dir", str(Path(folder) / "exp"), *map(str, options)]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
-    return subprocess.run(
-        command, env=environment(**variables), text=True, capture_output=True, timeout=300, preexec_fn=before
-    )
+    return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=300)
 
 
 def environment(**variables):
