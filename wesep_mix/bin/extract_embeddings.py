@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/embeddings")
-    options.add_argument("--nj", type=int, default=1, help="processes that render mixtures")
+    options.add_argument("--nj", type=int, default=1, help="1 renders mixtures in this process, more in a worker")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     args = options.parse_args(argv)
     return guarded(lambda: _extract(args), "stage 4 (embeddings)")

@@ -3,7 +3,7 @@
 No paper: the separator has the shape of Conv-TasNet's (Luo and Mesgarani 2019, section II-C), stacks of dilated
 residual blocks, on STFT frames of 32 ms, with the speaker embedding joined before each stack. Frames are rows
 (channels last), norms are per frame and a block is two matrix products, because these are what a CPU does fast. The
-network sees log magnitudes and gives a mask from 0 to 1, which a small network learns sooner than a complex one. It
+network sees log magnitudes and gives a mask from 0 to 1, a smaller task than a complex mask. It
 is the mini recipe's default; labs want DPCCN or larger.
 """
 
