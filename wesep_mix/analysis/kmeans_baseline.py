@@ -1,7 +1,8 @@
 """The untrained baseline of arXiv 2604.03219, Table 1: k-means over the frames of a mixture.
 
-The frames are those of the teacher's frozen front-end; each mixture is clustered by itself into as many
-clusters as it has talkers, and the centroids stand for the embeddings.
+Each mixture is clustered by itself into as many clusters as it has talkers, and the centroids stand for the
+embeddings. The paper's frames are those of WavLM, which no speaker labels have touched: `untaught` gives the
+front-end in that state.
 """
 
 from __future__ import annotations
@@ -13,11 +14,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from wesep_mix import plugins
 from wesep_mix.analysis.embedding_tables import Labelled, assigned
 from wesep_mix.metrics.clustering import kmeans
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render, render_source
 from wesep_mix.seeds import rng_for
+
+
+def untaught(frontend: nn.Module, seed: int) -> nn.Module:
+    """The front-end as it was before any training of ours: pretrained weights where it has them, else random ones."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return plugins.build("frontends", frontend.config)
 
 
 def kmeans_table(frontend: nn.Module, plans: Sequence[Plan], seed: int, device: str) -> Labelled:

@@ -12,7 +12,8 @@ from wesep_mix.report.tables import embedding_table, extraction_table, in_order
 EMBEDDING_NOTES = {
     "teacher": "noisy single speech of the test speakers: what the teacher can do where nobody overlaps",
     "teacher/clean": "the teacher on the clean sources of the test mixtures: the student's targets",
-    "kmeans": "no training for mixtures: k-means over each mixture's frames of the teacher's front-end",
+    "kmeans": "no training at all: k-means over each mixture's frames, of the front-end before the teacher's training",
+    "kmeans/teacher": "no training for mixtures: the same with the front-end that the teacher has trained on speakers",
     "student": "the student on the test mixtures, heads labelled by best assignment to the clean sources",
 }
 CONDITION_NOTES = {

@@ -40,7 +40,7 @@ def extraction_table(rows: Mapping[str, Row]) -> Table:
 
 def in_order(names: Mapping[str, Row]) -> list[str]:
     """Rows from reference to result to controls, whatever order they were found in; unknown ones by name."""
-    known = ("teacher", "teacher/clean", "kmeans", "student", "mixture")
+    known = ("teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student", "mixture")
     controls = ("", "none", "wrong", "random", "oracle")
 
     def place(name: str) -> tuple:

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from wesep_mix.analysis.kmeans_baseline import frame_centroids, frames, kmeans_table
+from wesep_mix.analysis.kmeans_baseline import frame_centroids, frames, kmeans_table, untaught
+from wesep_mix.frontends import logmel
 
 
 class Bands(nn.Module):
@@ -32,3 +33,12 @@ def test_table_has_one_centroid_a_talker_and_repeats(plans):
     assert first.emb.shape == (6, 4)
     assert [source.spk for source in first.sources] == list("abcdbe")
     assert np.array_equal(first.emb, again.emb)
+
+
+def test_an_untaught_frontend_forgets_its_training_and_leaves_the_random_state_alone():
+    taught = logmel.Model(logmel.Config(channels=8, num_heads=2, num_layers=1))
+    before = torch.get_rng_state()
+    fresh, again = untaught(taught, 0), untaught(taught, 0)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(fresh.convs[0].weight, again.convs[0].weight)
+    assert not torch.equal(fresh.convs[0].weight, taught.convs[0].weight)

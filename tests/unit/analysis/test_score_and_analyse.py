@@ -106,7 +106,7 @@ def test_all_conditions_are_scored_and_reported(analysed):
     assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
     rows = results["embeddings"]
     assert {name: row["num"] for name, row in rows.items()} == {
-        "teacher": 4, "teacher/clean": 4, "kmeans": 4, "student": 4}
+        "teacher": 4, "teacher/clean": 4, "kmeans": 4, "kmeans/teacher": 4, "student": 4}
     assert [rows[name]["trainable"] for name in ("teacher", "kmeans", "student")] == [8, 0, 8]
 
 

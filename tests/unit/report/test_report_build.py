@@ -83,8 +83,8 @@ def test_paths_of_this_machine_are_told_from_the_project(tmp_path, monkeypatch):
 def test_rows_run_from_reference_to_controls():
     names = ["b", "a/oracle", "a/none", "mixture", "a", "a/new", "a/wrong", "a/random"]
     assert in_order(names) == ["mixture", "a", "a/none", "a/wrong", "a/random", "a/oracle", "a/new", "b"]
-    assert in_order(["student", "kmeans", "teacher/clean", "teacher"]) == [
-        "teacher", "teacher/clean", "kmeans", "student"]
+    assert in_order(["student", "kmeans/teacher", "kmeans", "teacher/clean", "teacher"]) == [
+        "teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student"]
 
 
 def test_tables_in_both_forms():
