@@ -7,7 +7,8 @@ from wesep_mix.io.audio import write_audio
 from wesep_mix.io.files import write_json
 from wesep_mix.mixing.draw import MixingConfig
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry, write_lists
-from wesep_mix.mixing.prepare import CorpusConfig, prepare_plans
+from wesep_mix.mixing.prepare import prepare_plans
+from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.mixing.vad import best_crops
 from wesep_mix.stage import STATE_FILE
 

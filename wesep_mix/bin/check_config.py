@@ -11,7 +11,7 @@ from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import SECTIONS, load_config, locate, parse_override, read_raw, section_of
 from wesep_mix.errors import UserError
-from wesep_mix.mixing.prepare import CorpusConfig
+from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
 from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
 

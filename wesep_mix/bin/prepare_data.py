@@ -8,7 +8,9 @@ from pathlib import Path
 
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
-from wesep_mix.mixing.prepare import CorpusConfig, prepare_lists, prepare_plans
+from wesep_mix.mixing.listing import prepare_lists
+from wesep_mix.mixing.prepare import prepare_plans
+from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import Need, Part, guarded, run_part
 
 

@@ -1,7 +1,7 @@
 """The lists of a prepared set: its utterances with their crops, and its noises.
 
 `utterances.jsonl`: {"utt", "spk", "sex", "path", "crops": [{"start", "speech", "lufs"}]} a line, best crop first.
-`noises.jsonl`: {"id", "path", "num_samples"} a line. Beside them Kaldi's wav.scp, utt2spk and spk2utt.
+`noises.jsonl`: {"id", "path", "num_samples", "kind"} a line. Beside them Kaldi's wav.scp, utt2spk and spk2utt.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ class SpeechEntry:
 
 @dataclass(frozen=True)
 class NoiseEntry:
-    """A noise file and its length in samples."""
+    """A noise file, its length in samples, and which part of its corpus it is of."""
 
     id: str
     path: str
     num_samples: int
+    kind: str = ""
 
 
 def write_lists(folder: Path, speech: Sequence[SpeechEntry], noises: Sequence[NoiseEntry]) -> None:

@@ -14,7 +14,9 @@ from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.mixing.draw import MixingConfig
 from wesep_mix.mixing.lists import read_noises, read_speech
 from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.prepare import SETS, CorpusConfig, _speech_entries, load_pool, prepare_lists, prepare_plans
+from wesep_mix.mixing.listing import _speech_entries, prepare_lists
+from wesep_mix.mixing.prepare import load_pool, prepare_plans
+from wesep_mix.mixing.settings import SETS, CorpusConfig
 
 RATE = 16000
 
