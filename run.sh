@@ -8,11 +8,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 stage=1
 stop_stage=9
 corpus=mini
-num_spk=2
+num_spk=
 extractor=
 nj=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 1)
 ngpu=0
 tag=
+share_with=
+corpus_root=()
+write_wav=false
+dry_run=false
 set=()
 force=false
 data_dir=data
@@ -35,26 +39,36 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --stage N          first stage [$stage]
   --stop_stage N     last stage [$stop_stage]
   --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 1 to 5 [$num_spk]
-  --extractor NAME   a file of egs/CORPUS/conf/extractor [the name in egs/CORPUS/conf/default_extractor]
+  --num_spk N        speakers in a mixture, 1 to 5 [egs/CORPUS/conf/defaults, else 2]
+  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
+  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
+                     else CORPUS itself]
+  --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
+  --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
   --ngpu N           GPUs, 0 for none [$ngpu]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
   --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
                      student.optim.lr=5e-4 in student.yaml only
   --force BOOL       true: do the chosen stages again though they are done [$force]
+  --dry_run BOOL     true: print the commands of the chosen stages, run nothing [$dry_run]
   --data_dir DIR     lists and plans [$data_dir]
   --exp_dir DIR      models and results [$exp_dir]
   --help             this text"
 
 . tools/parse_options.sh "$@"
 
+default_of() {  # NAME FALLBACK: the corpus's own default of an option
+    local value
+    value=$(sed -n "s/^$1 //p" "$conf/defaults")
+    echo "${value:-$2}"
+}
+
 names() { printf '%s\n' "$@" | sed 's|/*$||; s|.*/||; s|\.yaml$||' | paste -sd ' ' -; }
 
 check_integer stage 1 9
 check_integer stop_stage 1 9
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage comes after --stop_stage $stop_stage"
-check_integer num_spk 1 5
 check_integer nj 1
 check_integer ngpu 0
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
@@ -65,30 +79,45 @@ done
 [[ $corpus != */* && -d egs/$corpus/conf && -n $corpus ]] ||
     die "no corpus '$corpus' in egs; there are: $(names egs/*/)"
 conf=egs/$corpus/conf
-extractor=${extractor:-$(cat "$conf/default_extractor")}
+num_spk=${num_spk:-$(default_of num_spk 2)}
+check_integer num_spk 1 5
+extractor=${extractor:-$(default_of extractor)}
+share_with=${share_with:-$(default_of share_with "$corpus")}
+[[ $share_with != */* && -d egs/$share_with/conf ]] ||
+    die "--share_with: no corpus '$share_with' in egs; there are: $(names egs/*/)"
+for old_new in ${corpus_root[@]+"${corpus_root[@]}"}; do
+    [[ $old_new == ?*=?* ]] || die "--corpus_root takes OLD=NEW, found '$old_new'"
+done
 [[ $extractor != */* && -f $conf/extractor/$extractor.yaml ]] ||
     die "no extractor '$extractor' in $conf/extractor; there are: $(names "$conf"/extractor/*.yaml)"
 
 data=$data_dir/$corpus
 mixtures=$data/${num_spk}mix
-single=$data/single
+shared=$data_dir/$share_with
+single=$shared/single
 exp=$exp_dir/$corpus${tag:+_$tag}
-teacher=$exp/teacher
+teacher=$exp_dir/$share_with${tag:+_$tag}/teacher
 student=$exp/${num_spk}mix/student
 embeddings=$exp/${num_spk}mix/embeddings
 model=$exp/${num_spk}mix/$extractor
 settings=(${set[@]+"${set[@]/#/--set=}"})
+moves=(${corpus_root[@]+"${corpus_root[@]/#/--corpus_root=}"})
 
-. ./path.sh
-python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
+run() {  # COMMAND...: runs it, or prints it as one would type it
+    if [ "$dry_run" = true ]; then printf '%q ' "$@" && echo; else "$@"; fi
+}
+
+if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
+run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
     ${settings[@]+"${settings[@]}"}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
     local number=$1 entry=$2 status=0
     shift 2
     [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
+    [ "$dry_run" = false ] || printf '# '
     echo "== stage $number: ${entry//_/ } =="
-    python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
+    run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
     [ "$status" -ne 130 ] || exit 130
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
     [ "$status" -eq 0 ] || {
@@ -97,7 +126,8 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not aske
     }
 }
 
-run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --num_spk "$num_spk" --nj "$nj"
+run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --num_spk "$num_spk" \
+    --nj "$nj" ${moves[@]+"${moves[@]}"}
 
 run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" --ngpu "$ngpu"
 
@@ -121,4 +151,4 @@ run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single
 
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
 
-[ "$stop_stage" -lt 9 ] || echo "results: $exp/RESULTS.md"
+[ "$stop_stage" -lt 9 ] || [ "$dry_run" = true ] || echo "results: $exp/RESULTS.md"

@@ -22,6 +22,7 @@ setup(
         "torch>=2.6,<2.12",
         "torchaudio>=2.6,<2.12",
         "lightning>=2.5",
+        "transformers>=5",
         "tensorboard",
         "numpy",
         "scipy",

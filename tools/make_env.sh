@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extra=${1:-}
-modules=(torch torchaudio lightning tensorboard numpy scipy sklearn yaml kaldiio soundfile webrtcvad
+modules=(torch torchaudio lightning transformers tensorboard numpy scipy sklearn yaml kaldiio soundfile webrtcvad
     pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
 [ -z "$extra" ] || modules+=(pytest pytest_timeout)
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}

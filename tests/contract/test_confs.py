@@ -34,7 +34,9 @@ def test_every_config_is_valid(corpus, extractor, capsys):
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     conf = ROOT / "egs" / corpus / "conf"
-    assert (corpus, (conf / "default_extractor").read_text().strip()) in RECIPES
+    defaults = dict(line.split(maxsplit=1) for line in (conf / "defaults").read_text().splitlines())
+    assert (corpus, defaults["extractor"]) in RECIPES
+    assert set(defaults) <= {"extractor", "num_spk", "share_with"}
     files = {path.stem for path in conf.glob("*.yaml")}
     assert files == set(SECTIONS) - {"extractor"}
 

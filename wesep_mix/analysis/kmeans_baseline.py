@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from wesep_mix import plugins
 from wesep_mix.analysis.embedding_tables import Labelled, assigned
 from wesep_mix.metrics.clustering import kmeans
 from wesep_mix.mixing.plan import Plan
@@ -26,7 +25,7 @@ def untaught(frontend: nn.Module, seed: int) -> nn.Module:
     """The front-end as it was before any training of ours: pretrained weights where it has them, else random ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return plugins.build("frontends", frontend.config)
+        return frontend.fresh()
 
 
 def kmeans_table(frontend: nn.Module, plans: Sequence[Plan], seed: int, device: str) -> Labelled:

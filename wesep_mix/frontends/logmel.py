@@ -57,6 +57,10 @@ class Model(nn.Module):
         )
         self.norm = nn.LayerNorm(config.channels)
 
+    def fresh(self) -> Model:
+        """The same front-end before any training."""
+        return Model(self.config)
+
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B]."""
         if num_samples is None:

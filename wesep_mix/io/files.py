@@ -21,8 +21,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as err:
         temporary.unlink(missing_ok=True)
+        if isinstance(err, OSError) and err.errno and err.filename is None:  # a full disk does not say which file
+            err.filename = str(path)
         raise
 
 

@@ -111,3 +111,10 @@ def test_a_damaged_table_is_named(tmp_path, text, said):
 def test_a_missing_file_is_named(tmp_path, read):
     with pytest.raises(UserError, match="t: no such file"):
         read(tmp_path / "t")
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/table'"), atomic_path(tmp_path / "table"):
+        with open("/dev/full", "w") as full:  # every write to it fails like on a full disk
+            full.write("x")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,124 @@
+import json
+
+import pytest
+import torch
+from transformers import HubertConfig, HubertModel, WavLMConfig, WavLMModel
+
+from wesep_mix.errors import UserError
+from wesep_mix.frontends.ssl import Config, Model
+
+TINY = {
+    "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
+    "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4,
+}
+LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+
+
+def save(folder, network, **preprocessor) -> str:
+    network.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    torch.manual_seed(0)
+    return save(tmp_path_factory.mktemp("wavlm"), WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
+
+
+@pytest.fixture(scope="module")
+def wav():
+    return 0.1 * torch.randn(3, 8000, generator=torch.Generator().manual_seed(0))
+
+
+def test_frames_are_those_of_transformers(tiny, wav):
+    theirs = WavLMModel.from_pretrained(tiny).eval()
+    ours = Model(Config(source=tiny)).eval()
+    with torch.inference_mode():
+        frames, num_frames = ours(wav)
+        torch.testing.assert_close(frames, theirs(wav).last_hidden_state, atol=1e-5, rtol=0)
+    assert frames.shape == (3, 24, 32) and num_frames.tolist() == [24] * 3 and ours.channels == 32
+
+
+@pytest.mark.parametrize("settings, network, normalised", [
+    ({}, WavLMModel, False), ({}, WavLMModel, True), (LARGE, WavLMModel, True), ({}, HubertModel, False),
+])
+@pytest.mark.parametrize("num_samples", [400, 720, 4321, 7999])
+def test_padding_has_no_influence(tmp_path, wav, settings, network, normalised, num_samples):
+    torch.manual_seed(0)
+    made = network((WavLMConfig if network is WavLMModel else HubertConfig)(**TINY, **settings))
+    model = Model(Config(source=save(tmp_path, made, do_normalize=normalised))).eval()
+    with torch.inference_mode():
+        together, num_frames = model(wav, torch.tensor([8000, num_samples, 6000]))  # what follows the end is no silence
+        alone, count = model(wav[1:2, :num_samples])
+    assert int(num_frames[1]) == int(count[0]) == alone.shape[1]
+    torch.testing.assert_close(together[1, : alone.shape[1]], alone[0], atol=1e-5, rtol=0)
+
+
+def test_normalised_wavs_have_no_level(tmp_path, wav):
+    torch.manual_seed(0)
+    model = Model(Config(source=save(tmp_path, WavLMModel(WavLMConfig(**TINY, **LARGE)), do_normalize=True))).eval()
+    torch.testing.assert_close(model(5 * wav + 0.1)[0], model(wav)[0], atol=1e-4, rtol=0)
+
+
+def test_only_the_top_layers_and_the_positional_convolution_are_trained(tiny, wav):
+    model = Model(Config(source=tiny, finetuned_layers=2)).train()
+    model(wav)[0].square().sum().backward()
+    learning = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert learning == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {".".join(name.split(".")[1:4]) for name in learning} == {
+        "encoder.layers.1", "encoder.layers.2", "encoder.pos_conv_embed.conv"}
+
+
+def test_frozen_parts_stay_in_eval_mode_and_out_of_autograd(tiny, wav):
+    model = Model(Config(source=tiny)).train()
+    assert not any(module.training for module in model.network.modules())
+    assert not model(wav)[0].requires_grad
+    half = Model(Config(source=tiny, finetuned_layers=1)).train()
+    assert not half.network.encoder.layers[0].training and half.network.encoder.layers[2].training
+    assert not half.eval().network.encoder.layers[2].training
+
+
+def test_a_model_file_needs_no_source(tiny, wav):
+    model = Model(Config(source=tiny)).eval()
+    again = Model(Config(source="gone", architecture=model.config.architecture)).eval()
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(again(wav)[0], model(wav)[0], atol=0, rtol=0)
+
+
+def test_fresh_weights_are_those_of_the_source(tiny, wav):
+    model = Model(Config(source=tiny, finetuned_layers=1)).eval()
+    before = model(wav)[0]
+    torch.nn.init.zeros_(model.network.encoder.layers[2].final_layer_norm.weight)
+    torch.testing.assert_close(model.fresh().eval()(wav)[0], before, atol=0, rtol=0)
+
+
+def test_the_base_model_has_the_papers_number_of_trained_parameters():
+    """A randomly initialised WavLM Base; 47,249,912 is six layers and the positional convolution."""
+    base = json.dumps({"model_type": "wavlm", "do_normalize": False})
+    model = Model(Config(architecture=base, finetuned_layers=6))
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 47_249_912
+
+
+def test_what_cannot_be_read_is_told(tmp_path, tiny):
+    with pytest.raises(UserError, match="no such folder here, and not to be had from the Hugging Face hub"):
+        Model(Config(source=str(tmp_path / "nowhere")))
+    with pytest.raises(UserError, match="not a readable model folder"):
+        Model(Config(source=str(tmp_path)))
+
+
+@pytest.mark.parametrize("keep", [0, 1000])
+def test_truncated_weights_are_told(tmp_path, keep):
+    folder = save(tmp_path, WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(UserError, match="not a readable model folder"):
+        Model(Config(source=folder))
+
+
+def test_weights_of_another_size_are_told(tmp_path):
+    folder = save(tmp_path, WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
+    with pytest.raises(UserError, match="weights do not fit its config.json"):
+        Model(Config(source=folder))
