@@ -1,35 +1,44 @@
 #!/usr/bin/env bash
-# A recipe of egs on speech in LibriSpeech layout: turns its folders into config values, then calls the top run.sh.
-#   run_librispeech.sh CORPUS --librispeech DIR [--noise DIR] [any option of the top run.sh]
+# A recipe of egs on folders of speech and noise: turns them into config values, then calls the top run.sh.
+#   run_librispeech.sh CORPUS FOLDER_OPTION... -- [option...]     FOLDER_OPTION: librispeech, noise, musan, ...
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+declare -A key=([librispeech]=corpus.corpus.speech_dir [noise]=corpus.corpus.noise_dir
+    [musan]=corpus.corpus.musan_dir [wham]=corpus.corpus.wham_dir [librimix_metadata]=corpus.metadata_dir)
+declare -A about=(
+    [librispeech]="speech in LibriSpeech layout ([subset/]speaker/chapter/*.flac)"
+    [noise]="noise files (default: generated)"
+    [musan]="MUSAN, noise of the training set"
+    [wham]="WHAM! noise (tr, cv, tt), noise of the dev and test sets"
+    [librimix_metadata]="LibriMix's CSV files, for its official pairs (default: drawn by its rules)")
 corpus=$1 && shift
-usage="Usage: bash egs/$corpus/run.sh --librispeech DIR [--noise DIR] [any option of the top run.sh]
-  --librispeech DIR   speech in LibriSpeech layout ([subset/]speaker/chapter/*.flac)
-  --noise DIR         noise files (default: generated)
-The other options and the stages: bash run.sh --help"
+folders=()
+while [ "$1" != -- ]; do folders+=("$1") && shift; done
+shift
 
 die() { echo "egs/$corpus/run.sh: $1" >&2 && exit 1; }
 
-folder() {  # OPTION DIR: prints DIR as an absolute path
-    [ -d "$2" ] || die "$1: no folder '$2'"
-    (cd "$2" && pwd)
+usage() {
+    echo "Usage: bash egs/$corpus/run.sh --librispeech DIR [option...]"
+    for name in "${folders[@]}"; do printf '  %-24s %s\n' "--$name DIR" "${about[$name]}"; done
+    echo "The other options and the stages: bash run.sh --help"
 }
 
-librispeech="" noise="" others=()
+settings=() others=()
 while [ $# -gt 0 ]; do
-    case "$1" in
-        --librispeech=* | --noise=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
-        --librispeech | --noise)
-            [ $# -gt 1 ] || die "$1 needs a folder (see --help)"
-            dir=$(folder "$1" "$2")
-            printf -v "${1#--}" %s "$dir"
-            shift 2 ;;
-        --help | -h) echo "$usage" && exit 0 ;;
-        *) others+=("$1") && shift ;;
-    esac
+    [[ $1 != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
+    name=${1#--}
+    if [ "$name" = help ] || [ "$1" = -h ]; then
+        usage && exit 0
+    elif [[ $1 == --* && " ${folders[*]} " == *" $name "* ]]; then
+        [ $# -gt 1 ] || die "$1 needs a folder (see --help)"
+        [ -d "$2" ] || die "$1: no folder '$2'"
+        settings+=(--set "${key[$name]}=$(cd "$2" && pwd)")
+        shift 2
+    else
+        others+=("$1") && shift
+    fi
 done
-[ -n "$librispeech" ] || die "--librispeech DIR is needed (see --help)"
-
-exec bash "$root/run.sh" --corpus "$corpus" --set "corpus.corpus.speech_dir=$librispeech" \
-    ${noise:+--set "corpus.corpus.noise_dir=$noise"} ${others[@]+"${others[@]}"}
+[[ " ${settings[*]-}" == *" ${key[librispeech]}="* || " ${others[*]-}" == *" --stage"* ]] ||
+    die "--librispeech DIR is needed (see --help)"
+exec bash "$root/run.sh" --corpus "$corpus" ${settings[@]+"${settings[@]}"} ${others[@]+"${others[@]}"}

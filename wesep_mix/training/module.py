@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.errors import UserError
+from wesep_mix.training.schedules import schedule_of
 from wesep_mix.training.settings import OptimConfig, TrainerConfig
 
 
@@ -32,9 +33,7 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.optim.lr, total_steps=self.settings.max_steps + 1, pct_start=self.optim.warmup
-        )
+        schedule = schedule_of(self.optim, optimizer, self.settings.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

@@ -10,11 +10,24 @@ from wesep_mix import config
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW with a one-cycle schedule: linear rise over `warmup` of all steps, cosine decay to nearly zero."""
+    """AdamW (Adam where `weight_decay` is 0); the rate rises over `warmup` of all steps, then falls.
+
+    schedule: `one_cycle` falls along a cosine to nearly zero, `exponential` evenly in decibels to `final_lr`.
+    """
 
     lr: float = 1e-3
     weight_decay: float = 1e-2
     warmup: float = 0.1
+    schedule: str = "one_cycle"
+    final_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("one_cycle", "exponential"):
+            raise ValueError(f"optim.schedule: wanted one_cycle or exponential, found {self.schedule}")
+        if not 0 < self.warmup < 1:
+            raise ValueError(f"optim.warmup: wanted a share of all steps between 0 and 1, found {self.warmup}")
+        if (self.schedule == "exponential") != (0 < self.final_lr <= self.lr):
+            raise ValueError(f"optim.final_lr: wanted above 0 and up to lr for exponential, else none, found {self}")
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,7 @@ class StudentConfig:
     """conf/student.yaml. Front-end and embedding size are the teacher's, whatever `model` says.
 
     chunk_s: length of the stretch of each mixture that is trained on; 0 takes the whole mixture.
+    finetuned_layers: of a pretrained front-end, from the top; without it as many as the teacher's.
     """
 
     model: Any = config.plugin("students")
@@ -78,6 +92,7 @@ class StudentConfig:
     batch_size: int = 16
     chunk_s: float = 0.0
     heads_from_teacher: bool = False
+    finetuned_layers: int | None = None
 
 
 @dataclass(frozen=True)

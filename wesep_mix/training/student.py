@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.errors import UserError
 from wesep_mix.losses.set_matching import set_cosine_loss
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
@@ -50,8 +52,9 @@ def train_student(
 
 def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> nn.Module:
     """A student with the teacher's front-end (a trainable copy of it) and N heads, fresh or copies of the teacher's."""
+    frontend = _finetuned(teacher.config.frontend, settings.finetuned_layers)
     given = dataclasses.replace(
-        settings.model, frontend=teacher.config.frontend, embedding_dim=teacher.config.embedding_dim, num_spk=num_spk
+        settings.model, frontend=frontend, embedding_dim=teacher.config.embedding_dim, num_spk=num_spk
     )
     student = plugins.build("students", given)
     student.frontend.load_state_dict(teacher.frontend.state_dict())
@@ -59,3 +62,13 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
         for head in student.heads:
             head.load_state_dict(teacher.head.state_dict())
     return student
+
+
+def _finetuned(frontend: Any, num_layers: int | None) -> Any:
+    """The front-end's config with that many fine-tuned layers. Raises: UserError when it has no such setting."""
+    if num_layers is None:
+        return frontend
+    if not hasattr(frontend, "finetuned_layers"):
+        raise UserError(f"student: finetuned_layers {num_layers}: the front-end {frontend.name} is trained as a whole, "
+                        "wanted a pretrained one (ssl); leave finetuned_layers out")
+    return dataclasses.replace(frontend, finetuned_layers=num_layers)

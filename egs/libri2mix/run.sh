@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# The paper's recipe with two talkers; see README.md beside this file for what it needs:
+#   bash egs/libri2mix/run.sh --librispeech DIR --musan DIR --wham DIR [--librimix_metadata DIR] [any option of run.sh]
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../../tools/run_librispeech.sh" libri2mix \
+    librispeech musan wham librimix_metadata -- "$@"
