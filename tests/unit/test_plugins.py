@@ -54,6 +54,6 @@ def test_a_file_is_all_that_a_new_plugin_needs(tmp_path, monkeypatch):
     try:
         assert "humming" in plugins.names("frontends")
         config = plugins.load("frontends", "humming").Config()
-        assert plugins.build("frontends", config).config is config
+        assert plugins.build("frontends", config).config == config
     finally:
         sys.modules.pop("wesep_mix.frontends.humming", None)

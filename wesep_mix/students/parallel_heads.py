@@ -5,6 +5,7 @@ The set of N embeddings has no order: which head speaks for which talker is foun
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,8 @@ class Config:
 class Model(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
         self.frontend = plugins.build("frontends", config.frontend)
+        self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.heads = nn.ModuleList(
             EmbeddingHead(self.frontend.channels, config.projection, config.embedding_dim, config.bottleneck)
             for _ in range(config.num_spk)

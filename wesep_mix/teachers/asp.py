@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ class Config:
 class Model(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
         self.frontend = plugins.build("frontends", config.frontend)
+        self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.head = EmbeddingHead(self.frontend.channels, config.projection, config.embedding_dim, config.bottleneck)
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
