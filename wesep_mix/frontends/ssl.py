@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,7 @@ class Model(nn.Module):
         self.network, architecture = pretrained.load(config.source, config.architecture)
         self.config = dataclasses.replace(config, architecture=architecture)
         self.channels = self.network.config.hidden_size
+        self.min_samples = _receptive_field(self.network.config)
         _mask_group_norm(self.network)
         self.network.requires_grad_(False)
         for part in self._finetuned():
@@ -68,19 +70,22 @@ class Model(nn.Module):
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B].
 
-        An item's frames are the same alone and padded. `T` must hold a frame: 400 samples for WavLM.
+        An item's frames are the same alone and padded. One too short for a frame (400 samples for WavLM) is followed
+        by silence and has one.
         """
         if num_samples is None:
             num_samples = torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
+        wav = nn.functional.pad(wav, (0, max(0, self.min_samples - wav.shape[1])))
         valid = valid_frames(num_samples, wav.shape[1])
         wav = wav * valid
         if self.network.config.do_normalize:
             mean, std = masked_mean_std(wav[..., None], valid, eps=0.0)
             wav = ((wav - mean[..., 0]) / (std[..., 0].square() + 1e-7).sqrt()) * valid
+        num_samples = num_samples.clamp(min=self.min_samples)
         num_frames = self.network._get_feat_extract_output_lengths(num_samples)
         for norm in self._masked_norms():
             norm.num_samples = num_samples
-        mask = None if bool((num_samples == wav.shape[1]).all()) else valid.long()
+        mask = None if bool((num_samples == wav.shape[1]).all()) else valid_frames(num_samples, wav.shape[1]).long()
         return self.network(wav, attention_mask=mask).last_hidden_state, num_frames
 
     def _finetuned(self) -> list[nn.Module]:
@@ -89,6 +94,14 @@ class Model(nn.Module):
 
     def _masked_norms(self) -> Iterator[MaskedGroupNorm]:
         return (module for module in self.network.modules() if isinstance(module, MaskedGroupNorm))
+
+
+def _receptive_field(config: Any) -> int:
+    """Samples that one frame of the convolutional stem sees."""
+    field, hop = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        field, hop = field + (kernel - 1) * hop, hop * stride
+    return field
 
 
 def _mask_group_norm(network: nn.Module) -> None:
