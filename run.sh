@@ -44,7 +44,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
                      else CORPUS itself]
   --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
-  --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree [$write_wav]
+  --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
+                     nothing here reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
   --ngpu N           GPUs, 0 for none [$ngpu]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
@@ -128,6 +129,10 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not aske
 
 run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --num_spk "$num_spk" \
     --nj "$nj" ${moves[@]+"${moves[@]}"}
+
+[ "$write_wav" = false ] || [ "$stage" -gt 1 ] ||
+    run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
+        --out "$data/wav" --nj "$nj" --force "$force"
 
 run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" --ngpu "$ngpu"
 

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def test_help_lists_stages_and_defaults(tmp_path):
     done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
-    for option in "stage stop_stage corpus num_spk extractor nj ngpu tag set force data_dir exp_dir".split():
+    for option in ("stage stop_stage corpus num_spk extractor share_with corpus_root write_wav nj ngpu tag set force "
+                   "dry_run data_dir exp_dir").split():
         assert f"\n  --{option} " in done.stdout
     assert "last stage [9]" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -147,6 +149,44 @@ def test_libri_small_passes_absolute_folders(tmp_path, stub_env):
     assert done.returncode == 0, done.stderr
     assert f"<--set=corpus.corpus.speech_dir={tmp_path}/my speech>" in done.stdout
     assert "noise_dir" not in done.stdout
+
+
+def test_libri3mix_has_three_talkers_and_shares_lists_and_teacher(stub_env):
+    done = bash("egs/libri3mix/run.sh", "--stage", 1, "--stop_stage", 3, **stub_env)
+    assert done.returncode == 0, done.stderr
+    prepare, teach, learn = (line for line in done.stdout.splitlines() if "--force" in line)
+    for part in ("<--num_spk><3>", "<data/libri3mix>", "<data/libri2mix>"):
+        assert part in prepare
+    assert "<data/libri2mix/single>" in teach and "<exp/libri2mix/teacher>" in teach
+    assert "<exp/libri2mix/teacher/model.pt>" in learn and "<exp/libri3mix/3mix/student>" in learn
+
+
+@pytest.mark.parametrize("corpus", sorted(path.parent.name for path in ROOT.glob("egs/*/conf")))
+def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
+    done = bash("run.sh", "--corpus", corpus, "--dry_run", "true", "--set", "seed=1", "--data_dir", "my data",
+                WESEP_MIX_VENV=str(tmp_path / "venv"))
+    assert done.returncode == 0 and done.stderr == ""
+    lines = [shlex.split(line, comments=True) for line in done.stdout.splitlines()]
+    calls = [line for line in lines if line[:2] == ["python", "-m"]]
+    assert [call[2].rsplit(".", 1)[1] for call in calls] == ["check_config", *ENTRIES]
+    assert f"my data/{corpus}/{calls[7][calls[7].index('--data') + 1].split('/', 2)[2]}" in calls[7]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_moved_corpus_and_wavs_reach_stage_1(stub_env):
+    done = bash("run.sh", "--stop_stage", 1, "--corpus_root", "/a=/b c", "--write_wav", "true", **stub_env)
+    assert done.returncode == 0, done.stderr
+    assert "<--corpus_root=/a=/b c>" in done.stdout
+    assert entries(done.stdout) == ["check_config", "prepare_data", "export_data"]
+
+
+@pytest.mark.parametrize("args, message", [
+    (["--corpus_root", "/a"], "--corpus_root takes OLD=NEW, found '/a'"),
+    (["--share_with", "nobody"], "--share_with: no corpus 'nobody' in egs"),
+])
+def test_new_options_are_checked(args, message):
+    done = bash("run.sh", *args)
+    assert done.returncode == 1 and message in done.stderr
 
 
 @pytest.mark.parametrize("args, message", [
