@@ -20,25 +20,34 @@ from wesep_mix.layers.masked_group_norm import MaskedGroupNorm
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
 
+LAYER_USES = ("last", "weighted", "rwse")
+
+
 @dataclass(frozen=True)
 class Config:
-    """`source`: a model of the Hugging Face hub, or a local folder of that format.
+    """`source`: a model of the Hugging Face hub, a local folder of that format, or a `.pt` of WavLM's authors.
 
+    `layers`: the `last` one's output, a `weighted` sum of all with learnt softmax weights, or `rwse`, that sum added to
+    the last (UME, arXiv 2508.20474).
     `architecture` is filled in when the weights are read, so that a model file of ours needs no `source` any more.
     """
 
     name: str = "ssl"
     source: str = "microsoft/wavlm-base"
     finetuned_layers: int = 0  # from the top; with any, the positional convolution is fine-tuned too
+    layers: str = "last"
+    checkpointing: bool = False  # less memory, more time: a fine-tuned layer is computed again in the backward pass
     architecture: str = ""
 
     def __post_init__(self) -> None:
+        if self.layers not in LAYER_USES:
+            raise ValueError(f"layers: wanted {', '.join(LAYER_USES)}, found {self.layers}")
         if self.finetuned_layers < 0:
             raise ValueError(f"finetuned_layers: wanted 0 or more, found {self.finetuned_layers}")
 
 
 class Model(nn.Module):
-    """Waveform -> frames of the last layer, every 20 ms for WavLM.
+    """Waveform -> frames, every 20 ms for WavLM.
 
     Frozen parts stay in eval mode whatever `train` says, and autograd does not follow them further down than to the
     lowest part that is fine-tuned.
@@ -54,6 +63,10 @@ class Model(nn.Module):
         self.network.requires_grad_(False)
         for part in self._finetuned():
             part.requires_grad_(True)
+        if config.checkpointing:
+            self.network.activation_checkpointing_enable({"use_reentrant": False})
+        if config.layers != "last":  # as many as layers and one for what goes into the first
+            self.layer_weights = nn.Parameter(torch.zeros(self.network.config.num_hidden_layers + 1))
         self.train(self.training)
 
     def fresh(self) -> Model:
@@ -86,7 +99,16 @@ class Model(nn.Module):
         for norm in self._masked_norms():
             norm.num_samples = num_samples
         mask = None if bool((num_samples == wav.shape[1]).all()) else valid_frames(num_samples, wav.shape[1]).long()
-        return self.network(wav, attention_mask=mask).last_hidden_state, num_frames
+        out = self.network(wav, attention_mask=mask, output_hidden_states=self.config.layers != "last")
+        return self._mixed(out), num_frames
+
+    def _mixed(self, out: Any) -> Tensor:
+        """What `layers` says, of the network's output: [B, L, C]."""
+        if self.config.layers == "last":
+            return out.last_hidden_state
+        weights = self.layer_weights.softmax(0)
+        mixed = sum(weight * layer for weight, layer in zip(weights, out.hidden_states, strict=True))
+        return mixed if self.config.layers == "weighted" else out.last_hidden_state + mixed
 
     def _finetuned(self) -> list[nn.Module]:
         encoder, number = self.network.encoder, self.config.finetuned_layers

@@ -79,6 +79,51 @@ def test_frozen_parts_stay_in_eval_mode_and_out_of_autograd(tiny, wav):
     assert not half.eval().network.encoder.layers[2].training
 
 
+def test_weighted_layers_begin_as_their_mean_and_learn(tiny, wav):
+    model = Model(Config(source=tiny, layers="weighted"))
+    states = WavLMModel.from_pretrained(tiny).eval()(wav, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(model(wav)[0], torch.stack(states).mean(0), atol=1e-5, rtol=0)
+    model(wav)[0].square().sum().backward()
+    assert model.layer_weights.shape == (4,) and model.layer_weights.grad.abs().min() > 0
+    with torch.no_grad():
+        model.layer_weights.copy_(torch.tensor([0.0, 50.0, 0.0, 0.0]))
+    torch.testing.assert_close(model(wav)[0], states[1], atol=1e-5, rtol=0)
+
+
+def test_rwse_adds_the_weighted_layers_to_the_last(tiny, wav):
+    last, mixed, both = (Model(Config(source=tiny, layers=use)).eval()(wav)[0] for use in ("last", "weighted", "rwse"))
+    torch.testing.assert_close(both, last + mixed, atol=1e-5, rtol=0)
+
+
+def test_checkpointing_changes_no_gradient(tiny, wav):
+    gradients = []
+    for checkpointing in (False, True):
+        model = Model(Config(source=tiny, finetuned_layers=2, checkpointing=checkpointing)).train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        for layer in model.network.encoder.layers:
+            layer.attention.dropout = 0.0
+        model(wav)[0].square().sum().backward()
+        gradients.append(model.network.encoder.layers[1].feed_forward.output_dense.weight.grad)
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-4, rtol=1e-4)
+
+
+def test_bf16_autocast_is_near_full_precision(tiny, wav):
+    model = Model(Config(source=tiny)).eval()
+    with torch.inference_mode():
+        wanted = model(wav)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            frames = model(wav, torch.tensor([8000, 5000, 8000]))[0]
+    assert (frames[0].float() - wanted[0]).abs().max() < 0.2 and frames.isfinite().all()
+
+
+def test_an_unknown_layer_use_is_refused():
+    with pytest.raises(ValueError, match="wanted last, weighted, rwse, found first"):
+        Config(layers="first")
+
+
 def test_a_model_file_needs_no_source(tiny, wav):
     model = Model(Config(source=tiny)).eval()
     again = Model(Config(source="gone", architecture=model.config.architecture)).eval()
@@ -120,5 +165,5 @@ def test_weights_of_another_size_are_told(tmp_path):
     folder = save(tmp_path, WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
-    with pytest.raises(UserError, match="weights do not fit its config.json"):
+    with pytest.raises(UserError, match="weights do not fit its own config"):
         Model(Config(source=folder))
