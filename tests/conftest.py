@@ -1,15 +1,19 @@
 """What tests of several folders need: a sound that passes for speech, and a prepared corpus of a few seconds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from wesep_mix.io.audio import write_audio
+from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import write_json
 from wesep_mix.mixing.draw import MixingConfig
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry, write_lists
+from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.mixing.vad import best_crops
+from wesep_mix.mixing.vad import Crop, best_crops
 from wesep_mix.stage import STATE_FILE
 
 RATE = 16000
@@ -62,3 +66,42 @@ def _utterance(folder, spk, turn, samples, settings) -> SpeechEntry:
     write_audio(path, samples)
     crops = best_crops(samples, round(settings.mixing.segment_s * RATE), settings.mixing.max_crops)
     return SpeechEntry(f"{spk}-{turn}", spk, "f", str(path), tuple(crops))
+
+
+@pytest.fixture(scope="session")
+def exportable(tmp_path_factory):
+    """Function: folder, number of talkers -> prepared sets `data` (train, test) of five mixtures of 0.1 s segments,
+    and stage 4's folder `embeddings` for them; `vectors[set][mix]` is [S, D]. Every two values differ."""
+    corpus, rng = tmp_path_factory.mktemp("exportable"), np.random.default_rng(1)
+    speech = {}
+    for spk in range(5):
+        for turn in range(3):
+            utt = f"{spk}-{turn + 9}"  # lengths differ: 0-9, 0-10
+            speech[utt] = SpeechEntry(utt, f"p{spk}", "F", str(corpus / f"{utt}.wav"), (Crop(0, 1.0, -25.0),))
+            write_audio(speech[utt].path, rng.uniform(-0.3, 0.3, 2000).astype(np.float32))
+    noise = NoiseEntry("hum", str(corpus / "hum.wav"), 3000)
+    write_audio(noise.path, rng.uniform(-0.3, 0.3, 3000).astype(np.float32))
+
+    def plan_of(utts: tuple[str, ...]) -> Plan:
+        sources = tuple(Source(utt, speech[utt].spk, "F", speech[utt].path, 100, 1600, 480 * place, 0.5, -25.0)
+                        for place, utt in enumerate(utts))
+        return Plan("_".join(utts), sources[-1].offset + 1600, sources, Noise("hum", noise.path, 7, 3000, 5.0),
+                    (0.7,) * (len(utts) - 1))
+
+    def make(folder, num_spk: int) -> SimpleNamespace:
+        data, embeddings, vectors, plans = folder / "data" / f"{num_spk}mix", folder / "embeddings", {}, {}
+        for name in ("train", "test"):
+            draws = [tuple(f"{(first + k) % 5}-{9 + (first + k * turn) % 3}" for k in range(num_spk))
+                     for first, turn in ((0, 1), (0, 2), (1, 1), (3, 2), (4, 1))]
+            plans[name] = sorted(map(plan_of, draws), key=lambda plan: plan.id)
+            write_plans(data / name / "plan.jsonl", plans[name])
+            write_lists(data / name, list(speech.values()), [noise])
+            vectors[name] = {plan.id: rng.standard_normal((num_spk, 6)).astype(np.float32) for plan in plans[name]}
+            write_embeddings(embeddings / name / "matched", {
+                f"{plan.id}-{source.spk}": vector for plan in plans[name]
+                for source, vector in zip(plan.sources, vectors[name][plan.id])})
+        for done in (data, embeddings):
+            write_json(done / STATE_FILE, {"done": True, "fingerprint": done.name})
+        return SimpleNamespace(data=data, embeddings=embeddings, vectors=vectors, plans=plans, out=folder / "out")
+
+    return make

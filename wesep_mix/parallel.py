@@ -26,11 +26,13 @@ class _Failure:
 
 
 def map_items(
-    function: Callable[[T], Any], items: Sequence[T], nj: int, title: str, max_bad: int = 0
+    function: Callable[[T], Any], items: Sequence[T], nj: int, title: str, max_bad: int = 0,
+    keep: Callable[[Any], None] | None = None,
 ) -> list[tuple[T, Any]]:
     """Apply `function` to every item in `nj` processes; return (item, result) pairs in the items' order.
 
     An item whose function raises UserError is bad: it is reported, counted and left out.
+    keep: called in this process with every result as it comes, in the items' order.
     Raises: UserError when more than `max_bad` items are bad.
     """
     pairs, bad = [], []
@@ -41,8 +43,10 @@ def map_items(
                 if len(bad) > max_bad:
                     raise UserError(_too_many(title, bad, max_bad))
                 tqdm.write(f"warning: {title}: left out: {result.message}", file=sys.stderr)
-            else:
-                pairs.append((item, result))
+                continue
+            if keep is not None:
+                keep(result)
+            pairs.append((item, result))
     return pairs
 
 

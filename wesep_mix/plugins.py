@@ -1,4 +1,4 @@
-"""File name -> module. A model or corpus is added by adding its file; there is no central list."""
+"""File name -> module. A model, corpus or export format is added by adding its file; there is no central list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 from wesep_mix.errors import UserError
 
-KINDS = ("corpora", "frontends", "teachers", "students", "extractors")
+KINDS = ("corpora", "frontends", "teachers", "students", "extractors", "exports")
 
 
 def names(kind: str) -> list[str]:

@@ -36,13 +36,17 @@ class Need:
 
 @dataclass(frozen=True)
 class Part:
-    """One folder of a stage: what it is called, where it lies and what defines its content."""
+    """One folder of a stage: what it is called, where it lies and what defines its content.
+
+    index: files outside the folder that name what is in it; they go before it does.
+    """
 
     number: int
     title: str
     out: Path
     settings: dict[str, Any]
     needs: Sequence[Need] = ()
+    index: Sequence[Path] = ()
 
     def fingerprint(self) -> str:
         """Hash of the settings and of the states of all inputs."""
@@ -65,12 +69,19 @@ class Part:
         state = _own_state(self.out)
         return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
 
+    def is_other(self) -> bool:
+        """Whether the folder holds work of other settings or inputs, which `begin` would remove."""
+        state = _own_state(self.out)
+        return bool(state) and state.get("fingerprint") != self.fingerprint()
+
     def begin(self, force: bool) -> None:
         """Keep unfinished work of the same settings, remove anything else that the folder holds."""
         state, fingerprint = _own_state(self.out), self.fingerprint()
         old = self.out.with_name(f".{self.out.name}.old")
         if force or state.get("fingerprint") != fingerprint:
             shutil.rmtree(old, ignore_errors=True)
+            for path in self.index:
+                path.unlink(missing_ok=True)
             if state:
                 why = "--force true" if force else "its settings or inputs changed"
                 print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
@@ -99,7 +110,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
         print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
         return
     start = time.monotonic()
-    with _alone_in(part.out):
+    with alone_in(part.out):
         part.begin(force)
         work()
         part.end()
@@ -124,7 +135,7 @@ def guarded(call: Callable[[], int | None], who: str) -> int:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Hold a lock beside `folder`, which ends with this process however it ends.
 
     `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.

@@ -13,6 +13,7 @@ from wesep_mix.errors import UserError
     ("teachers", {"asp"}, set()),
     ("students", {"parallel_heads"}, set()),
     ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names"}),
+    ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
 ])
 def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, helpers):
     names = plugins.names(kind)
@@ -21,7 +22,7 @@ def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, hel
 
 
 def test_the_tested_kinds_are_all_kinds():
-    assert plugins.KINDS == ("corpora", "frontends", "teachers", "students", "extractors")
+    assert plugins.KINDS == ("corpora", "frontends", "teachers", "students", "extractors", "exports")
 
 
 def test_load_and_build():

@@ -2,36 +2,100 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.listing import prepare_lists
+from wesep_mix.mixing.moves import Root, before_moves, follow, move, parse_root, read_moves
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.stage import Need, Part, alone_in, guarded, run_part
+
+LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on
+SINGLE = ("seed", "mixing", "single", "single_noise")
+MIXTURES = ("seed", "mixing", "mixtures", "metadata_dir", "short", "max_bad")
 
 
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/corpus.yaml")
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
+    options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set, where not --data")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
+    options.add_argument(
+        "--corpus_root", action="append", default=[], metavar="OLD=NEW",
+        help="the corpus folder has moved: lists and plans follow, nothing is redone; repeatable",
+    )  # fmt: skip
     args = options.parse_args(argv)
     return guarded(lambda: _prepare(args), "stage 1 (data)")
 
 
-def _prepare(args) -> None:
-    settings = load_config(CorpusConfig, args.config, args.set)
-    raw, corpus = to_dict(settings), args.data / "corpus"
-    listing = {key: raw[key] for key in ("corpus", "max_bad")} | {"mixing": raw["mixing"]}
-    run_part(Part(1, "lists", corpus, listing), args.force, partial(prepare_lists, settings, corpus, args.nj))
-    for num_spk, folder in ((1, args.data / "single"), (args.num_spk, args.data / f"{args.num_spk}mix")):
-        plans = Part(1, f"plans, {num_spk} talker{'s' * (num_spk > 1)}", folder, raw, [Need(corpus, 1)])
-        run_part(plans, args.force, partial(prepare_plans, settings, corpus / "lists", folder, num_spk))
+def _prepare(args: argparse.Namespace) -> None:
+    settings, shared = load_config(CorpusConfig, args.config, args.set), args.shared or args.data
+    corpus, raw = shared / "corpus", to_dict(settings)
+    own = shared == args.data
+    force = args.force and own
+    _follow_moves(args, raw, shared)
+    made = before_moves(raw, read_moves(corpus))
+    if force or not _lists(corpus, made).is_done():  # it is listed where it is now
+        made = before_moves(raw, [])
+    lists, single = _lists(corpus, made), _plans(shared / "single", 1, made, SINGLE, corpus)
+    for part in () if own else (lists, single):
+        _refuse_others(part, args.config)
+    run_part(lists, force, partial(prepare_lists, settings, corpus, args.nj))
+    if settings.decoded:
+        decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
+        run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
+    run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
+    mixtures = _plans(args.data / f"{args.num_spk}mix", args.num_spk, made, MIXTURES, corpus)
+    run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, args.num_spk))
+
+
+def _lists(corpus: Path, raw: dict[str, Any]) -> Part:
+    mixing = {key: raw["mixing"][key] for key in LISTING}
+    return Part(1, "lists", corpus, {"corpus": raw["corpus"], "max_bad": raw["max_bad"], "mixing": mixing})
+
+
+def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str], corpus: Path) -> Part:
+    title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
+    return Part(1, title, folder, {key: raw[key] for key in keys}, [Need(corpus, 1)])
+
+
+def _refuse_others(part: Part, config: Path) -> None:
+    """Raises: UserError where the work of another recipe would be removed."""
+    if part.is_other():
+        raise UserError(f"{part.out} was made with other settings than those of {config}, and is shared; give both "
+                        "the same, or make it anew with the recipe that it belongs to")
+
+
+def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -> None:
+    roots, corpus, folders = [parse_root(text) for text in args.corpus_root], shared / "corpus", {shared, args.data}
+    if not roots and (len(folders) == 1 or not read_moves(corpus)):
+        return
+
+    def confirm(moves: Sequence[Root]) -> None:
+        if args.force or not _lists(corpus, before_moves(raw, moves)).is_done():
+            raise UserError(f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force "
+                            "true, since nothing is to be listed anew; name the folders in the settings as before, or "
+                            "moved")
+
+    with ExitStack() as locks:
+        for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):
+            locks.enter_context(alone_in(path))
+        if roots:
+            move(corpus, sorted(folders), roots, confirm)
+        else:
+            follow(corpus, sorted(folders))
 
 
 if __name__ == "__main__":

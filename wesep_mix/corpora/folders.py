@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from wesep_mix.errors import UserError
@@ -17,6 +18,20 @@ def existing_folder(folder: str | Path) -> Path:
         found = "a file" if path.exists() else "nothing of that name"
         raise UserError(f"{path}: wanted a folder, found {found}")
     return path
+
+
+def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str) -> tuple[Path, list[str]]:
+    """Return `folder`, or else `folder/inner`, and which of the folders `parts` are in it (at least one).
+
+    what: how the user names this folder, for the error.
+    Raises: UserError when neither has any.
+    """
+    path = existing_folder(folder)
+    for root in (path, path / inner):
+        there = [part for part in parts if (root / part).is_dir()]
+        if there:
+            return root, there
+    raise UserError(f"{path}: wanted a folder with {', '.join(parts)} in it ({what}), found none of them")
 
 
 def audio_files(root: Path, max_depth: int = 20) -> list[Path]:

@@ -1,83 +1,117 @@
 """LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav); noise beside it.
 
-The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`.
+The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`. Noise
+is chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, or generated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wesep_mix.corpora.counts import FETCH, TAKE, speech_shortfalls
 from wesep_mix.corpora.folders import audio_files, existing_folder
+from wesep_mix.corpora.headers import bad_headers
 from wesep_mix.corpora.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.noise_folder import noise_files
+from wesep_mix.corpora.noise_parts import check_choice, read_noises
+from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.split import Split, split_names
-from wesep_mix.corpora.types import SETS, Corpus, Utterance, checked
+from wesep_mix.corpora.types import SETS, Corpus, NoiseFile, Utterance, checked
 from wesep_mix.errors import UserError
 
 LAYOUT = "[subset/]speaker/chapter/*.flac or *.wav"
 _SPEAKERS = "SPEAKERS.TXT"
+_MAX_LINES = 20  # of damaged files a list, where every file of a corpus may be one
 
 
 @dataclass(frozen=True)
 class Config:
-    """`noise_dir` "": noise is generated as `noise` says; `subsets` {}: all speakers are split by `split`."""
+    """Where speech and noise lie, and which of them each set has.
+
+    subsets: names of subsets for each set; {}: all speakers are split by `split`.
+    noises: prefixes of kinds for each set (musan/noise, wham/tt); {}: `noise_dir`, or where that is "" noise is
+        generated as `noise` says.
+    whole: the published numbers of files must be there, of every subset and part that is used.
+    """
 
     name: str = "librispeech"
     seed: int = 0
     speech_dir: str = ""
     noise_dir: str = ""
+    musan_dir: str = ""
+    wham_dir: str = ""
     subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    noises: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: bool = False
     split: Split = field(default_factory=Split)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
 
     def __post_init__(self) -> None:
         if self.subsets and (sorted(self.subsets) != sorted(SETS) or not all(self.subsets.values())):
             raise ValueError(f"subsets: wanted names for each of {', '.join(SETS)}, found {self.subsets}")
+        if self.noises:
+            check_choice(self.noises)
+        if self.noises and self.noise_dir:
+            raise ValueError("noise_dir and noises: wanted one of them (noises={} takes all of noise_dir)")
 
 
-def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
-    """List speech and noise; where `noise_dir` is "", generate noise under work_dir/noise on `nj` processes.
+def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:
+    """List speech and noise; where none is named, generate noise under work_dir/noise. Uses `nj` processes.
 
-    Raises: UserError for a folder that is missing, unreadable or of another layout, for a subset that is not
-        there, and for too few speakers or noise files.
+    Everything is checked first: folders, subsets, with `config.whole` numbers of files, and the header of every
+    file. Up to `max_bad` files a list may be damaged: they stay in it, and stage 1 leaves out what it can't decode.
+    Raises: UserError for anything that is missing, damaged or of another layout (several problems are written to
+        stderr, a line each), and for too few speakers or noise files.
     """
-    if not config.speech_dir:
-        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
-    speech = _split_speech(config, read_speech_folder(config.speech_dir))
-    if config.noise_dir:
-        noise = noise_files(config.noise_dir, config.split, config.seed)
-    else:
+    problems = Problems()
+    speech: dict[str, list[Utterance]] = {}
+    with problems.gathering():
+        speech = _read_speech(config, problems)
+    noise: dict[str, list[NoiseFile]] = {}
+    with problems.gathering():
+        noise = _read_noise(config, problems)
+    _check_headers(speech, noise, nj, max_bad, problems)
+    problems.refuse()
+    if not noise:
         noise = make_noise(config.noise, config.seed, speech, Path(work_dir) / "noise", nj)
     return checked(Corpus(speech, noise))
 
 
-def read_speech_folder(folder: str | Path) -> dict[str, list[Utterance]]:
+def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dict[str, list[Utterance]]:
     """Find all utterances: subset -> utterances; the subset is "" where speakers lie directly in the folder.
 
     The folder is LibriSpeech itself, the one that contains `LibriSpeech/`, or one of its subsets.
+    subsets: look into these only, those of them that are there; (): into all.
     Raises: UserError.
     """
-    root = existing_folder(folder)
-    if (root / "LibriSpeech").is_dir():
-        root = root / "LibriSpeech"
+    root = _speech_root(folder)
     sexes = _read_sexes(root)
-    subsets: dict[str, list[Utterance]] = {}
-    found = audio_files(root, max_depth=4)
+    wanted = [root / name for name in subsets if (root / name).is_dir()]
+    found = [path for subset in wanted for path in audio_files(subset, max_depth=3)]
+    if not wanted:
+        found = audio_files(root, max_depth=4)
+    utterances: dict[str, list[Utterance]] = {}
     for path in found:
         parts = path.relative_to(root).parts
         if len(parts) in (3, 4):
             subset = parts[0] if len(parts) == 4 else ""
-            subsets.setdefault(subset, []).append(_utterance(path, sexes))
-    if not subsets:
+            utterances.setdefault(subset, []).append(_utterance(path, sexes))
+    if not utterances:
         elsewhere = f", such as {found[0].relative_to(root)}" if found else ""
         raise UserError(
             f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}"
         )
-    return subsets
+    return utterances
 
 
-def _utterance(path: Path, sexes: dict[str, str]) -> Utterance:
+def _speech_root(folder: str | Path) -> Path:
+    root = existing_folder(folder)
+    return root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
+
+
+def _utterance(path: Path, sexes: Mapping[str, str]) -> Utterance:
     """Utterance of a file in speaker/chapter/; its id begins with the speaker, as Kaldi wants."""
     speaker, chapter = path.parts[-3:-1]
     name = path.stem if path.stem.startswith(f"{speaker}-") else f"{speaker}-{chapter}-{path.stem}"
@@ -96,15 +130,54 @@ def _read_sexes(root: Path) -> dict[str, str]:
     return {row[0]: row[1] for row in fields if len(row) > 1 and row[1] in ("F", "M")}
 
 
-def _split_speech(config: Config, subsets: dict[str, list[Utterance]]) -> dict[str, list[Utterance]]:
-    if config.subsets:
-        wanted = [name for names in config.subsets.values() for name in names]
-        for name in wanted:
-            if name not in subsets:
-                there = ", ".join(sorted(filter(None, subsets))) or "only speakers, and no subset"
-                raise UserError(f"{config.speech_dir}: wanted subset {name}, found {there}")
-        return {name: [item for subset in config.subsets[name] for item in subsets[subset]] for name in SETS}
-    pooled = [utterance for utterances in subsets.values() for utterance in utterances]
+def _read_speech(config: Config, problems: Problems) -> dict[str, list[Utterance]]:
+    """The speech of each set; adds subsets that are missing or not whole to `problems`. Raises: UserError."""
+    if not config.speech_dir:
+        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
+    where, wanted = f"--librispeech {config.speech_dir}", [name for names in config.subsets.values() for name in names]
+    subsets = read_speech_folder(config.speech_dir, wanted)
+    for name in sorted(set(wanted) - set(subsets)):
+        there = _subfolders(config.speech_dir) if any(subsets) else "only speakers, and no subset"
+        problems.add(f"{where}: wanted subset {name}, found {there}", FETCH)
+    if config.whole:
+        used = {name: items for name, items in subsets.items() if name in wanted or not wanted}
+        for line in speech_shortfalls(used):
+            problems.add(f"{where}: {line}", FETCH, TAKE)
+    if not wanted:
+        return _split_speech(config, [item for items in subsets.values() for item in items])
+    return {name: [item for subset in config.subsets[name] for item in subsets.get(subset, ())] for name in SETS}
+
+
+def _subfolders(folder: str) -> str:
+    return ", ".join(sorted(path.name for path in _speech_root(folder).iterdir() if path.is_dir()))
+
+
+def _split_speech(config: Config, pooled: list[Utterance]) -> dict[str, list[Utterance]]:
     speakers = sorted({utterance.speaker for utterance in pooled})
     chosen = split_names(speakers, config.split, config.seed, f"{config.speech_dir}: speakers")
     return {name: [item for item in pooled if item.speaker in chosen[name]] for name in SETS}
+
+
+def _read_noise(config: Config, problems: Problems) -> dict[str, list[NoiseFile]]:
+    """The noise of each set; {} where it is to be generated."""
+    if config.noises:
+        folders = {"musan": config.musan_dir, "wham": config.wham_dir}
+        return read_noises(config.noises, folders, config.whole, problems)
+    return noise_files(config.noise_dir, config.split, config.seed) if config.noise_dir else {}
+
+
+def _check_headers(
+    speech: Mapping[str, list[Utterance]], noise: Mapping[str, list[NoiseFile]], nj: int, max_bad: int,
+    problems: Problems,
+) -> None:  # fmt: skip
+    """Add every list with more than `max_bad` bad headers to `problems`, file by file."""
+    lists = {f"{name} speech": [item.path for item in items] for name, items in speech.items()}
+    lists |= {f"{name} noise": [file.path for file in files] for name, files in noise.items()}
+    for title, bad in bad_headers(lists, nj).items():
+        if len(bad) <= max_bad:
+            continue
+        advice = f"fetch damaged files again, or --set corpus.max_bad={len(bad)} leaves them out"
+        for line in list(bad.values())[:_MAX_LINES]:
+            problems.add(f"{title}: {line}", advice)
+        if len(bad) > _MAX_LINES:
+            problems.add(f"{title}: {len(bad) - _MAX_LINES} more damaged files", advice)

@@ -44,8 +44,10 @@ class Config:
             raise ValueError("wanted at least one voice in each set and one utterance of each")
 
 
-def collect(config: Config, work_dir: Path, nj: int) -> Corpus:
+def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:
     """Generate what is missing of the corpus under `work_dir` on `nj` processes, and list it.
+
+    max_bad: not used, since what is generated is not damaged.
 
     Writes: speech/VOICE/VOICE-NNN.wav and noise/SET/KIND-NN.wav (16 kHz, 16 bit), voices/VOICE for espeak.
     Files that are there are kept: a `work_dir` belongs to one config; stage 1 empties it when that changes.

@@ -3,45 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wesep_mix.data.batch import Example, MixBatch, collate
+from wesep_mix.errors import UserError
+from wesep_mix.io.audio import read_audio
+from wesep_mix.io.decoded import Read, reader_of
 from wesep_mix.mixing.draw import Pool, draw_plan
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, read_plans
+from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
+from wesep_mix.seeds import rng_for
+
+
+class Turn(NamedTuple):
+    """Which item of the training stream is asked for: `index` counts within the epoch, `number` from its start."""
+
+    epoch: int
+    index: int
+    number: int
 
 
 class DynamicMixtures(Dataset):
-    """An endless stream of fresh mixtures: number k depends on (seed, k) alone, not on workers or ranks."""
+    """An endless stream of fresh mixtures: each depends on (seed, epoch, index) alone, not on workers or ranks."""
 
-    def __init__(self, pool: Pool, num_spk: int, seed: int):
-        self.pool, self.num_spk, self.seed = pool, num_spk, seed
+    def __init__(self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio):
+        self.pool, self.num_spk, self.seed, self.read = pool, num_spk, seed, read
 
-    def __getitem__(self, index: int) -> Example:
-        rng = np.random.default_rng([self.seed, index])
+    def __getitem__(self, turn: Turn) -> Example:
+        rng = np.random.default_rng([self.seed, turn.epoch, turn.index])
         plan = draw_plan(self.pool, self.num_spk, rng)
-        return Example(plan, render(plan), rng.random(2))
+        return Example(plan, render(plan, self.read), rng.random(2))
+
+
+class StaticMixtures(Dataset):
+    """An endless stream of fixed plans, over and over, each time in an order of its own.
+
+    Every plan comes once before any comes again, however many make an epoch of the training.
+    """
+
+    def __init__(self, plans: Sequence[Plan], seed: int, read: Read = read_audio):
+        self.plans, self.seed, self.read = plans, seed, read
+        self._round, self._order = -1, np.zeros(0, dtype=int)
+
+    def __getitem__(self, turn: Turn) -> Example:
+        chance = np.random.default_rng([self.seed, turn.epoch, turn.index]).random(2)
+        plan = self.plans[self._place(turn.number)]
+        return Example(plan, render(plan, self.read), chance)
+
+    def _place(self, number: int) -> int:
+        this_round, place = divmod(number, len(self.plans))
+        if this_round != self._round:
+            self._round = this_round
+            self._order = rng_for(self.seed, "round", this_round).permutation(len(self.plans))
+        return int(self._order[place])
 
 
 class FixedMixtures(Dataset):
     """The mixtures of a plan file, in its order."""
 
-    def __init__(self, plans: Sequence[Plan]):
-        self.plans = plans
+    def __init__(self, plans: Sequence[Plan], read: Read = read_audio):
+        self.plans, self.read = plans, read
 
     def __len__(self) -> int:
         return len(self.plans)
 
     def __getitem__(self, index: int) -> Example:
         chance = np.random.default_rng(index).random(2)
-        return Example(self.plans[index], render(self.plans[index]), chance)
+        return Example(self.plans[index], render(self.plans[index], self.read), chance)
 
 
-class EpochSampler(Sampler):
-    """Numbers of the mixtures of an epoch, `size` for each rank, new ones every epoch; ranks take turns.
+class EpochSampler(Sampler[Turn]):
+    """The turns of an epoch, `size` for each rank, new ones every epoch; ranks take turns.
 
     The epoch is set from outside (Lightning calls `set_epoch`), so a resumed run goes on where it stopped. Rank and
     number of ranks are those of torch.distributed when the epoch begins; without it there is one rank.
@@ -56,17 +94,30 @@ class EpochSampler(Sampler):
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Turn]:
         spread = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, num_ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if spread else (0, 1)
-        first = self.epoch * self.size * num_ranks
-        return iter(range(first + rank, first + self.size * num_ranks, num_ranks))
+        epoch, size = self.epoch, self.size * num_ranks
+        return (Turn(epoch, index, epoch * size + index) for index in range(rank, size, num_ranks))
+
+
+def training_mixtures(folder: Path, num_spk: int, seed: int, plans: str = "dynamic") -> Dataset:
+    """The training stream of a prepared set (data/CORPUS/2mix/train).
+
+    plans: `dynamic`, fresh mixtures for ever; `static`, those of its plan.jsonl, shuffled anew each time round.
+    Raises: UserError for another word, and when the set is not prepared.
+    """
+    if plans == "dynamic":
+        return DynamicMixtures(load_pool(folder), num_spk, seed, reader_of(folder))
+    if plans == "static":
+        return StaticMixtures(read_plans(folder / "plan.jsonl"), seed, reader_of(folder))
+    raise UserError(f"plans: wanted dynamic or static, found {plans}")
 
 
 def dynamic_loader(
     dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int
 ) -> DataLoader[MixBatch]:
-    """`steps_per_epoch` batches of `batch_size` an epoch, on each rank."""
+    """`steps_per_epoch` batches of `batch_size` an epoch, on each rank, of a stream that is asked by `Turn`."""
     sampler = EpochSampler(batch_size * steps_per_epoch)
     return DataLoader(
         dataset, batch_size, sampler=sampler, num_workers=num_workers, collate_fn=collate, drop_last=True,
@@ -74,6 +125,8 @@ def dynamic_loader(
     )
 
 
-def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0) -> DataLoader[MixBatch]:
+def fixed_loader(
+    plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio
+) -> DataLoader[MixBatch]:
     """The plans in order, the last batch may be smaller."""
-    return DataLoader(FixedMixtures(plans), batch_size, num_workers=num_workers, collate_fn=collate)
+    return DataLoader(FixedMixtures(plans, read), batch_size, num_workers=num_workers, collate_fn=collate)

@@ -48,6 +48,16 @@ def num_channels(path: str | Path) -> int:
         raise UserError(_unreadable(path, err)) from err
 
 
+def num_frames(path: str | Path, sample_rate: int = SAMPLE_RATE) -> int:
+    """Number of samples of a channel, as the header says. Raises: UserError as `read_audio` does for a header."""
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            _check_header(path, file, sample_rate)
+            return file.frames
+    except soundfile.LibsndfileError as err:
+        raise UserError(_unreadable(path, err)) from err
+
+
 def write_audio(
     path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, subtype: str = "PCM_16"
 ) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Noise, Plan, Source
+
+RATE = 16000
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Pool:
     noises: Sequence[NoiseEntry]
     config: MixingConfig
 
+    @cached_property
+    def speakers(self) -> list[str]:
+        return sorted(self.speech)
+
     @staticmethod
     def of(speech: Sequence[SpeechEntry], noises: Sequence[NoiseEntry], config: MixingConfig) -> Pool:
         by_speaker: dict[str, list[SpeechEntry]] = {}
@@ -70,8 +78,9 @@ def draw_plan(pool: Pool, num_spk: int, rng: np.random.Generator, best_crop: boo
 
     best_crop: take every utterance's crop with most speech (fixed sets), not any of its candidates (training).
     """
-    speakers = rng.choice(sorted(pool.speech), size=num_spk, replace=False)
-    entries = [pool.speech[spk][rng.integers(len(pool.speech[spk]))] for spk in speakers]
+    places = rng.choice(len(pool.speakers), size=num_spk, replace=False)
+    own = [pool.speech[pool.speakers[place]] for place in places]
+    entries = [utterances[int(rng.integers(len(utterances)))] for utterances in own]
     return plan_of(entries, pool, rng, best_crop)
 
 
@@ -79,17 +88,39 @@ def plan_of(
     entries: Sequence[SpeechEntry], pool: Pool, rng: np.random.Generator, best_crop: bool, name: str | None = None
 ) -> Plan:
     """A plan for given utterances: crops, offsets, levels and noise are drawn."""
-    rate = 16000
-    size = round(pool.config.segment_s * rate)
-    overlaps = rng.uniform(*pool.config.overlap, size=len(entries) - 1)
-    offsets = np.concatenate([[0], np.cumsum(np.round((1 - overlaps) * size))]).astype(int)
+    size = round(pool.config.segment_s * RATE)
+    offsets = draw_offsets(len(entries), pool.config, rng)
     sources = tuple(
-        _source(entry, int(offset), size, pool.config, rng, best_crop)
+        _source(entry, offset, size, pool.config, rng, best_crop)
         for entry, offset in zip(entries, offsets, strict=True)
     )
-    num_samples = int(offsets[-1]) + size
-    realised = tuple(float(1 - step / size) for step in np.diff(offsets))
-    return Plan(name or "_".join(e.utt for e in entries), num_samples, sources, _noise(pool, rng), realised, rate)
+    return placed(sources, draw_noise(pool, rng), name)
+
+
+def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -> list[int]:
+    """Where each source begins, in samples: consecutive ones share U(overlap) of a segment."""
+    size = round(config.segment_s * RATE)
+    overlaps = rng.uniform(*config.overlap, size=num_spk - 1)
+    return np.concatenate([[0], np.cumsum(np.round((1 - overlaps) * size))]).astype(int).tolist()
+
+
+def placed(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -> Plan:
+    """The plan of sources of equal length that have their offsets, called `name` or after its utterances."""
+    size, offsets = sources[0].num_samples, [source.offset for source in sources]
+    realised = tuple(1 - (after - before) / size for before, after in pairwise(offsets))
+    name = name or "_".join(source.utt for source in sources)
+    return Plan(name, offsets[-1] + size, sources, noise, realised, RATE)
+
+
+def draw_noise(pool: Pool, rng: np.random.Generator) -> Noise:
+    """Any noise of the set from any sample, at any of the SNRs."""
+    entry = pool.noises[int(rng.integers(len(pool.noises)))]
+    start = int(rng.integers(entry.num_samples))
+    return Noise(entry.id, entry.path, start, entry.num_samples, draw_snr(pool.config, rng))
+
+
+def draw_snr(config: MixingConfig, rng: np.random.Generator) -> float:
+    return float(config.snr_db[int(rng.integers(len(config.snr_db)))])
 
 
 def _source(
@@ -99,9 +130,3 @@ def _source(
     lufs = float(rng.uniform(*config.lufs))
     gain = float(10 ** ((lufs - crop.lufs) / 20))
     return Source(entry.utt, entry.spk, entry.sex, entry.path, crop.start, size, offset, gain, lufs)
-
-
-def _noise(pool: Pool, rng: np.random.Generator) -> Noise:
-    entry = pool.noises[int(rng.integers(len(pool.noises)))]
-    start = int(rng.integers(entry.num_samples))
-    return Noise(entry.id, entry.path, start, entry.num_samples, float(rng.choice(pool.config.snr_db)))

@@ -7,17 +7,19 @@ A `plan.jsonl` line: {"id", "sample_rate", "num_samples", "overlaps", "sources":
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.files import read_jsonl, write_jsonl
 
+PLANS = "plan.jsonl"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One talker: `num_samples` samples of `path` from `start`, times `gain` (for `lufs`), placed at `offset`."""
 
@@ -32,7 +34,7 @@ class Source:
     lufs: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Noise:
     """Noise from sample `start` of a file of `num_samples` samples, wrapped around where the mixture is longer."""
 
@@ -43,7 +45,7 @@ class Noise:
     snr_db: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One mixture; `overlaps[k]` is the share of the shorter of sources k and k + 1 that both cover."""
 
@@ -54,14 +56,29 @@ class Plan:
     overlaps: tuple[float, ...]
     sample_rate: int = SAMPLE_RATE
 
+    @property
+    def sexes(self) -> str:
+        """The sexes of its talkers in alphabetical order: FF, FM, MM, ..., or with a U for one that is not known."""
+        return "".join(sorted(source.sex for source in self.sources))
+
 
 def write_plans(path: str | Path, plans: Iterable[Plan]) -> None:
-    write_jsonl(path, (dataclasses.asdict(plan) for plan in plans))
+    write_jsonl(path, map(_to_row, plans))
 
 
 def read_plans(path: str | Path) -> list[Plan]:
     """Raises: UserError when the file is missing or a line is not a plan."""
     return [_from_row(row, f"{path}, line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+
+
+def _to_row(plan: Plan) -> dict[str, Any]:
+    sources = [_values(source) for source in plan.sources]
+    return {**_values(plan), "sources": sources, "noise": _values(plan.noise)}
+
+
+def _values(one: Any) -> dict[str, Any]:
+    """Like dataclasses.asdict of one level, which by going deeper takes most of the time of planning."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _from_row(row: dict, where: str) -> Plan:

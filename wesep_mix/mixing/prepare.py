@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from wesep_mix import config
+from wesep_mix.errors import UserError
+from wesep_mix.io.decoded import name_corpus
 from wesep_mix.io.files import read_json, write_json
-from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, draw_plan, plan_of
-from wesep_mix.mixing.lists import SpeechEntry, read_noises, read_speech, write_lists
-from wesep_mix.mixing.plan import Plan, write_plans
+from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, plan_of
+from wesep_mix.mixing.grouping import draw_groups
+from wesep_mix.mixing.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
+from wesep_mix.mixing.metadata import read_lists
+from wesep_mix.mixing.official import Rules, plans_of
+from wesep_mix.mixing.plan import PLANS, Plan, write_plans
 from wesep_mix.mixing.settings import SETS, CorpusConfig
 from wesep_mix.seeds import rng_for
 
@@ -20,18 +26,20 @@ MIXING = "mixing.json"
 def prepare_plans(settings: CorpusConfig, lists: Path, folder: Path, num_spk: int) -> None:
     """Write lists and fixed plans of `num_spk`-talker mixtures (1: the single-speaker noisy set) of every set.
 
-    Raises: UserError when a set has too few speakers.
+    Raises: UserError when a set has too few speakers, or no noise of the kind that is wanted, and for official
+        lists that are missing, damaged, or of another corpus.
     """
     pools = {name: _pool(lists / name, settings.mixing) for name in SETS}
+    if num_spk == 1:
+        pools = {name: _with_single_noise(pool, settings, f"{lists / name}", name) for name, pool in pools.items()}
     for name, pool in pools.items():
         check_enough_speakers(pool, num_spk, f"{lists / name}")
+    plans = {name: _plans(pool, lists / name, settings, num_spk, name) for name, pool in pools.items()}
     write_json(folder / MIXING, config.to_dict(settings.mixing))
+    name_corpus(folder, lists.parent)
     for name, pool in pools.items():
-        entries = [entry for speaker in pool.speech.values() for entry in speaker]
-        write_lists(folder / name, entries, pool.noises)
-        sizes = settings.single if num_spk == 1 else settings.mixtures
-        draw = _single_plans if num_spk == 1 else _mixture_plans
-        write_plans(folder / name / "plan.jsonl", draw(pool, num_spk, sizes[name], settings.seed, name))
+        copy_lists(lists / name, folder / name, pool.noises)
+        write_plans(folder / name / PLANS, plans[name])
 
 
 def load_pool(folder: Path) -> Pool:
@@ -44,18 +52,55 @@ def _pool(folder: Path, mixing: MixingConfig) -> Pool:
     return Pool.of(read_speech(folder), read_noises(folder), mixing)
 
 
+def _with_single_noise(pool: Pool, settings: CorpusConfig, where: str, name: str) -> Pool:
+    """The pool with the noises that the single-speaker set of that name takes."""
+    kinds = settings.single_noise.get(name)
+    if kinds is None:
+        return pool
+    noises = [noise for noise in pool.noises if any(_is_under(noise.kind, kind) for kind in kinds)]
+    if not noises:
+        found = ", ".join(sorted({noise.kind for noise in pool.noises}))
+        raise UserError(f"{where}: wanted noise of kind {', '.join(kinds)} (single_noise: {name}), found {found}")
+    return dataclasses.replace(pool, noises=noises)
+
+
+def _is_under(kind: str, prefix: str) -> bool:
+    """musan/noise/free-sound is under musan/noise, and not under musan/noi."""
+    return kind == prefix or kind.startswith(f"{prefix}/")
+
+
+def _plans(pool: Pool, lists: Path, settings: CorpusConfig, num_spk: int, name: str) -> list[Plan]:
+    if num_spk == 1:
+        return _single_plans(pool, settings.single[name], settings.seed, name)
+    if settings.metadata_dir:
+        return _official_plans(pool, lists, settings, num_spk, name)
+    return _mixture_plans(pool, num_spk, settings.mixtures[name], settings.seed, name)
+
+
+def _official_plans(pool: Pool, lists: Path, settings: CorpusConfig, num_spk: int, name: str) -> list[Plan]:
+    subsets = getattr(settings.corpus, "subsets", {})
+    if not subsets:
+        raise UserError(f"metadata_dir {settings.metadata_dir}: LibriMix's lists are of subsets of LibriSpeech, found "
+                        "none named in the corpus (subsets); name them, or draw mixtures with metadata_dir \"\"")
+    rows = read_lists(settings.metadata_dir, num_spk, subsets[name])[: settings.mixtures[name]]
+    rules = Rules(settings.seed, settings.short, settings.max_bad)
+    return plans_of(rows, pool, read_unused(lists), rules, name)
+
+
 def _mixture_plans(pool: Pool, num_spk: int, count: int, seed: int, name: str) -> list[Plan]:
-    """Up to `count` plans with different ids; a small set may have fewer different ones."""
-    plans: dict[str, Plan] = {}
-    for index in range(20 * count):
-        plan = draw_plan(pool, num_spk, rng_for(seed, "mixture", name, num_spk, index), best_crop=True)
-        plans.setdefault(plan.id, plan)
-        if len(plans) == count:
-            break
-    return [plans[key] for key in sorted(plans)]
+    """Up to `count` plans with different utterances; a small set may have fewer."""
+    groups = draw_groups(pool.speech, num_spk, count, seed, name)
+    if len(groups) < count:
+        num_utts = sum(map(len, pool.speech.values()))
+        print(f"note: {name}: {num_utts} utterances make {len(groups)} different {num_spk}-talker mixtures, "
+              f"not {count}")
+    ids = ["_".join(entry.utt for entry in group) for group in groups]
+    plans = [plan_of(group, pool, rng_for(seed, "mixture", name, key), best_crop=True)
+             for key, group in zip(ids, groups, strict=True)]
+    return sorted(plans, key=lambda plan: plan.id)
 
 
-def _single_plans(pool: Pool, num_spk: int, count: int, seed: int, name: str) -> list[Plan]:
+def _single_plans(pool: Pool, count: int, seed: int, name: str) -> list[Plan]:
     """One plan for every crop of every utterance, taken in turn over utterances, until there are `count`."""
     entries = sorted((entry for speaker in pool.speech.values() for entry in speaker), key=lambda entry: entry.utt)
     rounds = range(max(len(entry.crops) for entry in entries))

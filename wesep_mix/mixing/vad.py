@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import pyloudnorm
 import webrtcvad
 
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.mixing.loudness import ABSOLUTE_GATE, crop_loudness
 
 FRAME_S = 0.03  # WebRTC VAD takes frames of 10, 20 or 30 ms
 GRID_S = 0.51  # candidate crops start on this grid, a whole number of frames
-MIN_LUFS = -70.0  # below this ITU-R BS.1770 gates everything out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Crop:
     """A stretch of an utterance: first sample, share of frames with speech, loudness in LUFS."""
 
@@ -28,10 +26,10 @@ class Crop:
 def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
     """Voice activity of float samples [T] at 16 kHz, a boolean for each whole 30 ms frame: [L]."""
     size = round(FRAME_S * SAMPLE_RATE)
-    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2")
-    frames = pcm[: len(pcm) // size * size].reshape(-1, size)  # [L, size]
+    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    starts = range(0, len(pcm) - 2 * size + 1, 2 * size)  # in bytes
     detector = webrtcvad.Vad(mode)
-    return np.array([detector.is_speech(frame.tobytes(), SAMPLE_RATE) for frame in frames], dtype=bool)
+    return np.array([detector.is_speech(pcm[start : start + 2 * size], SAMPLE_RATE) for start in starts], dtype=bool)
 
 
 def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share: float = 0.9) -> list[Crop]:
@@ -54,11 +52,6 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     grid = starts[:: round(GRID_S / FRAME_S)]
     others = [int(s) for s in grid if s != best and counts[s] >= min_share * counts[best]]
     chosen = [best, *sorted(others, key=lambda s: (-counts[s], s))][:max_crops]
-    crops = [Crop(s * size, float(counts[s] / width), _loudness(samples[s * size :][:num_samples])) for s in chosen]
-    return [crop for crop in crops if crop.lufs > MIN_LUFS]
-
-
-def _loudness(samples: np.ndarray) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pyloudnorm warns of silence, which is told apart by MIN_LUFS
-        return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(samples))
+    levels = crop_loudness(samples, [s * size for s in chosen], num_samples)
+    crops = [Crop(s * size, float(counts[s] / width), lufs) for s, lufs in zip(chosen, levels, strict=True)]
+    return [crop for crop in crops if crop.lufs > ABSOLUTE_GATE]

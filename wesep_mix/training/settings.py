@@ -32,7 +32,10 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """An 'epoch' is `steps_per_epoch` optimiser steps: after each comes validation and a checkpoint."""
+    """An 'epoch' is `steps_per_epoch` optimiser steps: after each comes validation and a checkpoint.
+
+    plans: `dynamic`, fresh mixtures for ever; `static`, the fixed ones of the training set's plan.jsonl.
+    """
 
     max_steps: int = 1000
     steps_per_epoch: int = 100
@@ -40,12 +43,15 @@ class TrainerConfig:
     precision: str = "32-true"
     max_bad_steps: int = 20
     num_workers: int = 1
+    plans: str = "dynamic"
     num_threads: int = 0  # of the CPU, for one process; 0 leaves it to torch
     keep: str = "best"  # whose weights are saved: of the best epoch on the dev set, or of the `last`
 
     def __post_init__(self) -> None:
         if self.max_steps < 1 or self.steps_per_epoch < 1:
             raise ValueError("trainer.max_steps and trainer.steps_per_epoch must be at least 1")
+        if self.plans not in ("dynamic", "static"):
+            raise ValueError(f"trainer.plans: wanted dynamic or static, found {self.plans}")
         if self.keep not in ("best", "last"):
             raise ValueError(f"trainer.keep: wanted best or last, found {self.keep}")
         if self.max_steps % self.steps_per_epoch:

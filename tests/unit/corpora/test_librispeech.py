@@ -1,14 +1,17 @@
+import dataclasses
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wesep_mix import config
-from wesep_mix.corpora import librispeech
+from wesep_mix.corpora import counts, librispeech
 from wesep_mix.corpora.librispeech import Config, collect
 from wesep_mix.corpora.noise import NoiseConfig
 from wesep_mix.errors import UserError
+from wesep_mix.io.audio import write_audio
 
 NOISE = NoiseConfig(files_per_kind=1, seconds=1.0)
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "LibriSpeech"
@@ -106,6 +109,107 @@ def test_bad_folders_are_told_in_one_line(speech_folder, tmp_path):
     assert "speakers: wanted at least 3" in message(speech_dir=str(lone))
 
 
+def _named(speech_folder, tmp_path, **settings):
+    """Config of named subsets, MUSAN and WHAM! noise; the folders hold one noise of each kind."""
+    third = speech_folder / "test-clean" / "31" / "7"
+    third.mkdir(parents=True, exist_ok=True)
+    shutil.copy(speech_folder / "dev-clean/22/7/22-7-0000.flac", third / "31-7-0000.flac")
+    for place in ("musan/noise/free-sound", "musan/music/fma", "wham_noise/cv", "wham_noise/tt"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        write_audio(tmp_path / place / f"{Path(place).name}-0.wav", np.zeros(1600, np.float32))
+    subsets = {"train": ("train-clean-100",), "dev": ("dev-clean",), "test": ("test-clean",)}
+    noises = {"train": ("musan/noise",), "dev": ("wham/cv",), "test": ("wham/tt",)}
+    given = {"speech_dir": str(speech_folder), "musan_dir": str(tmp_path), "wham_dir": str(tmp_path / "wham_noise"),
+             "subsets": subsets, "noises": noises}  # fmt: skip
+    return Config(**given | settings)
+
+
+def test_noise_is_chosen_by_kind(speech_folder, tmp_path):
+    corpus = collect(_named(speech_folder, tmp_path), tmp_path / "work", nj=1)
+    assert {name: [(file.id, file.kind) for file in files] for name, files in corpus.noise.items()} == {
+        "train": [("free-sound-0", "musan/noise/free-sound")], "dev": [("cv-cv-0", "wham/cv")],
+        "test": [("tt-tt-0", "wham/tt")],
+    }  # fmt: skip
+    assert _speakers(corpus)["test"] == {"31"}
+    assert not (tmp_path / "work" / "noise").exists()
+
+
+def test_everything_that_is_wrong_is_told_at_once(speech_folder, tmp_path, capsys):
+    config_ = _named(speech_folder, tmp_path, wham_dir="", whole=True)
+    shutil.rmtree(speech_folder / "test-clean")
+    shutil.copytree(speech_folder / "dev-clean", speech_folder / "dev-other")
+    (tmp_path / "musan/noise/free-sound/free-sound-0.wav").write_bytes(b"")
+    (speech_folder / "dev-clean/21/7/21-7-0000.flac").write_text("no audio")
+    with pytest.raises(UserError) as caught:
+        collect(config_, tmp_path / "work", nj=1)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("problem: ")]
+    wanted = (
+        "wanted subset test-clean, found dev-clean, dev-other, train-clean-100",
+        "train-clean-100: wanted 28539 files of 251 speakers, found 8 of 4",
+        "dev-clean: wanted 2703 files of 40 speakers, found 4 of 2", "wham_dir is not set",
+        "musan/noise/free-sound: wanted 843 files, found 1", "sound-bible: wanted 87 files, found 0",
+        "dev speech: ", "21-7-0000.flac: cannot be read as audio",
+        "train noise: ", "free-sound-0.wav: empty",
+    )  # fmt: skip
+    assert [part for part in wanted if not any(part in line for line in told)] == []
+    assert len(told) == 8 and not any("dev-other:" in line for line in told)
+    message = str(caught.value)
+    assert message.startswith("8 problems") and "\n" not in message
+    for advice in ("download_corpora.sh", "corpus.corpus.whole=false", "corpus.max_bad=1"):
+        assert message.count(advice) == 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_whole_corpus_passes_and_others_pass_when_whole_is_not_wanted(speech_folder, tmp_path, monkeypatch):
+    config_ = _named(speech_folder, tmp_path)
+    collect(config_, tmp_path / "work", nj=1)
+    published = {"train-clean-100": (8, 4), "dev-clean": (4, 2), "test-clean": (1, 1), "dev-other": (9, 9)}
+    monkeypatch.setattr(counts, "LIBRISPEECH", published)
+    monkeypatch.setattr(counts, "NOISE", {"musan/noise/free-sound": 1, "musan/music": 9, "wham/cv": 1, "wham/tt": 1})
+    collect(dataclasses.replace(config_, whole=True), tmp_path / "work", nj=1)
+    monkeypatch.setattr(counts, "LIBRISPEECH", published | {"dev-clean": (4, 3)})
+    with pytest.raises(UserError, match="dev-clean: wanted 4 files of 3 speakers, found 4 of 2"):
+        collect(dataclasses.replace(config_, whole=True), tmp_path / "work", nj=1)
+
+
+def test_as_many_damaged_files_a_list_as_max_bad_says(speech_folder, tmp_path):
+    config_ = _named(speech_folder, tmp_path)
+    bad = [speech_folder / f"train-clean-100/11/7/11-7-000{n}.flac" for n in range(2)]
+    bad[0].write_bytes(b"")
+    with pytest.raises(UserError, match=f"train speech: {bad[0]}: empty.*corpus.max_bad=1 leaves them out"):
+        collect(config_, tmp_path / "work", nj=1)
+    corpus = collect(config_, tmp_path / "work", nj=1, max_bad=1)
+    assert bad[0] in {item.path for item in corpus.speech["train"]}  # stage 1 names it and leaves it out
+    bad[1].write_bytes(b"")
+    with pytest.raises(UserError, match="^2 problems.*corpus.max_bad=2"):
+        collect(config_, tmp_path / "work", nj=1, max_bad=1)
+
+
+def test_of_many_damaged_files_the_first_are_told(speech_folder, tmp_path, capsys):
+    config_ = _named(speech_folder, tmp_path)
+    folder = speech_folder / "train-clean-100/11/7"
+    for number in range(30):
+        (folder / f"11-7-{number:04d}.flac").write_bytes(b"")
+    with pytest.raises(UserError, match="^21 problems.*corpus.max_bad=30"):
+        collect(config_, tmp_path / "work", nj=1)
+    assert "problem: train speech: 10 more damaged files" in capsys.readouterr().err
+
+
+def test_settings_that_contradict_each_other(speech_folder, tmp_path):
+    with pytest.raises(ValueError, match="noise_dir and noises: wanted one of them"):
+        _named(speech_folder, tmp_path, noise_dir="x")
+    with pytest.raises(ValueError, match="noises: wanted each kind once"):
+        _named(speech_folder, tmp_path, noises={"train": ("wham/tt",), "dev": ("wham/cv",), "test": ("wham/tt",)})
+
+
+def test_only_the_subsets_that_are_wanted_are_looked_into(speech_folder):
+    locked = speech_folder / "dev-clean" / "21" / "7"
+    (locked / "a b.flac").touch()  # a name that is refused where it is read
+    assert set(librispeech.read_speech_folder(speech_folder, ["train-clean-100"])) == {"train-clean-100"}
+    with pytest.raises(UserError, match="a b.flac"):
+        librispeech.read_speech_folder(speech_folder, ["train-clean-100", "dev-clean"])
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 def test_unreadable_folder_is_named(speech_folder, tmp_path):
     locked = speech_folder / "dev-clean" / "21"
@@ -123,3 +227,12 @@ def test_real_speech(tmp_path):
     sets = _speakers(corpus)
     assert [len(sets[name]) for name in ("train", "dev", "test")] == [188, 25, 38]
     assert {utterance.sex for utterance in corpus.speech["test"]} == {"F", "M"}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no LibriSpeech in ../shared/data")
+def test_published_numbers_of_speakers_are_those_of_the_real_table():
+    lines = (REAL / "SPEAKERS.TXT").read_text(encoding="utf-8").splitlines()
+    subsets = [line.split("|")[2].strip() for line in lines if not line.startswith(";")]
+    assert {name: subsets.count(name) for name in set(subsets)} == {
+        name: num_speakers for name, (_, num_speakers) in counts.LIBRISPEECH.items()
+    }

@@ -1,8 +1,24 @@
+import shutil
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 
-from wesep_mix.data.datasets import DynamicMixtures, EpochSampler, FixedMixtures, dynamic_loader, fixed_loader
+from wesep_mix.data.datasets import (
+    DynamicMixtures,
+    EpochSampler,
+    FixedMixtures,
+    StaticMixtures,
+    Turn,
+    dynamic_loader,
+    fixed_loader,
+    training_mixtures,
+)
+from wesep_mix.errors import UserError
+from wesep_mix.io.audio import read_audio
+from wesep_mix.io.decoded import DecodedAudio
+from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.render import render
 
 
@@ -11,25 +27,31 @@ def same(first, second) -> bool:
             and torch.equal(first.sources, second.sources) and torch.equal(first.chance, second.chance))
 
 
-def test_a_fresh_mixture_depends_on_seed_and_number_alone(pool):
+def turns(*pairs) -> list[Turn]:
+    return [Turn(epoch, index, 100 * epoch + index) for epoch, index in pairs]
+
+
+def test_a_fresh_mixture_depends_on_seed_epoch_and_index_alone(pool):
     forward, backward = DynamicMixtures(pool, 2, seed=3), DynamicMixtures(pool, 2, seed=3)
-    first = [forward[index] for index in range(6)]
-    again = [backward[index] for index in reversed(range(6))][::-1]
+    places = [(epoch, index) for epoch in range(2) for index in range(3)]
+    first = [forward[turn] for turn in turns(*places)]
+    again = [backward[Turn(*place, number=0)] for place in reversed(places)][::-1]
     for one, other in zip(first, again, strict=True):
         assert one.plan == other.plan and np.array_equal(one.chance, other.chance)
         assert np.array_equal(one.audio.mix, other.audio.mix)
     assert len({(example.plan, tuple(example.chance)) for example in first}) == 6
-    assert DynamicMixtures(pool, 2, seed=4)[0].plan != first[0].plan
+    assert DynamicMixtures(pool, 2, seed=4)[Turn(0, 0, 0)].plan != first[0].plan
 
 
 def test_the_audio_is_the_plans(pool, plans):
-    for example in (DynamicMixtures(pool, 2, 0)[11], FixedMixtures(plans)[1]):
+    turn = Turn(2, 5, 11)
+    for example in (DynamicMixtures(pool, 2, 0)[turn], StaticMixtures(plans, 0)[turn], FixedMixtures(plans)[1]):
         assert np.array_equal(example.audio.mix, render(example.plan).mix)
         assert example.chance.shape == (2,) and 0 <= example.chance.min() <= example.chance.max() < 1
 
 
 def test_number_of_talkers(pool):
-    assert [len(DynamicMixtures(pool, count, 0)[0].plan.sources) for count in (1, 2, 3)] == [1, 2, 3]
+    assert [len(DynamicMixtures(pool, count, 0)[Turn(0, 0, 0)].plan.sources) for count in (1, 2, 3)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -53,9 +75,9 @@ def test_every_epoch_has_numbers_of_its_own():
     for epoch in (0, 1, 2):
         sampler.set_epoch(epoch)
         seen += list(sampler)
-    assert seen == list(range(18)) and len(sampler) == 6
+    assert seen == [Turn(number // 6, number % 6, number) for number in range(18)] and len(sampler) == 6
     sampler.set_epoch(1)
-    assert list(sampler) == list(range(6, 12))
+    assert list(sampler) == seen[6:12]
 
 
 @pytest.fixture
@@ -80,7 +102,7 @@ def test_ranks_share_an_epoch_without_overlap(as_rank, num_ranks, epoch):
         shares.append(list(sampler))
         assert len(shares[-1]) == len(sampler) == 4
     size = 4 * num_ranks
-    assert sorted(sum(shares, [])) == list(range(size * epoch, size * epoch + size))
+    assert sorted(sum(shares, [])) == [Turn(epoch, index, size * epoch + index) for index in range(size)]
 
 
 def test_an_epoch_has_as_many_batches_as_asked_on_every_rank(pool, as_rank):
@@ -99,3 +121,94 @@ def test_fixed_plans_come_in_order_and_the_last_batch_may_be_smaller(plans, num_
     assert [len(batch.plans) for batch in batches] == [3, 1]
     again = list(fixed_loader(plans, 3))
     assert all(same(*pair) for pair in zip(batches, again, strict=True))
+
+
+# what must not matter
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
+@pytest.mark.parametrize("kind", ["dynamic", "static"])
+@pytest.mark.parametrize("num_workers, num_ranks, batch_size", [(1, 1, 10), (4, 1, 5), (2, 4, 5), (0, 3, 2)])
+def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
+    prepared, as_rank, kind, num_workers, num_ranks, batch_size
+):
+    """The ranks' items, dealt back in turn."""
+    stream = training_mixtures(prepared / "2mix" / "train", 2, 7, kind)
+    shares = []
+    for rank in range(num_ranks):
+        as_rank(rank, num_ranks)
+        loader = dynamic_loader(stream, batch_size, -(-100 // (batch_size * num_ranks)), num_workers)
+        shares.append([(plan, mix.numpy().tobytes().rstrip(b"\0"), tuple(chance.tolist())) for batch in loader
+                       for plan, mix, chance in zip(batch.plans, batch.mix, batch.chance, strict=True)])
+    dealt = [item for turn in zip(*shares, strict=True) for item in turn][:100]
+    alone = (stream[Turn(0, index, index)] for index in range(100))
+    assert len(dealt) == 100
+    for (plan, mix, chance), example in zip(dealt, alone, strict=True):
+        assert plan == example.plan and mix == example.audio.mix.tobytes().rstrip(b"\0")
+        assert chance == pytest.approx(tuple(example.chance), abs=1e-6)
+
+
+def test_later_epochs_do_not_depend_on_the_number_of_ranks(pool, as_rank):
+    seen = []
+    for num_ranks in (1, 2):
+        sampler, found = EpochSampler(6), {}
+        sampler.set_epoch(3)
+        for rank in range(num_ranks):
+            as_rank(rank, num_ranks)
+            found |= {turn.index: DynamicMixtures(pool, 2, 0)[turn].plan for turn in sampler}
+        seen.append([found[index] for index in range(6)])
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_static_plans_all_come_before_any_comes_again_in_orders_of_their_own(plans, size):
+    """Whatever makes an epoch: here four plans and epochs of 1, 3 and 10."""
+    stream, sampler, seen = StaticMixtures(plans, seed=1), EpochSampler(size), []
+    for epoch in range(40):
+        sampler.set_epoch(epoch)
+        seen += [stream[turn].plan.id for turn in sampler][: 40 - len(seen)]
+    rounds = [seen[first : first + 4] for first in range(0, 40, 4)]
+    assert len(rounds) == 10 and all(sorted(ids) == sorted(plan.id for plan in plans) for ids in rounds)
+    assert len({tuple(ids) for ids in rounds}) > 3
+    other = [StaticMixtures(plans, seed=2)[Turn(0, number, number)].plan.id for number in range(40)]
+    assert other != seen
+
+
+def test_static_plans_are_those_of_the_file_and_choices_differ_between_rounds(prepared, plans):
+    stream = training_mixtures(prepared / "2mix" / "train", 2, 0, "static")
+    examples = [stream[turn] for turn in islice(iter(EpochSampler(8)), 8)]
+    assert {example.plan for example in examples} == set(plans)
+    assert len({tuple(example.chance) for example in examples}) == 8
+
+
+def test_another_word_for_the_plans_is_refused(prepared):
+    with pytest.raises(UserError, match="plans: wanted dynamic or static, found fixed"):
+        training_mixtures(prepared / "2mix" / "train", 2, 0, "fixed")
+
+
+# decoded audio
+
+
+@pytest.fixture(scope="module")
+def decoded(prepared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "corpus" / "decoded"
+    decode_corpus(prepared / "lists", folder, nj=1)
+    return DecodedAudio(folder)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_through_decoded_audio_batches_are_the_same_in_any_process(pool, plans, decoded, num_workers):
+    loaders = [[dynamic_loader(DynamicMixtures(pool, 2, 0, read), 2, 3, num_workers),
+                dynamic_loader(StaticMixtures(plans, 0, read), 2, 3, num_workers),
+                fixed_loader(plans, 2, num_workers, read)] for read in (read_audio, decoded)]
+    for original, ours in zip(*loaders, strict=True):
+        pairs = list(zip(original, ours, strict=True))
+        assert len(pairs) >= 2 and all(same(*pair) for pair in pairs)
+
+
+def test_a_prepared_set_is_read_through_its_decoded_audio(prepared, tmp_path):
+    data = shutil.copytree(prepared, tmp_path / "data")
+    assert training_mixtures(data / "2mix" / "train", 2, 0).read is read_audio
+    decode_corpus(data / "lists", data / "decoded", nj=1)
+    for kind in ("dynamic", "static"):
+        assert isinstance(training_mixtures(data / "2mix" / "train", 2, 0, kind).read, DecodedAudio)

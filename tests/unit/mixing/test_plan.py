@@ -34,6 +34,14 @@ def test_a_line_says_all_that_the_docstring_promises(plans, tmp_path):
     assert len(row["sources"]) == 3 and len(row["overlaps"]) == 2 and row["sample_rate"] == 16000
 
 
+def test_sexes_say_which_pair_it_is(plans):
+    one = dataclasses.replace(plans[2].sources[0], sex="M")
+    other, unknown = dataclasses.replace(one, sex="F"), dataclasses.replace(one, sex="U")
+    sexes = [dataclasses.replace(plans[2], sources=sources).sexes
+             for sources in ((one, other), (other, one), (one, one), (unknown, one, other), (other,))]
+    assert sexes == ["FM", "FM", "MM", "FMU", "F"]
+
+
 def lacking(row):
     del row["sources"][0]["gain"]
 

@@ -3,127 +3,29 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import soundfile
 
 from wesep_mix import config
 from wesep_mix.corpora import librispeech
-from wesep_mix.corpora.noise import NoiseConfig
-from wesep_mix.corpora.split import Split
 from wesep_mix.errors import UserError
-from wesep_mix.io.audio import read_audio, write_audio
-from wesep_mix.mixing.draw import MixingConfig
-from wesep_mix.mixing.lists import read_noises, read_speech
+from wesep_mix.io.audio import read_audio
+from wesep_mix.io.files import write_jsonl
+from wesep_mix.mixing.lists import NoiseEntry, read_noises, read_speech, write_lists
 from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.listing import _speech_entries, prepare_lists
 from wesep_mix.mixing.prepare import load_pool, prepare_plans
 from wesep_mix.mixing.settings import SETS, CorpusConfig
 
 RATE = 16000
 
 
-@pytest.fixture
-def speech(tmp_path, buzz):
-    """Speech in LibriSpeech layout: six speakers, an utterance of 1.5 s and one of 0.9 s each."""
-    root = tmp_path / "speech"
-    for place in range(6):
-        for number, seconds in enumerate((1.5, 0.9)):
-            write_audio(root / f"{place}" / "7" / f"{place}-7-{number}.flac", buzz(100 + 15 * place, seconds))
-    return root
-
-
-def settings_of(speech, **mixing) -> CorpusConfig:
-    corpus = librispeech.Config(
-        speech_dir=str(speech), split=Split(dev=0.33, test=0.33), noise=NoiseConfig(files_per_kind=1, seconds=1.0)
-    )
-    return CorpusConfig(corpus=corpus, mixing=MixingConfig(**mixing))
-
-
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All but where the corpus lies, as seen from the folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "corpus.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def prepare(settings, prepared, out, num_spk=2):
     prepare_plans(settings, prepared / "lists", out, num_spk)
     return {name: read_plans(out / name / "plan.jsonl") for name in SETS}
-
-
-# lists
-
-
-def test_utterances_that_are_too_short_are_dropped_with_a_note(speech, tmp_path, capsys):
-    prepare_lists(settings_of(speech, segment_s=1.0), tmp_path / "corpus", nj=1)
-    said = capsys.readouterr().out
-    for name in SETS:
-        entries = read_speech(tmp_path / "corpus" / "lists" / name)
-        assert len(entries) == 2 and all(entry.utt.endswith("-0") for entry in entries)
-        assert f"note: {name} speech: 2 of 4 utterances lack 1 s with speech and are not used" in said
-
-
-def test_every_crop_lies_in_its_file_and_noises_have_their_length(speech, tmp_path):
-    prepare_lists(settings_of(speech, segment_s=0.5), tmp_path / "corpus", nj=1)
-    for name in SETS:
-        entries = read_speech(tmp_path / "corpus" / "lists" / name)
-        assert len(entries) == 4
-        for entry in entries:
-            assert 1 <= len(entry.crops) <= 4
-            assert all(0 <= crop.start <= soundfile.info(entry.path).frames - RATE // 2 for crop in entry.crops)
-        assert [noise.num_samples for noise in read_noises(tmp_path / "corpus" / "lists" / name)] == [RATE] * 3
-
-
-def test_nothing_long_enough_is_an_error(speech, tmp_path):
-    with pytest.raises(UserError, match="train speech: none of 4 utterances has 3 s with speech"):
-        prepare_lists(settings_of(speech, segment_s=3.0), tmp_path / "corpus", nj=1)
-
-
-def test_the_number_of_processes_changes_nothing(speech, tmp_path):
-    settings = settings_of(speech, segment_s=0.5)
-    utterances = librispeech.collect(settings.corpus, tmp_path, nj=1).speech["train"]
-    one, two = (_speech_entries(utterances, settings, nj, "train") for nj in (1, 2))
-    assert one == two and len(one) == 4
-
-
-def test_stereo_is_said_once_a_set_and_its_first_channel_is_used(speech, tmp_path, capsys):
-    settings = settings_of(speech, segment_s=1.0)
-    prepare_lists(settings, tmp_path / "mono", nj=1)
-    capsys.readouterr()
-    for entry in read_speech(tmp_path / "mono" / "lists" / "train"):
-        samples = read_audio(entry.path)
-        soundfile.write(entry.path, np.stack([samples, 0 * samples], axis=1), RATE)
-    prepare_lists(settings, tmp_path / "stereo", nj=1)
-    said = [line for line in capsys.readouterr().out.splitlines() if "channels" in line]
-    assert len(said) == 1
-    assert said[0].startswith("note: train speech: 2 files have several channels, the first is used: ")
-    mono, stereo = (contents(tmp_path / name / "lists" / "train") for name in ("mono", "stereo"))
-    assert mono["utterances.jsonl"] == stereo["utterances.jsonl"]
-
-
-def spoilt(kind):
-    def spoil(path):
-        if kind == "truncated":
-            path.write_bytes(path.read_bytes()[:2000])
-        elif kind == "8 kHz":
-            write_audio(path, read_audio(path), 8000)
-        elif kind == "empty":
-            path.write_bytes(b"")
-
-    return spoil
-
-
-@pytest.mark.parametrize("kind", ["truncated", "8 kHz", "empty"])
-def test_a_damaged_file_is_named_and_up_to_max_bad_are_left_out(speech, tmp_path, kind, capsys):
-    settings = settings_of(speech, segment_s=0.5)
-    prepare_lists(settings, tmp_path / "good", nj=1)
-    victim = read_speech(tmp_path / "good" / "lists" / "dev")[0]
-    spoilt(kind)(speech / victim.spk / "7" / f"{victim.utt}.flac")
-    settings = dataclasses.replace(
-        settings, corpus=dataclasses.replace(settings.corpus, noise_dir=str(tmp_path / "good" / "noise"))
-    )
-    with pytest.raises(UserError, match=f"dev speech: .*{victim.utt}.flac: "):
-        prepare_lists(settings, tmp_path / "corpus", nj=1)
-    capsys.readouterr()
-    prepare_lists(dataclasses.replace(settings, max_bad=1), tmp_path / "corpus", nj=1)
-    assert [entry.utt for entry in read_speech(tmp_path / "corpus" / "lists" / "dev")].count(victim.utt) == 0
-    assert f"left out: {victim.path}: " in capsys.readouterr().err
 
 
 # plans
@@ -152,18 +54,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(prepared, se
 
 
 def test_more_plans_begin_with_the_fewer(prepared, settings, tmp_path):
-    """What is drawn for a mixture depends on its number, not on how many there are."""
+    """What is drawn for a mixture depends on its utterances, not on how many mixtures there are."""
     few = prepare(settings, prepared, tmp_path / "few")
-    many = prepare(dataclasses.replace(settings, mixtures=dict.fromkeys(SETS, 5)), prepared, tmp_path / "many")
+    many = prepare(dataclasses.replace(settings, mixtures=dict.fromkeys(SETS, 9)), prepared, tmp_path / "many")
     for name in SETS:
-        assert set(few[name]) <= set(many[name]) and len(many[name]) == 5
+        assert set(few[name]) <= set(many[name]) and len(many[name]) == {"dev": 4}.get(name, 9)
 
 
-def test_a_small_set_gives_every_mixture_once(prepared, settings, tmp_path):
-    """Two speakers of two utterances: 8 ordered pairs."""
+def test_a_small_set_gives_every_mixture_once_and_says_so(prepared, settings, tmp_path, capsys):
+    """Two speakers of two utterances: 4 pairs; four speakers: 24."""
     plans = prepare(dataclasses.replace(settings, mixtures=dict.fromkeys(SETS, 30)), prepared, tmp_path)
-    assert len(plans["dev"]) == len({plan.id for plan in plans["dev"]}) == 8
-    assert len(plans["train"]) == 30
+    for name, wanted in (("dev", 4), ("train", 24)):
+        assert len(plans[name]) == wanted
+        assert len({frozenset(source.utt for source in plan.sources) for plan in plans[name]}) == wanted
+    assert "note: dev: 4 utterances make 4 different 2-talker mixtures, not 30" in capsys.readouterr().out
 
 
 def test_fixed_mixtures_use_the_best_crop(prepared, settings):
@@ -202,6 +106,88 @@ def test_a_single_plan_does_not_depend_on_the_others(prepared, settings, tmp_pat
         for count in (3, 1000)
     )
     assert len(few) == 3 and few.items() <= many.items()
+
+
+def with_noises(prepared, folder, *kinds):
+    """The prepared lists with noises of these kinds in each set."""
+    for name in SETS:
+        noises = [NoiseEntry(f"{name}-{k}", f"/n/{name}-{k}.wav", RATE, kind) for k, kind in enumerate(kinds)]
+        write_lists(folder / "lists" / name, read_speech(prepared / "lists" / name), noises)
+    return folder
+
+
+def test_the_single_speaker_set_takes_the_noise_that_it_is_told_to(prepared, settings, tmp_path):
+    with_noises(prepared, tmp_path, "musan/noise/free-sound", "musan/noise/free-soundless", "musan/music/jazz")
+    settings = dataclasses.replace(settings, single_noise={"train": ("musan/noise/free-sound", "musan/music")},
+                                   single=dict.fromkeys(SETS, 1000))  # fmt: skip
+    plans = prepare(settings, tmp_path, tmp_path / "single", num_spk=1)
+    assert {plan.noise.id for plan in plans["train"]} == {"train-0", "train-2"}
+    assert {plan.noise.id for plan in plans["test"]} == {"test-0", "test-1", "test-2"}
+    assert [noise.id for noise in load_pool(tmp_path / "single" / "train").noises] == ["train-0", "train-2"]
+    prepare(settings, tmp_path, tmp_path / "2mix")
+    assert len(load_pool(tmp_path / "2mix" / "train").noises) == 3
+
+
+def test_no_noise_of_that_kind_is_said(prepared, settings, tmp_path):
+    with_noises(prepared, tmp_path, "babble", "coloured")
+    with pytest.raises(UserError) as err:
+        prepare(dataclasses.replace(settings, single_noise={"dev": ("wham",)}), tmp_path, tmp_path / "single", 1)
+    assert str(err.value).endswith(
+        "lists/dev: wanted noise of kind wham (single_noise: dev), found babble, coloured"
+    )
+
+
+def official(settings, folder, **how):
+    """Settings that take rows of `folder`, and that folder with a row for each set."""
+    for name, (one, other) in {"train": "ab", "dev": "ef", "test": "gh"}.items():
+        spk = {"a": "ann", "b": "bob", "e": "eva", "f": "fay", "g": "gus", "h": "hal"}
+        utts = [f"{spk[one]}-0", f"{spk[other]}-1"]
+        (folder / f"libri2mix_sub-{name}.csv").write_text(
+            "mixture_ID,source_1_path,source_1_gain,source_2_path,source_2_gain,noise_path,noise_gain\n"
+            f"{'_'.join(utts)},x/{utts[0]}.flac,0.5,x/{utts[1]}.flac,2,tt/a.wav,1\n"
+            f"{'_'.join(utts[::-1])},x/{utts[1]}.flac,0.25,x/{utts[0]}.flac,4,tt/a.wav,1\n"
+        )
+    corpus = librispeech.Config(subsets={name: (f"sub-{name}",) for name in SETS})
+    return dataclasses.replace(settings, corpus=corpus, metadata_dir=str(folder), **how)
+
+
+def test_plans_of_official_lists(prepared, settings, tmp_path):
+    plans = prepare(official(settings, tmp_path), prepared, tmp_path / "2mix")
+    assert [plan.id for plan in plans["train"]] == ["ann-0_bob-1", "bob-1_ann-0"]
+    assert [source.gain for source in plans["train"][0].sources] == [0.5, 2.0]
+    assert [plan.id for plan in plans["test"]] == ["gus-0_hal-1", "hal-1_gus-0"]
+    few = official(settings, tmp_path, mixtures=dict.fromkeys(SETS, 1))
+    plans = prepare(few, prepared, tmp_path / "few")
+    assert [[plan.id for plan in plans[name]] for name in SETS] == [["ann-0_bob-1"], ["eva-0_fay-1"], ["gus-0_hal-1"]]
+
+
+def test_official_lists_know_what_the_listing_left_out(prepared, settings, tmp_path):
+    lists = with_noises(prepared, tmp_path, "babble") / "lists"
+    speech = [entry for entry in read_speech(lists / "train") if entry.utt != "ann-0"]
+    write_lists(lists / "train", speech, read_noises(lists / "train"))
+    wanted = official(settings, tmp_path)
+    with pytest.raises(UserError, match="libri2mix_sub-train.csv, line 2: .*wanted utterance ann-0.*2 such rows"):
+        prepare(wanted, tmp_path, tmp_path / "2mix")
+    write_jsonl(lists / "train" / "unused.jsonl", [{"utt": "ann-0", "spk": "ann", "path": "/a", "reason": "short"}])
+    plans = prepare(wanted, tmp_path, tmp_path / "2mix")["train"]
+    assert [plan.id for plan in plans] == ["ann-1_bob-1", "bob-1_ann-1"]
+
+
+def test_official_lists_want_a_corpus_of_named_subsets(prepared, settings, tmp_path):
+    wanted = dataclasses.replace(official(settings, tmp_path), corpus=librispeech.Config())
+    with pytest.raises(UserError, match="LibriMix's lists are of subsets of LibriSpeech, found none named"):
+        prepare(wanted, prepared, tmp_path / "2mix")
+    assert not (tmp_path / "2mix").exists()
+
+
+@pytest.mark.parametrize("raw, said", [
+    ({"single_noise": {"trian": ["a"]}}, "single_noise: wanted kinds of noise for some of .*, found trian"),
+    ({"single_noise": {"dev": []}}, "single_noise: wanted kinds of noise"),
+    ({"short": "keep"}, "short: wanted replace or drop, found 'keep'"),
+])
+def test_settings_that_make_no_sense(raw, said):
+    with pytest.raises(UserError, match=f"corpus.yaml: {said}"):
+        config.from_dict(CorpusConfig, {"corpus": {"name": "mini"}, **raw}, "corpus.yaml")
 
 
 def test_the_pool_for_training_is_what_was_prepared(prepared, settings):

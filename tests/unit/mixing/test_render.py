@@ -1,4 +1,9 @@
 import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyloudnorm
@@ -6,11 +11,15 @@ import pytest
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
+from wesep_mix.io.decoded import DecodedAudio, write_index, write_part
 from wesep_mix.mixing.draw import MixingConfig, Pool, draw_plan
-from wesep_mix.mixing.plan import Noise, Plan, Source
+from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
+from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.render import render, render_source
+from wesep_mix.mixing.vad import best_crops
 
 RATE, PEAK = 16000, 0.9
+SPEECH = sorted((Path(__file__).parents[4] / "shared" / "data" / "LibriSpeech").rglob("*.flac"))
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
@@ -170,3 +179,97 @@ def test_levels_and_ratios_of_a_set_that_is_limited(pool):
              for row, source in zip(audio.sources, plan.sources, strict=True)]
     assert heard[0] - heard[1] == pytest.approx(plan.sources[0].lufs - plan.sources[1].lufs, abs=0.1)
     assert np.abs(audio.sources.sum(axis=0) + audio.noise - audio.mix).max() <= 1e-6
+
+
+# reading
+
+
+@pytest.mark.parametrize("start, offsets", [(700, (0, 8000)), (0, (0, 0)), (15500, (0, 16000)), (15500, (0, 31000))])
+def test_only_the_samples_that_are_needed_are_read(tones, tmp_path, start, offsets):
+    """A noise of 1 s under a mixture of 2 s to 4 s, and one of 3 s that need not be read twice as a whole."""
+    for size in (RATE, 3 * RATE):
+        write_audio(tmp_path / "noise.wav", np.full(size, 0.1), subtype="FLOAT")
+        plan = tones(offsets=offsets)
+        plan = dataclasses.replace(plan, noise=Noise("n", plan.noise.path, start, size, 5.0))
+        read = []
+
+        def counted(path, start, num_samples, sample_rate):
+            read.append((Path(path).name, num_samples))
+            return read_audio(path, start, num_samples, sample_rate)
+
+        audio = render(plan, counted)
+        assert np.allclose(np.abs(audio.noise), np.abs(audio.noise[0]))
+        assert read[:2] == [("0.wav", 2 * RATE), ("1.wav", 2 * RATE)]
+        noise = [count for name, count in read[2:]]
+        assert sum(noise) == min(plan.num_samples, noise[0] + size) and len(noise) <= 2
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_through_decoded_audio_it_is_bit_for_bit_the_same(tones, tmp_path, subtype):
+    plan = tones(gains=(20.0, 10.0))
+    for path in (plan.noise.path, *(source.path for source in plan.sources)):
+        write_audio(path, read_audio(path), subtype=subtype)
+    paths = [plan.noise.path, *(source.path for source in plan.sources)]
+    write_part(tmp_path / "decoded", 0, paths)
+    assert write_index(tmp_path / "decoded", 1) == (3 if subtype == "PCM_16" else 0)
+    first, second = render(plan), render(plan, DecodedAudio(tmp_path / "decoded"))
+    for name in ("mix", "sources", "noise"):
+        assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
+    assert second.mix.any()
+
+
+def test_another_process_with_another_instruction_set_renders_the_same_bits(mixtures, tmp_path):
+    """numpy and BLAS choose their loops by the processor; here they are told to use simple ones."""
+    write_plans(tmp_path / "plan.jsonl", [plan for plan, _ in mixtures])
+    code = ("import sys, hashlib\n"
+            "from wesep_mix.mixing.plan import read_plans\n"
+            "from wesep_mix.mixing.render import render\n"
+            "for plan in read_plans(sys.argv[1]):\n"
+            "    audio = render(plan)\n"
+            "    print(hashlib.sha256(audio.mix.tobytes() + audio.sources.tobytes()).hexdigest())\n")
+    features = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V3 X86_V4"
+    env = {**os.environ, "NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": "Nehalem"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, tmp_path / "plan.jsonl"], capture_output=True,
+                          text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    own = [hashlib.sha256(audio.mix.tobytes() + audio.sources.tobytes()).hexdigest() for _, audio in mixtures]
+    assert done.stdout.split() == own
+
+
+# real speech
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def real_mixtures(request, tmp_path_factory):
+    """Mixtures of 5 s of real utterances in noise, as the paper's settings draw them."""
+    if not SPEECH:
+        pytest.skip("../shared/data/LibriSpeech is not there")
+    entries = [SpeechEntry(path.stem, path.stem.split("-")[0], "U", str(path), tuple(crops)) for path in SPEECH[::21]
+               if (crops := best_crops(read_audio(path), 5 * RATE, 2))]
+    noise = tmp_path_factory.mktemp("noise") / "noise.wav"
+    write_audio(noise, np.random.default_rng(2).uniform(-0.3, 0.3, 6 * RATE))
+    pool = Pool.of(entries, [NoiseEntry("n", str(noise), 6 * RATE, "white")], MixingConfig())
+    plans = [draw_plan(pool, request.param, np.random.default_rng(seed)) for seed in range(5)]
+    return [(plan, render(plan)) for plan in plans]
+
+
+def test_real_speech_has_the_planned_levels_places_and_ratio(real_mixtures):
+    meter = pyloudnorm.Meter(RATE)
+    for plan, audio in real_mixtures:
+        speech = audio.sources.sum(axis=0)
+        assert 10 * np.log10(power(speech) / power(audio.noise)) == pytest.approx(plan.noise.snr_db, abs=0.1)
+        assert np.abs(speech + audio.noise - audio.mix).max() <= 1e-6
+        peak = np.abs(audio.mix).max()
+        assert peak <= PEAK + 1e-6
+        for source, samples in zip(plan.sources, audio.sources, strict=True):
+            place = slice(source.offset, source.offset + source.num_samples)
+            assert not np.delete(samples, np.r_[place]).any()
+            crop = read_audio(source.path, source.start, source.num_samples) * np.float32(source.gain)
+            scale = np.dot(samples[place], crop) / np.dot(crop, crop)
+            assert scale == pytest.approx(1, abs=1e-6) or peak == pytest.approx(PEAK, abs=1e-6)
+            assert np.allclose(samples[place], scale * crop, rtol=0, atol=1e-6)
+            heard = meter.integrated_loudness(samples[place] / scale)
+            assert heard == pytest.approx(source.lufs, abs=0.1)
+        steps = np.diff([source.offset for source in plan.sources])
+        assert (1 - steps / (5 * RATE)) * 5 * RATE == pytest.approx(np.array(plan.overlaps) * 5 * RATE, abs=1)
+        assert all(0.5 - 1e-4 <= share <= 0.8 + 1e-4 for share in plan.overlaps)

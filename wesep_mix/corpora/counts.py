@@ -1,0 +1,62 @@
+"""How many files the public corpora have, and what a folder lacks of them.
+
+LibriSpeech: files and speakers of each subset, as its authors publish them (openslr.org/12). MUSAN (openslr.org/17,
+arXiv 1510.08484) and WHAM! noise (arXiv 1907.01160, as LibriMix takes it): files of each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wesep_mix.corpora.types import NoiseFile, Utterance
+
+LIBRISPEECH = {
+    "train-clean-100": (28539, 251),
+    "train-clean-360": (104014, 921),
+    "train-other-500": (148688, 1166),
+    "dev-clean": (2703, 40),
+    "dev-other": (2864, 33),
+    "test-clean": (2620, 40),
+    "test-other": (2939, 33),
+}
+NOISE = {
+    "musan/noise/free-sound": 843,
+    "musan/noise/sound-bible": 87,
+    "musan/music": 660,
+    "musan/speech": 426,
+    "wham/tr": 20000,
+    "wham/cv": 5000,
+    "wham/tt": 3000,
+}
+FETCH = "bash tools/download_corpora.sh fetches LibriSpeech, MUSAN and WHAM!"
+TAKE = "--set corpus.corpus.whole=false takes the files that are there"
+
+
+def speech_shortfalls(subsets: Mapping[str, Sequence[Utterance]]) -> list[str]:
+    """A line for every published subset among `subsets` whose numbers of files or speakers are others."""
+    lines = []
+    for name, utterances in subsets.items():
+        found = (len(utterances), len({utterance.speaker for utterance in utterances}))
+        wanted = LIBRISPEECH.get(name, found)
+        if found != wanted:
+            lines.append(f"{name}: wanted {wanted[0]} files of {wanted[1]} speakers, found {found[0]} of {found[1]}")
+    return lines
+
+
+def noise_shortfalls(files: Sequence[NoiseFile], prefixes: Sequence[str]) -> list[str]:
+    """A line for every published part that `prefixes` choose from, wholly or in part, and that is not whole.
+
+    files: all that there is of a corpus, chosen or not.
+    """
+    lines = []
+    for part, wanted in NOISE.items():
+        if any(is_under(part, prefix) or is_under(prefix, part) for prefix in prefixes):
+            found = sum(is_under(file.kind, part) for file in files)
+            if found != wanted:
+                lines.append(f"{part}: wanted {wanted} files, found {found}")
+    return lines
+
+
+def is_under(kind: str, prefix: str) -> bool:
+    """Whether `kind` is `prefix` or a part of it: musan/noise/free-sound is under musan/noise, not under musan/no."""
+    return kind == prefix or kind.startswith(f"{prefix}/")

@@ -1,0 +1,68 @@
+"""Noise of each set, chosen by kind from the corpora that have parts: `{train: [musan/noise], test: [wham/tt]}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wesep_mix.corpora import musan, wham
+from wesep_mix.corpora.counts import FETCH, TAKE, is_under, noise_shortfalls
+from wesep_mix.corpora.problems import Problems
+from wesep_mix.corpora.types import SETS, NoiseFile
+
+READERS = {"musan": musan.noise_files, "wham": wham.noise_files}
+
+
+def check_choice(noises: Mapping[str, Sequence[str]]) -> None:
+    """Raises: ValueError when a set is missing, a kind is of no known corpus, or two sets share noise."""
+    if sorted(noises) != sorted(SETS) or not all(noises.values()):
+        raise ValueError(f"noises: wanted kinds for each of {', '.join(SETS)}, found {dict(noises)}")
+    chosen = [(name, prefix) for name in SETS for prefix in noises[name]]
+    for place, (name, prefix) in enumerate(chosen):
+        if corpus_of(prefix) not in READERS:
+            raise ValueError(f"noises: wanted kinds such as musan/noise/free-sound or wham/tt, found {prefix!r}")
+        for other_name, other in chosen[:place]:
+            if is_under(prefix, other) or is_under(other, prefix):
+                raise ValueError(f"noises: wanted each kind once, found {other} in {other_name}, {prefix} in {name}")
+
+
+def read_noises(
+    noises: Mapping[str, Sequence[str]], folders: Mapping[str, str], whole: bool, problems: Problems
+) -> dict[str, list[NoiseFile]]:
+    """The noise of each set: the files whose kind is, or is under, one of the set's prefixes.
+
+    folders: "musan" and "wham" -> where it is, "" when the user did not say; only what is chosen from is read.
+    Adds to `problems`: a folder that is missing, a prefix that matches nothing, and with `whole` numbers of files
+    that are not the published ones.
+    """
+    found: dict[str, list[NoiseFile]] = {}
+    prefixes = [prefix for name in SETS for prefix in noises[name]]
+    for corpus in sorted({corpus_of(prefix) for prefix in prefixes}):
+        chosen = [prefix for prefix in prefixes if corpus_of(prefix) == corpus]
+        if not folders[corpus]:
+            problems.add(f"{corpus}_dir is not set, and {', '.join(chosen)} is wanted: name it with --{corpus} DIR")
+            continue
+        with problems.gathering():
+            found[corpus] = READERS[corpus](Path(folders[corpus]))
+            _check(found[corpus], chosen, f"--{corpus} {folders[corpus]}", whole, problems)
+    files = [file for corpus in found.values() for file in corpus]
+    return {name: [file for file in files if _is_any(file.kind, noises[name])] for name in SETS}
+
+
+def corpus_of(kind: str) -> str:
+    return kind.split("/")[0]
+
+
+def _check(
+    files: Sequence[NoiseFile], prefixes: Sequence[str], where: str, whole: bool, problems: Problems
+) -> None:
+    kinds = sorted({file.kind for file in files})
+    there = [prefix for prefix in prefixes if any(is_under(kind, prefix) for kind in kinds)]
+    for prefix in sorted(set(prefixes) - set(there)):
+        problems.add(f"{where}: no noise of kind {prefix} (there are: {', '.join(kinds) or 'none'})", FETCH)
+    for line in noise_shortfalls(files, there) if whole else ():
+        problems.add(f"{where}: {line}", FETCH, TAKE)
+
+
+def _is_any(kind: str, prefixes: Sequence[str]) -> bool:
+    return any(is_under(kind, prefix) for prefix in prefixes)

@@ -1,0 +1,33 @@
+"""Stage 4's matched embeddings, by mixture, and as npy files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.exports.job import Job
+from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.files import atomic_path
+
+
+def matched_embeddings(job: Job) -> dict[str, np.ndarray]:
+    """{mixture id: [S, D] in the plan's order of talkers}.
+
+    Raises: UserError when stage 4's table is missing or damaged, or lacks a target.
+    """
+    scp = job.embeddings / "matched.scp"
+    table = read_embeddings(scp)
+    return {plan.id: lookup(table, speaker_keys(plan), str(scp)) for plan in job.plans}
+
+
+def write_npy(folder: Path, job: Job, embeddings: Mapping[str, np.ndarray]) -> dict[str, list[Path]]:
+    """Write `FOLDER/<mix>-<speaker>.npy`, float32 [D] each; return {mixture id: its files}."""
+    paths = {plan.id: [folder / f"{key}.npy" for key in speaker_keys(plan)] for plan in job.plans}
+    for mix_id, files in paths.items():
+        for path, vector in zip(files, embeddings[mix_id], strict=True):
+            with atomic_path(path) as temporary:
+                np.save(temporary, np.asarray(vector, dtype=np.float32))
+    return paths

@@ -1,0 +1,103 @@
+"""Tar shards as both WeSep layouts read them, rendered straight from the plans: no loose wavs are written.
+
+Members of a mixture follow each other: KEY.spk1 ... KEY.spkN (a label each), KEY.wav, KEY_spk1.wav ... KEY_spkN.wav.
+Mixtures are dealt to shards by a seeded permutation, so that a shard holds many talkers. Bytes are the same on every
+day and machine: no times, no owners.
+
+Within a shard longer ids come first, then in order. WeSep's legacy reader starts a new mixture where the last key is
+not *in* the next one, so after `u1_u2` it would take `u1_u20` for more of the same; a longer key is never in a shorter.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wesep_mix.errors import UserError
+from wesep_mix.exports.job import Job
+from wesep_mix.exports.signals import exported_length, signals, source_names
+from wesep_mix.exports.wavs import SAMPLE_BYTES, check_room, remove_leftovers
+from wesep_mix.io.audio import write_audio
+from wesep_mix.io.files import atomic_path, atomic_write
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.parallel import map_items
+from wesep_mix.seeds import rng_for
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file and the mixtures in it, each with its talkers' labels."""
+
+    path: Path
+    mixtures: tuple[tuple[Plan, tuple[str, ...]], ...]
+
+
+def write_shards(job: Job, labels: Callable[[Plan], Sequence[str]]) -> None:
+    """Write `shards/shards_NNNNNNNNN.tar`, those that an interrupted export left aside, then `shard.list`.
+
+    Raises: UserError naming the mixture that cannot be rendered, would clip, or whose id the readers misread.
+    """
+    mode, subtype = job.config.mode, job.config.wav_subtype
+    shards = _dealt(job, labels)
+    remove_leftovers(job.out / "shards")
+    missing = [shard for shard in shards if not shard.path.is_file()]
+    samples = sum(exported_length(plan, mode) for shard in missing for plan, _ in shard.mixtures)
+    check_room(job.out, samples * (job.num_spk + 1) * SAMPLE_BYTES[subtype], f"{len(missing)} shards")
+    map_items(partial(_write_shard, mode=mode, subtype=subtype), missing, job.nj, "writing shards")
+    with atomic_write(job.out / "shard.list") as file:
+        file.writelines(f"{shard.path}\n" for shard in shards)
+
+
+def _dealt(job: Job, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
+    for plan in job.plans:
+        if re.search(r"_spk\d+$", plan.id):
+            raise UserError(f"mixture {plan.id}: WeSep's readers take a name that ends so for a source's; rename the "
+                            "utterance in the corpus")
+    order = rng_for(0, "shards").permutation(len(job.plans))
+    dealt = [[job.plans[k] for k in order[first : first + job.config.shard_size]]
+             for first in range(0, len(order), job.config.shard_size)]
+    return [
+        Shard(job.out / "shards" / f"shards_{number:09d}.tar", tuple((plan, tuple(labels(plan))) for plan in ordered))
+        for number, plans in enumerate(dealt)
+        for ordered in [sorted(plans, key=lambda plan: (-len(plan.id), plan.id.encode()))]
+    ]
+
+
+def _write_shard(shard: Shard, mode: str, subtype: str) -> None:
+    with atomic_path(shard.path) as temporary, tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
+        for plan, labels in shard.mixtures:
+            for number, label in enumerate(labels, start=1):
+                _add(tar, f"{plan.id}.spk{number}", label.encode())
+            for suffix, data in _wavs(plan, mode, subtype, shard.path.parent).items():
+                _add(tar, f"{plan.id}{suffix}.wav", data)
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)  # time 0, owner 0, no names of owners
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def _wavs(plan: Plan, mode: str, subtype: str, folder: Path) -> dict[str, bytes]:
+    """{suffix of the member's name: wav file}: the mixture, then its sources."""
+    audio = signals(plan, mode)
+    names = {"": "mix_both"} | {f"_spk{name[1:]}": name for name in source_names(len(plan.sources))}
+    with TemporaryDirectory(dir=folder, prefix=".") as place:
+        path = Path(place, f"{plan.id}.wav")
+        encoded = {}
+        for suffix, name in names.items():
+            write_audio(path, audio[name], plan.sample_rate, subtype)
+            encoded[suffix] = _without_time(path.read_bytes())
+    return encoded
+
+
+def _without_time(data: bytes) -> bytes:
+    """A wav file of floats carries, in its PEAK chunk, the time at which it was written: set to 0."""
+    place = data.find(b"PEAK", 0, 100)
+    return data if place < 0 else data[: place + 12] + bytes(4) + data[place + 16 :]

@@ -1,0 +1,47 @@
+"""The signals of an exported mixture, by the names of LibriMix's folders."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wesep_mix.errors import UserError
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.render import Rendered, render
+
+MIXTURES = ("mix_both", "mix_clean", "mix_single")
+
+
+def source_names(num_spk: int) -> list[str]:
+    return [f"s{number}" for number in range(1, num_spk + 1)]
+
+
+def exported_length(plan: Plan, mode: str) -> int:
+    """Samples of the exported mixture; in mode `min` the end of the talker who ends first.
+
+    Raises: UserError when a talker would be silent in mode `min`.
+    """
+    if mode == "max":
+        return plan.num_samples
+    end = min(source.offset + source.num_samples for source in plan.sources)
+    late = next((source for source in plan.sources if source.offset >= end), None)
+    if late is not None:
+        raise UserError(f"mixture {plan.id}: in mode min it ends before {late.utt} starts; use --mode max")
+    return end
+
+
+def signals(plan: Plan, mode: str) -> dict[str, np.ndarray]:
+    """mix_both, mix_clean, mix_single (first talker and noise), s1 ..., noise: float32 [T] each.
+
+    Raises: UserError when the plan cannot be rendered.
+    """
+    end = exported_length(plan, mode)
+    whole = render(plan)
+    cut = Rendered(whole.mix[:end], whole.sources[:, :end], whole.noise[:end])
+    named = {"mix_both": cut.mix, "mix_clean": cut.sources.sum(axis=0), "mix_single": cut.sources[0] + cut.noise}
+    return {**named, **dict(zip(source_names(len(cut.sources)), cut.sources, strict=True)), "noise": cut.noise}
+
+
+def longest_silence(plan: Plan, mode: str) -> int:
+    """Samples of the longest stretch, at an end of the exported mixture, in which a talker is planned silent."""
+    end = exported_length(plan, mode)
+    return max(max(source.offset, end - source.offset - source.num_samples) for source in plan.sources)

@@ -1,0 +1,115 @@
+"""WeSep's legacy layout (2024-25): a data folder with one given embedding for every target.
+
+    OUT/wesep/{N}mix/SET/
+      wav.scp          mix  mix.wav s1.wav s2.wav          utt2spk         mix  label label
+      single.wav.scp   s1/<mix>.wav  path                  single.utt2spk  s1/<mix>.wav  label
+      spkK.enroll      mix  sK/<mix>.wav                   embed.{ark,scp} sK/<mix>.wav  the matched embedding
+      wav/             the wavs, unless --wav names a LibriMix tree
+
+Use: `joint_training: false`, `{train,val,test}_spk_embeds: embed.scp`, `train_utt2spk: single.utt2spk`.
+
+A label is what WeSep calls the speaker. Its training loader (`sample_spk_embedding`) draws, for a target, any of the
+embeddings that single.utt2spk gives to the target's label. With real speakers as labels that is mostly an embedding of
+another mixture, made beside another talker: a plain enrolment, and not the method. So in the training set each source
+is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. (Nothing else reads the label there:
+without joint training no speaker is classified.) In the other sets, whose loader follows spkK.enroll, labels are the
+real speakers: inference puts the label into its file names.
+
+What WeSep does with it that one should know:
+- Its evaluation takes two talkers: of three, the third is left out of every batch and given the second one's embedding.
+- An epoch counts half the rows of single.utt2spk; with three talkers set `dataset_args.sample_num_per_epoch`.
+- It cuts training and validation sets into chunks, and where a talker is silent in the whole chunk it draws another
+  place for that signal alone: mixture and target no longer belong together (3 of 200 targets of two-talker mixtures
+  at 2 s, 24 of 180 of three-talker ones at 3 s). `dataset_args.chunk_len` must be longer than the silence at either
+  end of a mixture; the export prints the figure.
+- It reads shards only (see wesep_shards, or its tools/make_shard_list_premix.py on this folder).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from wesep_mix.exports.embeddings import matched_embeddings
+from wesep_mix.exports.job import Job
+from wesep_mix.exports.kaldi import write_tables
+from wesep_mix.exports.settings import LABELS, TableConfig, check_one_of
+from wesep_mix.exports.signals import longest_silence, source_names
+from wesep_mix.exports.wavs import wav_folder, wav_path
+from wesep_mix.io.embeddings import write_embeddings
+from wesep_mix.mixing.plan import Plan
+
+EMBEDDINGS = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TableConfig):
+    """labels: `source` or `speaker`; where empty, `source` in the set named train and `speaker` in others."""
+
+    name: str = "wesep"
+    labels: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels:
+            check_one_of("labels", self.labels, LABELS)
+
+
+def export(job: Job) -> None:
+    """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
+    embeddings = matched_embeddings(job)
+    wavs = wav_folder(job)
+    write_embedding_tables(job, embeddings)
+    names = source_names(job.num_spk)
+    label = partial(labels_of, per_source=per_source(job))
+    rows = {plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in ("mix_both", *names))
+            for plan in job.plans}
+    write_tables(job.out, {
+        "single.wav.scp": {source_key(plan, name): str(wav_path(wavs, name, plan.id))
+                           for plan in job.plans for name in names},
+        "utt2spk": {plan.id: " ".join(label(plan)) for plan in job.plans},
+        "wav.scp": rows,
+    })
+    print_notes(job)
+
+
+def source_key(plan: Plan, name: str) -> str:
+    """What WeSep's recipe calls a source: `s1/<mix>.wav`."""
+    return f"{name}/{plan.id}.wav"
+
+
+def per_source(job: Job) -> bool:
+    """Whether each source is a label of its own: so in training, unless the config says otherwise."""
+    return (job.config.labels or ("source" if job.data.name == "train" else "speaker")) == "source"
+
+
+def labels_of(plan: Plan, per_source: bool) -> list[str]:
+    """One label a talker."""
+    if per_source:
+        return [source_key(plan, name) for name in source_names(len(plan.sources))]
+    return [source.spk for source in plan.sources]
+
+
+def write_embedding_tables(job: Job, embeddings: Mapping[str, np.ndarray]) -> None:
+    """Write embed.{ark,scp}, spkK.enroll and single.utt2spk."""
+    names = source_names(job.num_spk)
+    write_embeddings(job.out / "embed", {source_key(plan, name): vector for plan in job.plans
+                                         for name, vector in zip(names, embeddings[plan.id], strict=True)})
+    tables = {f"spk{name[1:]}.enroll": {plan.id: source_key(plan, name) for plan in job.plans} for name in names}
+    label = partial(labels_of, per_source=per_source(job))
+    tables["single.utt2spk"] = {source_key(plan, name): spk for plan in job.plans
+                                for name, spk in zip(names, label(plan), strict=True)}
+    write_tables(job.out, tables)
+
+
+def print_notes(job: Job) -> None:
+    """What of WeSep's habits concerns this set."""
+    silence = max(longest_silence(plan, job.config.mode) for plan in job.plans)
+    print(f"note: set WeSep's dataset_args.chunk_len above {silence} samples, the longest silence of a talker here: "
+          "a chunk in which a talker is silent does not fit its mixture", flush=True)
+    if job.num_spk > 2:
+        print(f"note: WeSep's evaluation takes two talkers; of these {job.num_spk} it leaves out all after the second",
+              flush=True)

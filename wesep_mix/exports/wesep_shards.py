@@ -1,0 +1,41 @@
+"""WeSep's legacy layout (2024-25) as tar shards, with all that its training and inference read beside them.
+
+    OUT/wesep_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,embed.ark,embed.scp,spkK.enroll,single.utt2spk,shard.list}
+
+The labels in the shards are those of format `wesep`, which see for why they are per source in training. There are no
+loose wavs: its scoring tool, which reads references from single.wav.scp, takes the test set in format `wesep`.
+shard.list is written last: where it is, the folder is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from wesep_mix.exports.embeddings import matched_embeddings
+from wesep_mix.exports.job import Job
+from wesep_mix.exports.settings import LABELS, ShardConfig, check_one_of
+from wesep_mix.exports.shards import write_shards
+from wesep_mix.exports.wesep import labels_of, per_source, print_notes, write_embedding_tables
+
+EMBEDDINGS = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ShardConfig):
+    """labels: as in format `wesep`."""
+
+    name: str = "wesep_shards"
+    labels: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels:
+            check_one_of("labels", self.labels, LABELS)
+
+
+def export(job: Job) -> None:
+    """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
+    write_embedding_tables(job, matched_embeddings(job))
+    write_shards(job, partial(labels_of, per_source=per_source(job)))
+    print_notes(job)

@@ -1,0 +1,72 @@
+"""WeSep v0.1 (2026): samples, their raw list, and the cue `npy / spk_embedding`.
+
+    OUT/wesep_v01/{N}mix/SET/
+      samples.jsonl, raw.list   {"key","spk":[...],"mix":{"default":[path]},"src":{speaker:[path]}} a line
+      cues.yaml                 the audio cue: which file, looked up by `<mix>::<speaker>`
+      cues/embeddings.json      {"<mix>::<speaker>": [{"path": npy}]};  cues/npy/*.npy: float32 [D]
+      wav/                      the wavs, unless --wav names a LibriMix tree
+
+The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`), and
+any number of talkers is evaluated. raw.list is written last: where it is, the folder is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from wesep_mix.exports.embeddings import matched_embeddings, write_npy
+from wesep_mix.exports.job import Job
+from wesep_mix.exports.settings import TableConfig
+from wesep_mix.exports.signals import source_names
+from wesep_mix.exports.wavs import wav_folder, wav_path
+from wesep_mix.io.files import atomic_write, write_json, write_jsonl
+from wesep_mix.mixing.plan import Plan
+
+EMBEDDINGS = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TableConfig):
+    name: str = "wesep_v01"
+
+
+def export(job: Job) -> None:
+    """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
+    embeddings = matched_embeddings(job)
+    wavs = wav_folder(job)
+    write_cues(job, embeddings)
+    rows = [_sample(plan, wavs) for plan in job.plans]
+    write_jsonl(job.out / "samples.jsonl", rows)
+    write_jsonl(job.out / "raw.list", rows)
+
+
+def write_cues(job: Job, embeddings: Mapping[str, np.ndarray]) -> None:
+    """Write cues.yaml and what it names."""
+    files = write_npy(job.out / "cues" / "npy", job, embeddings)
+    index = job.out / "cues" / "embeddings.json"
+    write_json(index, {f"{plan.id}::{source.spk}": [{"path": str(path)}] for plan in job.plans
+                       for source, path in zip(plan.sources, files[plan.id], strict=True)})
+    policy = {"type": "fixed", "key": "mix_spk_id", "resource": str(index)}
+    audio = {"type": "npy", "format": "spk_embedding", "scope": "speaker", "guaranteed": True, "policy": policy}
+    with atomic_write(job.out / "cues.yaml") as file:
+        yaml.safe_dump({"cues": {"audio": audio}}, file, sort_keys=False)
+
+
+def talkers(plan: Plan) -> list[str]:
+    """The speakers in the plan's order."""
+    return [source.spk for source in plan.sources]
+
+
+def _sample(plan: Plan, wavs: Path) -> dict:
+    speakers, names = talkers(plan), source_names(len(plan.sources))
+    return {
+        "key": plan.id,
+        "spk": speakers,
+        "mix": {"default": [str(wav_path(wavs, "mix_both", plan.id))]},
+        "src": {spk: [str(wav_path(wavs, name, plan.id))] for spk, name in zip(speakers, names, strict=True)},
+    }

@@ -1,0 +1,33 @@
+"""WeSep v0.1 (2026) as tar shards, with the cue `npy / spk_embedding` of format `wesep_v01`.
+
+    OUT/wesep_v01_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,cues.yaml,cues/,samples.jsonl,shard.list}
+
+samples.jsonl has keys and speakers only, which is what its training counts; there are no loose wavs, so its scoring,
+which reads references from samples.jsonl, takes the test set in format `wesep_v01`. shard.list is written last: where
+it is, the folder is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wesep_mix.exports.embeddings import matched_embeddings
+from wesep_mix.exports.job import Job
+from wesep_mix.exports.settings import ShardConfig
+from wesep_mix.exports.shards import write_shards
+from wesep_mix.exports.wesep_v01 import talkers, write_cues
+from wesep_mix.io.files import write_jsonl
+
+EMBEDDINGS = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ShardConfig):
+    name: str = "wesep_v01_shards"
+
+
+def export(job: Job) -> None:
+    """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
+    write_cues(job, matched_embeddings(job))
+    write_jsonl(job.out / "samples.jsonl", ({"key": plan.id, "spk": talkers(plan)} for plan in job.plans))
+    write_shards(job, talkers)
