@@ -1,0 +1,56 @@
+"""Everything that is checked of a prepared folder, in order of cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.validation.exported import check_exported
+from wesep_mix.validation.files import examine_files
+from wesep_mix.validation.folders import PreparedSet, check_folders, find_sets, read_set
+from wesep_mix.validation.lists import check_lists
+from wesep_mix.validation.plans import check_plans, plan_faults
+from wesep_mix.validation.problems import Problem
+from wesep_mix.validation.rendering import check_rendering
+from wesep_mix.validation.splits import check_disjoint
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The sets of a folder, the length in samples of each audio file that is good, and all problems."""
+
+    sets: Sequence[PreparedSet]
+    lengths: Mapping[str, int]
+    problems: Sequence[Problem]
+
+
+def check_folder(folder: Path, nj: int = 1, quick: bool = False) -> Checked:
+    """Check the set at `folder`, or all sets below it. The result does not depend on `nj`.
+
+    quick: of audio files look at the headers only, and render nothing.
+    Raises: UserError when `folder` holds no set.
+    """
+    sets, problems = [], []
+    for path in find_sets(folder):
+        each, unread = read_set(path)
+        sets.append(each)
+        problems += unread
+    problems += check_folders(folder, sets)
+    for each in sets:
+        problems += check_lists(each) + check_plans(each)
+    problems += check_disjoint(sets)
+    lengths, wrong_files = examine_files(sets, nj, quick)
+    problems += wrong_files
+    for each in sets:
+        plans = [plan for plan in each.plans if _can_render(plan, lengths)]
+        problems += [] if quick else check_rendering(each, plans, nj)
+        problems += check_exported(each, plans, nj, quick)
+    return Checked(sets, lengths, problems)
+
+
+def _can_render(plan: Plan, lengths: Mapping[str, int]) -> bool:
+    """Not where what would fail has been told already."""
+    long_enough = all(source.start + source.num_samples <= lengths.get(source.path, 0) for source in plan.sources)
+    return long_enough and lengths.get(plan.noise.path) == plan.noise.num_samples and not plan_faults(plan)

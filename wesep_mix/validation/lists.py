@@ -1,0 +1,90 @@
+"""A set's lists: ids, crops, noise lengths, and Kaldi's tables that say the same."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from wesep_mix.errors import UserError
+from wesep_mix.io.files import read_table
+from wesep_mix.mixing.lists import NOISES, UTTERANCES, SpeechEntry
+from wesep_mix.mixing.vad import Crop
+from wesep_mix.validation.folders import PreparedSet
+from wesep_mix.validation.problems import Problem
+
+REDO = "redo stage 1 with --force true"
+
+
+def check_lists(each: PreparedSet) -> list[Problem]:
+    """Everything about the lists that can be told without opening an audio file."""
+    speech, noises = each.path / UTTERANCES, each.path / NOISES
+    texts = [f"{speech}: {fault}" for fault in twice(entry.utt for entry in each.speech)]
+    texts += [f"{noises}: {fault}" for fault in twice(entry.id for entry in each.noises)]
+    for entry in each.speech:
+        texts += [f"{speech}, utterance {entry.utt}: {fault}; {REDO}" for fault in _utterance_faults(entry)]
+    for noise in each.noises:
+        texts += [f"{noises}, noise {noise.id}: {fault}; {REDO}" for fault in _noise_faults(noise.num_samples)]
+    problems = [Problem("lists", text) for text in texts]
+    return problems + _check_tables(each) if UTTERANCES in each.read else problems
+
+
+def twice(ids: Iterable[str]) -> list[str]:
+    """A fault for every id that more than one line has."""
+    counts = Counter(ids)
+    return [f"wanted every id once, found {name} {count} times; {REDO}" for name, count in counts.items() if count > 1]
+
+
+def _utterance_faults(entry: SpeechEntry) -> list[str]:
+    if not entry.crops:
+        return ["wanted at least one crop, found none"]
+    return [fault for crop in entry.crops for fault in _crop_faults(crop)]
+
+
+def _crop_faults(crop: Crop) -> list[str]:
+    faults = []
+    if crop.start < 0:
+        faults.append(f"wanted a crop that starts at sample 0 or later, found {crop.start}")
+    if not 0 <= crop.speech <= 1:
+        faults.append(f"wanted a share of speech between 0 and 1 in the crop at {crop.start}, found {crop.speech}")
+    if not math.isfinite(crop.lufs):
+        faults.append(f"wanted a finite loudness of the crop at {crop.start}, found {crop.lufs}")
+    return faults
+
+
+def _noise_faults(num_samples: int) -> list[str]:
+    return [] if num_samples > 0 else [f"wanted a positive number of samples, found {num_samples}"]
+
+
+def _check_tables(each: PreparedSet) -> list[Problem]:
+    by_speaker: dict[str, list[str]] = {}
+    for entry in each.speech:
+        by_speaker.setdefault(entry.spk, []).append(entry.utt)
+    tables = {
+        "wav.scp": {entry.utt: entry.path for entry in each.speech},
+        "utt2spk": {entry.utt: entry.spk for entry in each.speech},
+        "spk2utt": {spk: " ".join(sorted(set(utts))) for spk, utts in by_speaker.items()},
+    }
+    return [Problem("lists", text) for name, wanted in tables.items()
+            for text in _table_faults(each.path / name, wanted)]
+
+
+def _table_faults(path: Path, wanted: Mapping[str, str]) -> list[str]:
+    try:
+        found = read_table(path)
+    except UserError as err:
+        return [f"{err}; {REDO}"]
+    faults = _order_faults(list(found))
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            faults.append(f"{key}: wanted {wanted.get(key, 'no such key')!r} as in {UTTERANCES}, "
+                          f"found {found.get(key, 'no such key')!r}")
+    return [f"{path}: {fault}; {REDO}" for fault in faults]
+
+
+def _order_faults(keys: Sequence[str]) -> list[str]:
+    for before, after in zip(keys, keys[1:], strict=False):
+        if before.encode() > after.encode():
+            return [f"wanted keys sorted as LC_ALL=C sort does, found {before} before {after}"]
+    return []
