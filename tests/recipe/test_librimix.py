@@ -13,11 +13,12 @@ from transformers import WavLMConfig, WavLMModel
 RATE = 16000
 SUBSETS = {"train-clean-360": "11 12 13 14".split(), "dev-clean": "21 22 23 24".split(),
            "test-clean": "31 32 33 34".split()}
+SEXES = {"31": "F", "32": "M", "33": "F", "34": "M"}
 TINY = {
     "corpus.corpus.whole": "false",
     "corpus.corpus.noises": "{train: [musan/noise], dev: [wham/cv], test: [wham/tt]}",
     "corpus.mixtures": "{train: 4, dev: 3, test: 4}",
-    "corpus.single": "{train: 4, dev: 4, test: 4}",
+    "corpus.single": "{train: 4, dev: 8, test: 8}",
     "corpus.short": "drop",
     "teacher.model.projection": "8", "teacher.model.embedding_dim": "8", "teacher.model.bottleneck": "8",
     "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}", "student.finetuned_layers": "1",
@@ -54,14 +55,14 @@ def write(path, samples):
 
 
 def write_metadata(folder):
-    """Two rows a subset, of different speakers."""
+    """Three rows a subset; the third has a speaker of each of the others."""
     header = "mixture_ID,source_1_path,source_1_gain,source_2_path,source_2_gain,noise_path,noise_gain\n"
     folder.mkdir(parents=True)
     for subset, speakers in SUBSETS.items():
         noise = {"train-clean-360": "tr/x.wav", "dev-clean": "cv/c.wav", "test-clean": "tt/d.wav"}[subset]
         rows = ""
-        for turn in range(2):
-            first, second = (f"{spk}-7-0000" for spk in speakers[2 * turn :][:2])
+        for pair in ((0, 1), (2, 3), (0, 2)):
+            first, second = (f"{speakers[place]}-7-{sum(pair) % 2:04d}" for place in pair)
             paths = [f"{subset}/{utt.split('-')[0]}/7/{utt}.flac" for utt in (first, second)]
             rows += f"{first}_{second},{paths[0]},0.5,{paths[1]},0.25,{noise},0.1\n"
         (folder / f"libri2mix_{subset}.csv").write_text(header + rows)
@@ -88,17 +89,17 @@ def two_talkers(folders, tmp_path_factory):
 def test_every_stage_runs_and_the_table_is_whole(two_talkers):
     results = json.loads((two_talkers / "exp/libri2mix/results.json").read_text())
     assert set(results["embeddings"]) == {"teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student"}
-    assert {row["num"] for row in results["extraction"].values()} == {4}
+    assert {row["num"] for row in results["extraction"].values()} == {6}
     assert results["embeddings"]["student"]["trainable"] > results["embeddings"]["teacher"]["trainable"] > 0
 
 
 def test_official_pairs_keep_gains_and_noise(two_talkers):
     lines = (two_talkers / "data/libri2mix/2mix/test/plan.jsonl").read_text().splitlines()
     plans = [json.loads(line) for line in lines]
-    assert [plan["id"] for plan in plans] == ["31-7-0000_32-7-0000", "33-7-0000_34-7-0000"]
+    assert [plan["id"] for plan in plans] == ["31-7-0000_33-7-0000", "31-7-0001_32-7-0001", "33-7-0001_34-7-0001"]
     for plan in plans:
         assert [source["gain"] for source in plan["sources"]] == [0.5, 0.25]
-        assert [source["sex"] for source in plan["sources"]] == ["F", "M"]
+        assert {source["spk"]: source["sex"] for source in plan["sources"]}.items() <= SEXES.items()
         assert plan["noise"]["path"].endswith("wham_noise/tt/d.wav") and plan["noise"]["start"] == 0
 
 
@@ -113,7 +114,7 @@ def test_the_librimix_tree_is_the_mixture(two_talkers):
     for path in sorted((tree / "mix_both").glob("*.wav")):
         parts = [soundfile.read(tree / part / path.name)[0] for part in ("s1", "s2", "noise")]
         assert np.abs(sum(parts) - soundfile.read(path)[0]).max() < 3 / 32768
-    assert len(list((tree / "mix_both").glob("*.wav"))) == 2
+    assert len(list((tree / "mix_both").glob("*.wav"))) == 3
 
 
 def test_a_model_file_needs_no_wavlm_folder(two_talkers, folders):

@@ -122,3 +122,17 @@ def test_official_lists_of_four_talkers_are_not_there(config, corpora, tmp_path,
     metadata = write_metadata(tmp_path / "md")
     assert stage(config, tmp_path / "data", corpora, "--set", f"metadata_dir={metadata}", num_spk=4) == 1
     assert "LibriMix has lists for 2 and 3 talkers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting, said", [
+    ("speech_dir=''", "with --librispeech DIR"), ("wham_dir=''", "wham_dir is not set"),
+    ("speech_dir=/nonexistent", "/nonexistent: wanted a folder"),
+])
+def test_a_folder_that_is_not_named_costs_no_lists(config, corpora, tmp_path, capsys, setting, said):
+    assert stage(config, tmp_path / "data", corpora) == 0
+    before = states(tmp_path / "data")
+    assert stage(config, tmp_path / "data", corpora, "--set", f"corpus.corpus.{setting}") == 1
+    assert said in capsys.readouterr().err
+    assert states(tmp_path / "data") == before
+    assert stage(config, tmp_path / "data", corpora) == 0
+    assert states(tmp_path / "data") == before

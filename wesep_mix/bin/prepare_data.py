@@ -14,7 +14,7 @@ from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.decoding import decode_corpus
-from wesep_mix.mixing.listing import prepare_lists
+from wesep_mix.mixing.listing import check_folders, prepare_lists
 from wesep_mix.mixing.moves import Root, before_moves, follow, move, parse_root, read_moves
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
@@ -49,6 +49,7 @@ def _prepare(args: argparse.Namespace) -> None:
     made = before_moves(raw, read_moves(corpus))
     if force or not _lists(corpus, made).is_done():  # it is listed where it is now
         made = before_moves(raw, [])
+        check_folders(settings.corpus)
     lists, single = _lists(corpus, made), _plans(shared / "single", 1, made, SINGLE, corpus)
     for part in () if own else (lists, single):
         _refuse_others(part, args.config)
@@ -62,8 +63,9 @@ def _prepare(args: argparse.Namespace) -> None:
 
 
 def _lists(corpus: Path, raw: dict[str, Any]) -> Part:
+    """Without `max_bad`, so that raising it goes on with what was examined, and does not redo what is done."""
     mixing = {key: raw["mixing"][key] for key in LISTING}
-    return Part(1, "lists", corpus, {"corpus": raw["corpus"], "max_bad": raw["max_bad"], "mixing": mixing})
+    return Part(1, "lists", corpus, {"corpus": raw["corpus"], "mixing": mixing})
 
 
 def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str], corpus: Path) -> Part:

@@ -15,7 +15,7 @@ from wesep_mix.corpora.folders import audio_files, existing_folder
 from wesep_mix.corpora.headers import bad_headers
 from wesep_mix.corpora.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.noise_folder import noise_files
-from wesep_mix.corpora.noise_parts import check_choice, read_noises
+from wesep_mix.corpora.noise_parts import check_choice, corpus_of, read_noises
 from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.split import Split, split_names
 from wesep_mix.corpora.types import SETS, Corpus, NoiseFile, Utterance, checked
@@ -55,6 +55,21 @@ class Config:
             check_choice(self.noises)
         if self.noises and self.noise_dir:
             raise ValueError("noise_dir and noises: wanted one of them (noises={} takes all of noise_dir)")
+
+
+def check_folders(config: Config) -> None:
+    """Quick, and asked before lists of other settings are removed: are the folders named and there?
+
+    Raises: UserError for the first that is not.
+    """
+    if not config.speech_dir:
+        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
+    named = {"musan": config.musan_dir, "wham": config.wham_dir}
+    for corpus in sorted({corpus_of(kind) for kinds in config.noises.values() for kind in kinds}):
+        if not named[corpus]:
+            raise UserError(f"{corpus}_dir is not set: name the folder with --{corpus} DIR")
+    for folder in filter(None, (config.speech_dir, config.noise_dir, *named.values())):
+        existing_folder(folder)
 
 
 def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:

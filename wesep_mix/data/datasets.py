@@ -105,7 +105,7 @@ def training_mixtures(folder: Path, num_spk: int, seed: int, plans: str = "dynam
     """The training stream of a prepared set (data/CORPUS/2mix/train).
 
     plans: `dynamic`, fresh mixtures for ever; `static`, those of its plan.jsonl, shuffled anew each time round.
-    Raises: UserError for another word, and when the set is not prepared.
+    Raises: UserError for another word, and when the lists or plans are damaged.
     """
     if plans == "dynamic":
         return DynamicMixtures(load_pool(folder), num_spk, seed, reader_of(folder))

@@ -24,6 +24,11 @@ from wesep_mix.mixing.vad import Crop, best_crops
 EXAMINED = "examined"
 
 
+def check_folders(corpus: Any) -> None:
+    """Raises: UserError when the corpus's plugin can tell beforehand that a folder is not there (some need none)."""
+    getattr(plugins.load("corpora", corpus.name), "check_folders", lambda _: None)(corpus)
+
+
 def prepare_lists(settings: CorpusConfig, folder: Path, nj: int) -> None:
     """Collect (or generate) the corpus into `folder` and write `folder/lists/<set>/`.
 

@@ -7,6 +7,7 @@ for the old one, so that what was made is still what the settings say.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from wesep_mix.mixing.plan import PLANS, Plan
 MOVES = "moves.json"
 _NAMES = (UTTERANCES, NOISES, UNUSED, PLANS, "wav.scp")
 _TEXTS = [f"{folder}/*/{name}" for folder in ("corpus/lists", "single", "*mix") for name in _NAMES]
-_PATH = re.compile(r'(?<="path":)"(?:[^"\\]|\\.)*"')  # as io.files.write_jsonl writes it
+_PATH = re.compile(r'"path":("[^"\\]*(?:\\.[^"\\]*)*")')  # as io.files.write_jsonl writes it
 Root = tuple[str, str]  # where a corpus was, and where it is
 
 
@@ -99,11 +100,13 @@ def follow(corpus: Path, folders: Sequence[Path]) -> None:
     roots = read_moves(corpus)
     if not roots:
         return
-    now = {moved_path(path, roots) for path in _listed(corpus)}
-    rename(corpus / "decoded", {_path_before(path, roots): path for path in now})
+    if (corpus / "decoded").is_dir():
+        now = {moved_path(path, roots) for path in _listed(corpus)}
+        rename(corpus / "decoded", {_path_before(path, roots): path for path in now})
+    there = functools.cache(functools.partial(moved_path, roots=roots))  # most paths are in several files
     for folder in folders:
         for path in sorted(path for pattern in _TEXTS for path in folder.glob(pattern)):
-            _rewrite(path, roots)
+            _rewrite(path, there)
 
 
 def _check(staying: Iterable[str], going: Mapping[str, str], root: Root) -> None:
@@ -130,13 +133,14 @@ def _listed(corpus: Path) -> list[str]:
     return sorted(paths)
 
 
-def _rewrite(path: Path, roots: Sequence[Root]) -> None:
+def _rewrite(path: Path, there: Callable[[str], str]) -> None:
+    """`there`: where a file is now."""
     before = path.read_text(encoding="utf-8")
     if path.suffix == ".jsonl":
-        after = _PATH.sub(lambda found: json.dumps(moved_path(json.loads(found[0]), roots)), before)
+        after = _PATH.sub(lambda found: '"path":' + json.dumps(there(json.loads(found[1]))), before)
     else:
         pairs = (line.split(" ", 1) for line in before.splitlines())
-        after = "".join(f"{key} {moved_path(value, roots)}\n" for key, value in pairs)
+        after = "".join(f"{key} {there(value)}\n" for key, value in pairs)
     if after != before:
         with atomic_write(path) as file:
             file.write(after)

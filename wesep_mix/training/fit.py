@@ -24,7 +24,8 @@ from wesep_mix.training.settings import TrainerConfig
 
 HINTS = (
     "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
-    "Experiment logs directory", "GPU available but not used",
+    "Experiment logs directory", "GPU available but not used", r"module\(s\) in eval mode",
+    "mismatched key_padding_mask",
 )
 
 

@@ -223,7 +223,9 @@ def test_what_is_not_old_new(text, config, data, corpora, capsys):
     assert f"--corpus_root {text}: wanted OLD=NEW" in refused(config, data, corpora, capsys, f"--corpus_root={text}")
 
 
-@pytest.mark.parametrize("options", [("--force", "true"), ("--set", "mixing.max_crops=1"), ("--set", "corpus.corpus.seed=3")])
+@pytest.mark.parametrize("options", [
+    ("--force", "true"), ("--set", "mixing.max_crops=1"), ("--set", "corpus.corpus.seed=3"),
+])
 def test_a_move_that_would_end_in_new_lists(config, data, corpora, tmp_path, capsys, options):
     shutil.copytree(corpora, tmp_path / "new")
     line = refused(config, data, corpora, capsys, f"--corpus_root={corpora}={tmp_path / 'new'}", *options)
