@@ -10,6 +10,7 @@ stop_stage=9
 corpus=mini
 num_spk=
 extractor=
+separator=
 nj=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 1)
 ngpu=0
 tag=
@@ -41,6 +42,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --corpus NAME      a folder of egs [$corpus]
   --num_spk N        speakers in a mixture, 1 to 5 [egs/CORPUS/conf/defaults, else 2]
   --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
+  --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
+                     [none]
   --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
                      else CORPUS itself]
   --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
@@ -59,13 +62,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
 
 . tools/parse_options.sh "$@"
 
-default_of() {  # NAME FALLBACK: the corpus's own default of an option
-    local value
-    value=$(sed -n "s/^$1 //p" "$conf/defaults")
-    echo "${value:-$2}"
-}
-
-names() { printf '%s\n' "$@" | sed 's|/*$||; s|.*/||; s|\.yaml$||' | paste -sd ' ' -; }
+default_of() { sed -n "s/^$1 //p" "$conf/defaults"; }  # OPTION: the corpus's own default, or nothing
 
 check_integer stage 1 9
 check_integer stop_stage 1 9
@@ -74,23 +71,19 @@ check_integer nj 1
 check_integer ngpu 0
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 [ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
-for key_value in ${set[@]+"${set[@]}"}; do
-    [[ $key_value == ?*=* ]] || die "--set takes key=value, found '$key_value'"
-done
-[[ $corpus != */* && -d egs/$corpus/conf && -n $corpus ]] ||
-    die "no corpus '$corpus' in egs; there are: $(names egs/*/)"
+check_pairs set key=value ${set[@]+"${set[@]}"}
+check_pairs corpus_root OLD=NEW ${corpus_root[@]+"${corpus_root[@]}"}
+check_listed corpus egs/*/
 conf=egs/$corpus/conf
-num_spk=${num_spk:-$(default_of num_spk 2)}
+num_spk=${num_spk:-$(default_of num_spk)}
+num_spk=${num_spk:-2}
 check_integer num_spk 1 5
 extractor=${extractor:-$(default_of extractor)}
-share_with=${share_with:-$(default_of share_with "$corpus")}
-[[ $share_with != */* && -d egs/$share_with/conf ]] ||
-    die "--share_with: no corpus '$share_with' in egs; there are: $(names egs/*/)"
-for old_new in ${corpus_root[@]+"${corpus_root[@]}"}; do
-    [[ $old_new == ?*=?* ]] || die "--corpus_root takes OLD=NEW, found '$old_new'"
-done
-[[ $extractor != */* && -f $conf/extractor/$extractor.yaml ]] ||
-    die "no extractor '$extractor' in $conf/extractor; there are: $(names "$conf"/extractor/*.yaml)"
+check_listed extractor "$conf"/extractor/*.yaml
+[ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml
+share_with=${share_with:-$(default_of share_with)}
+share_with=${share_with:-$corpus}
+check_listed share_with egs/*/
 
 data=$data_dir/$corpus
 mixtures=$data/${num_spk}mix
@@ -101,6 +94,7 @@ teacher=$exp_dir/$share_with${tag:+_$tag}/teacher
 student=$exp/${num_spk}mix/student
 embeddings=$exp/${num_spk}mix/embeddings
 model=$exp/${num_spk}mix/$extractor
+separated=$exp/${num_spk}mix/$separator
 settings=(${set[@]+"${set[@]/#/--set=}"})
 moves=(${corpus_root[@]+"${corpus_root[@]/#/--corpus_root=}"})
 
@@ -110,7 +104,7 @@ run() {  # COMMAND...: runs it, or prints it as one would type it
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
-    ${settings[@]+"${settings[@]}"}
+    ${separator:+--separator "$separator"} ${settings[@]+"${settings[@]}"}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
     local number=$1 entry=$2 status=0
@@ -144,11 +138,20 @@ run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixture
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
+[ -z "$separator" ] ||
+    run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \
+        --out "$separated/separated" --ngpu "$ngpu"
 
 run_stage 6 extract_speech --config "$conf/score.yaml" --data "$mixtures/test" \
     --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"
+[ -z "$separator" ] ||
+    run_stage 6 separate_speech --config "$conf/score.yaml" --data "$mixtures/test" --separator "$separated" \
+        --ngpu "$ngpu"
 
 run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" --nj "$nj"
+[ -z "$separator" ] ||
+    run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$separated" \
+        --condition separated --nj "$nj"
 
 run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single "$single/test" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# All tests, in the recipe's environment with the test extras. Arguments go to pytest: tests/run.sh -x -k plan
+# All tests, in the recipe's environment with the test extras, file by file over all cores (8 at most). With arguments,
+# which go to pytest, one after the other: tests/run.sh -x -k plan
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 env_extra="test"
 . ./path.sh
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+[ $# -gt 0 ] || set -- -n auto --maxprocesses 8 --dist loadfile
 # testpaths: all of them, unless the arguments name some
 exec python -m pytest -o testpaths=tests "$@"

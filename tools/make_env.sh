@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 extra=${1:-}
 modules=(torch torchaudio lightning transformers tensorboard numpy scipy sklearn yaml kaldiio soundfile webrtcvad
     pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
-[ -z "$extra" ] || modules+=(pytest pytest_timeout)
+[ -z "$extra" ] || modules+=(pytest pytest_timeout xdist)
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}
 env_dir=${env_dir%/}
 [[ $env_dir == /* ]] || env_dir=$PWD/$env_dir

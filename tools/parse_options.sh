@@ -17,6 +17,21 @@ check_integer() {  # NAME MIN [MAX]: stops unless the option's value is a whole 
         die "--$1 takes $range, found '$value'"
 }
 
+check_pairs() {  # NAME FORM VALUE...: stops unless every value of the repeatable option is of the form key=value
+    local name=$1 form=$2 value
+    for value in "${@:3}"; do
+        [[ $value == ?*=* ]] || die "--$name takes $form, found '$value'"
+    done
+}
+
+check_listed() {  # NAME PATH...: stops unless the option's value is the name of one of these files or folders
+    local path found=""
+    for path in "${@:2}"; do
+        path=${path%/} && found+=" $(basename "$path" .yaml)"
+    done
+    [[ ${!1} =~ ^[^[:space:]]+$ && "$found " == *" ${!1} "* ]] || die "no $1 '${!1}' in $(dirname "$2"); there are:$found"
+}
+
 set_option() {  # NAME VALUE
     if [[ $(declare -p "$1") == "declare -a"* ]]; then
         num_collected=$((${num_collected:-0} + 1))

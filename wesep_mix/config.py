@@ -1,8 +1,9 @@
 """YAML -> frozen dataclasses, strictly: unknown, duplicate, missing and wrongly typed keys stop the run.
 
 A config file's *section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for
-`conf/extractor/NAME.yaml`. An override `section.key=value` goes to that section alone, `key=value` to every
-section whose YAML has the key. This module knows neither torch nor any model; plugin fields are resolved by name.
+`conf/extractor/NAME.yaml`, and `separator` likewise. An override `section.key=value` goes to that section alone,
+`key=value` to every section whose YAML has the key. This module knows neither torch nor any model; plugin fields are
+resolved by name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from wesep_mix import plugins
 from wesep_mix.errors import UserError
 
 T = TypeVar("T")
-SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "score")
+SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "score")
+CHOSEN = ("extractor", "separator")  # sections of which a recipe has several files, conf/SECTION/NAME.yaml
 
 
 def plugin(kind: str, required: bool = True) -> Any:
@@ -52,7 +54,7 @@ def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
 
 def section_of(path: str | Path) -> str:
     path = Path(path)
-    return "extractor" if path.parent.name == "extractor" else path.stem
+    return path.parent.name if path.parent.name in CHOSEN else path.stem
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:

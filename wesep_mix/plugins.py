@@ -9,7 +9,7 @@ from types import ModuleType
 
 from wesep_mix.errors import UserError
 
-KINDS = ("corpora", "frontends", "teachers", "students", "extractors", "exports")
+KINDS = ("corpora", "frontends", "teachers", "students", "extractors", "separators", "exports")
 
 
 def names(kind: str) -> list[str]:

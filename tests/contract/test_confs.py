@@ -9,14 +9,16 @@ import torch
 
 from wesep_mix import plugins
 from wesep_mix.bin import check_config
-from wesep_mix.config import SECTIONS, load_config
+from wesep_mix.config import CHOSEN, SECTIONS, load_config
 from wesep_mix.training.extractor import build_extractor
-from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
+from wesep_mix.training.separator import build_separator
+from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 from wesep_mix.training.student import build_student
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
 RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
+SEPARATORS = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/separator/*.yaml"))
 
 
 def check(corpus: str, extractor: str, *settings: str) -> int:
@@ -40,7 +42,7 @@ def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     assert (corpus, defaults["extractor"]) in RECIPES
     assert set(defaults) <= {"extractor", "num_spk", "share_with"}
     files = {path.stem for path in conf.glob("*.yaml")}
-    assert files == set(SECTIONS) - {"extractor"}
+    assert files == set(SECTIONS) - set(CHOSEN)
 
 
 def without_weights(config):
@@ -64,6 +66,26 @@ def test_its_models_fit_together(corpus, extractor):
         assert emb.shape == (1, 2, teacher(wav).shape[1])
         for condition, given in (("matched", emb[:, 0]), ("none", None)):
             assert build_extractor(settings, student, condition)(wav, given).shape == wav.shape
+
+
+@pytest.mark.parametrize("corpus, separator", SEPARATORS)
+@pytest.mark.parametrize("num_spk", [2, 3])
+def test_a_separator_is_valid_beside_the_rest_and_has_an_output_a_talker(corpus, separator, num_spk, capsys):
+    conf = ROOT / "egs" / corpus / "conf"
+    extractor = next(name for place, name in RECIPES if place == corpus)
+    arguments = [f"--egs={conf.parent}", f"--extractor={extractor}", f"--separator={separator}"]
+    assert check_config.main([*arguments, "--set=separator.batch_size=3"]) == 0, capsys.readouterr().err
+    assert check_config.main([*arguments, "--set=separator.batch_sise=3"]) == 1
+    assert f"{separator}.yaml: batch_sise: unknown key, did you mean batch_size?" in capsys.readouterr().err
+    settings = load_config(SeparatorConfig, conf / "separator" / f"{separator}.yaml")
+    assert settings.model.name == separator
+    with torch.inference_mode():
+        assert build_separator(settings, num_spk)(0.1 * torch.randn(1, 4000)).shape == (1, num_spk, 4000)
+
+
+def test_a_separator_that_is_not_there_is_named(capsys):
+    assert check_config.main([f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--separator=sepformer"]) == 1
+    assert "conf/separator/sepformer.yaml: no such config file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("setting, said", [

@@ -1,4 +1,7 @@
-"""What every plugin promises. A new one is found by its file; SMALL may say how to make it small."""
+"""What every plugin promises. A new one is found by its file; SMALL may say how to make it small.
+
+An extractor is tested with every fusion: its cases are called NAME/FUSION.
+"""
 
 import dataclasses
 import json
@@ -9,6 +12,8 @@ import yaml
 
 from wesep_mix import checkpoint, config, plugins
 from wesep_mix.errors import UserError
+from wesep_mix.extractors.contract import estimates, num_estimates
+from wesep_mix.layers.fusion import FUSIONS
 
 D = 12
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
@@ -26,20 +31,35 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "dense_depth": 2, "tcn_repeats": 1, "tcn_blocks": 3, "pool_sizes": (4, 8), "pool_channels": 3,
         "unit_level": True,
     },
+    ("extractors", "pdccrn"): {
+        "embedding_dim": D, "window": 64, "hop": 16, "n_fft": 128, "channels": (4, 6, 8), "concat_dim": 5,
+        "lstm_hidden": 8, "unit_level": True,
+    },
+    ("extractors", "spexplus"): {
+        "embedding_dim": D, "filters": 12, "channels": 8, "hidden": 12, "num_stacks": 2, "num_blocks": 2,
+        "unit_level": True,
+    },
+    ("separators", "conv_tasnet"): {
+        "num_spk": 3, "num_filters": 16, "window": 16, "bottleneck": 8, "hidden": 12, "num_blocks": 3, "num_stacks": 2,
+    },
 }
 LEVEL_COUNTS = {"ssl"}  # WavLM Base takes the level as it is
-LEVEL_FOLLOWS = {"stft_tcn", "dpccn"}  # extractors whose estimate follows the mixture's level
-KINDS = ("frontends", "teachers", "students", "extractors")
-NETWORKS = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
-ENCODERS = [(kind, name) for kind, name in NETWORKS if kind != "extractors"]
-EXTRACTORS = plugins.names("extractors")
+LEVEL_FOLLOWS = {"stft_tcn", "dpccn", "pdccrn", "spexplus"}  # extractors whose estimate follows the mixture's level
+KINDS = ("frontends", "teachers", "students", "extractors", "separators")
+EXTRACTORS, SEPARATORS = plugins.names("extractors"), plugins.names("separators")
+OWN_FUSIONS = {"spexplus": ("concat_conv",)}  # beside those that all have
+FUSED = [f"{name}/{fusion}" for name in EXTRACTORS for fusion in (*FUSIONS, *OWN_FUSIONS.get(name, ()))]
+NETWORKS = [(kind, name) for kind in KINDS for name in (FUSED if kind == "extractors" else plugins.names(kind))]
+SPEECH = ("extractors", "separators")  # kinds whose output is audio as long as the mixture
+ENCODERS = [(kind, name) for kind, name in NETWORKS if kind not in SPEECH]
 PLUGINS = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
 
 
 def small(kind: str, name: str, **changes):
-    """The config of a small model of this plugin."""
+    """The config of a small model of this plugin; an extractor's may be named with its fusion."""
+    name, _, fusion = name.partition("/")
     cls = plugins.load(kind, name).Config
-    settings = SMALL.get((kind, name), {}) | changes
+    settings = SMALL.get((kind, name), {}) | ({"fusion": fusion} if fusion else {}) | changes
     if "frontend" in {field.name for field in dataclasses.fields(cls)}:
         settings["frontend"] = small("frontends", "logmel")
     return cls(**settings)
@@ -61,6 +81,8 @@ def run(model, kind: str, wav: torch.Tensor, num_samples: torch.Tensor | None = 
         return model(wav, num_samples)[0]
     if kind == "extractors":
         return model(wav, embeddings(model, len(wav)))
+    if kind == "separators":
+        return model(wav)
     return model(wav, num_samples)
 
 
@@ -112,9 +134,11 @@ def test_shapes(kind, name, wav):
         frames, num_frames = model(wav)
         wanted = (3, int(num_frames[0]), model.channels)
         assert num_frames.dtype == torch.int64 and num_frames.tolist() == [frames.shape[1]] * 3
+    elif kind in SPEECH:
+        wanted = {"extractors": (3, 4321), "separators": (3, 3, 4321)}[kind]
     else:
         size = model.config.embedding_dim
-        wanted = {"teachers": (3, size), "students": (3, 3, size), "extractors": (3, 4321)}[kind]
+        wanted = {"teachers": (3, size), "students": (3, 3, size)}[kind]
     assert tuple(out.shape) == wanted and out.dtype == torch.float32 and out.isfinite().all()
 
 
@@ -127,11 +151,18 @@ def test_embeddings_have_length_1_and_the_model_names_its_front_end(kind, name, 
 
 
 @pytest.mark.parametrize("kind, name", NETWORKS)
-@pytest.mark.parametrize("num_samples", [1, 2, 159, 160, 161, 1000, 3333])
+@pytest.mark.parametrize("num_samples", [1, 2, 159, 160, 161, 767, 1000, 1600, 3333])
 def test_any_length(kind, name, num_samples):
     out = run(build(kind, name), kind, 0.1 * torch.randn(2, num_samples))
     assert out.isfinite().all() and len(out) == 2
-    assert kind != "extractors" or out.shape == (2, num_samples)
+    assert kind not in SPEECH or out.shape[-1] == num_samples
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_20_seconds(name):
+    with torch.inference_mode():
+        out = run(build("extractors", name), "extractors", 0.1 * torch.randn(1, 320000))
+    assert out.shape == (1, 320000) and out.isfinite().all()
 
 
 # batches
@@ -141,9 +172,10 @@ def test_any_length(kind, name, num_samples):
 def test_a_batch_of_one_is_a_row_of_a_batch(kind, name, wav):
     model = build(kind, name)
     together = run(model, kind, wav)
+    emb = embeddings(model, 3) if kind == "extractors" else None
     for row in range(3):
-        if kind == "extractors":
-            alone = model(wav[row : row + 1], embeddings(model, 3)[row : row + 1])
+        if emb is not None:
+            alone = model(wav[row : row + 1], emb[row : row + 1])
         else:
             alone = run(model, kind, wav[row : row + 1])
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-4, rtol=0)
@@ -186,16 +218,18 @@ def test_the_level_has_no_influence_on_an_embedding(kind, name, wav, gain):
     torch.testing.assert_close(run(model, kind, gain * wav), run(model, kind, wav), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRACTORS if name in LEVEL_FOLLOWS])
+@pytest.mark.parametrize("kind, name", [pair for pair in NETWORKS if pair[0] in SPEECH and
+                                        (pair[0] == "separators" or pair[1].split("/")[0] in LEVEL_FOLLOWS)])
 @pytest.mark.parametrize("gain", [1e-3, 20.0])
-def test_an_estimate_follows_the_level_of_the_mixture(name, wav, gain):
-    model = build("extractors", name)
-    est, moved = run(model, "extractors", wav), run(model, "extractors", gain * wav) / gain
+def test_an_estimate_follows_the_level_of_the_mixture(kind, name, wav, gain):
+    model = build(kind, name)
+    est, moved = run(model, kind, wav), run(model, kind, gain * wav) / gain
     torch.testing.assert_close(moved, est, atol=1e-3 * est.std().item(), rtol=1e-3)
 
 
 def test_names_of_this_file_exist():
-    assert set(SMALL) <= set(NETWORKS) and set(EXTRACTORS) >= LEVEL_FOLLOWS
+    assert all(name in plugins.names(kind) for kind, name in SMALL)
+    assert set(EXTRACTORS) >= LEVEL_FOLLOWS | set(OWN_FUSIONS)
 
 
 # learning and keeping
@@ -204,7 +238,7 @@ def test_names_of_this_file_exist():
 @pytest.mark.parametrize("kind, name", NETWORKS)
 def test_gradient_reaches_every_parameter(kind, name, wav):
     model = build(kind, name).train()
-    out = run(model, kind, wav)
+    out = estimates(model, wav, embeddings(model, 3)) if kind == "extractors" else run(model, kind, wav)
     (out * torch.randn_like(out)).sum().backward()
     trained = [(key, weight.grad) for key, weight in model.named_parameters() if weight.requires_grad]
     assert trained and [key for key, gradient in trained if gradient is None or not gradient.any()] == []
@@ -223,11 +257,19 @@ def test_a_saved_model_gives_the_same_output(kind, name, wav, tmp_path):
 # extractors and their embedding
 
 
-@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("name", [name for name in FUSED if not name.endswith("/none")])
 def test_the_embedding_matters(name, wav):
     model, mix = build("extractors", name), wav[:1].expand(2, -1)
     est = model(mix, embeddings(model, 2))
-    assert (est[0] - est[1]).abs().max() > 1e-3 * est.std()
+    assert (est[0] - est[1]).abs().max() > 1e-4 * est.std()  # exactly 0 where it does not
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_the_first_of_the_estimates_for_the_loss_is_the_output(name, wav):
+    model = build("extractors", name)
+    emb = embeddings(model, 3)
+    found = estimates(model, wav, emb)
+    assert found.shape == (3, num_estimates(model), 4321) and torch.equal(found[:, 0], model(wav, emb))
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
@@ -248,4 +290,36 @@ def test_wrong_shapes_are_named(name, mix, emb, fusion):
     model = build("extractors", name, **({"fusion": fusion} if fusion else {}))
     with pytest.raises(UserError, match=f"^{name}: .*wanted .*found") as err:
         model(torch.zeros(mix), None if emb is None else torch.zeros(emb))
+    assert "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bad", ["mixture", "embedding"])
+def test_values_that_are_not_finite_are_named(name, wav, bad, value):
+    model = build("extractors", name)
+    emb = embeddings(model, 3)
+    (wav if bad == "mixture" else emb)[1, 2] = value
+    with pytest.raises(UserError, match=f"^{name}: .*wanted .*found NaN or infinity in {bad} 1 ") as err:
+        model(wav, emb)
+    assert "\n" not in str(err.value)
+
+
+# separators
+
+
+@pytest.mark.parametrize("name", SEPARATORS)
+def test_a_separator_has_an_output_for_every_talker_and_they_differ(name, wav):
+    for num_spk in (1, 2, 4):
+        est = build("separators", name, num_spk=num_spk)(wav)
+        assert est.shape == (3, num_spk, 4321)
+        assert all((est[:, k] - est[:, k - 1]).abs().max() > 1e-3 * est.std() for k in range(1, num_spk))
+
+
+@pytest.mark.parametrize("name", SEPARATORS)
+@pytest.mark.parametrize("mix", [torch.zeros(4000), torch.zeros(1, 1, 4000), torch.zeros(1, 0),
+                                 torch.full((1, 4000), torch.nan)])
+def test_a_mixture_that_a_separator_cannot_take_is_named(name, mix):
+    with pytest.raises(UserError, match=f"^{name}: .*wanted .*found") as err:
+        build("separators", name)(mix)
     assert "\n" not in str(err.value)

@@ -54,7 +54,7 @@ def test_help_lists_stages_and_defaults(tmp_path):
     done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
-    for option in ("stage stop_stage corpus num_spk extractor share_with corpus_root write_wav nj ngpu tag set force "
+    for option in ("stage stop_stage corpus num_spk extractor separator share_with corpus_root write_wav nj ngpu tag set force "
                    "dry_run data_dir exp_dir").split():
         assert f"\n  --{option} " in done.stdout
     assert "last stage [9]" in done.stdout
@@ -173,6 +173,16 @@ def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_separator_joins_stages_5_to_7(stub_env):
+    done = bash("run.sh", "--separator", "conv_tasnet", **stub_env)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in entries(done.stdout) if name not in ENTRIES] == [
+        "check_config", "train_separator", "separate_speech"]
+    lines = done.stdout.splitlines()
+    (scored,) = (line for line in lines if "<--condition><separated>" in line)
+    assert "<exp/mini/2mix/conv_tasnet>" in scored and "<--separator><conv_tasnet>" in lines[0]
+
+
 def test_a_moved_corpus_and_wavs_reach_stage_1(stub_env):
     done = bash("run.sh", "--stop_stage", 1, "--corpus_root", "/a=/b c", "--write_wav", "true", **stub_env)
     assert done.returncode == 0, done.stderr
@@ -182,7 +192,8 @@ def test_a_moved_corpus_and_wavs_reach_stage_1(stub_env):
 
 @pytest.mark.parametrize("args, message", [
     (["--corpus_root", "/a"], "--corpus_root takes OLD=NEW, found '/a'"),
-    (["--share_with", "nobody"], "--share_with: no corpus 'nobody' in egs"),
+    (["--separator", "nobody"], "no separator 'nobody' in egs/mini/conf/separator; there are: conv_tasnet"),
+    (["--share_with", "nobody"], "no share_with 'nobody' in egs; there are: "),
 ])
 def test_new_options_are_checked(args, message):
     done = bash("run.sh", *args)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "wesep_mix"
-MODELS = {"frontends", "teachers", "students", "extractors"}
+MODELS = {"frontends", "teachers", "students", "extractors", "separators"}
 BASE = {"config", "plugins", "errors"}  # what everything may import
 ROOMS = {  # what else each room may import, itself aside
     "errors": set(),
@@ -26,21 +26,27 @@ ROOMS = {  # what else each room may import, itself aside
     "synthesis": {"io", "seeds"},
     "corpora": {"io", "parallel", "seeds", "synthesis"},
     "mixing": {"io", "parallel", "seeds"},
-    "data": {"io", "mixing"},
+    "validation": {"exports", "io", "mixing", "parallel", "stage"},
+    "data": {"io", "mixing", "seeds"},
     "layers": set(),
     "losses": set(),
     "frontends": {"layers"},
     "teachers": {"layers"},
     "students": {"layers"},
     "extractors": {"layers"},
+    "wesep": {"extractors", "io"},
+    "separators": {"layers"},
     "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "together", *MODELS},
     "analysis": {"checkpoint", "data", "io", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
-    "report": {"analysis", "io", "metrics"},
-    "bin": {"analysis", "git", "io", "mixing", "report", "stage", "together", "training"},
+    "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
+    "report": {"analysis", "io", "metrics", "mixing"},
+    "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "together", "training", "validation",
+            "wesep"},
 }
 WITHOUT_TORCH = (
     "errors", "config", "plugins", "git", "seeds", "parallel", "stage", "together", "io", "metrics", "synthesis",
-    "corpora", "mixing", "bin", "training.settings", "analysis.settings", "analysis.scoring", "report",
+    "corpora", "mixing", "validation", "exports", "bin", "training.settings", "analysis.settings",
+    "analysis.scoring", "report",
 )
 
 

@@ -111,8 +111,9 @@ def test_a_missing_file_and_one_that_is_not_text(tmp_path):
 
 @pytest.mark.parametrize("name, section", [
     ("teacher.yaml", "teacher"), ("corpus.yaml", "corpus"), ("extractor/dpccn.yaml", "extractor"),
+    ("separator/conv_tasnet.yaml", "separator"),
 ])
-def test_the_section_is_the_files_stem_or_extractor(name, section):
+def test_the_section_is_the_files_stem_or_its_folder(name, section):
     assert section_of(f"egs/mini/conf/{name}") == section
 
 
@@ -167,4 +168,4 @@ def test_a_config_survives_the_way_to_yaml_and_back():
 
 
 def test_sections_are_those_of_the_recipe():
-    assert config.SECTIONS == ("corpus", "teacher", "student", "embeddings", "extractor", "score")
+    assert config.SECTIONS == ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "score")

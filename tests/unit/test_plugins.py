@@ -12,7 +12,8 @@ from wesep_mix.errors import UserError
     ("frontends", {"logmel"}, set()),
     ("teachers", {"asp"}, set()),
     ("students", {"parallel_heads"}, set()),
-    ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names"}),
+    ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names", "wesep_settings"}),
+    ("separators", {"conv_tasnet"}, {"contract"}),
     ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
 ])
 def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, helpers):
@@ -22,7 +23,7 @@ def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, hel
 
 
 def test_the_tested_kinds_are_all_kinds():
-    assert plugins.KINDS == ("corpora", "frontends", "teachers", "students", "extractors", "exports")
+    assert plugins.KINDS == ("corpora", "frontends", "teachers", "students", "extractors", "separators", "exports")
 
 
 def test_load_and_build():

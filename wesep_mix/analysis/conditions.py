@@ -1,4 +1,7 @@
-"""The conditions of an extraction test: which model, which embeddings; all extracted and scored alike."""
+"""The conditions of an extraction test: which model, which embeddings; all extracted and scored alike.
+
+The condition `separated` is that of a separator, which takes no embedding.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.checkpoint import load_model, num_parameters
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.mixing.plan import read_plans
+
+SEPARATED = "separated"
 
 
 def run_control(
@@ -31,11 +36,12 @@ def run_control(
 def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
     """Score `extractor/test/<condition>/wav` into `extractor/test/<condition>/scores`."""
     out = extractor / "test" / condition
-    params = num_parameters(load_model(model_of(extractor, condition), "extractors"))
+    kind = "separators" if condition == SEPARATED else "extractors"
+    params = num_parameters(load_model(model_of(extractor, condition), kind))
     plans = read_plans(data / "plan.jsonl")
     score_condition(plans, out / "wav", out / "scores", params, nj, settings.max_bad)
 
 
 def model_of(extractor: Path, condition: str) -> Path:
-    """The model file of a condition: only `none` has a network of its own."""
-    return extractor / ("none" if condition == "none" else "matched") / "model.pt"
+    """The model file of a condition: the controls share the network of `matched`, but for `none`."""
+    return extractor / (condition if condition in ("none", SEPARATED) else "matched") / "model.pt"

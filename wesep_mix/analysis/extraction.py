@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,25 @@ def extract_set(
     Raises: UserError when an embedding is missing or an estimate cannot be written without clipping.
     """
     model = checkpoint.load_model(model_path, "extractors").to(device)
+
+    def estimate(plan: Plan) -> np.ndarray:
+        keys = speaker_keys(plan)
+        conditions = None if embeddings is None else lookup(embeddings, keys, "extraction")
+        return extract(model, render(plan).mix, conditions, len(keys), device)
+
+    write_estimates(plans, estimate, out, subtype, "extracting")
+
+
+def write_estimates(
+    plans: Sequence[Plan], estimate: Callable[[Plan], np.ndarray], out: Path, subtype: str, doing: str
+) -> None:
+    """Write what `estimate` gives for each mixture, [S, T] in the order of its sources, unless it is there already."""
     out.mkdir(parents=True, exist_ok=True)
     index = {key: str(out / f"{key}.wav") for plan in plans for key in speaker_keys(plan)}
-    for plan in tqdm(plans, desc=f"extracting {out.parent.name}", unit="mix", mininterval=1.0):
+    for plan in tqdm(plans, desc=f"{doing} {out.parent.name}", unit="mix", mininterval=1.0):
         paths = [Path(index[key]) for key in speaker_keys(plan)]
         if not all(path.is_file() for path in paths):
-            conditions = None if embeddings is None else lookup(embeddings, speaker_keys(plan), "extraction")
-            for path, est in zip(paths, extract(model, render(plan).mix, conditions, len(paths), device), strict=True):
+            for path, est in zip(paths, estimate(plan), strict=True):
                 write_audio(path, est, plan.sample_rate, subtype)
     write_table(out / "wav.scp", index)
 

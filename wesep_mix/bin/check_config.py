@@ -9,35 +9,45 @@ from pathlib import Path
 
 from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
 from wesep_mix.bin.options import parser
-from wesep_mix.config import SECTIONS, load_config, locate, parse_override, read_raw, section_of
+from wesep_mix.config import CHOSEN, SECTIONS, load_config, locate, parse_override, read_raw, section_of
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
-from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
+from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 
-CLASSES = (CorpusConfig, TeacherConfig, StudentConfig, EmbeddingsConfig, ExtractorConfig, ScoreConfig)  # as SECTIONS
+CLASSES = {
+    "corpus": CorpusConfig, "teacher": TeacherConfig, "student": StudentConfig, "embeddings": EmbeddingsConfig,
+    "extractor": ExtractorConfig, "separator": SeparatorConfig, "score": ScoreConfig,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--egs", type=Path, required=True, help="recipe folder: egs/CORPUS")
     options.add_argument("--extractor", required=True, help="a file of egs/CORPUS/conf/extractor")
+    options.add_argument("--separator", default="", help="a file of egs/CORPUS/conf/separator [none]")
     args = options.parse_args(argv)
-    return guarded(lambda: check(args.egs / "conf", args.extractor, args.set), "configuration")
+    chosen = {"extractor": args.extractor, "separator": args.separator}
+    return guarded(lambda: check(args.egs / "conf", chosen, args.set), "configuration")
 
 
-def check(conf: Path, extractor: str, overrides: list[str]) -> None:
+def check(conf: Path, chosen: Mapping[str, str], overrides: list[str]) -> None:
     """Raises: UserError for the first config that is not valid, or the first override that fits no config."""
-    paths = config_paths(conf, extractor)
+    paths = config_paths(conf, chosen)
     for override in overrides:
         _check_lands(override, {section_of(path): read_raw(path) for path in paths})
-    for path, cls in zip(paths, CLASSES, strict=True):
-        load_config(cls, path, overrides)
+    for path in paths:
+        load_config(CLASSES[section_of(path)], path, overrides)
 
 
-def config_paths(conf: Path, extractor: str) -> list[Path]:
-    """The config files of a recipe, in the order of `config.SECTIONS`."""
-    return [conf / (f"extractor/{extractor}.yaml" if name == "extractor" else f"{name}.yaml") for name in SECTIONS]
+def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:
+    """The config files of a recipe, in the order of `config.SECTIONS`.
+
+    chosen: {section: name} of those that have a file a model; one without a name has no part in this run.
+    """
+    stems = [f"{name}/{chosen[name]}" if name in CHOSEN else name for name in SECTIONS
+             if name not in CHOSEN or chosen.get(name)]
+    return [conf / f"{stem}.yaml" for stem in stems]
 
 
 def _check_lands(override: str, raws: Mapping[str, Mapping]) -> None:

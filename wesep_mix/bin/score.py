@@ -15,7 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")
-    options.add_argument("--extractor", type=Path, required=True, help="trained extractor: EXP/Nmix/NAME")
+    options.add_argument("--extractor", type=Path, required=True, help="trained extractor or separator: EXP/Nmix/NAME")
+    options.add_argument("--condition", choices=("matched", "separated"), default="matched",
+                         help="separated for a separator [matched]")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     args = options.parse_args(argv)
     return guarded(lambda: _score(args), "stage 7 (score)")
@@ -23,14 +25,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _score(args) -> None:
     settings = load_config(ScoreConfig, args.config, args.set)
-    extracted = args.extractor / "test" / "matched"
+    extracted = args.extractor / "test" / args.condition
 
     def work() -> None:
         from wesep_mix.analysis.conditions import score_extracted
 
-        score_extracted("matched", args.data, args.extractor, settings, args.nj)
+        score_extracted(args.condition, args.data, args.extractor, settings, args.nj)
 
-    needs = [Need(args.data / "plan.jsonl", 1), Need(args.extractor / "matched" / "model.pt", 5),
+    needs = [Need(args.data / "plan.jsonl", 1), Need(args.extractor / args.condition / "model.pt", 5),
              Need(extracted / "wav" / "wav.scp", 6)]
     run_part(Part(7, "score", extracted / "scores", to_dict(settings), needs), args.force, work)
 

@@ -30,9 +30,8 @@ from torch.nn import functional
 
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.fusion import EmbeddingTransform, Fusion, check_kind
+from wesep_mix.layers.level import root_mean_square
 from wesep_mix.layers.stft import STFT
-
-SILENT = 1e-8  # root mean square below which a mixture is not brought to unit level
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class Config:
     hop: int = 128
     kernel_size: tuple[int, ...] = (3, 3)  # of the steps down and up, over (frames, bins)
     padding: tuple[int, ...] = (1, 1)
+    output_padding: tuple[int, ...] = (0, 0)  # of the steps up; (0, 1) doubles to an even number of bins
     dense_channels: tuple[int, ...] = (16, 32, 32, 32, 32)  # stages with dense block, the first at all bins
     conv_channels: tuple[int, ...] = (64, 128, 384)  # further stages without
     dense_depth: int = 5
@@ -74,9 +74,11 @@ class Config:
         if len(kernel_size) != 2 or len(padding) != 2 or kernel_size[0] != 2 * padding[0] + 1:
             raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, with frames 2p+1 and p, "
                              f"found {kernel_size} and {padding}")
+        if self.output_padding not in ((0, 0), (0, 1)):
+            raise ValueError(f"output_padding: wanted [0, 0] or [0, 1], found {list(self.output_padding)}")
         bins = self.num_bins
         for above, below in pairwise(bins):
-            if below < 1 or 2 * (below - 1) + kernel_size[1] - 2 * padding[1] != above:
+            if below < 1 or 2 * (below - 1) + kernel_size[1] - 2 * padding[1] + self.output_padding[1] != above:
                 raise ValueError(f"n_fft {self.n_fft}: the stages' bins {bins} can't be doubled back, "
                                  f"take fewer stages or n_fft a multiple of {2 ** len(bins)}")
         if max(self.pool_sizes) > bins[0]:
@@ -121,17 +123,10 @@ class Model(nn.Module):
         Raises: UserError for other shapes and for an embedding that is missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
-        level = self.level(mix)  # [B, 1]
+        level = root_mean_square(mix) if self.config.unit_level else 1.0
         missing = max(0, (max(2, *self.config.pool_sizes) - 1) * self.config.hop - mix.shape[1])
         est = self.extract(functional.pad(mix / level, (0, missing)), emb)  # [B, T + missing]
         return est[:, :mix.shape[1]] * level
-
-    def level(self, mix: Tensor) -> Tensor:
-        """What each mixture is divided by and its estimate multiplied with: [B, T] -> [B, 1]."""
-        if not self.config.unit_level:
-            return mix.new_ones(len(mix), 1)
-        level = mix.square().mean(1, keepdim=True).sqrt()
-        return torch.where(level > SILENT, level, 1.0)
 
     def extract(self, mix: Tensor, emb: Tensor | None) -> Tensor:
         """float32 [B, T], [B, D] -> float32 [B, T], nothing checked."""
@@ -232,6 +227,7 @@ def encoder(config: Config, steps: dict) -> nn.ModuleList:
 def decoder(config: Config, steps: dict) -> nn.ModuleList:
     """The encoder's stages mirrored; each takes its skip and what comes from below, 2C channels together."""
     widths = (*config.dense_channels, *config.conv_channels)
+    steps = {**steps, "output_padding": config.output_padding}
     stages: list[nn.Module] = []
     for place, (above, width) in reversed(list(enumerate(pairwise(widths), start=1))):
         up = ConvBlock(nn.ConvTranspose2d(2 * width, above, stride=(1, 2), **steps))

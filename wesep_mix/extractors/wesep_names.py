@@ -1,118 +1,112 @@
-"""WeSep's parameter names and settings <-> ours, by rule, so that weights travel both ways unchanged.
+"""WeSep's parameter names <-> ours, by rule, so that weights travel both ways unchanged.
 
-A rule is a pair of templates, theirs and ours, for a parameter's name without its last part (weight, bias);
-`{i}` is a number on both sides, `{i+1}` one that the other side counts from 0.
+A rule is a pair of templates, theirs and ours, for a parameter's name without its last part (weight, bias). A
+place in a template is a number n of the one side in terms of the count i from 0: `{i}` where n = i, `{i+1}` where
+n = i + 1, `{4i+3}` where n = 4 i + 3; a number that is not of its place's form is none of that rule's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from wesep_mix.errors import UserError
-from wesep_mix.extractors import dpccn
+from wesep_mix.extractors import dpccn, spexplus
 
 Rules = tuple[tuple[str, str], ...]
 
-FUSIONS = {"concat": "concat", "additive": "additive", "multiply": "multiply", "FiLM": "film"}
 
-EMBEDDING_RULES = (
-    ("spk_fuse.fc.linear", "fusion.linear"),
-    ("spk_fuse.fc.gamma_fcs.0", "fusion.scale.0"),
-    ("spk_fuse.fc.beta_fcs.0", "fusion.shift.0"),
-    ("spk_transform.transforms.{i}", "embedding_transform.layers.{i}"),
+def from_wesep(config: dpccn.Config | spexplus.Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A WeSep state dict under the names of our model of this config.
+
+    Raises: UserError naming what it has no place for, or a model that WeSep does not have.
+    """
+    return _renamed(state, _rules(config), f"{config.name} has no place for WeSep's")
+
+
+def to_wesep(config: dpccn.Config | spexplus.Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of our model of this config under WeSep's names.
+
+    Raises: UserError naming what has no place there, or a model that WeSep does not have.
+    """
+    rules = tuple((ours, theirs) for theirs, ours in _rules(config))
+    return _renamed(state, rules, f"WeSep has no place for {config.name}'s")
+
+
+def _fusion(theirs: str, ours: str) -> Rules:
+    return ((f"{theirs}.fc.linear", f"{ours}.linear"), (f"{theirs}.fc.gamma_fcs.0", f"{ours}.scale.0"),
+            (f"{theirs}.fc.beta_fcs.0", f"{ours}.shift.0"))
+
+
+def _parts(theirs: str, ours: str, names: Mapping[str, str]) -> Rules:
+    return tuple((f"{theirs}.{their_name}", f"{ours}.{our_name}") for their_name, our_name in names.items())
+
+
+_TRANSFORM = (("spk_transform.transforms.{i}", "embedding_transform.layers.{i}"),)
+
+_DPCCN = (
+    *_TRANSFORM,
+    *_fusion("spk_fuse", "fusion"),
+    ("conv2d", "stem"),
+    ("encoder.{i}.conv{j+1}.conv2d", "encoder.{i}.layers.{j}.conv"),
+    ("encoder.{i}.conv2d", "encoder.{i}.conv"),
+    ("encoder.{i}.0.conv2d", "encoder.{i}.down.conv"),
+    ("encoder.{i}.1.conv{j+1}.conv2d", "encoder.{i}.dense.layers.{j}.conv"),
+    ("tcn_layers.{i}.{j}.dconv1", "tcn.{i}.{j}.depthwise"),
+    ("tcn_layers.{i}.{j}.dconv2", "tcn.{i}.{j}.pointwise"),
+    ("decoder.{i}.convtrans2d", "decoder.{i}.conv"),
+    ("decoder.{i}.0.conv{j+1}.conv2d", "decoder.{i}.dense.layers.{j}.conv"),
+    ("decoder.{i}.1.convtrans2d", "decoder.{i}.up.conv"),
+    ("decoder.{i}.conv{j+1}.conv2d", "decoder.{i}.layers.{j}.conv"),
+    ("avg_pool.{i}.1", "pyramid.{i}"),
+    ("avg_proj", "project"),
+    ("deconv2d", "head"),
 )
 
-RULES = {
-    "dpccn": (
-        *EMBEDDING_RULES,
-        ("conv2d", "stem"),
-        ("encoder.{i}.conv{j+1}.conv2d", "encoder.{i}.layers.{j}.conv"),
-        ("encoder.{i}.conv2d", "encoder.{i}.conv"),
-        ("encoder.{i}.0.conv2d", "encoder.{i}.down.conv"),
-        ("encoder.{i}.1.conv{j+1}.conv2d", "encoder.{i}.dense.layers.{j}.conv"),
-        ("tcn_layers.{i}.{j}.dconv1", "tcn.{i}.{j}.depthwise"),
-        ("tcn_layers.{i}.{j}.dconv2", "tcn.{i}.{j}.pointwise"),
-        ("decoder.{i}.convtrans2d", "decoder.{i}.conv"),
-        ("decoder.{i}.0.conv{j+1}.conv2d", "decoder.{i}.dense.layers.{j}.conv"),
-        ("decoder.{i}.1.convtrans2d", "decoder.{i}.up.conv"),
-        ("decoder.{i}.conv{j+1}.conv2d", "decoder.{i}.layers.{j}.conv"),
-        ("avg_pool.{i}.1", "pyramid.{i}"),
-        ("avg_proj", "project"),
-        ("deconv2d", "head"),
-    ),
+_BLOCK = {
+    "conv1x1": "widen", "PReLU_1": "act_in", "norm_1": "norm_in", "dwconv": "depthwise", "PReLU_2": "act_out",
+    "norm_2": "norm_out", "Output": "narrow", "Sc_conv": "skip",
 }
-
-
-def from_wesep(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A WeSep state dict under our extractor's names. Raises: UserError naming what it has no place for."""
-    return _renamed(state, RULES[name], f"{name} has no place for WeSep's")
-
-
-def to_wesep(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our extractor's state dict under WeSep's names. Raises: UserError naming what has no place there."""
-    rules = tuple((ours, theirs) for theirs, ours in RULES[name])
-    return _renamed(state, rules, f"WeSep has no place for {name}'s")
-
-
-def config_from_wesep(model: str, args: Mapping[str, Any]) -> dpccn.Config:
-    """Our config for WeSep's class `model` made with the keyword arguments `args`.
-
-    Raises: UserError naming an argument that we have no equal of.
-    """
-    if model != "DPCCN":
-        raise UserError(f"WeSep model {model}: wanted DPCCN")
-    return _dpccn_config(dict(args))
-
-
-# What each WeSep argument is here; then those that have one value here, and those without effect on a model
-# that is given its embedding.
-_DPCCN_SETTINGS = {
-    "win": "n_fft", "stride": "hop", "spk_emb_dim": "embedding_dim",
-    "use_spk_transform": "transform_embedding", "tcn_blocks": "tcn_blocks",
-    "tcn_layers": "tcn_repeats", "causal": "tcn_causal",
-    "kernel_size": "kernel_size", "paddings": "padding", "pool_size": "pool_sizes",
+_ENTRY_BLOCK = {
+    "conv1x1": "widen", "prelu1": "act_in", "lnorm1": "norm_in", "dconv": "depthwise", "prelu2": "act_out",
+    "lnorm2": "norm_out", "sconv": "narrow",
 }
-_DPCCN_FIXED = {
-    "joint_training": False, "stride1": (1, 1), "stride2": (1, 2), "output_padding": (0, 0), "tcn_dims": 384,
-}
-_DPCCN_IDLE = {
-    "sr", "multi_fuse", "multi_task", "spksInTrain", "spk_model", "spk_model_init", "spk_model_freeze",
-    "spk_args", "spk_feat", "feat_type",
-}
+_SPEXPLUS = (
+    *_TRANSFORM,
+    ("encoder.encoder_1d_short", "encoders.0"),
+    ("encoder.encoder_1d_middle", "encoders.1"),
+    ("encoder.encoder_1d_long", "encoders.2"),
+    ("encoder.ln", "norm"),
+    ("encoder.proj", "project"),
+    ("decoder.mask{i+1}", "masks.{i}"),
+    ("decoder.decoder_1d_{i+1}", "decoders.{i}"),
+)
+# their separator is one list; a stack takes two places of it where the embedding is in a block, else four
+_STACKS_CONCAT_CONV = (
+    *_parts("separation.separation.{2i}", "stacks.{i}.entry", _ENTRY_BLOCK),
+    *_parts("separation.separation.{2i+1}.separation.{j}", "stacks.{i}.blocks.{j}", _BLOCK),
+)
+_STACKS_FUSED = (
+    *_fusion("separation.separation.{4i}", "stacks.{i}.entry.fusion"),
+    ("separation.separation.{4i+1}", "stacks.{i}.entry.act"),
+    ("separation.separation.{4i+2}", "stacks.{i}.entry.norm"),
+    *_parts("separation.separation.{4i+3}.separation.{j}", "stacks.{i}.blocks.{j}", _BLOCK),
+)
 
 
-def _dpccn_config(args: dict[str, Any]) -> dpccn.Config:
-    args.setdefault("joint_training", True)  # WeSep's default: a speaker encoder inside
-    settings = {"fusion": _fusion(args.pop("spk_fuse_type", "multiply"))}
-    feature_dim = args.pop("feature_dim", 257)
-    for key, value in args.items():
-        value = tuple(value) if isinstance(value, list) else value
-        if key in _DPCCN_SETTINGS:
-            settings[_DPCCN_SETTINGS[key]] = value
-        elif key in _DPCCN_FIXED and value != _DPCCN_FIXED[key]:
-            raise UserError(f"WeSep DPCCN: {key}: wanted {_DPCCN_FIXED[key]}, found {value}")
-        elif key not in _DPCCN_FIXED and key not in _DPCCN_IDLE:
-            raise UserError(f"WeSep DPCCN: {key}: unknown argument")
-    try:
-        config = dpccn.Config(**settings)
-    except ValueError as err:
-        raise UserError(f"WeSep DPCCN: {err}") from err
-    if feature_dim != config.num_bins[0]:
-        raise UserError(f"WeSep DPCCN: feature_dim: wanted {config.num_bins[0]}, found {feature_dim}")
-    return config
+def _rules(config: dpccn.Config | spexplus.Config) -> Rules:
+    if config.name not in ("dpccn", "spexplus"):
+        raise UserError(f"{config.name}: wanted a model that WeSep has: dpccn, spexplus")
+    if config.fusion == "none":
+        raise UserError(f"{config.name}: WeSep has none with fusion none, wanted one with an embedding")
+    if config.name == "dpccn":
+        return _DPCCN
+    return _SPEXPLUS + (_STACKS_CONCAT_CONV if config.fusion == "concat_conv" else _STACKS_FUSED)
 
 
-def _fusion(spk_fuse_type: str) -> str:
-    if spk_fuse_type not in FUSIONS:
-        raise UserError(f"WeSep: spk_fuse_type: wanted one of {', '.join(FUSIONS)}, found {spk_fuse_type}")
-    return FUSIONS[spk_fuse_type]
-
-
-_PLACE = re.compile(r"\{(\w)(\+1)?\}")
+_PLACE = re.compile(r"\{(?P<step>\d*)(?P<count>[a-z])(?:\+(?P<first>\d+))?\}")
 
 
 def _renamed(state: Mapping[str, Tensor], rules: Rules, refusal: str) -> dict[str, Tensor]:
@@ -122,13 +116,26 @@ def _renamed(state: Mapping[str, Tensor], rules: Rules, refusal: str) -> dict[st
 def _rename(name: str, rules: Rules, refusal: str) -> str:
     module, _, parameter = name.rpartition(".")
     for source, target in rules:
-        found = re.fullmatch(_PLACE.sub(r"(?P<\1>\\d+)", source.replace(".", r"\.")), module)
-        if found:
-            shift = {place: bool(plus) for place, plus in _PLACE.findall(source)}
-            zero_based = {place: int(number) - shift[place] for place, number in found.groupdict().items()}
-            return f"{_filled(target, zero_based)}.{parameter}"
+        counts = _counts(source, module)
+        if counts is not None:
+            return f"{_filled(target, counts)}.{parameter}"
     raise UserError(f"{refusal} {name}")
 
 
-def _filled(template: str, zero_based: dict[str, int]) -> str:
-    return _PLACE.sub(lambda place: str(zero_based[place[1]] + bool(place[2])), template)
+def _counts(template: str, module: str) -> dict[str, int] | None:
+    """The counts from 0 that make the template this module's name, None when there are none."""
+    found = re.fullmatch(_PLACE.sub(r"(?P<\g<count>>\\d+)", template.replace(".", r"\.")), module)
+    if not found:
+        return None
+    counts = {}
+    for place in _PLACE.finditer(template):
+        above = int(found[place["count"]]) - int(place["first"] or 0)
+        counts[place["count"]], rest = divmod(above, int(place["step"] or 1))
+        if above < 0 or rest:
+            return None
+    return counts
+
+
+def _filled(template: str, counts: Mapping[str, int]) -> str:
+    return _PLACE.sub(
+        lambda place: str(int(place["step"] or 1) * counts[place["count"]] + int(place["first"] or 0)), template)

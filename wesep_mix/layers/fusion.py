@@ -85,10 +85,10 @@ class EmbeddingTransform(nn.Module):
         return self.layers(emb.unsqueeze(-1)).squeeze(-1)  # [B, D, 1] inside
 
 
-def check_kind(kind: str) -> None:
+def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
     """Raises: ValueError with the kinds there are (a config's own check calls this)."""
-    if kind not in FUSIONS:
-        raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(FUSIONS)})")
+    if kind not in known:
+        raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
 
 
 def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wesep_mix.report.results import extractors
+from wesep_mix.report.results import extractors, separators
 from wesep_mix.report.tables import embedding_table, extraction_table, in_order
 
 EMBEDDING_NOTES = {
@@ -22,6 +22,7 @@ CONDITION_NOTES = {
     "wrong": "given the embedding of another talker of the same mixture: it should do badly",
     "random": "given the embedding of somebody else, from a random other mixture: it should do badly",
     "oracle": "given the teacher's embedding of the clean source: the bound for better embeddings",
+    "separated": "all talkers at once, without embeddings; each output is scored as the talker that it fits best",
 }
 
 
@@ -56,10 +57,11 @@ def terminal(results: Mapping[str, Any]) -> str:
 
 
 def commands(results: Mapping[str, Any], tag: str, settings: Sequence[str]) -> list[str]:
-    """The command line of run.sh for every extractor that has results."""
+    """The command line of run.sh for every extractor and separator that has results."""
     options = [f"--corpus {results['corpus']}", f"--num_spk {results['num_spk']}"]
     tail = ([f"--tag {tag}"] if tag else []) + [f"--set {setting}" for setting in settings]
-    names = [f"--extractor {name}" for name in extractors(results)] or [""]
+    names = [f"--extractor {name}" for name in extractors(results)]
+    names = names + [f"--separator {name}" for name in separators(results)] or [""]
     return [" ".join(filter(None, ["bash run.sh", *options, name, *tail])) for name in names]
 
 

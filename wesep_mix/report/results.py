@@ -16,7 +16,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 
 EMBEDDING_METRICS = ("acc", "sep", "nmi", "sil", "ari", "eer")
-CONDITIONS = ("matched", "none", "wrong", "random", "oracle")
+CONDITIONS = ("matched", "none", "wrong", "random", "oracle", "separated")
 DIGITS = 6
 
 
@@ -73,7 +73,12 @@ def metrics_file(mixtures: Path) -> Path:
 
 def extractors(results: dict[str, Any]) -> list[str]:
     """Names of the extractors that have a row."""
-    return sorted({name.split("/")[0] for name in results["extraction"]} - {"mixture"})
+    return sorted({name.split("/")[0] for name in results["extraction"]} - {"mixture", *separators(results)})
+
+
+def separators(results: dict[str, Any]) -> list[str]:
+    """Names of the separators that have a row."""
+    return sorted(name.removesuffix("/separated") for name in results["extraction"] if name.endswith("/separated"))
 
 
 def training_seed(exp: Path) -> int:

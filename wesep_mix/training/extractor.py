@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.errors import UserError
+from wesep_mix.extractors.contract import estimates, num_estimates
+from wesep_mix.losses.extraction import extraction_loss
 from wesep_mix.losses.set_matching import match
-from wesep_mix.losses.si_sdr import si_sdr
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.run import run
@@ -24,11 +26,17 @@ from wesep_mix.training.settings import ExtractorConfig
 
 
 class ExtractorTraining(TrainingModule):
-    """Negative SI-SDR on chunks; with no student the network is trained without an embedding."""
+    """The configured loss on chunks; with no student the network is trained without an embedding.
+
+    Raises: UserError when the loss does not have a weight for each of the extractor's estimates.
+    """
 
     def __init__(self, settings: ExtractorConfig, extractor: nn.Module, teacher: nn.Module, student: nn.Module | None):
         super().__init__(extractor, settings.optim, settings.trainer)
         self.config = settings
+        wanted, found = num_estimates(extractor), list(settings.loss.weights)
+        if len(found) != wanted:
+            raise UserError(f"{extractor.config.name}: loss.weights: wanted {wanted} (one an estimate), found {found}")
         self.references = TeacherReferences(teacher)
         self.frozen = () if student is None else (student.eval().requires_grad_(False),)  # in a tuple: no submodule
 
@@ -36,8 +44,9 @@ class ExtractorTraining(TrainingModule):
         rows, chosen = self._targets(batch)  # [M] each: which mixtures, which of their sources
         length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
         starts = self._chunk_starts(batch, rows, chosen, length)
-        est = self.model(take(batch.mix[rows], starts, length), self._condition(batch, rows, chosen))
-        return -si_sdr(est, take(batch.sources[rows, chosen], starts, length)).mean()
+        ests = estimates(self.model, take(batch.mix[rows], starts, length), self._condition(batch, rows, chosen))
+        target = take(batch.sources[rows, chosen], starts, length)
+        return extraction_loss(ests, target, self.config.loss.name, self.config.loss.weights)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))

@@ -10,12 +10,12 @@ from wesep_mix.io.decoded import reader_of
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.settings import ExtractorConfig, StudentConfig, TeacherConfig
+from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 
 
 def run(
-    module: TrainingModule, kind: str, settings: TeacherConfig | StudentConfig | ExtractorConfig, data: Path,
-    num_spk: int, out: Path, monitor: str, ngpu: int,
+    module: TrainingModule, kind: str, settings: TeacherConfig | StudentConfig | ExtractorConfig | SeparatorConfig,
+    data: Path, num_spk: int, out: Path, monitor: str, ngpu: int,
 ) -> None:
     """Train `module` on mixtures of `num_spk` talkers; the best epoch has the lowest `monitor` on the dev set."""
     trainer = settings.trainer

@@ -1,4 +1,4 @@
-"""What conf/{teacher,student,extractor/NAME}.yaml hold. Imports no torch: configs are checked before any work."""
+"""What conf/{teacher,student,extractor/NAME,separator/NAME}.yaml hold. Imports no torch: they are checked first."""
 
 from __future__ import annotations
 
@@ -101,6 +101,27 @@ class StudentConfig:
     finetuned_layers: int | None = None
 
 
+LOSSES = ("si_sdr", "si_snr")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """An extractor's loss: a negative ratio in dB of each of its estimates, weighted.
+
+    name: `si_sdr`, or `si_snr`, the same with the means removed. weights: one for every estimate that the model gives
+    to its loss, in its order (SpEx+ gives one for each window, the others one).
+    """
+
+    name: str = "si_sdr"
+    weights: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if self.name not in LOSSES:
+            raise ValueError(f"loss.name: wanted one of {', '.join(LOSSES)}, found {self.name}")
+        if not all(weight >= 0 for weight in self.weights) or not sum(self.weights) > 0:
+            raise ValueError(f"loss.weights: wanted numbers of 0 or more, not all 0, found {list(self.weights)}")
+
+
 @dataclass(frozen=True)
 class ExtractorConfig:
     """conf/extractor/NAME.yaml. The model's embedding size is the student's.
@@ -110,6 +131,7 @@ class ExtractorConfig:
     """
 
     model: Any = config.plugin("extractors")
+    loss: LossConfig = LossConfig()
     seed: int = 0
     optim: OptimConfig = OptimConfig()
     trainer: TrainerConfig = TrainerConfig()
@@ -120,3 +142,22 @@ class ExtractorConfig:
     def __post_init__(self) -> None:
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
+
+
+@dataclass(frozen=True)
+class SeparatorConfig:
+    """conf/separator/NAME.yaml. The number of outputs is that of the mixtures' talkers, whatever `model` says.
+
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures.
+    """
+
+    model: Any = config.plugin("separators")
+    seed: int = 0
+    optim: OptimConfig = OptimConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    batch_size: int = 8
+    chunk_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.chunk_s < 0:
+            raise ValueError(f"chunk_s: wanted seconds, or 0 for whole mixtures, found {self.chunk_s}")

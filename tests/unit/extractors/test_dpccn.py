@@ -1,18 +1,14 @@
 import dataclasses
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from wesep_mix import config as configs
 from wesep_mix.errors import UserError
-from wesep_mix.extractors import wesep_names
 from wesep_mix.extractors.dpccn import Config, Model
 from wesep_mix.layers.fusion import FUSIONS
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
 SMALL = Config(embedding_dim=6, fusion="film", n_fft=128, hop=32, dense_channels=(4, 6), conv_channels=(8, 8),
                dense_depth=2, tcn_repeats=1, tcn_blocks=3, pool_sizes=(4, 8), pool_channels=3)
 
@@ -24,22 +20,6 @@ def small(seed: int = 0, **changes) -> Model:
 
 def test_default_size_is_weseps():
     assert sum(weight.numel() for weight in Model(Config()).parameters()) == 6_366_451
-
-
-@pytest.mark.skipif(not (SHARED / "parity").is_dir(), reason="no ../shared/parity (WeSep's outputs)")
-def test_parity_with_wesep():
-    reference = np.load(SHARED / "parity" / "dpccn_multiply.npz")
-    made = json.loads((SHARED / "parity" / "dpccn_multiply.json").read_text())
-    names = [key for key in reference if key.startswith("state/")]
-    theirs = {key.removeprefix("state/"): torch.from_numpy(reference[key]) for key in names}
-    model = Model(wesep_names.config_from_wesep(made["model"], made["args"])).eval()
-    model.load_state_dict(wesep_names.from_wesep("dpccn", theirs))
-    with torch.inference_mode():
-        est = model(torch.from_numpy(reference["mix"]), torch.from_numpy(reference["emb"])).numpy()
-    want = reference["est/0"]
-    assert np.abs(est - want).max() < 1e-4 * want.std()
-    back = wesep_names.to_wesep("dpccn", model.state_dict())
-    assert set(back) == set(theirs) and all(torch.equal(back[key], theirs[key]) for key in theirs)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -87,6 +67,12 @@ def test_authors_padding_leaves_one_bin():
     assert config.num_bins == [255, 127, 63, 31, 15, 7, 3, 1]
     assert Config().num_bins[-1] == 3
     model = small(padding=(1, 0), fusion="concat")
+    assert model(torch.randn(1, 700), torch.randn(1, 6)).shape == (1, 700)
+
+
+def test_output_padding_doubles_to_an_even_number_of_bins():
+    model = small(n_fft=126, output_padding=(0, 1), fusion="concat", pool_sizes=(4,))
+    assert model.config.num_bins == [64, 32, 16, 8]
     assert model(torch.randn(1, 700), torch.randn(1, 6)).shape == (1, 700)
 
 
@@ -140,6 +126,8 @@ def test_what_is_refused(mix, emb, fusion, found):
     ({"pool_sizes": (400,)}, "pool_sizes"),
     ({"conv_channels": ()}, "conv_channels"),
     ({"dense_depth": 0}, "dense_depth"),
+    ({"output_padding": (1, 0)}, "output_padding"),
+    ({"output_padding": (0, 1)}, "bins"),
 ])
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):

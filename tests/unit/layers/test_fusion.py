@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wesep_mix.layers.fusion import FUSIONS, EmbeddingTransform, Fusion
+from wesep_mix.layers.fusion import FUSIONS, EmbeddingTransform, Fusion, check_kind
 
 B, C, D = 3, 5, 7
 
@@ -9,6 +9,8 @@ B, C, D = 3, 5, 7
 def test_an_unknown_kind_names_the_kinds_there_are():
     with pytest.raises(ValueError, match="no 'flim' .*film"):
         Fusion("flim", C, D)
+    with pytest.raises(ValueError, match="no 'film' .there are: none, mine"):
+        check_kind("film", ("none", "mine"))
 
 
 @pytest.mark.parametrize("kind", FUSIONS)

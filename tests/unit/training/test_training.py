@@ -7,13 +7,14 @@ import torch
 
 from wesep_mix import checkpoint, config
 from wesep_mix.data.datasets import fixed_loader
-from wesep_mix.extractors import stft_tcn
+from wesep_mix.errors import UserError
+from wesep_mix.extractors import spexplus, stft_tcn
 from wesep_mix.losses.set_matching import set_cosine_loss
 from wesep_mix.losses.si_sdr import si_sdr
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.references import TeacherReferences
-from wesep_mix.training.settings import ExtractorConfig
+from wesep_mix.training.settings import ExtractorConfig, LossConfig
 from wesep_mix.training.student import StudentTraining, build_student, train_student
 from wesep_mix.training.teacher import TeacherTraining
 
@@ -233,6 +234,26 @@ def test_without_an_embedding_the_student_is_not_asked(extractor_settings, stude
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, None)
     module.loss(batch)
     assert module.model.inputs[0][1] is None
+
+
+def test_an_extractor_is_trained_on_all_of_its_estimates_with_their_weights(
+    extractor_settings, student, teacher, batch
+):
+    model = spexplus.Config(windows=(20, 40), filters=4, channels=4, hidden=4, num_stacks=1, num_blocks=2)
+    settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig("si_snr", (0.7, 0.2)))
+    module = ExtractorTraining(settings, build_extractor(settings, student, "matched"), teacher, student)
+    loss = module.loss(batch)
+    loss.backward()
+    assert all(weight.grad is not None for weight in module.parameters())
+    parts = [dataclasses.replace(settings, loss=LossConfig("si_snr", weights)) for weights in ((1.0, 0.0), (0.0, 1.0))]
+    short, long = (ExtractorTraining(part, module.model, teacher, student).loss(batch) for part in parts)
+    torch.testing.assert_close(loss, 0.7 * short + 0.2 * long)
+
+
+def test_a_loss_without_a_weight_for_every_estimate_is_refused(extractor_settings, student, teacher):
+    settings = dataclasses.replace(extractor_settings, loss=LossConfig(weights=(0.5, 0.5)))
+    with pytest.raises(UserError, match="stft_tcn: loss.weights: wanted 1 .*found .0.5, 0.5."):
+        ExtractorTraining(settings, build_extractor(settings, student, "matched"), teacher, student)
 
 
 def test_the_frozen_networks_are_no_part_of_the_module(extractor_settings, student, teacher):

@@ -1,0 +1,51 @@
+import pytest
+import torch
+from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as reference
+
+from wesep_mix.losses.extraction import RATIOS, extraction_loss
+from wesep_mix.training.settings import LOSSES, LossConfig
+
+
+@pytest.fixture
+def signals():
+    torch.manual_seed(0)
+    target = torch.randn(4, 900, dtype=torch.double) + 0.3
+    return target[:, None] + torch.tensor([0.1, 0.5, 2.0])[:, None] * torch.randn(4, 3, 900) - 0.2, target
+
+
+@pytest.mark.parametrize("name, zero_mean", [("si_sdr", False), ("si_snr", True)])
+@pytest.mark.parametrize("weights", [(0.8, 0.1, 0.1), (1.0, 0.0, 0.0), (2.0, 1.0, 3.0)])
+def test_it_is_the_weighted_sum_of_each_estimates_negative_ratio(signals, name, zero_mean, weights):
+    ests, target = signals
+    wanted = sum(-weight * reference(ests[:, k], target, zero_mean=zero_mean).mean()
+                 for k, weight in enumerate(weights))
+    torch.testing.assert_close(extraction_loss(ests, target, name, weights), wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_weighted_estimate_learns_and_no_other(signals, name):
+    ests, target = signals[0].requires_grad_(), signals[1]
+    extraction_loss(ests, target, name, (0.5, 0.0, 0.1)).backward()
+    assert [bool(ests.grad[:, k].any()) for k in range(3)] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_silence_is_finite_in_value_and_gradient(name):
+    ests = torch.zeros(2, 1, 100, requires_grad=True)
+    loss = extraction_loss(ests, torch.zeros(2, 100), name, (1.0,))
+    loss.backward()
+    assert loss.isfinite() and ests.grad.isfinite().all()
+
+
+def test_the_settings_know_the_losses_there_are():
+    assert set(LOSSES) == set(RATIOS)
+
+
+@pytest.mark.parametrize("settings, said", [
+    ({"name": "sisdr"}, "loss.name: wanted one of si_sdr, si_snr, found sisdr"),
+    ({"weights": ()}, "loss.weights: wanted numbers"), ({"weights": (0.0, 0.0)}, "not all 0"),
+    ({"weights": (1.0, -0.1)}, "loss.weights"), ({"weights": (float("nan"),)}, "loss.weights"),
+])
+def test_settings_that_make_no_sense(settings, said):
+    with pytest.raises(ValueError, match=said):
+        LossConfig(**settings)

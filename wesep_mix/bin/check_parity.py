@@ -1,0 +1,37 @@
+"""Compare our DPCCN or SpEx+ with outputs of WeSep's own, given its weights: FILE.npz, with FILE.json beside it.
+
+Prints the largest deviation over the reference's standard deviation; status 0 when it is under 1e-4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wesep_mix.stage import guarded
+
+LIMIT = 1e-4
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("file", type=Path, help="the reference: state/NAME, mix, emb and est/0, ...")
+    args = options.parse_args(argv)
+    return guarded(lambda: _check(args.file), "check_parity")
+
+
+def _check(path: Path) -> int:
+    from wesep_mix.wesep import parity
+
+    deviations = parity(path)
+    largest = max(deviations)
+    agrees = largest < LIMIT
+    each = ", ".join(f"est/{place} {value:.1e}" for place, value in enumerate(deviations))
+    print(f"{path}: largest deviation over the reference's standard deviation {largest:.2e} ({each}): "
+          f"{'agrees' if agrees else 'differs'}, limit {LIMIT:.0e}")
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Stage 5: train the separator that stands beside the extractor, mixture -> all of its talkers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wesep_mix.bin.options import parser
+from wesep_mix.config import read_raw
+from wesep_mix.stage import Need, Part, guarded, run_part
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__)
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/separator/NAME.yaml")
+    options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
+    options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
+    options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME/separated")
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    args = options.parse_args(argv)
+    return guarded(lambda: _train(args), "stage 5 (separator)")
+
+
+def _train(args) -> None:
+    def work() -> None:
+        from wesep_mix.config import load_config
+        from wesep_mix.training.separator import train_separator
+        from wesep_mix.training.settings import SeparatorConfig
+
+        settings = load_config(SeparatorConfig, args.config, args.set)
+        train_separator(settings, args.data, args.out, args.num_spk, args.ngpu)
+
+    raw = read_raw(args.config, args.set) | {"num_spk": args.num_spk}
+    run_part(Part(5, "separator", args.out, raw, [Need(args.data, 1)]), args.force, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

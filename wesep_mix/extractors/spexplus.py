@@ -1,0 +1,258 @@
+"""SpEx+: time-domain speaker extraction with encoders and decoders of three window lengths.
+
+Source: Ge, Xu, Wang, Chng, Dang, Li: "SpEx+: A complete time domain speaker extraction network", Interspeech
+2020, section 2, in the form of WeSep (Wang et al., Interspeech 2024). The separator is Conv-TasNet's (Luo and
+Mesgarani 2019, section II-C): stacks of dilated convolution blocks.
+
+Short, middle and long windows at one stride give three codes of each frame; norm and a 1x1 convolution on all
+of them, the stacks, a mask for each code, and a decoder for each: three estimates. The first (short window) is
+the output; all three are trained on (`estimates`; the paper weighs them 0.8, 0.1, 0.1).
+
+Differs from the paper: the embedding is given, not computed from an enrolment with the shared encoders, so
+there is no speaker classification in the loss. The paper's fusion is `concat_conv`: the embedding joins the
+first block of each stack, beside its input. Each other fusion stands in front of the stack, with PReLU and norm
+behind it, as in WeSep; `none` is the stacks alone. WeSep's windows in samples are those of the authors' 8 kHz
+code, so at 16 kHz they are half as long: windows (40, 160, 320) with stride 20 are the authors' in ms. Sizes,
+norms, masks, skip connections and `unit_level` are settings.
+
+Samples behind the last whole frame of the short window, fewer than a stride, make no frame of their own (as in
+WeSep): only longer windows hear them, and they are zeros in the short estimate. A mixture shorter than that window
+is filled up with zeros.
+
+B batch, T samples, L frames, C channels, D embedding size, K windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wesep_mix.extractors.contract import check_inputs
+from wesep_mix.layers.act_norm import prelu_global_norm
+from wesep_mix.layers.fusion import FUSIONS, EmbeddingTransform, Fusion, check_kind
+from wesep_mix.layers.level import root_mean_square
+
+MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
+COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit."""
+
+    name: str = "spexplus"
+    embedding_dim: int = 256
+    fusion: str = "concat_conv"  # or any of layers.fusion
+    film_hidden: int = 0  # 0: FiLM is a single layer
+    transform_embedding: bool = False
+    windows: tuple[int, ...] = (20, 80, 160)  # samples; the first one's estimate is the output
+    stride: int = 10
+    filters: int = 256  # of each window
+    channels: int = 256  # between the blocks
+    hidden: int = 512  # inside a block
+    kernel_size: int = 3
+    num_stacks: int = 4
+    num_blocks: int = 8  # of a stack, dilations 1, 2, 4, ...
+    norm: str = "global"  # inside the stacks: `global` over channels and time, `channel` in each frame, `batch`
+    mask: str = "relu"  # or `sigmoid`
+    skip: bool = False  # a stack's output is the sum of its blocks' skip connections
+    causal: bool = False  # the blocks look back only; see `lookahead`
+    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+
+    def __post_init__(self) -> None:
+        check_kind(self.fusion, (*FUSIONS, "concat_conv"))
+        for key, known in (("norm", NORMS), ("mask", MASKS)):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key}: wanted one of {', '.join(known)}, found {getattr(self, key)}")
+        for key in COUNTS:
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
+        if not self.windows or min(self.windows) < 1 or not 1 <= self.stride <= self.windows[0]:
+            raise ValueError(f"windows, stride: wanted window lengths and a stride of at most the first, "
+                             f"found {list(self.windows)} and {self.stride}")
+        if self.kernel_size % 2 == 0 and not self.causal:
+            raise ValueError(f"kernel_size: wanted an odd number where causal is false, found {self.kernel_size}")
+        if self.skip and self.fusion == "concat_conv" and self.num_blocks == 1:
+            raise ValueError("skip: wanted num_blocks of 2 or more with concat_conv, whose first block has none")
+
+    @property
+    def lookahead(self) -> int | None:
+        """How many samples ahead of its own a sample of the output depends on; None: on the whole mixture."""
+        whole = not self.causal or self.norm == "global" or self.unit_level
+        return None if whole else max(self.windows) - 1
+
+
+class Model(nn.Module):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, self.num_estimates = config, len(config.windows)
+        num_filters, size = config.filters, config.embedding_dim
+        self.encoders = nn.ModuleList(nn.Conv1d(1, num_filters, window, config.stride) for window in config.windows)
+        self.norm = ChannelNorm(num_filters * len(config.windows))
+        self.project = nn.Conv1d(num_filters * len(config.windows), config.channels, 1)
+        transformed = config.transform_embedding and config.fusion != "none"
+        self.embedding_transform = EmbeddingTransform(size) if transformed else nn.Identity()
+        self.stacks = nn.ModuleList(Stack(config) for _ in range(config.num_stacks))
+        self.masks = nn.ModuleList(nn.Conv1d(config.channels, num_filters, 1) for _ in config.windows)
+        self.decoders = nn.ModuleList(
+            nn.ConvTranspose1d(num_filters, 1, window, config.stride) for window in config.windows
+        )
+
+    def forward(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+        """Extract the speaker whose embedding is given.
+
+        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`. Returns float32 [B, T].
+        Raises: UserError for other shapes, values that are not finite, an embedding missing or unwanted.
+        """
+        return self._estimates(mix, emb, 1)[:, 0]
+
+    def estimates(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+        """As `forward`, with the estimate of every window: float32 [B, K, T]. For the loss."""
+        return self._estimates(mix, emb, self.num_estimates)
+
+    def _estimates(self, mix: Tensor, emb: Tensor | None, count: int) -> Tensor:
+        check_inputs(mix, emb, self.config)
+        level = root_mean_square(mix) if self.config.unit_level else 1.0
+        codes = self.encode(mix / level)
+        x = self.separate(codes, emb)
+        ests = [self.decode(x, codes[place], place, mix.shape[1]) * level for place in range(count)]
+        return torch.stack(ests, 1)  # [B, count, T]
+
+    def encode(self, mix: Tensor) -> list[Tensor]:
+        """float32 [B, T] -> a code, float [B, filters, L], for each window; all have the short window's frames."""
+        length, stride = mix.shape[1], self.config.stride
+        last = max(0, length - self.config.windows[0]) // stride * stride  # where the last frame begins
+        codes = []
+        for window, conv in zip(self.config.windows, self.encoders, strict=True):
+            wav = functional.pad(mix, (0, last + window - length))  # cut where it reaches further
+            codes.append(functional.relu(conv(wav.unsqueeze(1)), inplace=True))
+        return codes
+
+    def separate(self, codes: list[Tensor], emb: Tensor | None) -> Tensor:
+        """Codes and an embedding, float [B, D] -> what the masks are made from, float [B, C, L]."""
+        x = self.project(self.norm(torch.cat(codes, 1)))  # [B, K * filters, L] inside
+        if emb is not None:
+            emb = self.embedding_transform(emb)
+        for stack in self.stacks:
+            x = stack(x, emb)
+        return x
+
+    def decode(self, x: Tensor, code: Tensor, place: int, length: int) -> Tensor:
+        """Mask the code of the window at that place and give it back as sound: float32 [B, length]."""
+        mask = MASKS[self.config.mask](self.masks[place](x))
+        est = self.decoders[place](code * mask).squeeze(1).float()
+        return functional.pad(est, (0, length - est.shape[1]))  # cut where it is longer
+
+
+class Stack(nn.Module):
+    """Blocks of rising dilation, with the embedding in front of the first one or in it."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        in_block = config.fusion == "concat_conv"
+        self.entry: nn.Module | None = None
+        if in_block:
+            self.entry = Block(config, 1, False, config.embedding_dim)
+        elif config.fusion != "none":
+            self.entry = FusedEntry(config)
+        dilations = [2**place for place in range(int(in_block), config.num_blocks)]
+        self.blocks = nn.ModuleList(Block(config, dilation, config.skip) for dilation in dilations)
+        self.skip = config.skip
+        if config.skip:  # WeSep has these weights, and uses them no more than we do
+            self.blocks[-1].narrow.requires_grad_(False)
+
+    def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
+        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        if self.entry is not None:
+            x = self.entry(x, emb)
+        if not self.skip:
+            for block in self.blocks:
+                x = block(x)
+            return x
+        total = torch.zeros_like(x)
+        for block in self.blocks:
+            inner = block.inner(x)
+            x, total = x + block.narrow(inner), total + block.skip(inner)
+        return total
+
+
+class FusedEntry(nn.Module):
+    """Fusion, PReLU, norm."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.fusion = Fusion(config.fusion, config.channels, config.embedding_dim, config.film_hidden)
+        self.act = nn.PReLU()
+        self.norm = NORMS[config.norm](config.channels)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        return act_norm(self.act, self.norm, self.fusion(x, emb))
+
+
+class Block(nn.Module):
+    """1x1 convolution, PReLU, norm, dilated depthwise convolution, PReLU, norm, 1x1 convolution, added to the input.
+
+    With an embedding size the first convolution sees the embedding beside every frame.
+    """
+
+    def __init__(self, config: Config, dilation: int, skip: bool, embedding_dim: int = 0):
+        super().__init__()
+        num_channels, hidden, norm = config.channels, config.hidden, NORMS[config.norm]
+        reach = dilation * (config.kernel_size - 1)
+        self.widen = nn.Conv1d(num_channels + embedding_dim, hidden, 1)
+        self.act_in, self.norm_in = nn.PReLU(), norm(hidden)
+        self.depthwise = nn.Conv1d(hidden, hidden, config.kernel_size, groups=hidden, dilation=dilation,
+                                   padding=reach if config.causal else reach // 2)
+        self.act_out, self.norm_out = nn.PReLU(), norm(hidden)
+        self.narrow = nn.Conv1d(hidden, num_channels, 1)
+        if skip:
+            self.skip = nn.Conv1d(hidden, num_channels, 1)
+
+    def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
+        """float [B, C, L], float [B, D] or None -> float [B, C, L]."""
+        return x + self.narrow(self.inner(x, emb))
+
+    def inner(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
+        """float [B, C, L], float [B, D] or None -> float [B, hidden, L]."""
+        y = self.depthwise(act_norm(self.act_in, self.norm_in, self._widen(x, emb)))
+        return act_norm(self.act_out, self.norm_out, y[..., :x.shape[2]])
+
+    def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
+        if emb is None:
+            return self.widen(x)
+        for_x, for_emb = self.widen.weight.split([x.shape[1], emb.shape[1]], dim=1)
+        from_emb = functional.linear(emb, for_emb.squeeze(2), self.widen.bias)  # [B, hidden]
+        return functional.conv1d(x, for_x) + from_emb.unsqueeze(2)
+
+
+class GlobalNorm(nn.Module):
+    """gLN: zero mean and unit variance over channels and time, then a scale and a shift of every channel."""
+
+    def __init__(self, num_channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_channels, 1))
+        self.bias = nn.Parameter(torch.zeros(num_channels, 1))
+
+    def after(self, act: nn.PReLU, x: Tensor) -> Tensor:
+        """The norm of `act(x)`: float [B, C, L] -> float32 [B, C, L]."""
+        return prelu_global_norm(x, act.weight, self.weight[:, 0], self.bias[:, 0])
+
+
+class ChannelNorm(nn.LayerNorm):
+    """cLN: zero mean and unit variance over the channels of each frame, then scale and shift."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [B, C, L] -> the same shape."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def act_norm(act: nn.PReLU, norm: nn.Module, x: Tensor) -> Tensor:
+    """float [B, C, L] -> float [B, C, L]."""
+    return norm.after(act, x) if isinstance(norm, GlobalNorm) else norm(act(x))
+
+
+NORMS = {"global": GlobalNorm, "channel": ChannelNorm, "batch": nn.BatchNorm1d}

@@ -1,0 +1,32 @@
+"""Utterance-level permutation-invariant training with SI-SDR (Kolbaek et al. 2017, section III; exact).
+
+B batch, S speakers, T samples.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from wesep_mix.losses.set_matching import best_assignment
+from wesep_mix.losses.si_sdr import si_sdr
+
+
+def best_order(est: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
+    """The assignment of estimates to sources with the largest mean SI-SDR, over all permutations.
+
+    est, sources: [B, S, T]. Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
+    """
+    pairs = si_sdr(est[:, :, None], sources[:, None])  # [B, S estimates, S sources]
+    cost, chosen = best_assignment(-pairs)
+    return -cost, chosen
+
+
+def upit_loss(est: Tensor, sources: Tensor) -> Tensor:
+    """Negative SI-SDR in dB under each mixture's best assignment, mean over the batch: [B, S, T] twice -> scalar."""
+    return -best_order(est, sources)[0].mean()
+
+
+def in_order(est: Tensor, sources: Tensor) -> Tensor:
+    """The estimates in the order of the sources that fit them best: [B, S, T] twice -> [B, S, T]."""
+    chosen = best_order(est, sources)[1]  # [B, S]
+    return est.gather(1, chosen[..., None].expand_as(est))

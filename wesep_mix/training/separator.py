@@ -1,0 +1,62 @@
+"""Separator training: mixture -> all of its talkers, in whatever order (Conv-TasNet's baseline of arXiv 2604.03219).
+
+The same fresh mixtures as for an extractor; no embedding, no teacher and no student.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix import plugins
+from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.losses.upit import upit_loss
+from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.run import run
+from wesep_mix.training.settings import SeparatorConfig
+
+
+class SeparatorTraining(TrainingModule):
+    """uPIT SI-SDR on chunks, or on whole mixtures."""
+
+    def __init__(self, settings: SeparatorConfig, separator: nn.Module):
+        super().__init__(separator, settings.optim, settings.trainer)
+        self.config = settings
+
+    def loss(self, batch: MixBatch) -> Tensor:
+        if self.config.chunk_s == 0:
+            return upit_loss(self.model(batch.mix), batch.sources)
+        length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
+        starts = self._chunk_starts(batch, length)  # [B]
+        sources = take(batch.sources, starts[:, None].expand(batch.sizes.shape), length)  # [B, S, length]
+        return upit_loss(self.model(take(batch.mix, starts, length)), sources)
+
+    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
+        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
+
+    def _chunk_starts(self, batch: MixBatch, length: int) -> Tensor:
+        """Chunks that hold a quarter of a chunk of every talker, or of as many as come that near: [B].
+
+        A talker who is silent in a chunk has no SI-SDR worth learning from.
+        """
+        first = batch.offsets.amax(1) + length // 4 - length
+        last = (batch.offsets + batch.sizes).amin(1) - length // 4
+        first, last = torch.minimum(first, last), torch.maximum(first, last)  # crossed where talkers lie far apart
+        room = batch.num_samples - length
+        first, last = first.clamp(min=0).minimum(room), last.clamp(min=0).minimum(room)
+        return first + (batch.chance[:, 1] * (last - first + 1)).long()
+
+
+def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, ngpu: int) -> None:
+    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`."""
+    torch.manual_seed(settings.seed)
+    module = SeparatorTraining(settings, build_separator(settings, num_spk))
+    run(module, "separators", settings, data, num_spk, out, "dev/loss", ngpu)
+
+
+def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:
+    """A separator with as many outputs as the mixtures have talkers."""
+    return plugins.build("separators", dataclasses.replace(settings.model, num_spk=num_spk))

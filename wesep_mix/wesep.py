@@ -1,0 +1,129 @@
+"""WeSep's files: checkpoints to our models and back, and numerical references of its modules.
+
+A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], ...}`. A reference is what
+`parity` describes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wesep_mix import plugins
+from wesep_mix.errors import UserError
+from wesep_mix.extractors.contract import estimates
+from wesep_mix.extractors.wesep_names import from_wesep, to_wesep
+from wesep_mix.extractors.wesep_settings import config_from_wesep, wesep_args
+from wesep_mix.io.files import atomic_path, read_json
+
+
+def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
+    """Our extractor, in eval mode, for WeSep's class, its keyword arguments and its state dict.
+
+    Raises: UserError, with `where` the weights are from, when names or shapes are not those of the arguments.
+    """
+    config = config_from_wesep(model, args)
+    extractor = plugins.build("extractors", config)
+    try:
+        extractor.load_state_dict(from_wesep(config, state))
+    except RuntimeError as err:
+        raise UserError(f"{where}: wanted the weights of {model} made with these settings, found others: "
+                        f"{' '.join(str(err).split())}") from err
+    return extractor.eval()
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError when there is none."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as err:
+        reason = str(err).split("\n")[0] or type(err).__name__
+        raise UserError(f"{path}: wanted a checkpoint of WeSep, found no readable one ({reason})") from err
+    if isinstance(content, Mapping) and isinstance(content.get("models"), list) and content["models"]:
+        content = content["models"][0]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{path}: wanted a state dict or a checkpoint with `models`, found {type(content).__name__}")
+    return dict(content)
+
+
+def write_checkpoint(path: str | Path, extractor: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Write a legacy checkpoint of our extractor; returns WeSep's class and the keyword arguments to make it with.
+
+    Raises: UserError naming a setting that WeSep does not have.
+    """
+    model, args = wesep_args(extractor.config)
+    with atomic_path(path) as temporary:
+        torch.save({"models": [to_wesep(extractor.config, extractor.state_dict())]}, temporary)
+    return model, args
+
+
+def parity(path: str | Path) -> list[float]:
+    """How far our outputs are from a reference's: for each, the largest deviation over the reference's deviation.
+
+    NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json
+    beside it WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind
+    the last whole frame; then they are compared as far as they go.
+    Raises: UserError when a file is missing, damaged, or not of our model's sizes.
+    """
+    reference = _read_reference(Path(path))
+    model = build(reference.model, reference.args, reference.state, str(path))
+    with torch.inference_mode():
+        found = estimates(model, reference.mix, reference.emb).numpy()  # [B, K, T]
+    if found.shape[1] != len(reference.ests):
+        raise UserError(f"{path}: wanted {found.shape[1]} outputs est/0, ..., found {len(reference.ests)}")
+    for place, est in enumerate(reference.ests):
+        if est.ndim != 2 or len(est) != len(found) or not 0 < est.shape[1] <= found.shape[2]:
+            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, "
+                            f"found {list(est.shape)}")
+    return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
+
+
+@dataclass(frozen=True)
+class _Reference:
+    model: str
+    args: dict[str, Any]
+    state: dict[str, Tensor]
+    mix: Tensor
+    emb: Tensor
+    ests: list[np.ndarray]
+
+
+def _read_reference(path: Path) -> _Reference:
+    settings = path.with_suffix(".json")
+    for file in (path, settings):
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; a reference is NAME.npz with NAME.json beside it")
+    made = read_json(settings)
+    if not isinstance(made, dict) or not isinstance(made.get("model"), str) or not isinstance(made.get("args"), dict):
+        raise UserError(f"{settings}: wanted `model` (a name) and `args` (a mapping)")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as err:
+        raise UserError(f"{path}: wanted a readable .npz of arrays ({err})") from err
+    count = sum(key.startswith("est/") for key in arrays)
+    missing = [key for key in ("mix", "emb", "est/0", *(f"est/{k}" for k in range(count))) if key not in arrays]
+    if missing:
+        raise UserError(f"{path}: wanted an array {missing[0]}, found {', '.join(sorted(arrays)[:5])}...")
+    state = {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items()
+             if key.startswith("state/")}
+    mix, emb = (torch.from_numpy(arrays[key]).float() for key in ("mix", "emb"))
+    ests = [arrays[f"est/{place}"] for place in range(count)]
+    return _Reference(made["model"], made["args"], state, mix, emb, ests)
+
+
+def _deviation(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Infinite where a sample of either is not finite, and for any difference from a constant."""
+    furthest = np.abs(found[:, :wanted.shape[1]].astype(np.float64) - wanted).max()
+    if not np.isfinite(furthest):
+        return float("inf")
+    spread = wanted.std(dtype=np.float64)
+    return float(furthest / spread) if spread > 0 else float("inf") if furthest > 0 else 0.0
