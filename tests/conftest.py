@@ -1,5 +1,6 @@
 """What tests of several folders need: a sound that passes for speech, and a prepared corpus of a few seconds."""
 
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,11 @@ from wesep_mix.stage import STATE_FILE
 
 RATE = 16000
 SPEAKERS = {"train": ("ann", "bob", "cem", "dee"), "dev": ("eva", "fay"), "test": ("gus", "hal", "ida")}
+
+
+def pytest_configure() -> None:
+    """Workers of pytest-xdist ignore Ctrl-C, and what they start would too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -89,14 +89,6 @@ def test_a_second_run_redoes_nothing_and_says_so(recipe):
     assert stamps(recipe) == before
 
 
-def test_the_same_seed_gives_the_same_results(recipe, tmp_path):
-    done = run_sh(tmp_path)
-    assert done.returncode == 0, done.stderr
-    first, second = (json.loads((f / "exp/mini/results.json").read_text()) for f in (recipe, tmp_path))
-    assert first.pop("git") == second.pop("git")
-    assert first == second
-
-
 def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):
     before = stamps(recipe)
     done = run_sh(recipe, "--stage", 1, "--stop_stage", 4, settings={"student.optim.lr": "5e-4"})
@@ -116,15 +108,6 @@ def test_three_talkers_beside_two(recipe):
     assert newest == own and (own["num_spk"], two["num_spk"]) == (3, 2)
     assert own["embeddings"]["student"]["num"] == own["extraction"]["stft_tcn"]["num"] > 0
     assert "stage 2 (teacher): done already" in done.stdout
-
-
-def test_another_extractor_adds_its_rows(recipe):
-    dpccn = ("{name: dpccn, n_fft: 64, hop: 32, dense_channels: [2, 2], conv_channels: [4], dense_depth: 1, "
-             "tcn_repeats: 1, tcn_blocks: 1, pool_sizes: [2]}")
-    done = run_sh(recipe, "--stage", 5, "--extractor", "dpccn", settings={"extractor.model": dpccn})
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((recipe / "exp/mini/2mix/results.json").read_text())["extraction"]
-    assert {"dpccn", "dpccn/none", "dpccn/oracle", "stft_tcn", "stft_tcn/none"} <= set(rows)
 
 
 @pytest.mark.parametrize(("stage", "makes"), [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)])
