@@ -19,8 +19,9 @@ D = 12
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
     ("frontends", "logmel"): {"num_mels": 20, "channels": 16, "num_layers": 2, "num_heads": 2},
     ("frontends", "ssl"): {"architecture": json.dumps({
-        "model_type": "wavlm", "do_normalize": False, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 24,
-        "num_attention_heads": 2, "conv_dim": [8] * 7, "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
+        "model_type": "wavlm", "do_normalize": False, "hidden_size": 16, "num_hidden_layers": 2,
+        "intermediate_size": 24, "num_attention_heads": 2, "conv_dim": [8] * 7,
+        "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
         "layerdrop": 0.0, "apply_spec_augment": False,
     }), "finetuned_layers": 2},
     ("teachers", "asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},

@@ -1,4 +1,4 @@
-"""egs/libri2mix and egs/libri3mix on folders in the corpora's own layouts that the test makes: all stages, tiny models."""
+"""egs/libri2mix and libri3mix on folders in the corpora's own layouts that the test makes: all stages, tiny models."""
 
 import json
 import os
@@ -36,8 +36,10 @@ def folders(tmp_path_factory, buzz):
     for subset, speakers in SUBSETS.items():
         for number, spk in enumerate(speakers):
             for turn in range(2):
-                write(root / f"LibriSpeech/{subset}/{spk}/7/{spk}-7-{turn:04d}.flac", buzz(90 + 9 * number + turn, 6))
-    sexes = [f"{spk} | {sex} | x | 9 | Name" for speakers in SUBSETS.values() for spk, sex in zip(speakers, "FMFM", strict=True)]
+                path = root / f"LibriSpeech/{subset}/{spk}/7/{spk}-7-{turn:04d}.flac"
+                write(path, buzz(90 + 9 * number + turn, 6))
+    sexes = [f"{spk} | {sex} | x | 9 | Name" for speakers in SUBSETS.values()
+             for spk, sex in zip(speakers, "FMFM", strict=True)]
     (root / "LibriSpeech/SPEAKERS.TXT").write_text("\n".join(sexes) + "\n")
     noises = ["musan/noise/free-sound/a", "musan/noise/sound-bible/b", "wham_noise/cv/c", "wham_noise/tt/d"]
     for noise in noises:

@@ -54,8 +54,8 @@ def test_help_lists_stages_and_defaults(tmp_path):
     done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
-    for option in ("stage stop_stage corpus num_spk extractor separator share_with corpus_root write_wav nj ngpu tag set force "
-                   "dry_run data_dir exp_dir").split():
+    for option in ("stage stop_stage corpus num_spk extractor separator share_with corpus_root write_wav nj ngpu tag "
+                   "set force dry_run data_dir exp_dir").split():
         assert f"\n  --{option} " in done.stdout
     assert "last stage [9]" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +169,7 @@ def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
     lines = [shlex.split(line, comments=True) for line in done.stdout.splitlines()]
     calls = [line for line in lines if line[:2] == ["python", "-m"]]
     assert [call[2].rsplit(".", 1)[1] for call in calls] == ["check_config", *ENTRIES]
-    assert f"my data/{corpus}/{calls[7][calls[7].index('--data') + 1].split('/', 2)[2]}" in calls[7]
+    assert calls[7][calls[7].index("--data") + 1].startswith(f"my data/{corpus}/")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -46,11 +46,8 @@ def _check(args) -> int:
 def _draw(contents: Sequence[Content], path: Path) -> None:
     if not any(content.plans for content in contents):
         return
-    try:
-        from wesep_mix.report.data_plots import data_plot
-    except ImportError as err:
-        print(f"note: no picture ({err}); pip install matplotlib")
-        return
+    from wesep_mix.report.data_plots import data_plot
+
     data_plot(contents, path)
     print(f"\npicture: {path}", flush=True)
 

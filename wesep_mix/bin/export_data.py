@@ -97,8 +97,8 @@ def _check_embeddings(args: argparse.Namespace, use: str) -> None:
         if (args.embeddings / STATE_FILE).is_file() and not (args.embeddings / name).is_dir():
             raise UserError(
                 f"{args.embeddings / name}: no such folder; stage 4 makes embeddings of the sets its config names: run "
-                f"wesep_mix.bin.extract_embeddings with --set embeddings.sets=[{name}] and another --out, and give that "
-                "here"
+                f"wesep_mix.bin.extract_embeddings with --set embeddings.sets=[{name}] and another --out, and give "
+                "that here"
             )
 
 

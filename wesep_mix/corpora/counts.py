@@ -7,6 +7,7 @@ arXiv 1510.08484) and WHAM! noise (arXiv 1907.01160, as LibriMix takes it): file
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from wesep_mix.corpora.types import NoiseFile, Utterance
 
@@ -59,4 +60,4 @@ def noise_shortfalls(files: Sequence[NoiseFile], prefixes: Sequence[str]) -> lis
 
 def is_under(kind: str, prefix: str) -> bool:
     """Whether `kind` is `prefix` or a part of it: musan/noise/free-sound is under musan/noise, not under musan/no."""
-    return kind == prefix or kind.startswith(f"{prefix}/")
+    return PurePosixPath(kind).is_relative_to(prefix)

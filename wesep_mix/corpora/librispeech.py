@@ -15,7 +15,7 @@ from wesep_mix.corpora.folders import audio_files, existing_folder
 from wesep_mix.corpora.headers import bad_headers
 from wesep_mix.corpora.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.noise_folder import noise_files
-from wesep_mix.corpora.noise_parts import check_choice, corpus_of, read_noises
+from wesep_mix.corpora.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
 from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.split import Split, split_names
 from wesep_mix.corpora.types import SETS, Corpus, NoiseFile, Utterance, checked
@@ -48,6 +48,11 @@ class Config:
     split: Split = field(default_factory=Split)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
 
+    @property
+    def noise_folders(self) -> dict[str, str]:
+        """Where the corpora that `noises` chooses from are; "" where that was not said."""
+        return {"musan": self.musan_dir, "wham": self.wham_dir}
+
     def __post_init__(self) -> None:
         if self.subsets and (sorted(self.subsets) != sorted(SETS) or not all(self.subsets.values())):
             raise ValueError(f"subsets: wanted names for each of {', '.join(SETS)}, found {self.subsets}")
@@ -62,14 +67,11 @@ def check_folders(config: Config) -> None:
 
     Raises: UserError for the first that is not.
     """
-    if not config.speech_dir:
-        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
-    named = {"musan": config.musan_dir, "wham": config.wham_dir}
-    for corpus in sorted({corpus_of(kind) for kinds in config.noises.values() for kind in kinds}):
-        if not named[corpus]:
-            raise UserError(f"{corpus}_dir is not set: name the folder with --{corpus} DIR")
-    for folder in filter(None, (config.speech_dir, config.noise_dir, *named.values())):
-        existing_folder(folder)
+    _speech_root(config.speech_dir)
+    if config.noise_dir:
+        existing_folder(config.noise_dir)
+    for corpus in corpora_of(config.noises):
+        noise_folder_of(corpus, config.noise_folders)
 
 
 def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:
@@ -122,6 +124,8 @@ def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dic
 
 
 def _speech_root(folder: str | Path) -> Path:
+    if not folder:
+        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
     root = existing_folder(folder)
     return root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
 
@@ -147,8 +151,6 @@ def _read_sexes(root: Path) -> dict[str, str]:
 
 def _read_speech(config: Config, problems: Problems) -> dict[str, list[Utterance]]:
     """The speech of each set; adds subsets that are missing or not whole to `problems`. Raises: UserError."""
-    if not config.speech_dir:
-        raise UserError(f"speech_dir is not set: name a folder of speech ({LAYOUT}) with --librispeech DIR")
     where, wanted = f"--librispeech {config.speech_dir}", [name for names in config.subsets.values() for name in names]
     subsets = read_speech_folder(config.speech_dir, wanted)
     for name in sorted(set(wanted) - set(subsets)):
@@ -176,8 +178,7 @@ def _split_speech(config: Config, pooled: list[Utterance]) -> dict[str, list[Utt
 def _read_noise(config: Config, problems: Problems) -> dict[str, list[NoiseFile]]:
     """The noise of each set; {} where it is to be generated."""
     if config.noises:
-        folders = {"musan": config.musan_dir, "wham": config.wham_dir}
-        return read_noises(config.noises, folders, config.whole, problems)
+        return read_noises(config.noises, config.noise_folders, config.whole, problems)
     return noise_files(config.noise_dir, config.split, config.seed) if config.noise_dir else {}
 
 

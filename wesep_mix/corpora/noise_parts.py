@@ -7,8 +7,10 @@ from pathlib import Path
 
 from wesep_mix.corpora import musan, wham
 from wesep_mix.corpora.counts import FETCH, TAKE, is_under, noise_shortfalls
+from wesep_mix.corpora.folders import existing_folder
 from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.types import SETS, NoiseFile
+from wesep_mix.errors import UserError
 
 READERS = {"musan": musan.noise_files, "wham": wham.noise_files}
 
@@ -37,16 +39,25 @@ def read_noises(
     """
     found: dict[str, list[NoiseFile]] = {}
     prefixes = [prefix for name in SETS for prefix in noises[name]]
-    for corpus in sorted({corpus_of(prefix) for prefix in prefixes}):
+    for corpus in corpora_of(noises):
         chosen = [prefix for prefix in prefixes if corpus_of(prefix) == corpus]
-        if not folders[corpus]:
-            problems.add(f"{corpus}_dir is not set, and {', '.join(chosen)} is wanted: name it with --{corpus} DIR")
-            continue
         with problems.gathering():
-            found[corpus] = READERS[corpus](Path(folders[corpus]))
+            found[corpus] = READERS[corpus](noise_folder_of(corpus, folders))
             _check(found[corpus], chosen, f"--{corpus} {folders[corpus]}", whole, problems)
     files = [file for corpus in found.values() for file in corpus]
     return {name: [file for file in files if _is_any(file.kind, noises[name])] for name in SETS}
+
+
+def corpora_of(noises: Mapping[str, Sequence[str]]) -> list[str]:
+    """The corpora that a choice is from."""
+    return sorted({corpus_of(prefix) for prefixes in noises.values() for prefix in prefixes})
+
+
+def noise_folder_of(corpus: str, folders: Mapping[str, str]) -> Path:
+    """Raises: UserError when the user did not say where it is, or it is not there."""
+    if not folders[corpus]:
+        raise UserError(f"{corpus}_dir is not set, and its noise is wanted: name the folder with --{corpus} DIR")
+    return existing_folder(folders[corpus])
 
 
 def corpus_of(kind: str) -> str:

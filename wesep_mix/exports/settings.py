@@ -53,6 +53,18 @@ class TableConfig(AudioConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelConfig(AudioConfig):
+    """labels: `source` or `speaker`; where empty, `source` in the set named train and `speaker` in others."""
+
+    labels: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels:
+            check_one_of("labels", self.labels, LABELS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShardConfig(AudioConfig):
     """Tar shards of `shard_size` mixtures each."""
 

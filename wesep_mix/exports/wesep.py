@@ -36,7 +36,7 @@ import numpy as np
 from wesep_mix.exports.embeddings import matched_embeddings
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.kaldi import write_tables
-from wesep_mix.exports.settings import LABELS, TableConfig, check_one_of
+from wesep_mix.exports.settings import LabelConfig, TableConfig
 from wesep_mix.exports.signals import longest_silence, source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
 from wesep_mix.io.embeddings import write_embeddings
@@ -46,16 +46,8 @@ EMBEDDINGS = "required"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TableConfig):
-    """labels: `source` or `speaker`; where empty, `source` in the set named train and `speaker` in others."""
-
+class Config(LabelConfig, TableConfig):
     name: str = "wesep"
-    labels: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.labels:
-            check_one_of("labels", self.labels, LABELS)
 
 
 def export(job: Job) -> None:

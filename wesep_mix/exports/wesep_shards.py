@@ -14,7 +14,7 @@ from functools import partial
 
 from wesep_mix.exports.embeddings import matched_embeddings
 from wesep_mix.exports.job import Job
-from wesep_mix.exports.settings import LABELS, ShardConfig, check_one_of
+from wesep_mix.exports.settings import LabelConfig, ShardConfig
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.wesep import labels_of, per_source, print_notes, write_embedding_tables
 
@@ -22,16 +22,8 @@ EMBEDDINGS = "required"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ShardConfig):
-    """labels: as in format `wesep`."""
-
+class Config(LabelConfig, ShardConfig):
     name: str = "wesep_shards"
-    labels: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.labels:
-            check_one_of("labels", self.labels, LABELS)
 
 
 def export(job: Job) -> None:

@@ -7,15 +7,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from wesep_mix.errors import UserError
+from wesep_mix.layers.inputs import check_finite, check_mix
 
 
 def check_inputs(mix: Tensor, emb: Tensor | None, config: Any) -> None:
     """Raises: UserError when mix is not [B, T], emb not the [B, D] that the config's fusion asks for, or a value of
     them is NaN or infinite.
     """
-    if mix.dim() != 2 or mix.shape[1] == 0:
-        raise UserError(f"{config.name}: wanted a mixture of shape [batch, samples], found {list(mix.shape)}")
-    _check_finite(mix, "mixture", config.name)
+    check_mix(mix, config.name)
     if config.fusion == "none":
         if emb is not None:
             raise UserError(f"{config.name}: fusion is none, wanted no embedding, found one of shape {list(emb.shape)}")
@@ -24,14 +23,7 @@ def check_inputs(mix: Tensor, emb: Tensor | None, config: Any) -> None:
     if emb is None or list(emb.shape) != wanted:
         found = "none" if emb is None else list(emb.shape)
         raise UserError(f"{config.name}: wanted an embedding of shape {wanted}, found {found}")
-    _check_finite(emb, "embedding", config.name)
-
-
-def _check_finite(rows: Tensor, what: str, name: str) -> None:
-    finite = rows.isfinite().all(1)  # [B]
-    if not finite.all():
-        raise UserError(f"{name}: wanted finite values, found NaN or infinity in {what} {int(finite.int().argmin())} "
-                        f"of the batch (counted from 0)")
+    check_finite(emb, "embedding", config.name)
 
 
 def num_estimates(model: nn.Module) -> int:

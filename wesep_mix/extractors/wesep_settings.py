@@ -55,11 +55,10 @@ def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
 
 def wesep_args(config: ExtractorConfig) -> tuple[str, dict[str, Any]]:
     """WeSep's class and keyword arguments for our config. Raises: UserError naming a setting that it doesn't have."""
-    for model, (cls, table) in CLASSES.items():
-        if isinstance(config, cls):
-            break
-    else:
+    model = next((name for name, (cls, _) in CLASSES.items() if isinstance(config, cls)), None)
+    if model is None:
         raise UserError(f"{config.name}: wanted a model that WeSep has: dpccn, spexplus")
+    _, table = CLASSES[model]
     args = {key: argument.theirs(config) for key, argument in table.items()}
     back = config_from_wesep(model, args)
     for field in dataclasses.fields(config):

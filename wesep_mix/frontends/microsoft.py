@@ -41,7 +41,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
-        raise UserError(f"{path}: not a readable checkpoint ({(str(err) or type(err).__name__).splitlines()[0]})") from err
+        reason = (str(err) or type(err).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason})") from err
     if not isinstance(content, Mapping) or not {"cfg", "model"} <= set(content):
         found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
         raise UserError(f"{path}: wanted a checkpoint of WavLM's authors with cfg and model, found {found[:80]}")

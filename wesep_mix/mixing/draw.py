@@ -14,10 +14,9 @@ from itertools import pairwise
 import numpy as np
 
 from wesep_mix.errors import UserError
+from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Noise, Plan, Source
-
-RATE = 16000
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def plan_of(
     entries: Sequence[SpeechEntry], pool: Pool, rng: np.random.Generator, best_crop: bool, name: str | None = None
 ) -> Plan:
     """A plan for given utterances: crops, offsets, levels and noise are drawn."""
-    size = round(pool.config.segment_s * RATE)
+    size = round(pool.config.segment_s * SAMPLE_RATE)
     offsets = draw_offsets(len(entries), pool.config, rng)
     sources = tuple(
         _source(entry, offset, size, pool.config, rng, best_crop)
@@ -99,7 +98,7 @@ def plan_of(
 
 def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -> list[int]:
     """Where each source begins, in samples: consecutive ones share U(overlap) of a segment."""
-    size = round(config.segment_s * RATE)
+    size = round(config.segment_s * SAMPLE_RATE)
     overlaps = rng.uniform(*config.overlap, size=num_spk - 1)
     return np.concatenate([[0], np.cumsum(np.round((1 - overlaps) * size))]).astype(int).tolist()
 
@@ -109,7 +108,7 @@ def placed(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -
     size, offsets = sources[0].num_samples, [source.offset for source in sources]
     realised = tuple(1 - (after - before) / size for before, after in pairwise(offsets))
     name = name or "_".join(source.utt for source in sources)
-    return Plan(name, offsets[-1] + size, sources, noise, realised, RATE)
+    return Plan(name, offsets[-1] + size, sources, noise, realised, SAMPLE_RATE)
 
 
 def draw_noise(pool: Pool, rng: np.random.Generator) -> Noise:

@@ -17,7 +17,8 @@ from pathlib import PurePath
 import numpy as np
 
 from wesep_mix.errors import UserError
-from wesep_mix.mixing.draw import RATE, Pool, draw_noise, draw_offsets, draw_snr, placed
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.mixing.draw import Pool, draw_noise, draw_offsets, draw_snr, placed
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.metadata import Row
 from wesep_mix.mixing.plan import Noise, Plan, Source
@@ -168,7 +169,7 @@ def _replace(
 def _plan(row: Row, entries: Sequence[SpeechEntry], corpus: _Set, noises: _Noises, seed: int) -> Plan:
     pool, rng = corpus.pool, rng_for(seed, "official", corpus.name, row.id)
     offsets = draw_offsets(len(entries), pool.config, rng)
-    size = round(pool.config.segment_s * RATE)
+    size = round(pool.config.segment_s * SAMPLE_RATE)
     sources = tuple(
         _source(entry, offset, size, gain) for entry, offset, gain in zip(entries, offsets, row.gains, strict=True)
     )

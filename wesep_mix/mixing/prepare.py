@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -57,16 +57,11 @@ def _with_single_noise(pool: Pool, settings: CorpusConfig, where: str, name: str
     kinds = settings.single_noise.get(name)
     if kinds is None:
         return pool
-    noises = [noise for noise in pool.noises if any(_is_under(noise.kind, kind) for kind in kinds)]
+    noises = [noise for noise in pool.noises if any(PurePosixPath(noise.kind).is_relative_to(kind) for kind in kinds)]
     if not noises:
         found = ", ".join(sorted({noise.kind for noise in pool.noises}))
         raise UserError(f"{where}: wanted noise of kind {', '.join(kinds)} (single_noise: {name}), found {found}")
     return dataclasses.replace(pool, noises=noises)
-
-
-def _is_under(kind: str, prefix: str) -> bool:
-    """musan/noise/free-sound is under musan/noise, and not under musan/noi."""
-    return kind == prefix or kind.startswith(f"{prefix}/")
 
 
 def _plans(pool: Pool, lists: Path, settings: CorpusConfig, num_spk: int, name: str) -> list[Plan]:

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: no window, no display, whatever the backend
 
-from wesep_mix.io.files import atomic_path
 from wesep_mix.report.data_summary import Content, Histogram, by_group, histograms, mixture_hours
+from wesep_mix.report.plots import save_figure
 
 COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
 
@@ -28,9 +28,7 @@ def data_plot(contents: Sequence[Content], path: Path) -> None:
         drawn = {histogram.title: histogram for histogram in histograms(members)}
         for panel, column in zip(row[1:], COLUMNS[1:], strict=True):
             _histogram(panel, column, drawn.get(column))
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    save_figure(figure, path)
 
 
 def _hours(panel: Axes, group: str, contents: Sequence[Content]) -> None:

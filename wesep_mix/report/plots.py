@@ -29,7 +29,7 @@ def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None
     right.set_xticks(range(1, len(names) + 1), names, rotation=30, ha="right")
     right.set_ylabel("SI-SDRi (dB)")
     right.grid(axis="y", alpha=0.4)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], path: Path) -> None:
@@ -41,7 +41,7 @@ def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], p
             panel.hist(cosines, COSINE_BINS, density=True, alpha=0.6, label=label)
         panel.set(title=name, xlabel="cosine", ylabel="density")
         panel.legend(fontsize="small")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def pair_cosines(emb: np.ndarray, speakers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +59,8 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return float(low) - 1.0, float(high) + 1.0
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)

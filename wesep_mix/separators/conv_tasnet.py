@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torchaudio.models import ConvTasNet
 
+from wesep_mix.layers.inputs import check_mix
 from wesep_mix.layers.level import root_mean_square
-from wesep_mix.separators.contract import check_mix
 
 MASKS = ("sigmoid", "relu")
 
@@ -65,6 +65,6 @@ class Model(nn.Module):
 
         Raises: UserError for another shape, and for samples that are not finite.
         """
-        check_mix(mix, self.config)
+        check_mix(mix, self.config.name)
         level = root_mean_square(mix)  # [B, 1]
         return self.network((mix / level)[:, None]).float() * level[:, None]

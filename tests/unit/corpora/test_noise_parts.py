@@ -93,7 +93,7 @@ def test_folders_that_are_not_named_and_kinds_that_match_nothing(musan_folder):
     _, problems = _choose(noises, musan=musan_folder)
     kind, folder = problems.lines
     assert f"--musan {musan_folder}: no noise of kind musan/noise/free (there are: musan/music/fma, " in kind
-    assert "wham_dir is not set, and wham/cv, wham/tt is wanted: name it with --wham DIR" in folder
+    assert "wham_dir is not set, and its noise is wanted: name the folder with --wham DIR" in folder
 
 
 def test_whole_corpora_have_their_published_numbers(musan_folder, wham_folder):
