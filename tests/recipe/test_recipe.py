@@ -1,14 +1,16 @@
 """All stages of run.sh on a tiny corpus, each by itself; then what a user does next."""
 
 import csv
+import importlib
 import json
+import shlex
 
 import kaldiio
 import numpy as np
 import pytest
 import soundfile
 import yaml
-from tiny import run_sh, the_error
+from tiny import run_sh
 
 METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
 MADE = {
@@ -110,11 +112,23 @@ def test_three_talkers_beside_two(recipe):
     assert "stage 2 (teacher): done already" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A folder in which nothing was run, and the entry points and arguments that run.sh would call there, by stage."""
+    folder = tmp_path_factory.mktemp("empty")
+    lines = [shlex.split(line, comments=True) for line in run_sh(folder, "--dry_run", "true").stdout.splitlines()]
+    calls = [(line[2], line[3:]) for line in lines if line[:2] == ["python", "-m"]]
+    return folder, calls  # the first, at 0, checks the configuration
+
+
 @pytest.mark.parametrize(("stage", "makes"), [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)])
-def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, stage, makes):
-    done = run_sh(tmp_path, "--stage", stage, "--stop_stage", stage)
-    assert f"stage {makes} makes it" in the_error(done)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+def test_a_missing_input_names_the_stage_that_makes_it(empty, capfd, stage, makes):
+    folder, calls = empty
+    entry, options = calls[stage]
+    assert importlib.import_module(entry).main(options) == 1
+    out, err = capfd.readouterr()
+    assert err.startswith("error: ") and f"stage {makes} makes it" in err and err.count("\n") == 1 and out == ""
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 def read_plans(folder):

@@ -9,8 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, utterances_per_voice: 2, "
                      "noise: {files_per_kind: 1, seconds: 8}}",
-    "corpus.mixtures": "{train: 4, dev: 3, test: 8}",
-    "corpus.single": "{train: 4, dev: 6, test: 12}",
+    "corpus.mixtures": "{train: 4, dev: 3, test: 4}",
+    "corpus.single": "{train: 4, dev: 6, test: 8}",
     "teacher.model": "{name: asp, frontend: {name: logmel, num_mels: 20, channels: 16, num_layers: 1}, "
                      "projection: 8, embedding_dim: 8, bottleneck: 8}",
     "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}",
