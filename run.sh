@@ -15,6 +15,7 @@ nj=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 1)
 ngpu=0
 tag=
 share_with=
+tables=false
 corpus_root=()
 write_wav=false
 dry_run=false
@@ -46,6 +47,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      [none]
   --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
                      else CORPUS itself]
+  --tables BOOL      true: stages 1 to 4 and 8 also make Table 1 of the paper, egs/CORPUS/conf/table1.yaml: all its rows
+                     and seeds, to exp/CORPUS/TABLE1.md [$tables]
   --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      nothing here reads it [$write_wav]
@@ -104,7 +107,7 @@ run() {  # COMMAND...: runs it, or prints it as one would type it
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
-    ${separator:+--separator "$separator"} ${settings[@]+"${settings[@]}"}
+    ${separator:+--separator "$separator"} --tables "$tables" ${settings[@]+"${settings[@]}"}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
     local number=$1 entry=$2 status=0
@@ -121,20 +124,28 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not aske
     }
 }
 
-run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --num_spk "$num_spk" \
-    --nj "$nj" ${moves[@]+"${moves[@]}"}
+run_table() {  # NUMBER: what a stage does for Table 1
+    [ "$tables" = false ] || run_stage "$1" table1 --stage_number "$1" --egs "egs/$corpus" --data "$data" \
+        --single "$single" --exp "$exp" --nj "$nj" --ngpu "$ngpu"
+}
+
+run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --nj "$nj" \
+    --num_spk "$num_spk" $([ "$tables" = false ] || echo 2 3) ${moves[@]+"${moves[@]}"}
 
 [ "$write_wav" = false ] || [ "$stage" -gt 1 ] ||
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
         --out "$data/wav" --nj "$nj" --force "$force"
 
 run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" --ngpu "$ngpu"
+run_table 2
 
 run_stage 3 train_student --config "$conf/student.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \
     --out "$student" --ngpu "$ngpu" --num_spk "$num_spk"
+run_table 3
 
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
+run_table 4
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
@@ -156,6 +167,7 @@ run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extracto
 run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single "$single/test" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
     --extractor "$model" --nj "$nj" --ngpu "$ngpu"
+run_table 8
 
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
 

@@ -21,8 +21,9 @@ setup(
         # ones do), so both have the same bounds here, and pip picks the newest, 2.11, of both.
         "torch>=2.6,<2.12",
         "torchaudio>=2.6,<2.12",
-        "lightning>=2.5",
+        "lightning>=2.6",
         "transformers>=5",
+        "speechbrain>=1.1",  # ECAPA-TDNN: 8 MB with what it needs beside the rest
         "tensorboard",
         "numpy",
         "scipy",

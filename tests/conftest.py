@@ -18,6 +18,36 @@ from wesep_mix.mixing.vad import Crop, best_crops
 from wesep_mix.stage import STATE_FILE
 
 RATE = 16000
+WESPEAKER = {
+    "__init__.py": "raise AttributeError('as beside torchaudio 2.11')\n",
+    "frontend/__init__.py": "import a_package_that_nobody_has\n",
+    "frontend/tfmel.py": "CHANNELS = 4\n",
+    "models/__init__.py": "",
+    "models/resnet.py": """
+import torch
+from wespeaker.frontend.tfmel import CHANNELS
+
+class ResNet9(torch.nn.Module):
+    def __init__(self, feat_dim, embed_dim):
+        super().__init__()
+        self.conv1 = torch.nn.Conv1d(feat_dim, CHANNELS, 3, stride=2, padding=1, bias=False)
+        self.bn1 = torch.nn.BatchNorm1d(CHANNELS)
+        self.seg_1 = torch.nn.Linear(CHANNELS, embed_dim)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x.permute(0, 2, 1))))
+        return torch.tensor(0.0), self.seg_1(x.mean(-1))
+""",
+    "models/speaker_model.py": """
+import wespeaker.models.resnet as resnet
+
+def get_speaker_model(model_name):
+    if model_name.startswith("ResNet"):
+        return getattr(resnet, model_name)
+    print(model_name + " not found !!!")
+    exit(1)
+""",
+}
 SPEAKERS = {"train": ("ann", "bob", "cem", "dee"), "dev": ("eva", "fay"), "test": ("gus", "hal", "ida")}
 
 
@@ -36,6 +66,39 @@ def buzz():
         return (0.1 * tone * np.clip(np.sin(2 * np.pi * 3 * time + pitch), 0, None)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def stand_in_weights(tmp_path_factory):
+    """A folder to import from with a package `resemblyzer` of random weights, which does not import."""
+    import torch
+
+    torch.manual_seed(3)
+    parts = {"lstm": torch.nn.LSTM(40, 256, 3), "linear": torch.nn.Linear(256, 256)}
+    folder = tmp_path_factory.mktemp("stand_in") / "resemblyzer"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("import a_package_that_nobody_has\n")
+    state = {f"{part}.{key}": value for part, network in parts.items() for key, value in network.state_dict().items()}
+    torch.save({"step": 7, "model_state": state | {"similarity_bias": torch.zeros(1)}}, folder / "pretrained.pt")
+    return folder.parent
+
+
+@pytest.fixture
+def resemblyzer_package(stand_in_weights, monkeypatch):
+    """That folder, in front of all others to import from."""
+    monkeypatch.syspath_prepend(stand_in_weights)
+    return stand_in_weights
+
+
+@pytest.fixture(scope="session")
+def wespeaker_package(tmp_path_factory):
+    """A folder to import from with a package `wespeaker` of the real one's layout and habits: the package itself and
+    its `frontend` do not import, and a model name that it does not know ends the process."""
+    root = tmp_path_factory.mktemp("importable")
+    for name, text in WESPEAKER.items():
+        (root / "wespeaker" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "wespeaker" / name).write_text(text)
+    return root
 
 
 @pytest.fixture(scope="session")

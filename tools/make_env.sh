@@ -9,8 +9,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extra=${1:-}
-modules=(torch torchaudio lightning transformers tensorboard numpy scipy sklearn yaml kaldiio soundfile webrtcvad
-    pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
+modules=(torch torchaudio lightning transformers speechbrain tensorboard numpy scipy sklearn yaml kaldiio soundfile
+    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
+# Of these only the files are read, they are not imported: installed without what they say they need (old, or large),
+# and not asked of an environment made by others, where the one front-end that reads them says how to get them.
+files_of=(resemblyzer)
 [ -z "$extra" ] || modules+=(pytest pytest_timeout xdist)
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}
 env_dir=${env_dir%/}
@@ -21,7 +24,7 @@ log=$env_dir/pip.log
 say() { echo "environment: $*" >&2; }
 die() { say "$@" && exit 1; }
 
-wanted() { echo "${extra:-run} $(cksum <setup.py) $(readlink -f "$env_dir/bin/python")"; }
+wanted() { echo "${extra:-run} $(cksum <setup.py) ${files_of[*]} $(readlink -f "$env_dir/bin/python")"; }
 
 complete() { [ -x "$env_dir/bin/python" ] && grep -qsxF "$(wanted)" "$stamp"; }
 
@@ -69,15 +72,23 @@ make_venv() {  # an empty environment of ours; one whose Python has gone is made
     "$python" -m venv "$env_dir" >"$log" 2>&1 || die "$python -m venv $env_dir failed: $(tail -n 1 "$log")"
 }
 
-install() {  # [PIP OPTION...]: everything into the log, one short line a package to the terminal
+install() {  # [PIP OPTION...]
+    : >"$log"
+    pip_install --use-pep517 "$@" -e ".${extra:+[$extra]}" && pip_install --no-deps "$@" "${files_of[@]}"
+}
+
+pip_install() {  # ARGUMENT...: everything into the log, one short line a package to the terminal
     # PIP_USER=0: a user's `pip config set global.user true` cannot work inside a virtual environment.
-    PIP_USER=0 "$env_dir/bin/python" -m pip install --use-pep517 "$@" -e ".${extra:+[$extra]}" 2>&1 |
-        tee "$log" | while IFS= read -r line; do
+    PIP_USER=0 "$env_dir/bin/python" -m pip install "$@" 2>&1 | tee -a "$log" | while IFS= read -r line; do
         case "$line" in Collecting* | Building* | Installing*) echo "  ${line:0:76}" >&2 ;; esac
     done
 }
 
-imports() { (cd "$env_dir" && printf 'import %s\n' "${modules[@]}" | bin/python -) >>"$log" 2>&1; }
+imports() {  # whether all import, or are there where only their files are read
+    { printf 'import %s\n' importlib.util "${modules[@]}" &&
+        printf 'assert importlib.util.find_spec("%s")\n' "${files_of[@]}"; } |
+        (cd "$env_dir" && bin/python -) >>"$log" 2>&1
+}
 
 failed() {  # WHAT
     tail -n 15 "$log" >&2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from wesep_mix import config as configs
 from wesep_mix import plugins
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path
+from wesep_mix.weights import read_weights
 
 
 def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
@@ -46,13 +46,7 @@ def num_parameters(model: nn.Module) -> int:
 
 
 def _read(path: str | Path, kind: str) -> dict:
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such model file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
-        reason = str(err).split("\n")[0] or type(err).__name__
-        raise UserError(f"{path}: not a readable model file ({reason})") from err
+    content = read_weights(path)
     if not isinstance(content, dict) or content.get("kind") != kind:
         found = content.get("kind") if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path}: wanted a model of {kind}, found {found}")

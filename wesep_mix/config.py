@@ -26,10 +26,16 @@ SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "separato
 CHOSEN = ("extractor", "separator")  # sections of which a recipe has several files, conf/SECTION/NAME.yaml
 
 
-def plugin(kind: str, required: bool = True) -> Any:
-    """A dataclass field that holds the `Config` of a plugin; in YAML a mapping whose `name:` chooses the file."""
-    default = dataclasses.MISSING if required else None
-    return dataclasses.field(default=default, kw_only=True, metadata={"plugin": kind})
+def plugin(kind: str, required: bool = True, default: Mapping[str, Any] | None = None) -> Any:
+    """A dataclass field that holds the `Config` of a plugin; in YAML a mapping whose `name:` chooses the file.
+
+    default: such a mapping, for where the YAML has none. Without it, one that is not `required` may be None.
+    """
+    metadata = {"plugin": kind}
+    if default is not None:
+        return dataclasses.field(
+            default_factory=lambda: _plugin_config(default, kind, "default"), kw_only=True, metadata=metadata)
+    return dataclasses.field(default=dataclasses.MISSING if required else None, kw_only=True, metadata=metadata)
 
 
 def load_config(cls: type[T], path: str | Path, overrides: Iterable[str] = ()) -> T:

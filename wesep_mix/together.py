@@ -6,44 +6,51 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a child gets when its parent dies
 BAR_POSITION = "WESEP_MIX_BAR_POSITION"  # line of a child's progress bar on the terminal
+POLL_S = 0.1
 
 
-def run_together(commands: Sequence[Sequence[str]]) -> int:
+def run_together(
+    commands: Sequence[Sequence[str]], at_once: int | None = None, variables: Mapping[str, str] | None = None
+) -> int:
     """Run all commands, wait for all, return 0 or the first exit status that is not.
 
+    at_once: how many run at a time, without it all; variables: of their environment, beside this process's.
     When one fails the others are ended; Ctrl-C reaches all, and each says for itself how to go on.
     """
-    children = [
-        subprocess.Popen(command, preexec_fn=_die_with_parent, env={**os.environ, BAR_POSITION: str(place)})
-        for place, command in enumerate(commands)
-    ]
+    waiting, running, status = list(commands), {}, 0  # running: {line of the progress bar: child}
+    places = range(at_once or max(1, len(waiting)))
     try:
-        status = _wait(children)
+        while (waiting or running) and not status:
+            for place in places:
+                if place not in running and waiting:
+                    running[place] = _start(waiting.pop(0), place, variables or {})
+            time.sleep(POLL_S)
+            status = _reap(running)
     except KeyboardInterrupt:
         status = 130
-    for child in children:
-        if status not in (0, 130):
+    for child in running.values():
+        if status != 130:
             child.terminate()
         child.wait()
     return status
 
 
-def _wait(children: Sequence[subprocess.Popen]) -> int:
-    running = list(children)
-    while running:
-        for child in list(running):
-            try:
-                status = child.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                continue
-            if status:
-                return status
-            running.remove(child)
-    return 0
+def _start(command: Sequence[str], place: int, variables: Mapping[str, str]) -> subprocess.Popen:
+    environment = {**os.environ, **variables, BAR_POSITION: str(place)}
+    return subprocess.Popen(command, preexec_fn=_die_with_parent, env=environment)
+
+
+def _reap(running: dict[int, subprocess.Popen]) -> int:
+    """Take out the children that have ended; the first exit status of theirs that is not 0, else 0."""
+    ended = {place: child for place, child in running.items() if child.poll() is not None}
+    for place in ended:
+        del running[place]
+    return next((child.returncode for child in ended.values() if child.returncode), 0)
 
 
 def _die_with_parent() -> None:

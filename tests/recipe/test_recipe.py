@@ -18,7 +18,8 @@ MADE = {
     2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],
     3: ["exp/mini/2mix/student/model.pt"],
     4: [f"exp/mini/2mix/embeddings/{s}/{k}.{e}" for s in ("dev", "test") for k in ("teacher", "student", "matched")
-        for e in ("ark", "scp")],
+        for e in ("ark", "scp")] + ["exp/mini/2mix/embeddings/test/trials",
+                                    "exp/mini/2mix/embeddings/test/wespeaker/matched/xvector.scp"],
     5: ["exp/mini/2mix/stft_tcn/matched/model.pt", "exp/mini/2mix/stft_tcn/none/model.pt"],
     6: ["exp/mini/2mix/stft_tcn/test/matched/wav/wav.scp"],
     7: ["exp/mini/2mix/stft_tcn/test/matched/scores/scores.csv"],
@@ -42,8 +43,9 @@ def test_results_have_every_row_and_column(recipe):
     results = json.loads((recipe / "exp/mini/results.json").read_text())
     assert (results["corpus"], results["num_spk"], results["seed"]) == ("mini", 2, 0)
     assert {"teacher", "kmeans", "student"} <= set(results["embeddings"])
-    for row in results["embeddings"].values():
-        assert set(row) == {"acc", "sep", "nmi", "sil", "ari", "eer", "num", "trainable"}
+    for name, row in results["embeddings"].items():
+        more = {"cos", "num_missing"} if name == "student" else set()
+        assert set(row) == {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"} | more
         assert 0 <= row["acc"] <= 1
     rows = {"mixture"} | {"stft_tcn" + control for control in ("", "/none", "/wrong", "/random", "/oracle")}
     assert set(results["extraction"]) == rows
@@ -89,6 +91,23 @@ def test_a_second_run_redoes_nothing_and_says_so(recipe):
     assert "done in" not in done.stdout
     assert "| student" in done.stdout or "student" in done.stdout
     assert stamps(recipe) == before
+
+
+def test_the_same_seed_gives_the_same_results_in_one_call_and_for_any_nj(recipe, tmp_path):
+    done = run_sh(tmp_path, "--nj", 1)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((f / "exp/mini/results.json").read_text()) for f in (recipe, tmp_path))
+    assert first.pop("git") == second.pop("git")
+    assert first == second
+
+
+def test_another_extractor_adds_its_rows(recipe):
+    dpccn = ("{name: dpccn, n_fft: 64, hop: 32, dense_channels: [2, 2], conv_channels: [4], dense_depth: 1, "
+             "tcn_repeats: 1, tcn_blocks: 1, pool_sizes: [2]}")
+    done = run_sh(recipe, "--stage", 5, "--extractor", "dpccn", settings={"extractor.model": dpccn})
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((recipe / "exp/mini/2mix/results.json").read_text())["extraction"]
+    assert {"dpccn", "dpccn/none", "dpccn/oracle", "stft_tcn", "stft_tcn/none"} <= set(rows)
 
 
 def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):

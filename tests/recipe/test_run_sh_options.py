@@ -54,8 +54,8 @@ def test_help_lists_stages_and_defaults(tmp_path):
     done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
-    for option in ("stage stop_stage corpus num_spk extractor separator share_with corpus_root write_wav nj ngpu tag "
-                   "set force dry_run data_dir exp_dir").split():
+    for option in ("stage stop_stage corpus num_spk extractor separator share_with tables corpus_root write_wav nj "
+                   "ngpu tag set force dry_run data_dir exp_dir").split():
         assert f"\n  --{option} " in done.stdout
     assert "last stage [9]" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -181,6 +181,19 @@ def test_a_separator_joins_stages_5_to_7(stub_env):
     lines = done.stdout.splitlines()
     (scored,) = (line for line in lines if "<--condition><separated>" in line)
     assert "<exp/mini/2mix/conv_tasnet>" in scored and "<--separator><conv_tasnet>" in lines[0]
+
+
+def test_tables_join_stages_1_to_4_and_8(stub_env):
+    done = bash("run.sh", "--tables", "true", "--tag", "big", "--num_spk", 3, **stub_env)
+    assert done.returncode == 0, done.stderr
+    assert entries(done.stdout) == ["check_config", "prepare_data", "train_teacher", "table1", "train_student",
+                                    "table1", "extract_embeddings", "table1", *ENTRIES[4:8], "table1", "report"]
+    lines = done.stdout.splitlines()
+    assert "<--tables><true>" in lines[0]
+    assert "<--num_spk><3><2><3>" in next(line for line in lines if "prepare_data" in line)
+    tables = [line for line in lines if "<wesep_mix.bin.table1>" in line]
+    assert [re.search("<--stage_number><(.)>", line)[1] for line in tables] == list("2348")
+    assert all("<--egs><egs/mini>" in line and "<--exp><exp/mini_big>" in line for line in tables)
 
 
 def test_a_moved_corpus_and_wavs_reach_stage_1(stub_env):

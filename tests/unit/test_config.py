@@ -62,6 +62,15 @@ def test_what_is_not_given_keeps_its_default(file):
     assert load_config(Settings, file("seed: 0\nlimit: null\n")) == Settings(0)
 
 
+def test_a_plugin_may_have_a_default_with_settings(file):
+    @dataclass(frozen=True)
+    class Chosen:
+        model: Any = plugin("frontends", default={"name": "logmel", "channels": 16})
+
+    assert Chosen().model == load_config(Chosen, file("")).model == logmel.Config(channels=16)
+    assert load_config(Chosen, file("model: {name: logmel}\n")).model == logmel.Config()
+
+
 @pytest.mark.parametrize("text, said", [
     ("seed: 0\nsed: 1\n", "sed: unknown key, did you mean seed?"),
     ("seed: 0\noptim: {lrr: 1}\n", "optim: lrr: unknown key, did you mean lr?"),

@@ -25,6 +25,18 @@ def test_the_status_of_the_one_that_failed_is_returned_and_the_other_ended(tmp_p
     assert not survivor.exists()
 
 
+def test_only_so_many_run_at_a_time_and_a_failure_starts_no_more(tmp_path):
+    alone = ("import os, pathlib\nflag = pathlib.Path({!r})\nflag.touch(exist_ok=False)\n"
+             "flag.with_name({!r}).write_text(os.environ['GIVEN'])\nflag.unlink()")
+    commands = [python(alone.format(str(tmp_path / "flag"), name)) for name in "abc"]
+    assert run_together(commands, at_once=1, variables={"GIVEN": "here"}) == 0
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys("abc", "here")
+    later = python(alone.format(str(tmp_path / "flag"), "d"))
+    assert run_together([python("raise SystemExit(3)"), later], at_once=1) == 3
+    assert not (tmp_path / "d").exists()
+    assert run_together([]) == 0
+
+
 def test_children_die_with_their_parent(tmp_path):
     note = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(60)"

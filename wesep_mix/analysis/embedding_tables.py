@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from wesep_mix.analysis.keys import head_keys, lookup, speaker_keys
-from wesep_mix.metrics.clustering import clustering_metrics, normalised
-from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
+from wesep_mix.analysis.keys import lookup, single_keys, speaker_keys
+from wesep_mix.analysis.trials import Trials
+from wesep_mix.errors import UserError
+from wesep_mix.metrics.clustering import judged_clusters, normalised
+from wesep_mix.metrics.verification import min_dcf, pair_scores, score_equal_error_rate
 from wesep_mix.mixing.plan import Plan, Source
 
 Embeddings = Mapping[str, np.ndarray]
@@ -18,32 +20,58 @@ Embeddings = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Embeddings and whose they are: row m of `emb` [M, D] is of `sources[m]` in mixture `mixtures[m]`."""
+    """Embeddings and whose they are: row m of `emb` [M, D] is of `sources[m]` in the mixture `plans[m]`."""
 
     emb: np.ndarray
-    mixtures: list[str]
+    keys: list[str]
+    plans: list[Plan]
     sources: list[Source]
 
     @staticmethod
     def of(plans: Sequence[Plan], sets: Sequence[np.ndarray]) -> Labelled:
         """From one [S, D] a plan, in the order of the plan's sources."""
-        pairs = [(plan.id, source) for plan in plans for source in plan.sources]
-        return Labelled(np.concatenate(sets), [mix for mix, _ in pairs], [source for _, source in pairs])
+        keys = [key for plan in plans for key in speaker_keys(plan)]
+        pairs = [(plan, source) for plan in plans for source in plan.sources]
+        return Labelled(np.concatenate(sets), keys, [plan for plan, _ in pairs], [source for _, source in pairs])
 
 
-def metrics_row(labelled: Labelled, trainable: int, seed: int) -> dict[str, float]:
-    """acc, sep, nmi, sil, ari, eer, num and the model's number of trainable parameters."""
-    speakers = [source.spk for source in labelled.sources]
-    utterances = [source.utt for source in labelled.sources]
-    apart = unfair_groups(speakers, labelled.mixtures, utterances)
-    eer = equal_error_rate(labelled.emb, speakers, apart)
-    clusters = clustering_metrics(labelled.emb, speakers, seed)
-    return clusters | {"eer": eer, "num": len(speakers), "trainable": trainable}
+@dataclass(frozen=True)
+class Judged:
+    """A row of the table, and what it says of each embedding: in its speaker's cluster or not, cosine to a reference.
+
+    correct: bool [M]; cos: [M], None where the row has no reference of its own.
+    """
+
+    labelled: Labelled
+    metrics: dict[str, float]
+    correct: np.ndarray
+    cos: np.ndarray | None = None
+
+
+def judge(
+    labelled: Labelled, trials: Trials, trainable: int, seed: int, references: Embeddings | None = None
+) -> Judged:
+    """acc, sep, nmi, sil, ari over all embeddings; eer, min_dcf over the trials whose two embeddings are there; num.
+
+    trainable: the model's number of trainable parameters, passed on; references: by key, `cos` is then the mean cosine
+    of the embeddings to them. Raises: UserError when a reference is missing, or the embeddings allow no metrics.
+    """
+    metrics, correct = judged_clusters(labelled.emb, [source.spk for source in labelled.sources], seed)
+    pairs, same = trials.among(labelled.keys)
+    scores = pair_scores(labelled.emb, pairs)
+    metrics |= {"eer": score_equal_error_rate(scores, same), "min_dcf": min_dcf(scores, same),
+                "num": len(labelled.keys), "trainable": trainable}
+    if references is None:
+        return Judged(labelled, metrics, correct)
+    wanted = lookup(references, labelled.keys, "test/teacher")
+    cos = (normalised(labelled.emb) * normalised(wanted)).sum(axis=1)
+    return Judged(labelled, metrics | {"cos": float(cos.mean())}, correct, cos)
 
 
 def single_table(single: Embeddings, plans: Sequence[Plan]) -> Labelled:
     """The teacher on noisy single speech; `single` is keyed by the plan's id."""
-    return Labelled.of(plans, [lookup(single, [plan.id], "single_test/teacher") for plan in plans])
+    keys = [key for plan in plans for key in single_keys(plan)]
+    return Labelled(lookup(single, keys, "single_test/teacher"), keys, list(plans), [plan.sources[0] for plan in plans])
 
 
 def clean_table(teacher: Embeddings, plans: Sequence[Plan]) -> Labelled:
@@ -51,14 +79,18 @@ def clean_table(teacher: Embeddings, plans: Sequence[Plan]) -> Labelled:
     return Labelled.of(plans, [lookup(teacher, speaker_keys(plan), "test/teacher") for plan in plans])
 
 
-def student_table(student: Embeddings, teacher: Embeddings, plans: Sequence[Plan]) -> Labelled:
-    """The student on the mixtures; each head is given to the source that the best assignment finds for it.
+def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
+    """The student on the mixtures: what stage 4 matched to each talker, keyed `<mix>-<speaker>`.
 
-    student: keyed `<mix>-<head>`; teacher: keyed `<mix>-<speaker>`, the embeddings of the clean sources.
+    Talkers who got no head have no key and are left out. Raises: UserError when that is everybody.
     """
-    heads = [lookup(student, head_keys(plan), "test/student") for plan in plans]
-    clean = [lookup(teacher, speaker_keys(plan), "test/teacher") for plan in plans]
-    return Labelled.of(plans, [assigned(*pair) for pair in zip(heads, clean, strict=True)])
+    rows = [(key, plan, source) for plan in plans
+            for key, source in zip(speaker_keys(plan), plan.sources, strict=True) if key in matched]
+    if not rows:
+        raise UserError(f"test/matched: none of its {len(matched)} embeddings is of a talker of the {len(plans)} "
+                        "mixtures; redo stage 4")
+    keys, found, sources = (list(column) for column in zip(*rows, strict=True))
+    return Labelled(np.stack([matched[key] for key in keys]), keys, found, sources)
 
 
 def assigned(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:

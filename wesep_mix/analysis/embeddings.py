@@ -1,10 +1,16 @@
-"""Stage 4: the teacher's references, the student's sets and the matched embeddings of fixed sets, to ark files."""
+"""Stage 4: the teacher's references, the student's sets and the matched embeddings of fixed sets, to ark files.
+
+A student with presence also says how many talkers it hears.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -12,53 +18,85 @@ from tqdm import tqdm
 from wesep_mix import checkpoint
 from wesep_mix.analysis.keys import head_keys, speaker_keys
 from wesep_mix.analysis.settings import EmbeddingsConfig
+from wesep_mix.analysis.xvector import write_mixtures, write_single
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.io.decoded import Read, reader_of
 from wesep_mix.io.embeddings import write_embeddings
+from wesep_mix.io.files import write_table
 from wesep_mix.losses.set_matching import match
 from wesep_mix.mixing.plan import Plan, read_plans
+from wesep_mix.students.own_reference import reference_network
 
 MAX_WORKERS = 8  # they render; more would only take memory
 
 
+@dataclass
+class Tables:
+    """What is known of a set of mixtures, by key. N heads may be more or fewer than the S talkers of a mixture.
+
+    teacher: of the clean sources, `<mix>-<speaker>`; student: of the N heads, `<mix>-<head>`; matched: the student's
+    for the speakers that the best assignment gives one, `<mix>-<speaker>`; num_spk: how many talkers the student
+    hears in a mixture, empty without presence.
+    """
+
+    teacher: dict[str, np.ndarray] = field(default_factory=dict)
+    student: dict[str, np.ndarray] = field(default_factory=dict)
+    matched: dict[str, np.ndarray] = field(default_factory=dict)
+    num_spk: dict[str, int] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """`folder/{teacher,student,matched}.{ark,scp}`; with counts also Kaldi's `reco2num_spk`: `<mix> <count>`."""
+        for kind in ("teacher", "student", "matched"):
+            write_embeddings(folder / kind, getattr(self, kind))
+        if self.num_spk:
+            write_table(folder / "reco2num_spk", {mix: str(count) for mix, count in self.num_spk.items()})
+
+
 def extract_embeddings(
-    settings: EmbeddingsConfig, data: Path, single: Path, teacher_path: Path, student_path: Path, out: Path, nj: int,
-    ngpu: int,
+    settings: EmbeddingsConfig, data: Path, single: Path, teacher_path: Path, student_path: Path | None, out: Path,
+    nj: int, ngpu: int,
 ) -> None:
-    """Write `out/<set>/{teacher,student,matched}` and `out/single_test/teacher`, each as ark and scp."""
+    """Write `out/<set>/{teacher,student,matched}` and `out/single_test/teacher`, each as ark and scp, and for students
+    with presence `out/<set>/reco2num_spk`. Without a student only the `single_test`. With each set its trials and what
+    WeSpeaker's tools read (analysis.xvector).
+    """
     device = torch.device("cuda" if ngpu else "cpu")
     teacher = checkpoint.load_model(teacher_path, "teachers").to(device)
-    student = checkpoint.load_model(student_path, "students").to(device)
+    student = checkpoint.load_model(student_path, "students").to(device) if student_path else None
     workers = 0 if nj == 1 else min(nj, MAX_WORKERS)
-    for name in settings.sets:
+    for name in settings.sets if student else ():
         plans = read_plans(data / name / "plan.jsonl")
         batches = _batches(plans, settings.batch_size, workers, device, name, reader_of(data / name))
-        tables = mixture_embeddings(teacher, student, batches)
-        for kind, table in tables.items():
-            write_embeddings(out / name / kind, table)
+        mixture_embeddings(teacher, student, batches).write(out / name)
+        write_mixtures(out / name, plans)
     plans = read_plans(single / "test" / "plan.jsonl")
     batches = _batches(plans, settings.batch_size, workers, device, "single test", reader_of(single / "test"))
     write_embeddings(out / "single_test" / "teacher", single_embeddings(teacher, batches))
+    write_single(out / "single_test", plans)
 
 
 @torch.inference_mode()
-def mixture_embeddings(
-    teacher: nn.Module, student: nn.Module, batches: Iterator[MixBatch]
-) -> dict[str, dict]:
-    """{"teacher", "student", "matched"} -> {key: [D]} for mixtures of as many talkers as the student has heads.
+def mixture_embeddings(teacher: nn.Module, student: nn.Module, batches: Iterator[MixBatch]) -> Tables:
+    """Embeddings of mixtures and of their clean sources.
 
-    teacher: of the clean source; matched: the student's embedding that the best assignment gives to the speaker.
+    The student's are matched by cosine to the teacher's, or, for a student trained without the teacher, to its own of
+    the clean sources.
     """
-    tables: dict[str, dict] = {"teacher": {}, "student": {}, "matched": {}}
+    tables, judge = Tables(), reference_network(student, teacher)
     for batch in batches:
-        reference = teacher(batch.crops().flatten(0, 1), batch.sizes.flatten())  # [B * S, D]
-        reference = reference.unflatten(0, batch.sizes.shape)  # [B, S, D]
-        predicted = student(batch.mix, batch.num_samples)  # [B, N, D]
-        for plan, *rows in zip(batch.plans, reference, predicted, match(predicted, reference), strict=True):
-            keys = (speaker_keys(plan), head_keys(plan), speaker_keys(plan))
-            for table, names, embeddings in zip(tables.values(), keys, rows, strict=True):
-                table.update(zip(names, embeddings.float().cpu().numpy(), strict=True))
+        taught = batch.by_talker(teacher(*batch.clean()))  # [B, S, D]
+        reference = taught if judge is teacher else batch.by_talker(judge(*batch.clean()))
+        found = student(batch.mix, batch.num_samples)
+        matched, got = match(found.embeddings, reference, batch.num_talkers)
+        parts = (taught.float(), found.embeddings.float(), matched.float(), got)
+        for plan, clean, heads, own, there in zip(batch.plans, *(part.cpu().numpy() for part in parts), strict=True):
+            speakers = speaker_keys(plan)
+            tables.teacher.update(zip(speakers, clean, strict=False))  # there are zeros after them
+            tables.student.update(zip(head_keys(plan, len(heads)), heads, strict=True))
+            tables.matched.update(zip(itertools.compress(speakers, there), own[there], strict=True))
+        if (counts := found.num_talkers()) is not None:
+            tables.num_spk.update(zip((plan.id for plan in batch.plans), counts.tolist(), strict=True))
     return tables
 
 

@@ -12,12 +12,17 @@ from wesep_mix.mixing.plan import Plan
 
 def speaker_keys(plan: Plan) -> list[str]:
     """One key a source, in the plan's order."""
-    return [f"{plan.id}-{source.spk}" for source in plan.sources]
+    return plan.speaker_keys
 
 
-def head_keys(plan: Plan) -> list[str]:
-    """One key a head; there are as many heads as sources."""
-    return [f"{plan.id}-{head}" for head in range(len(plan.sources))]
+def single_keys(plan: Plan) -> list[str]:
+    """The key of the one talker of a plan of the single-speaker set."""
+    return [plan.id]
+
+
+def head_keys(plan: Plan, num_heads: int | None = None) -> list[str]:
+    """One key a head; None: there are as many heads as sources."""
+    return [f"{plan.id}-{head}" for head in range(len(plan.sources) if num_heads is None else num_heads)]
 
 
 def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], what: str) -> np.ndarray:

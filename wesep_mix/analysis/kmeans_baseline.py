@@ -7,11 +7,12 @@ front-end in that state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from wesep_mix.analysis.embedding_tables import Labelled, assigned
@@ -28,16 +29,23 @@ def untaught(frontend: nn.Module, seed: int) -> nn.Module:
         return frontend.fresh()
 
 
-def kmeans_table(frontend: nn.Module, plans: Sequence[Plan], seed: int, device: str) -> Labelled:
-    """Centroids of each mixture's frames, labelled by best assignment to the clean sources' mean frames."""
-    frontend = frontend.to(device).eval()
-    sets = []
+def kmeans_tables(
+    frontends: Mapping[str, nn.Module], plans: Sequence[Plan], seed: int, device: str
+) -> dict[str, Labelled]:
+    """Of each front-end the centroids of each mixture's frames, labelled by best assignment to the clean sources'
+    mean frames. Each mixture is rendered once for all front-ends.
+    """
+    if not frontends:
+        return {}
+    frontends = {name: frontend.to(device).eval() for name, frontend in frontends.items()}
+    sets: dict[str, list[np.ndarray]] = {name: [] for name in frontends}
     for plan in tqdm(plans, desc="frame k-means", mininterval=1.0):
-        mixed = frames(frontend, render(plan).mix, device)
-        centroids = frame_centroids(mixed, len(plan.sources), plan.id, seed)
-        clean = [frames(frontend, render_source(source, plan.sample_rate), device) for source in plan.sources]
-        sets.append(assigned(centroids, np.stack([one.mean(axis=0) for one in clean])))
-    return Labelled.of(plans, sets)
+        mix, clean = render(plan).mix, [render_source(source, plan.sample_rate) for source in plan.sources]
+        for name, frontend in frontends.items():
+            centroids = frame_centroids(frames(frontend, [mix], device)[0], len(clean), plan.id, seed)
+            means = [one.mean(axis=0) for one in frames(frontend, clean, device)]
+            sets[name].append(assigned(centroids, np.stack(means)))
+    return {name: Labelled.of(plans, found) for name, found in sets.items()}
 
 
 def frame_centroids(mixture_frames: np.ndarray, num_talkers: int, mix: str, seed: int) -> np.ndarray:
@@ -47,8 +55,9 @@ def frame_centroids(mixture_frames: np.ndarray, num_talkers: int, mix: str, seed
 
 
 @torch.inference_mode()
-def frames(frontend: nn.Module, wav: np.ndarray, device: str) -> np.ndarray:
-    """Frames of one signal [T] as float64 [L, C]."""
-    lengths = torch.tensor([len(wav)], device=device)
-    batch, num_frames = frontend(torch.from_numpy(wav)[None].to(device), lengths)  # [1, L, C], [1]
-    return batch[0, : int(num_frames[0])].double().cpu().numpy()
+def frames(frontend: nn.Module, wavs: Sequence[np.ndarray], device: str) -> list[np.ndarray]:
+    """Frames of signals [T], taken together: float64 [L, C] each, without those of the padding."""
+    lengths = torch.tensor([len(wav) for wav in wavs], device=device)
+    padded = pad_sequence([torch.from_numpy(wav) for wav in wavs], batch_first=True).to(device)
+    batch, num_frames = frontend(padded, lengths)  # [B, L, C], [B]
+    return [one[:count].double().cpu().numpy() for one, count in zip(batch, num_frames.tolist(), strict=True)]

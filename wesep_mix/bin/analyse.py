@@ -46,7 +46,7 @@ def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], Non
     mixtures, plan, raw = args.extractor.parent, Need(args.data / "plan.jsonl", 1), to_dict(settings)
     test = args.embeddings / "test"
     tables = [plan, Need(args.single / "plan.jsonl", 1), Need(args.teacher, 2), Need(args.student, 3),
-              Need(test / "student.scp", 4), Need(args.embeddings / "single_test" / "teacher.scp", 4)]
+              Need(test / "matched.scp", 4), Need(args.embeddings / "single_test" / "teacher.scp", 4)]
     clustering = Part(8, "clustering", mixtures / "clustering", raw, tables)
     yield clustering, partial(_cluster, args, settings, clustering.out)
     mixture = Part(8, "unprocessed mixture", mixtures / "mixture" / "test", raw, [plan])
@@ -60,14 +60,13 @@ def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], Non
 
 
 def _cluster(args, settings: ScoreConfig, out: Path) -> None:
-    from wesep_mix.analysis.clustering_rows import clustering_rows
-    from wesep_mix.io.files import write_json
+    from wesep_mix.analysis.clustering_rows import clustering_rows, write_rows
     from wesep_mix.mixing.plan import read_plans
 
     plans, single = (read_plans(folder / "plan.jsonl") for folder in (args.data, args.single))
     models = (args.teacher, args.student)
     rows = clustering_rows(args.embeddings, *models, plans, single, settings.seed, _device(args))
-    write_json(out / "metrics.json", rows)
+    write_rows(out, rows, plans)
 
 
 def _score_mixture(args, settings: ScoreConfig, out: Path) -> None:

@@ -1,7 +1,9 @@
 """Stage 4: embeddings of the dev and test sets as Kaldi ark and scp.
 
 OUT/SET/{teacher,student,matched}.{ark,scp} for SET in dev, test: teacher and matched are keyed <mix>-<speaker>,
-student <mix>-<head>. OUT/single_test/teacher.{ark,scp}: noisy single speech of the test set, keyed by plan id.
+student <mix>-<head>; matched lacks the speakers whom a student with fewer heads than talkers has none for. A student
+with presence also gets OUT/SET/reco2num_spk: <mix> and how many talkers it hears. OUT/single_test/teacher.{ark,scp}:
+noisy single speech of the test set, keyed by plan id.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--single", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
-    options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
+    options.add_argument("--student", type=Path, help="EXP/Nmix/student/model.pt; without it only single_test")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/embeddings")
     options.add_argument("--nj", type=int, default=1, help="1 renders mixtures in this process, more in a worker")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
@@ -39,7 +41,8 @@ def _extract(args) -> None:
             settings, args.data, args.single, args.teacher, args.student, args.out, args.nj, args.ngpu
         )
 
-    needs = [Need(args.data, 1), Need(args.single, 1), Need(args.teacher, 2), Need(args.student, 3)]
+    needs = [Need(args.data, 1), Need(args.single, 1), Need(args.teacher, 2)]
+    needs += [Need(args.student, 3)] if args.student else []
     run_part(Part(4, "embeddings", args.out, read_raw(args.config, args.set), needs), args.force, work)
 
 

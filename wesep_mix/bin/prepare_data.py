@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/corpus.yaml")
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
     options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set, where not --data")
-    options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
+    options.add_argument("--num_spk", type=int, nargs="+", required=True, help="talkers in a mixture; or several, 2 3")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument(
         "--corpus_root", action="append", default=[], metavar="OLD=NEW",
@@ -58,8 +58,9 @@ def _prepare(args: argparse.Namespace) -> None:
         decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
         run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
     run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
-    mixtures = _plans(args.data / f"{args.num_spk}mix", args.num_spk, made, MIXTURES, corpus)
-    run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, args.num_spk))
+    for num_spk in dict.fromkeys(args.num_spk):
+        mixtures = _plans(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
+        run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
 
 
 def _lists(corpus: Path, raw: dict[str, Any]) -> Part:

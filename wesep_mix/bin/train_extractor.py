@@ -1,6 +1,8 @@
 """Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
 
-The two trainings are independent: on the CPU both run at once, each a process of its own.
+The two trainings are independent: on the CPU both run at once, each a process of its own. Embeddings come from teacher
+and student on the fly; with `embeddings: ark` and `trainer.plans: static` from --embeddings, which stage 4 writes for
+that with --set embeddings.sets=[train,dev].
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
+    options.add_argument("--embeddings", type=Path, help="what stage 4 wrote of train and dev, for `embeddings: ark`")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--embedding", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
@@ -47,6 +50,8 @@ def _train(args, argv: list[str]) -> int:
 def _parts(args) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
+    if args.embeddings is not None and raw.get("embeddings") == "ark":
+        needs.append(Need(args.embeddings, 4))
     return {
         embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding}, needs)
         for embedding in EMBEDDINGS
@@ -60,7 +65,9 @@ def _work(args, out: Path, embedding: str) -> None:
     from wesep_mix.training.settings import ExtractorConfig
 
     settings = load_config(ExtractorConfig, args.config, args.set)
-    train_extractor(settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu)
+    train_extractor(
+        settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu, args.embeddings
+    )
 
 
 if __name__ == "__main__":

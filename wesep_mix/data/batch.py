@@ -10,36 +10,46 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wesep_mix.data.conditions import ConditionBatch, Conditions, collate_conditions
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered
 
 
 @dataclass(frozen=True)
 class Example:
-    """A plan, its audio, and two numbers in [0, 1) for choices that training makes (target, chunk)."""
+    """A plan, its audio, and two numbers in [0, 1) for choices that training makes (target, chunk).
+
+    conditions: what an extractor is given an embedding of, where that is drawn (data.conditions).
+    """
 
     plan: Plan
     audio: Rendered
     chance: np.ndarray  # [2]
+    conditions: Conditions | None = None
 
 
 @dataclass
 class MixBatch:
-    """Mixtures padded with zeros to the longest: float32 audio, int64 lengths and places in samples."""
+    """Mixtures padded with zeros to the longest: float32 audio, int64 lengths and places in samples.
+
+    Mixtures of fewer talkers than S have zeros in the places of the others.
+    """
 
     mix: Tensor  # [B, T]
     sources: Tensor  # [B, S, T]
+    num_talkers: Tensor  # int64 [B]
     num_samples: Tensor  # [B]
     offsets: Tensor  # [B, S], where each source begins
     sizes: Tensor  # [B, S], how long each source is
     chance: Tensor  # [B, 2]
     plans: list[Plan]
+    conditions: ConditionBatch | None = None  # where these are drawn
 
     def to(self, device: torch.device, non_blocking: bool = False) -> MixBatch:
         moved = {
             field.name: value.to(device, non_blocking=non_blocking)
             for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            if isinstance(value := getattr(self, field.name), (Tensor, ConditionBatch))
         }
         return dataclasses.replace(self, **moved)
 
@@ -48,6 +58,21 @@ class MixBatch:
         length = int(self.sizes.max())
         padded = torch.nn.functional.pad(self.sources, (0, length))
         return take(padded, self.offsets, length)
+
+    def talkers(self) -> Tensor:
+        """Which of the S places have a talker: bool [B, S]."""
+        return torch.arange(self.sizes.shape[1], device=self.sizes.device) < self.num_talkers[:, None]
+
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """The crops of all talkers there are, mixture by mixture: [M, longest], and how long each is: int64 [M]."""
+        talkers = self.talkers()
+        return self.crops()[talkers], self.sizes[talkers]
+
+    def by_talker(self, rows: Tensor) -> Tensor:
+        """Give the rows of `clean`, or whatever was made of each, their places: [M, ...] -> [B, S, ...], else zeros."""
+        placed = rows.new_zeros(*self.sizes.shape, *rows.shape[1:])
+        placed[self.talkers()] = rows
+        return placed
 
 
 def take(signals: Tensor, starts: Tensor, length: int) -> Tensor:
@@ -60,17 +85,24 @@ def collate(examples: Sequence[Example]) -> MixBatch:
     plans = [example.plan for example in examples]
     longest = max(plan.num_samples for plan in plans)
     mix = torch.zeros(len(plans), longest)
-    sources = torch.zeros(len(plans), len(plans[0].sources), longest)
-    for row, example in enumerate(examples):
+    num_talkers = [len(plan.sources) for plan in plans]
+    sources = torch.zeros(len(plans), max(num_talkers), longest)
+    offsets, sizes = torch.zeros(2, len(plans), max(num_talkers), dtype=torch.int64)
+    for row, (example, count) in enumerate(zip(examples, num_talkers, strict=True)):
         mix[row, : example.plan.num_samples] = torch.from_numpy(example.audio.mix)
-        sources[row, :, : example.plan.num_samples] = torch.from_numpy(example.audio.sources)
+        sources[row, :count, : example.plan.num_samples] = torch.from_numpy(example.audio.sources)
+        offsets[row, :count] = torch.tensor([source.offset for source in example.plan.sources])
+        sizes[row, :count] = torch.tensor([source.num_samples for source in example.plan.sources])
     chance = np.stack([example.chance for example in examples])
+    conditions = [example.conditions for example in examples if example.conditions is not None]
     return MixBatch(
         mix=mix,
         sources=sources,
+        num_talkers=torch.tensor(num_talkers),
         num_samples=torch.tensor([plan.num_samples for plan in plans]),
-        offsets=torch.tensor([[source.offset for source in plan.sources] for plan in plans]),
-        sizes=torch.tensor([[source.num_samples for source in plan.sources] for plan in plans]),
+        offsets=offsets,
+        sizes=sizes,
         chance=torch.tensor(chance, dtype=torch.float32).clamp(max=1 - 2**-24),  # rounding must not reach 1
         plans=plans,
+        conditions=collate_conditions(conditions) if conditions else None,
     )

@@ -30,14 +30,20 @@ class Turn(NamedTuple):
 
 
 class DynamicMixtures(Dataset):
-    """An endless stream of fresh mixtures: each depends on (seed, epoch, index) alone, not on workers or ranks."""
+    """An endless stream of fresh mixtures: each depends on (seed, epoch, index) alone, not on workers or ranks.
 
-    def __init__(self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio):
+    min_talkers: draw their number of talkers too, from so many to `num_spk`, all alike; None: always `num_spk`.
+    """
+
+    def __init__(
+        self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio, min_talkers: int | None = None
+    ):
         self.pool, self.num_spk, self.seed, self.read = pool, num_spk, seed, read
+        self.min_talkers = min_talkers
 
     def __getitem__(self, turn: Turn) -> Example:
         rng = np.random.default_rng([self.seed, turn.epoch, turn.index])
-        plan = draw_plan(self.pool, self.num_spk, rng)
+        plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, rng), rng)
         return Example(plan, render(plan, self.read), rng.random(2))
 
 
@@ -101,17 +107,41 @@ class EpochSampler(Sampler[Turn]):
         return (Turn(epoch, index, epoch * size + index) for index in range(rank, size, num_ranks))
 
 
-def training_mixtures(folder: Path, num_spk: int, seed: int, plans: str = "dynamic") -> Dataset:
+def training_mixtures(
+    folder: Path, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None
+) -> Dataset:
     """The training stream of a prepared set (data/CORPUS/2mix/train).
 
-    plans: `dynamic`, fresh mixtures for ever; `static`, those of its plan.jsonl, shuffled anew each time round.
-    Raises: UserError for another word, and when the lists or plans are damaged.
+    plans: `dynamic`, fresh mixtures for ever, of `min_talkers` to `num_spk` talkers where that is given; `static`,
+    those of its plan.jsonl, shuffled anew each time round.
+    Raises: UserError for another word, for static plans with `min_talkers`, and when the lists or plans are damaged.
     """
     if plans == "dynamic":
-        return DynamicMixtures(load_pool(folder), num_spk, seed, reader_of(folder))
+        return DynamicMixtures(load_pool(folder), num_spk, seed, reader_of(folder), min_talkers)
+    if plans == "static" and min_talkers is not None:
+        raise UserError(f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
+                        f"{min_talkers}, found static")
     if plans == "static":
         return StaticMixtures(read_plans(folder / "plan.jsonl"), seed, reader_of(folder))
     raise UserError(f"plans: wanted dynamic or static, found {plans}")
+
+
+def dev_plans(folder: Path, num_spk: int, min_talkers: int | None = None) -> list[Plan]:
+    """The fixed plans of a prepared set (data/CORPUS/2mix/dev); with `min_talkers` as many others, of that number of
+    talkers to `num_spk`, drawn from the same lists and the same every time.
+    """
+    plans = read_plans(folder / "plan.jsonl")
+    if min_talkers is None:
+        return plans
+    pool, drawn = load_pool(folder), []
+    for place in range(len(plans)):
+        rng = rng_for(0, "dev", place)
+        drawn.append(draw_plan(pool, _num_talkers(num_spk, min_talkers, rng), rng, best_crop=True))
+    return drawn
+
+
+def _num_talkers(num_spk: int, min_talkers: int | None, rng: np.random.Generator) -> int:
+    return num_spk if min_talkers is None else int(rng.integers(min_talkers, num_spk + 1))
 
 
 def dynamic_loader(
@@ -129,4 +159,9 @@ def fixed_loader(
     plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio
 ) -> DataLoader[MixBatch]:
     """The plans in order, the last batch may be smaller."""
-    return DataLoader(FixedMixtures(plans, read), batch_size, num_workers=num_workers, collate_fn=collate)
+    return loader_in_order(FixedMixtures(plans, read), batch_size, num_workers)
+
+
+def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0) -> DataLoader[MixBatch]:
+    """The items of a dataset of fixed size in order, the last batch may be smaller."""
+    return DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=collate)

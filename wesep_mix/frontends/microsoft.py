@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from wesep_mix.errors import UserError
+from wesep_mix.weights import read_weights
 
 RENAMED = (  # the authors' part of a name, that of transformers; in this order
     (r"^post_extract_proj\.", "feature_projection.projection."),
@@ -38,11 +37,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises: UserError when the file is damaged or another kind of checkpoint.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
-        reason = (str(err) or type(err).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a readable checkpoint ({reason})") from err
+    content = read_weights(path)
     if not isinstance(content, Mapping) or not {"cfg", "model"} <= set(content):
         found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
         raise UserError(f"{path}: wanted a checkpoint of WavLM's authors with cfg and model, found {found[:80]}")

@@ -22,5 +22,12 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """frames float [B, L, C], num_frames int64 [B] -> unit vectors [B, D]."""
-        pooled = self.pooling(self.projection(frames), num_frames)  # [B, 2 * projection]
+        return self.embed(self.pool(frames, num_frames))
+
+    def pool(self, frames: Tensor, num_frames: Tensor) -> Tensor:
+        """The first half of it: frames -> statistics [B, 2 * projection]."""
+        return self.pooling(self.projection(frames), num_frames)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """The second half of it: statistics -> unit vectors [B, D]."""
         return functional.normalize(self.embedding(pooled), dim=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from wesep_mix.losses.si_sdr import si_sdr
@@ -17,7 +18,18 @@ def si_snr(est: Tensor, target: Tensor) -> Tensor:
 RATIOS = {"si_sdr": si_sdr, "si_snr": si_snr}
 
 
-def extraction_loss(ests: Tensor, target: Tensor, name: str, weights: Sequence[float]) -> Tensor:
-    """Negative ratio in dB of every estimate, mean over the batch, weighted sum: [B, K, T], [B, T] -> scalar."""
-    each = RATIOS[name](ests, target.unsqueeze(1)).mean(0)  # [K]
+def extraction_loss(
+    ests: Tensor, target: Tensor, name: str, weights: Sequence[float], num_samples: Tensor | None = None
+) -> Tensor:
+    """Negative ratio in dB of every estimate, mean over the batch, weighted sum: [B, K, T], [B, T] -> scalar.
+
+    num_samples: int64 [B], how much of each item counts (None: all of it); what comes after is padding.
+    """
+    ratio = RATIOS[name]
+    if num_samples is None:
+        ratios = ratio(ests, target.unsqueeze(1))  # [B, K]
+    else:
+        items = zip(ests, target, num_samples.tolist(), strict=True)
+        ratios = torch.stack([ratio(est[:, :size], one[None, :size]) for est, one, size in items])
+    each = ratios.mean(0)  # [K]
     return -(each * each.new_tensor(weights)).sum()

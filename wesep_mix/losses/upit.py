@@ -17,8 +17,8 @@ def best_order(est: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
     est, sources: [B, S, T]. Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
     """
     pairs = si_sdr(est[:, :, None], sources[:, None])  # [B, S estimates, S sources]
-    cost, chosen = best_assignment(-pairs)
-    return -cost, chosen
+    total, chosen = best_assignment(-pairs)
+    return -total / sources.shape[1], chosen
 
 
 def upit_loss(est: Tensor, sources: Tensor) -> Tensor:

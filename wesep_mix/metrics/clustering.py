@@ -22,9 +22,16 @@ NUM_INITS = 10
 
 
 def clustering_metrics(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> dict[str, float]:
-    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`.
+    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`: acc (a fraction), sep, nmi, sil, ari.
 
-    Returns: acc (a fraction), sep, nmi, sil, ari.
+    Raises: as `judged_clusters`.
+    """
+    return judged_clusters(emb, speakers, seed)[0]
+
+
+def judged_clusters(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> tuple[dict[str, float], np.ndarray]:
+    """The metrics of `emb` [M, D], and of each row whether it is in its speaker's cluster: bool [M], of mean acc.
+
     Raises: UserError when shapes differ, a value is not finite, a vector is zero, or the speakers are fewer
         than two or all different (silhouette and Sep are undefined then).
     """
@@ -36,7 +43,7 @@ def clustering_metrics(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) 
         "nmi": float(normalized_mutual_info_score(speaker_ids, clusters)),
         "sil": float(silhouette_score(emb, speaker_ids, metric="cosine")),
         "ari": float(adjusted_rand_score(speaker_ids, clusters)),
-    }
+    }, in_own_cluster(speaker_ids, clusters)
 
 
 def kmeans(vectors: np.ndarray, num_clusters: int, seed: int) -> KMeans:
@@ -47,9 +54,22 @@ def kmeans(vectors: np.ndarray, num_clusters: int, seed: int) -> KMeans:
 
 def assignment_accuracy(speakers: Sequence, clusters: Sequence) -> float:
     """Share of items in the cluster that was given to their speaker (one to each, the best such choice)."""
-    counts = contingency_matrix(speakers, clusters)
+    return float(in_own_cluster(speakers, clusters).mean())
+
+
+def in_own_cluster(speakers: Sequence, clusters: Sequence) -> np.ndarray:
+    """Which items are in the cluster that was given to their speaker: bool [M].
+
+    One cluster to each speaker and the other way round, so that as many items as possible are right; where
+    several such choices are equally good, scipy's solver takes one.
+    """
+    _, speaker_ids = np.unique(np.asarray(speakers), return_inverse=True)
+    _, cluster_ids = np.unique(np.asarray(clusters), return_inverse=True)
+    counts = contingency_matrix(speaker_ids, cluster_ids)
+    given = np.full(counts.shape[1], -1)
     rows, columns = linear_sum_assignment(counts, maximize=True)
-    return float(counts[rows, columns].sum() / counts.sum())
+    given[columns] = rows
+    return given[cluster_ids] == speaker_ids
 
 
 def separation(emb: np.ndarray, speakers: Sequence) -> float:

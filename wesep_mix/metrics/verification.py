@@ -1,4 +1,4 @@
-"""Equal error rate of speaker verification over all pairs of embeddings, scored by cosine."""
+"""Speaker verification by cosine: equal error rate and minimum detection cost over pairs of embeddings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.metrics.clustering import normalised
+
+P_TARGET = 0.01  # NIST SRE 2008 and after, and VoxCeleb's recipes
+BLOCK = 2048  # rows of the matrix of all cosines that are held at a time
+
+
+def pair_scores(emb: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Cosines of rows of `emb` [M, D]: float32 [P] for `pairs` int [P, 2]. Raises: as `normalised`."""
+    unit = normalised(emb).astype(np.float32)
+    scores = np.empty(len(pairs), dtype=np.float32)
+    for start in range(0, len(unit), BLOCK):
+        here = (pairs[:, 0] >= start) & (pairs[:, 0] < start + BLOCK)
+        cosines = unit[start : start + BLOCK] @ unit.T
+        scores[here] = cosines[pairs[here, 0] - start, pairs[here, 1]]
+    return scores
 
 
 def equal_error_rate(
@@ -42,10 +56,30 @@ def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     on it (so tied scores count half, and constant scores give 0.5).
     Raises: UserError when one of the two sorts of pairs is missing.
     """
+    return _crossing(*_error_rates("EER", scores, same))
+
+
+def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float = P_TARGET) -> float:
+    """Smallest detection cost over all thresholds (NIST SRE evaluation plans, both errors at cost 1), 0 to 1.
+
+    The cost p_target * misses + (1 - p_target) * false alarms is divided by that of the better of accepting all
+    and rejecting all. scores: [P], higher means more likely the same speaker; same: bool [P]; p_target: how
+    probable a same-speaker pair is taken to be. Pairs of one score are accepted or rejected together.
+    Raises: UserError when one of the two sorts of pairs is missing, or p_target is not between 0 and 1.
+    """
+    if not 0 < p_target < 1:
+        raise UserError(f"minDCF: wanted p_target between 0 and 1, found {p_target}")
+    false_accept, false_reject = _error_rates("minDCF", scores, same)
+    costs = p_target * false_reject + (1 - p_target) * false_accept
+    return float(costs.min() / min(p_target, 1 - p_target))
+
+
+def _error_rates(metric: str, scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False acceptances and false rejections when none, those of the best score, of the two best, ... are accepted."""
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     num_same, num_different = int(same.sum()), int((~same).sum())
     if not num_same or not num_different:
-        raise UserError(f"EER: wanted pairs of same and of different speakers, "
+        raise UserError(f"{metric}: wanted pairs of same and of different speakers, "
                         f"found {num_same} and {num_different}")
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.append(np.diff(scores[order]) != 0, True)
@@ -53,7 +87,7 @@ def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     accepted = np.flatnonzero(last_of_tie) + 1
     false_accept = np.append(0.0, (accepted - accepted_same) / num_different)
     false_reject = np.append(1.0, 1.0 - accepted_same / num_same)
-    return _crossing(false_accept, false_reject)
+    return false_accept, false_reject
 
 
 def _crossing(rising: np.ndarray, falling: np.ndarray) -> float:

@@ -6,6 +6,7 @@ noise at an SNR of a three-mode distribution. Loudness as in LibriMix: U(-33, -2
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,6 +95,22 @@ def plan_of(
         for entry, offset in zip(entries, offsets, strict=True)
     )
     return placed(sources, draw_noise(pool, rng), name)
+
+
+def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Source:
+    """Other speech of a source's speaker, from the first sample on: any crop of any other utterance of theirs.
+
+    A speaker with one utterance gives another crop of it; without one, or any in the pool, it is the source's own.
+    """
+    own = pool.speech.get(source.spk, ())
+    entries = [entry for entry in own if entry.utt != source.utt]
+    if not entries:
+        others = [(entry, tuple(crop for crop in entry.crops if crop.start != source.start)) for entry in own]
+        entries = [dataclasses.replace(entry, crops=crops) for entry, crops in others if crops]
+    if not entries:
+        return dataclasses.replace(source, offset=0)
+    size = round(pool.config.segment_s * SAMPLE_RATE)
+    return _source(entries[int(rng.integers(len(entries)))], 0, size, pool.config, rng, best_crop=False)
 
 
 def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -> list[int]:

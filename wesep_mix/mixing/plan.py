@@ -61,6 +61,11 @@ class Plan:
         """The sexes of its talkers in alphabetical order: FF, FM, MM, ..., or with a U for one that is not known."""
         return "".join(sorted(source.sex for source in self.sources))
 
+    @property
+    def speaker_keys(self) -> list[str]:
+        """Keys of what belongs to its talkers, such as their embeddings, in its order: `<mix>-<speaker>`."""
+        return [f"{self.id}-{source.spk}" for source in self.sources]
+
 
 def write_plans(path: str | Path, plans: Iterable[Plan]) -> None:
     write_jsonl(path, map(_to_row, plans))

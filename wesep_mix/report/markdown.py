@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wesep_mix.analysis.trials import MAX_TRIALS
+from wesep_mix.metrics.verification import P_TARGET
+from wesep_mix.report.by_condition import condition_tables
 from wesep_mix.report.results import extractors, separators
 from wesep_mix.report.tables import embedding_table, extraction_table, in_order
 
@@ -25,6 +28,13 @@ CONDITION_NOTES = {
     "separated": "all talkers at once, without embeddings; each output is scored as the talker that it fits best",
 }
 
+CONDITION_RULES = (
+    "Acc: of one clustering of all embeddings, as above, the share of those of the mixtures named by the column that "
+    "are in their speaker's cluster. Cos, SI-SDRi: their means. sexes: of all talkers of the mixture. SNR: speech over "
+    "noise. overlap: mean over consecutive talkers of the share of the shorter one that both cover. num: embeddings, "
+    "or talkers."
+)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -40,10 +50,13 @@ def document(results: Mapping[str, Any], context: Context) -> str:
     blocks = [_head(results, context)]
     if results["embeddings"]:
         blocks += ["## Embeddings", embedding_table(results["embeddings"]).markdown(),
-                   _rows_explained(results["embeddings"]), _embedding_rules()]
+                   _rows_explained(results["embeddings"]), _embedding_rules(results["embeddings"])]
     if results["extraction"]:
         blocks += ["## Extraction", extraction_table(results["extraction"]).markdown(),
                    _rows_explained(results["extraction"]), _extraction_rules(context)]
+    tables = condition_tables(results)
+    if tables:
+        blocks += ["## By condition", *(table.markdown() for table in tables), CONDITION_RULES]
     if context.plots:
         blocks.append("## Plots")
         blocks += [f"![{caption}]({path})\n\n{caption}." for caption, path in context.plots.items()]
@@ -85,15 +98,23 @@ def _note(name: str) -> str:
     return CONDITION_NOTES.get(name.partition("/")[2], "a condition of its own")
 
 
-def _embedding_rules() -> str:
-    return (
+def _embedding_rules(rows: Mapping[str, Any]) -> str:
+    rule = (
         "Acc: k-means with as many clusters as speakers (10 starts), best one-to-one assignment of "
         "clusters to speakers. Sep: mean cosine of same-speaker pairs minus that of different-speaker "
         "pairs. NMI, ARI: of the same clusters. Sil: silhouette of the true speakers, cosine distance. "
-        "EER: verification by cosine over all pairs but those inside one mixture or, where speakers have "
-        "several utterances, of one source utterance. num: embeddings. trainable: parameters that training "
-        "changed. Chance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
+        "EER, minDCF: verification by cosine over a fixed list of trials, `embeddings/test/trials` (of `teacher` "
+        "`single_test/trials`): all pairs but those inside one mixture or, where speakers have several utterances, of "
+        f"one source utterance; at most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn "
+        "where there are more. minDCF: the smallest detection cost over all thresholds, target probability "
+        f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing. Cos: mean cosine to the "
+        "teacher's embedding of the clean source. Count: mixtures whose number of talkers the student has right. num: "
+        "embeddings. trainable: parameters that training changed. Chance for Acc is not 0: it depends on the numbers "
+        "of speakers and of embeddings."
     )
+    missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
+    left_out = "Talkers who got no head have no embedding and count in none of these but Count"
+    return f"{rule} {left_out}: {', '.join(missing)}." if missing else rule
 
 
 def _extraction_rules(context: Context) -> str:

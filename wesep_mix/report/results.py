@@ -11,11 +11,14 @@ from typing import Any
 
 import yaml
 
-from wesep_mix.analysis.scoring import METRICS, SUMMARY
+from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
+from wesep_mix.analysis.scoring import METRICS, SCORES, SUMMARY, read_scores
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
+from wesep_mix.report.by_condition import extraction_by
 
 EMBEDDING_METRICS = ("acc", "sep", "nmi", "sil", "ari", "eer")
+MAYBE = ("min_dcf", "cos", "count_acc", "num_missing")  # not every kind of embedding has them
 CONDITIONS = ("matched", "none", "wrong", "random", "oracle", "separated")
 DIGITS = 6
 
@@ -31,14 +34,27 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         raise UserError(f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
                         "run with --stage 7 --stop_stage 8 first")
     head = {"corpus": corpus, "num_spk": num_spk, "seed": seed, "git": git}
-    return head | {"embeddings": embeddings, "extraction": extraction}
+    return head | {"embeddings": embeddings, "extraction": extraction} | conditions(mixtures)
 
 
 def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
-    """{row: {acc, sep, nmi, sil, ari, eer, num, trainable}}, empty when stage 8 was not run."""
+    """{row: {acc, sep, nmi, sil, ari, eer, num, trainable, and of min_dcf, cos, count_acc, num_missing what there is}},
+    empty when stage 8 was not run.
+    """
     path = metrics_file(mixtures)
     rows = read_json(path) if path.is_file() else {}
-    return {name: _picked(row, (*EMBEDDING_METRICS, "num", "trainable"), path) for name, row in rows.items()}
+    return {name: _picked(row, (*EMBEDDING_METRICS, "num", "trainable", *(name for name in MAYBE if name in row)), path)
+            for name, row in rows.items()}
+
+
+def conditions(mixtures: Path) -> dict[str, dict]:
+    """{"embeddings_by", "extraction_by"}: {row: {condition: {value: {measure: number}}}}, empty without stage 8."""
+    folder = metrics_file(mixtures).parent
+    by = read_json(folder / BY_CONDITION) if (folder / BY_CONDITION).is_file() else {}
+    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()
+              if name != "mixture"}
+    extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if (folder / MIXTURES).is_file() else {}
+    return {"embeddings_by": _rounded(by), "extraction_by": _rounded(extracted)}
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
@@ -88,6 +104,12 @@ def training_seed(exp: Path) -> int:
         return 0
     config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     return int(config.get("seed", 0))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, DIGITS)
 
 
 def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict[str, float]:

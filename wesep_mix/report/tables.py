@@ -26,10 +26,17 @@ class Table:
         return "\n".join(_padded(cells, widths) for cells in (self.header, *self.rows))
 
 
+EMBEDDING_COLUMNS = {  # metric: title, factor, digits; the last three where any row has them
+    "acc": ("Acc %", 100, 1), "sep": ("Sep", 1, 3), "nmi": ("NMI", 1, 3), "sil": ("Sil", 1, 3), "ari": ("ARI", 1, 3),
+    "eer": ("EER %", 100, 1), "min_dcf": ("minDCF", 1, 3), "cos": ("Cos", 1, 3), "count_acc": ("Count %", 100, 1),
+}
+
+
 def embedding_table(rows: Mapping[str, Row]) -> Table:
-    """Clustering metrics, one row a kind of embedding; Acc and EER in per cent."""
-    header = ("embedding", "Acc %", "Sep", "NMI", "Sil", "ARI", "EER %", "num", "trainable")
-    return Table(header, [(name, *_embedding_cells(rows[name])) for name in in_order(rows)])
+    """Clustering and verification metrics, one row a kind of embedding; `-` where a row has not the metric."""
+    metrics = [metric for metric in EMBEDDING_COLUMNS if any(metric in row for row in rows.values())]
+    header = ("embedding", *(EMBEDDING_COLUMNS[metric][0] for metric in metrics), "num", "trainable")
+    return Table(header, [(name, *_embedding_cells(rows[name], metrics)) for name in in_order(rows)])
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
@@ -52,9 +59,12 @@ def in_order(names: Mapping[str, Row]) -> list[str]:
     return sorted(names, key=place)
 
 
-def _embedding_cells(row: Row) -> list[str]:
-    numbers = [f"{100 * row['acc']:.1f}", *(f"{row[name]:.3f}" for name in ("sep", "nmi", "sil", "ari"))]
-    return [*numbers, f"{100 * row['eer']:.1f}", str(int(row["num"])), millions(row["trainable"])]
+def _embedding_cells(row: Row, metrics: Sequence[str]) -> list[str]:
+    numbers = []
+    for metric in metrics:
+        _, factor, digits = EMBEDDING_COLUMNS[metric]
+        numbers.append(f"{factor * row[metric]:.{digits}f}" if metric in row else "-")
+    return [*numbers, str(int(row["num"])), millions(row["trainable"])]
 
 
 def _extraction_cells(row: Row) -> list[str]:

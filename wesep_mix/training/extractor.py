@@ -1,13 +1,15 @@
 """Extractor training: mixture and one talker's embedding -> that talker (arXiv 2604.03219, section on extractors).
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
-matched to the teacher's embedding of that source. Both come from the frozen networks on the fly, so every mixture can
-be new.
+matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
+choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new, or
+for static plans from stage 4.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,35 +20,41 @@ from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.contract import estimates, num_estimates
 from wesep_mix.losses.extraction import extraction_loss
-from wesep_mix.losses.set_matching import match
+from wesep_mix.mixing.plan import PLANS, read_plans
+from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.run import run
 from wesep_mix.training.settings import ExtractorConfig
 
 
 class ExtractorTraining(TrainingModule):
-    """The configured loss on chunks; with no student the network is trained without an embedding.
+    """The configured loss on chunks or whole mixtures; with no student the network is trained without an embedding.
 
+    stored: see Conditioning.
     Raises: UserError when the loss does not have a weight for each of the extractor's estimates.
     """
 
-    def __init__(self, settings: ExtractorConfig, extractor: nn.Module, teacher: nn.Module, student: nn.Module | None):
+    def __init__(
+        self, settings: ExtractorConfig, extractor: nn.Module, teacher: nn.Module, student: nn.Module | None,
+        stored: Mapping[str, Embed] | None = None,
+    ):
         super().__init__(extractor, settings.optim, settings.trainer)
         self.config = settings
         wanted, found = num_estimates(extractor), list(settings.loss.weights)
         if len(found) != wanted:
             raise UserError(f"{extractor.config.name}: loss.weights: wanted {wanted} (one an estimate), found {found}")
-        self.references = TeacherReferences(teacher)
-        self.frozen = () if student is None else (student.eval().requires_grad_(False),)  # in a tuple: no submodule
+        self.conditioning = None if student is None else Conditioning(teacher, student, stored)
 
     def loss(self, batch: MixBatch) -> Tensor:
         rows, chosen = self._targets(batch)  # [M] each: which mixtures, which of their sources
-        length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
-        starts = self._chunk_starts(batch, rows, chosen, length)
-        ests = estimates(self.model, take(batch.mix[rows], starts, length), self._condition(batch, rows, chosen))
-        target = take(batch.sources[rows, chosen], starts, length)
-        return extraction_loss(ests, target, self.config.loss.name, self.config.loss.weights)
+        mix, target, num_samples = batch.mix[rows], batch.sources[rows, chosen], batch.num_samples[rows]
+        if self.config.chunk_s > 0:
+            length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
+            starts = self._chunk_starts(batch, rows, chosen, length)
+            mix, target, num_samples = take(mix, starts, length), take(target, starts, length), None
+        emb = None if self.conditioning is None else self.conditioning(batch)[rows, chosen]
+        ests = estimates(self.model, mix, emb).float()  # decibels of bf16 would be coarse
+        return extraction_loss(ests, target, self.config.loss.name, self.config.loss.weights, num_samples)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
@@ -66,28 +74,40 @@ class ExtractorTraining(TrainingModule):
         first = torch.minimum(first, last)
         return first + (batch.chance[rows, 1] * (last - first + 1)).long()
 
-    @torch.no_grad()
-    def _condition(self, batch: MixBatch, rows: Tensor, chosen: Tensor) -> Tensor | None:
-        if not self.frozen:
-            return None
-        student = self.frozen[0].to(self.device)
-        return match(student(batch.mix, batch.num_samples), self.references(batch))[rows, chosen]  # [B, D]
-
 
 def train_extractor(
     settings: ExtractorConfig, data: Path, teacher_path: Path, student_path: Path, out: Path, num_spk: int,
-    embedding: str, ngpu: int,
+    embedding: str, ngpu: int, embeddings: Path | None = None,
 ) -> None:
-    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
+    """Train on mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
 
-    embedding: `matched`, or `none` for the same network without one.
+    embedding: `matched`, one for each mixture's target, or `none` for the same network without one; embeddings: the
+    folder of stage 4, needed for those from ark.
+    Raises: UserError when the student has not one head a talker, or an embedding is missing.
     """
     student = checkpoint.load_model(student_path, "students")
+    if embedding != "none" and student.config.num_spk != num_spk:
+        raise UserError(f"{student_path}: an extractor for {num_spk} talkers wanted a student with as many heads, "
+                        f"found {student.config.num_spk}; train one with --num_spk {num_spk}")
     torch.manual_seed(settings.seed)
     extractor = build_extractor(settings, student, embedding)
     teacher = checkpoint.load_model(teacher_path, "teachers")
-    module = ExtractorTraining(settings, extractor, teacher, None if embedding == "none" else student)
-    run(module, "extractors", settings, data, num_spk, out, "dev/loss", ngpu)
+    if embedding == "none":
+        module, drawn = ExtractorTraining(settings, extractor, teacher, None), None
+    else:
+        module = ExtractorTraining(settings, extractor, teacher, student, _stored(settings, data, embeddings))
+        drawn = settings.condition.probabilities if settings.condition.predicted < 1 else None
+    run(module, "extractors", settings, data, num_spk, out, "dev/loss", ngpu, probabilities=drawn)
+
+
+def _stored(settings: ExtractorConfig, data: Path, folder: Path | None) -> dict[str, Embed] | None:
+    if settings.embeddings != "ark":
+        return None
+    if folder is None:
+        raise UserError("embeddings: ark: wanted the folder that stage 4 wrote them to, found none; give --embeddings "
+                        "DIR, or set embeddings to on_the_fly")
+    plans = {name: read_plans(data / name / PLANS) for name in ("train", "dev")}
+    return stored_embeddings(folder, plans, settings.condition.probabilities)
 
 
 def build_extractor(settings: ExtractorConfig, student: nn.Module, embedding: str) -> nn.Module:

@@ -9,16 +9,15 @@ from typing import Any
 
 import lightning
 import torch
-import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
-from wesep_mix import checkpoint
-from wesep_mix.git import revision
-from wesep_mix.io.files import atomic_path, atomic_write
+from wesep_mix.io.files import atomic_path
+from wesep_mix.training.callbacks import optional_callbacks
+from wesep_mix.training.keeping import Keeper, State
 from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.outputs import write_config, write_model
 from wesep_mix.training.progress import StepProgress
 from wesep_mix.training.settings import TrainerConfig
 
@@ -43,45 +42,38 @@ def fit(
 ) -> None:
     """Train until `max_steps`, from the last checkpoint in `out/checkpoints` if there is one; write `out/model.pt`.
 
-    The saved weights are those of the epoch whose `monitor` was best on the dev set (`mode`: min or max), or of the
-    last, as `settings.keep` says.
-    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM.
+    The saved weights are those of the epoch whose `monitor` was best on the dev set (`mode`: min or max), the mean of
+    several such, or those of the last, as `settings` say (`keep`, `average`).
+    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when there is nothing to
+        average.
     """
     _quiet()
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
-    revised = {"git": revision(), **resolved}
-    with atomic_write(out / "config.yaml") as file:
-        yaml.safe_dump(revised, file, sort_keys=False)
-    keepers = [_keeper(out, filename="best", monitor=monitor, mode=mode), _keeper(out, filename="last")]
+    write_config(out, resolved)
+    keeper, device = Keeper(out, settings, monitor, mode), "cuda" if ngpu else "cpu"
     trainer = lightning.Trainer(
         max_steps=settings.max_steps, max_epochs=-1, limit_train_batches=settings.steps_per_epoch,
         gradient_clip_val=settings.clip, precision=settings.precision, num_sanity_val_steps=0,
         accelerator="gpu" if ngpu else "cpu", devices=ngpu or 1, strategy="ddp" if ngpu > 1 else "auto",
-        use_distributed_sampler=False, callbacks=[*keepers, StepProgress(out.name)],
+        use_distributed_sampler=False,
+        callbacks=[*optional_callbacks(settings, monitor, mode, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
         enable_model_summary=False, plugins=[AtomicCheckpoints()],
     )
-    last = out / "checkpoints" / "last.ckpt"
-    if last.is_file():
-        print(f"{out}: going on from {last}", flush=True)
+    start = keeper.last if keeper.last.is_file() else None
+    if start:
+        print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
-        trainer.fit(module, train, dev, ckpt_path=last if last.is_file() else None)
+        trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
         raise KeyboardInterrupt from err
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        _save_model(module, kind, out / "checkpoints" / f"{settings.keep}.ckpt", out, trainer.global_step)
-
-
-def _keeper(out: Path, **which: str) -> ModelCheckpoint:
-    """One checkpoint, written after validation; `save_last` would write the last one only when it is the best."""
-    return ModelCheckpoint(
-        out / "checkpoints", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=False, **which
-    )
+        _save_model(module, kind, keeper.weights(), out, trainer.global_step)
 
 
 def _keep_log(path: Path) -> None:
@@ -90,14 +82,11 @@ def _keep_log(path: Path) -> None:
         path.rename(path.with_stem(f"metrics.{len(list(path.parent.glob('metrics*.csv')))}"))
 
 
-def _save_model(module: TrainingModule, kind: str, kept: Path, out: Path, num_steps: int) -> None:
+def _save_model(module: TrainingModule, kind: str, kept: State, out: Path, num_steps: int) -> None:
     num_bad_steps = int(module.num_bad_steps)  # of the whole training, not of the kept epoch
-    module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+    module.load_state_dict(kept)
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    checkpoint.save_model(
-        out / "model.pt", kind, module.model, git=revision(), num_steps=num_steps, num_trainable=trainable,
-        num_bad_steps=num_bad_steps,
-    )
+    write_model(out, kind, module.model, num_steps=num_steps, num_trainable=trainable, num_bad_steps=num_bad_steps)
 
 
 def _quiet() -> None:

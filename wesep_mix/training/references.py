@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from wesep_mix.data.batch import MixBatch
+from wesep_mix.mixing.plan import Source
+
+Crop = tuple[str, int, int]  # utterance, first sample, number of samples
 
 
 class TeacherReferences:
-    """batch -> [B, S, D]. A crop comes back in many mixtures, at other levels, which the teacher does not hear."""
+    """batch -> [B, S, D], zeros past an item's talkers. A crop comes back in many mixtures, at other levels, which the
+    teacher does not hear; so what was said of it is kept, D values on the CPU each.
+
+    teacher: any network with a teacher's call, such as students.own_reference.OwnReference; it is frozen, works in full
+    precision whatever that of the training, and is shared by copies (a moving average of weights copies a training).
+    """
 
     def __init__(self, teacher: nn.Module):
         self.teacher = teacher.eval().requires_grad_(False)
-        self.known: dict[tuple[str, int], Tensor] = {}
+        self.known: dict[Crop, Tensor] = {}
+
+    def __deepcopy__(self, memo: dict) -> TeacherReferences:
+        return self
+
+    def __call__(self, batch: MixBatch) -> Tensor:
+        sources = [source for plan in batch.plans for source in plan.sources]  # M
+        return batch.by_talker(self.of(sources, batch.clean, batch.mix.device))  # [B, S, D]
 
     @torch.no_grad()
-    def __call__(self, batch: MixBatch) -> Tensor:
-        keys = [(source.utt, source.start) for plan in batch.plans for source in plan.sources]  # B * S
+    def of(
+        self, sources: Sequence[Source], speech: Callable[[], tuple[Tensor, Tensor]], device: torch.device
+    ) -> Tensor:
+        """M sources -> [M, D]. `speech` gives their crops [M, T] and sizes [M]; called only if there are new ones."""
+        keys = [(source.utt, source.start, source.num_samples) for source in sources]
         places = {key: place for place, key in enumerate(keys) if key not in self.known}
         if places:
-            rows = list(places.values())
-            crops = batch.crops().flatten(0, 1)[rows]  # [missing, longest]
-            embeddings = self.teacher.to(crops.device)(crops, batch.sizes.flatten()[rows])
-            self.known.update(zip(places, embeddings.cpu(), strict=True))
-        stacked = torch.stack([self.known[key] for key in keys]).to(batch.mix.device)
-        return stacked.unflatten(0, batch.sizes.shape)  # [B, S, D]
+            self._learn(*speech(), list(places.values()), list(places))
+        return torch.stack([self.known[key] for key in keys]).to(device)
+
+    def _learn(self, crops: Tensor, sizes: Tensor, rows: list[int], keys: list[Crop]) -> None:
+        """Ask the teacher for these of the crops, all at once."""
+        teacher = self.teacher.to(crops.device)
+        with torch.inference_mode(), torch.autocast(crops.device.type, enabled=False):
+            embeddings = teacher(crops[rows], sizes[rows]).cpu()
+        self.known.update(zip(keys, embeddings, strict=True))

@@ -28,11 +28,11 @@ class SeparatorTraining(TrainingModule):
 
     def loss(self, batch: MixBatch) -> Tensor:
         if self.config.chunk_s == 0:
-            return upit_loss(self.model(batch.mix), batch.sources)
+            return upit_loss(self.model(batch.mix).float(), batch.sources)
         length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
         starts = self._chunk_starts(batch, length)  # [B]
         sources = take(batch.sources, starts[:, None].expand(batch.sizes.shape), length)  # [B, S, length]
-        return upit_loss(self.model(take(batch.mix, starts, length)), sources)
+        return upit_loss(self.model(take(batch.mix, starts, length)).float(), sources)  # dB in full precision
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))

@@ -35,6 +35,9 @@ class TrainerConfig:
     """An 'epoch' is `steps_per_epoch` optimiser steps: after each comes validation and a checkpoint.
 
     plans: `dynamic`, fresh mixtures for ever; `static`, the fixed ones of the training set's plan.jsonl.
+    average: the saved weights are the mean of those of so many best epochs on the dev set; 0 takes the one of `keep`.
+    ema: decay of an exponential moving average of the weights, which is validated and saved instead of them; 0: none.
+    patience: stop after so many epochs in a row without a better score on the dev set; 0 never does.
     """
 
     max_steps: int = 1000
@@ -46,6 +49,9 @@ class TrainerConfig:
     plans: str = "dynamic"
     num_threads: int = 0  # of the CPU, for one process; 0 leaves it to torch
     keep: str = "best"  # whose weights are saved: of the best epoch on the dev set, or of the `last`
+    average: int = 0
+    ema: float = 0.0
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if self.max_steps < 1 or self.steps_per_epoch < 1:
@@ -59,15 +65,40 @@ class TrainerConfig:
                 f"trainer.max_steps ({self.max_steps}) must be a multiple of trainer.steps_per_epoch "
                 f"({self.steps_per_epoch}), so that the last step has a checkpoint"
             )
+        self._check_averages()
+
+    def _check_averages(self) -> None:
+        num_epochs = self.max_steps // self.steps_per_epoch
+        if not 0 <= self.average <= num_epochs:
+            raise ValueError(f"trainer.average: wanted 0 to {num_epochs}, the number of epochs, found {self.average}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"trainer.ema: wanted a decay of 0 or more and below 1, found {self.ema}")
+        if self.patience < 0:
+            raise ValueError(f"trainer.patience: wanted a number of epochs, or 0, found {self.patience}")
+        for name in ("average", "patience"):
+            if getattr(self, name) and self.keep == "last":
+                raise ValueError(f"trainer.{name}: goes by the best epochs, wanted trainer.keep: best, found last")
 
 
 @dataclass(frozen=True)
 class ArcFaceConfig:
-    """Scale and margin are not known from the paper (*open*); the margin rises over `margin_warmup` of all steps."""
+    """Scale and margin are not known from the paper (*open*); the margin rises over `margin_warmup` of all steps.
+
+    sub_centres: weights a speaker, the nearest of which counts (1 in the paper).
+    """
 
     scale: float = 32.0
     margin: float = 0.2
     margin_warmup: float = 0.5
+    sub_centres: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sub_centres < 1:
+            raise ValueError(f"arcface.sub_centres: wanted 1 or more, found {self.sub_centres}")
+
+    def margin_at(self, step: int, num_steps: int) -> float:
+        """The margin after `step` of `num_steps` optimiser steps."""
+        return self.margin * min(1.0, step / max(self.margin_warmup * num_steps, 1.0))
 
 
 @dataclass(frozen=True)
@@ -83,12 +114,21 @@ class TeacherConfig:
     chunk_s: float = 3.0
 
 
+SUPERVISIONS = ("teacher", "labels")
+
+
 @dataclass(frozen=True)
 class StudentConfig:
-    """conf/student.yaml. Front-end and embedding size are the teacher's, whatever `model` says.
+    """conf/student.yaml. The embedding size is the teacher's, whatever `model` says.
 
+    The front-end is the one of `model` if it has one, else a copy of the teacher's with its weights.
+    supervision: `teacher`, its embeddings of the clean sources; `labels`, who speaks, by ArcFace (`arcface` is for
+    that alone) under the best assignment: our reading of the paper's 'without teacher supervision'.
     chunk_s: length of the stretch of each mixture that is trained on; 0 takes the whole mixture.
-    finetuned_layers: of a pretrained front-end, from the top; without it as many as the teacher's.
+    finetuned_layers: of a pretrained transformer, from the top; without it as many as the front-end's config says. 0
+    freezes any front-end.
+    min_talkers: mixtures have so many talkers to --num_spk, drawn evenly; without it always --num_spk. Fewer talkers
+    than heads need `model.presence`, whose cross-entropy counts `presence_weight` beside 1 - cosine (or ArcFace).
     """
 
     model: Any = config.plugin("students")
@@ -99,6 +139,23 @@ class StudentConfig:
     chunk_s: float = 0.0
     heads_from_teacher: bool = False
     finetuned_layers: int | None = None
+    supervision: str = "teacher"
+    arcface: ArcFaceConfig = ArcFaceConfig()
+    min_talkers: int | None = None
+    presence_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.supervision not in SUPERVISIONS:
+            raise ValueError(f"supervision: wanted {' or '.join(SUPERVISIONS)}, found {self.supervision}")
+        if self.finetuned_layers is not None and self.finetuned_layers < 0:
+            raise ValueError(f"finetuned_layers: wanted 0 or more, found {self.finetuned_layers}")
+        if self.min_talkers is not None and self.min_talkers < 1:
+            raise ValueError(f"min_talkers: wanted 1 or more, found {self.min_talkers}")
+        if self.min_talkers is not None and self.trainer.plans == "static":
+            raise ValueError("min_talkers: static plans have their number of talkers, leave it out or set "
+                             "trainer.plans to dynamic")
+        if not self.presence_weight > 0:
+            raise ValueError(f"presence_weight: wanted a number above 0, found {self.presence_weight}")
 
 
 LOSSES = ("si_sdr", "si_snr")
@@ -123,11 +180,36 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class ConditionConfig:
+    """Whose embedding an extractor is given in training, drawn anew for every example: probabilities that sum to 1.
+
+    predicted: the student's that is matched to the target, as in the paper and as in use; teacher: the teacher's of the
+    target alone, clean; enrolment: the teacher's of another utterance of the target's speaker.
+    """
+
+    predicted: float = 1.0
+    teacher: float = 0.0
+    enrolment: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= each <= 1 for each in self.probabilities) or abs(sum(self.probabilities) - 1) > 1e-6:
+            raise ValueError(f"condition: wanted probabilities that sum to 1, found predicted {self.predicted:g}, "
+                             f"teacher {self.teacher:g}, enrolment {self.enrolment:g}")
+
+    @property
+    def probabilities(self) -> tuple[float, float, float]:
+        return self.predicted, self.teacher, self.enrolment
+
+
+@dataclass(frozen=True)
 class ExtractorConfig:
     """conf/extractor/NAME.yaml. The model's embedding size is the student's.
 
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures.
     targets: `random`, one source of each mixture, as in the paper; `all`, every source of each, which costs fewer
     mixtures and embeddings for as many examples.
+    embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the train
+    and dev sets, for static plans. Enrolments are on the fly with either.
     """
 
     model: Any = config.plugin("extractors")
@@ -138,10 +220,19 @@ class ExtractorConfig:
     batch_size: int = 8
     chunk_s: float = 3.0
     targets: str = "random"
+    condition: ConditionConfig = ConditionConfig()
+    embeddings: str = "on_the_fly"
 
     def __post_init__(self) -> None:
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
+        if self.chunk_s < 0:
+            raise ValueError(f"chunk_s: wanted seconds, or 0 for whole mixtures, found {self.chunk_s}")
+        if self.embeddings not in ("on_the_fly", "ark"):
+            raise ValueError(f"embeddings: wanted on_the_fly or ark, found {self.embeddings}")
+        if self.embeddings == "ark" and self.trainer.plans != "static":
+            raise ValueError(f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found "
+                             f"{self.trainer.plans}")
 
 
 @dataclass(frozen=True)

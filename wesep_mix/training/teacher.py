@@ -14,6 +14,7 @@ from wesep_mix.losses.arcface import ArcFace
 from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.lists import read_speech
 from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.outputs import resolved, write_config, write_model
 from wesep_mix.training.run import run
 from wesep_mix.training.settings import TeacherConfig
 
@@ -25,8 +26,9 @@ class TeacherTraining(TrainingModule):
         super().__init__(plugins.build("teachers", settings.model), settings.optim, settings.trainer)
         self.config = settings
         self.classes = {speaker: place for place, speaker in enumerate(speakers)}
+        given = settings.arcface
         self.arcface = ArcFace(
-            settings.model.embedding_dim, len(speakers), settings.arcface.scale, settings.arcface.margin
+            self.model.config.embedding_dim, len(speakers), given.scale, given.margin, given.sub_centres
         )
 
     def loss(self, batch: MixBatch) -> Tensor:
@@ -37,8 +39,7 @@ class TeacherTraining(TrainingModule):
         return self.arcface(embeddings, labels, self._margin())
 
     def _margin(self) -> float:
-        warmup = self.config.arcface.margin_warmup * self.settings.max_steps
-        return self.config.arcface.margin * min(1.0, self.global_step / max(warmup, 1.0))
+        return self.config.arcface.margin_at(self.global_step, self.settings.max_steps)
 
     def on_validation_epoch_start(self) -> None:
         self.heard: list[tuple[Tensor, str, str, str]] = []
@@ -54,8 +55,16 @@ class TeacherTraining(TrainingModule):
 
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
-    """Train on fresh noisy single speech of `data/train`; the best epoch has the lowest EER on `data/dev`."""
+    """Train on fresh noisy single speech of `data/train`; the best epoch has the lowest EER on `data/dev`.
+
+    A teacher without trainable parameters, pretrained and frozen, is written as it is.
+    """
     torch.manual_seed(settings.seed)
     speakers = sorted({entry.spk for entry in read_speech(data / "train")})
     module = TeacherTraining(settings, speakers)
+    if not any(parameter.requires_grad for parameter in module.model.parameters()):
+        print(f"teacher {module.model.config.name}: nothing to train, its weights are pretrained", flush=True)
+        write_config(out, resolved(settings, module.model))
+        write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
+        return
     run(module, "teachers", settings, data, 1, out, "dev/eer", ngpu)

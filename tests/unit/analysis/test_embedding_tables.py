@@ -6,11 +6,12 @@ import pytest
 from wesep_mix.analysis.embedding_tables import (
     assigned,
     clean_table,
-    metrics_row,
+    judge,
     single_table,
     student_table,
 )
 from wesep_mix.analysis.keys import speaker_keys
+from wesep_mix.analysis.trials import fixed_trials
 from wesep_mix.errors import UserError
 
 
@@ -35,14 +36,20 @@ def test_assignment_ignores_length():
 
 
 def test_student_rows_are_in_the_order_of_the_sources(plans):
-    clean = {key: value for plan in plans
-             for key, value in zip(speaker_keys(plan), (unit(1, 0), unit(0, 1)), strict=True)}
-    student = {f"{plan.id}-{head}": value for plan in plans
-               for head, value in enumerate((unit(0.1, 0.9), unit(0.8, 0.1)))}  # heads the other way round
-    labelled = student_table(student, clean, plans)
-    assert labelled.emb.argmax(axis=1).tolist() == [0, 1] * 3
+    keys = [key for plan in plans for key in speaker_keys(plan)]
+    labelled = student_table({key: unit(place) for place, key in enumerate(keys)}, plans)
+    assert labelled.emb.tolist() == [[0], [1], [2], [3], [4], [5]] and labelled.keys == keys
     assert [source.spk for source in labelled.sources] == list("abcdbe")
-    assert labelled.mixtures == ["a_b", "a_b", "c_d", "c_d", "b_e", "b_e"]
+    assert [plan.id for plan in labelled.plans] == ["a_b", "a_b", "c_d", "c_d", "b_e", "b_e"]
+
+
+def test_talkers_without_a_head_are_left_out(plans):
+    matched = {key: unit(place) for place, key in enumerate(key for plan in plans for key in speaker_keys(plan))}
+    del matched["a_b-a"], matched["b_e-b"]
+    labelled = student_table(matched, plans)
+    assert labelled.emb.tolist() == [[1], [2], [3], [5]]
+    assert [source.spk for source in labelled.sources] == list("bcde")
+    assert [plan.id for plan in labelled.plans] == ["a_b", "c_d", "c_d", "b_e"]
 
 
 def test_single_table_is_keyed_by_plan(mixture_of):
@@ -59,22 +66,54 @@ def test_row_has_all_columns(mixture_of):
     centres = {spk: rng.standard_normal(8) for spk in "abcd"}
     table = {key: centres[source.spk] + 0.01 * rng.standard_normal(8) for plan in mixtures
              for key, source in zip(speaker_keys(plan), plan.sources, strict=True)}
-    row = metrics_row(clean_table(table, mixtures), 7, 0)
-    assert sorted(row) == ["acc", "ari", "eer", "nmi", "num", "sep", "sil", "trainable"]
-    assert (row["acc"], row["eer"], row["num"], row["trainable"]) == (1.0, 0.0, 8, 7)
+    judged = judge(clean_table(table, mixtures), fixed_trials(mixtures), 7, 0)
+    row = judged.metrics
+    assert sorted(row) == ["acc", "ari", "eer", "min_dcf", "nmi", "num", "sep", "sil", "trainable"]
+    assert (row["acc"], row["eer"], row["min_dcf"], row["num"], row["trainable"]) == (1.0, 0.0, 0.0, 8, 7)
+    assert judged.correct.all() and judged.cos is None
+
+
+def test_cosines_to_the_references_and_their_mean(mixture_of):
+    mixtures = [mixture_of("a", "b"), mixture_of("b", "a")]
+    matched = {"a_b-a": unit(1, 0), "a_b-b": unit(0, 2), "b_a-b": unit(0, 1), "b_a-a": unit(3, 3)}
+    clean = {"a_b-a": unit(5, 0), "a_b-b": unit(1, 0), "b_a-b": unit(0, -1), "b_a-a": unit(1, 0)}
+    judged = judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0, references=clean)
+    assert judged.cos == pytest.approx([1, 0, -1, np.sqrt(0.5)])
+    assert judged.metrics["cos"] == pytest.approx(np.sqrt(0.5) / 4)
+    with pytest.raises(UserError, match="test/teacher: b_a-a is not among"):
+        judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0,
+              references={key: value for key, value in clean.items() if key != "b_a-a"})
+
+
+def test_wrongly_clustered_embeddings_are_named(mixture_of):
+    mixtures = [mixture_of("a", "b", mix=f"m{turn}") for turn in range(3)]
+    matched = {key: np.eye(2)[place] for plan in mixtures for place, key in enumerate(speaker_keys(plan))}
+    matched["m1-a"] = np.array([0.1, 1.0])
+    judged = judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0)
+    wrong = [key for key, right in zip(judged.labelled.keys, judged.correct, strict=True) if not right]
+    assert wrong == ["m1-a"] and judged.metrics["acc"] == pytest.approx(5 / 6)
 
 
 def test_pairs_of_one_utterance_are_trials_only_where_no_speaker_has_two(mixture_of):
     plan = mixture_of("a", "b")
     again = dataclasses.replace(plan, id="again")  # the same two utterances
     same = {key: np.eye(2)[place] for one in (plan, again) for place, key in enumerate(speaker_keys(one))}
-    assert metrics_row(clean_table(same, [plan, again]), 7, 0)["eer"] == 0
+    assert eer(same, [plan, again]) == 0
     third = mixture_of("a", "b", mix="third")
     swapped = same | {key: np.eye(2)[1 - place] for place, key in enumerate(speaker_keys(third))}
     # same-speaker trials are now the 4 with the third mixture, all at cosine 0; of 6 others 4 are at 1, 2 at 0
-    assert metrics_row(clean_table(swapped, [plan, again, third]), 7, 0)["eer"] == 0.75
+    assert eer(swapped, [plan, again, third]) == 0.75
+
+
+def eer(table, plans):
+    return judge(clean_table(table, plans), fixed_trials(plans), 7, 0).metrics["eer"]
 
 
 def test_missing_embedding_is_named(plans):
-    with pytest.raises(UserError, match="test/student: a_b-1 is not among the 1 embeddings"):
-        student_table({"a_b-0": unit(1, 0)}, {}, plans)
+    with pytest.raises(UserError, match="test/teacher: a_b-b is not among the 1 embeddings"):
+        clean_table({"a_b-a": unit(1, 0)}, plans)
+
+
+def test_embeddings_of_other_mixtures_are_told(plans):
+    with pytest.raises(UserError, match="test/matched: none of its 2 embeddings is of a talker of the 3 mixtures"):
+        student_table({"x_y-x": unit(1, 0), "x_y-y": unit(0, 1)}, plans)

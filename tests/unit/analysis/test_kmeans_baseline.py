@@ -2,8 +2,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from wesep_mix.analysis.kmeans_baseline import frame_centroids, frames, kmeans_table, untaught
+from wesep_mix.analysis import kmeans_baseline
+from wesep_mix.analysis.kmeans_baseline import frame_centroids, frames, kmeans_tables, untaught
 from wesep_mix.frontends import logmel
+from wesep_mix.mixing.render import render
 
 
 class Bands(nn.Module):
@@ -17,9 +19,12 @@ class Bands(nn.Module):
 
 
 def test_frames_leave_the_padding_out():
-    found = frames(Bands(), np.ones(3200, dtype=np.float32), "cpu")
-    assert found.shape == (10, 4) and found.dtype == np.float64
-    assert np.isfinite(found).all()
+    rng = np.random.default_rng(0)
+    wavs = [rng.standard_normal(320 * count).astype(np.float32) for count in (10, 7)]
+    long, short = frames(Bands(), wavs, "cpu")
+    assert (long.shape, short.shape, long.dtype) == ((10, 4), (7, 4), np.float64)
+    assert np.isfinite(long).all()
+    assert np.allclose(short, frames(Bands(), wavs[1:], "cpu")[0])
 
 
 def test_centroids_of_two_heaps():
@@ -29,10 +34,31 @@ def test_centroids_of_two_heaps():
 
 
 def test_table_has_one_centroid_a_talker_and_repeats(plans):
-    first, again = (kmeans_table(Bands(), plans, 0, "cpu") for _ in range(2))
+    first, again = (kmeans_tables({"kmeans": Bands()}, plans, 0, "cpu")["kmeans"] for _ in range(2))
     assert first.emb.shape == (6, 4)
     assert [source.spk for source in first.sources] == list("abcdbe")
     assert np.array_equal(first.emb, again.emb)
+
+
+class Doubled(Bands):
+    def forward(self, wav, num_samples):
+        found, lengths = super().forward(wav, num_samples)
+        return 2 * found, lengths
+
+
+def test_a_mixture_is_rendered_once_for_all_frontends(plans, monkeypatch):
+    rendered = []
+    monkeypatch.setattr(kmeans_baseline, "render", lambda plan: rendered.append(plan.id) or render(plan))
+    both = kmeans_tables({"kmeans": Bands(), "kmeans/teacher": Doubled()}, plans, 0, "cpu")
+    assert rendered == [plan.id for plan in plans]
+    assert list(both) == ["kmeans", "kmeans/teacher"]
+    for name, frontend in (("kmeans", Bands()), ("kmeans/teacher", Doubled())):
+        assert np.array_equal(both[name].emb, kmeans_tables({name: frontend}, plans, 0, "cpu")[name].emb)
+    assert not np.allclose(both["kmeans"].emb, both["kmeans/teacher"].emb)
+
+
+def test_no_frontend_no_table(plans):
+    assert kmeans_tables({}, plans, 0, "cpu") == {}
 
 
 def test_an_untaught_frontend_forgets_its_training_and_leaves_the_random_state_alone():

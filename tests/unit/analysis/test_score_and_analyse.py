@@ -107,6 +107,11 @@ def test_all_conditions_are_scored_and_reported(analysed):
     rows = results["embeddings"]
     assert {name: row["num"] for name, row in rows.items()} == {
         "teacher": 4, "teacher/clean": 4, "kmeans": 4, "kmeans/teacher": 4, "student": 4}
+    assert [name for name, row in rows.items() if "cos" in row] == ["student"]
+    assert all(0 <= row["min_dcf"] <= 1 for row in rows.values())
+    assert set(results["embeddings_by"]) == set(rows) - {"teacher"}
+    assert results["extraction_by"]["net"]["snr_db"] == {"10": {"si_sdri": results["extraction"]["net"]["si_sdri"],
+                                                                "num": 4}}
     assert [rows[name]["trainable"] for name in ("teacher", "kmeans", "student")] == [8, 0, 8]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from wesep_mix.data.batch import Example, collate, take
+from wesep_mix.mixing.draw import draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
 
@@ -64,6 +65,42 @@ def test_crops_are_the_sources_without_the_silence_around(examples):
             assert not crops[row, place, source.num_samples :].any()
 
 
+@pytest.fixture(scope="module")
+def mixed(examples, pool):
+    """One talker, then three, then two."""
+    rng = np.random.default_rng(0)
+    plans = [draw_plan(pool, count, rng) for count in (1, 3)]
+    return [*(Example(plan, render(plan), np.zeros(2)) for plan in plans), examples[1]]
+
+
+def test_where_there_is_no_talker_there_are_zeros(mixed):
+    batch = collate(mixed)
+    assert batch.num_talkers.tolist() == [1, 3, 2] and batch.num_talkers.dtype == torch.int64
+    assert batch.talkers().tolist() == [[True, False, False], [True] * 3, [True, True, False]]
+    for row, example in enumerate(mixed):
+        count = len(example.plan.sources)
+        assert batch.offsets[row, :count].tolist() == [source.offset for source in example.plan.sources]
+        assert batch.sizes[row, :count].tolist() == [source.num_samples for source in example.plan.sources]
+        size = example.plan.num_samples
+        assert np.array_equal(batch.sources[row, :count, :size].numpy(), example.audio.sources)
+        assert not any(part[row, count:].any() for part in (batch.offsets, batch.sizes, batch.sources))
+
+
+def test_clean_crops_are_those_of_the_talkers_there_are_and_find_back(mixed):
+    batch = collate(mixed)
+    crops, sizes = batch.clean()
+    sources = [(example, place) for example in mixed for place in range(len(example.plan.sources))]
+    assert len(crops) == len(sizes) == len(sources) == 6
+    for crop, size, (example, place) in zip(crops, sizes.tolist(), sources, strict=True):
+        source = example.plan.sources[place]
+        assert size == source.num_samples
+        assert np.array_equal(crop[:size].numpy(), example.audio.sources[place, source.offset :][:size])
+    numbers = batch.by_talker(torch.arange(1, 7))
+    assert numbers.tolist() == [[1, 0, 0], [2, 3, 4], [5, 6, 0]]
+    vectors = batch.by_talker(torch.arange(12.0).reshape(6, 2))
+    assert vectors.shape == (3, 3, 2) and vectors[1, 2].tolist() == [6, 7] and not vectors[0, 1:].any()
+
+
 def test_take_starts_where_each_signal_says():
     signals = torch.arange(40.0).reshape(2, 2, 10)
     taken = take(signals, torch.tensor([[0, 3], [7, 5]]), 3)
@@ -79,5 +116,5 @@ def test_a_batch_moves_as_a_whole(examples):
     batch = collate(examples)
     moved = batch.to(torch.device("meta"))
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 6 and all(tensor.device.type == "meta" for tensor in tensors)
+    assert len(tensors) == 7 and all(tensor.device.type == "meta" for tensor in tensors)
     assert moved.plans is batch.plans and all(isinstance(plan, Plan) for plan in moved.plans)

@@ -1,4 +1,5 @@
 import shutil
+from collections import Counter
 from itertools import islice
 
 import numpy as np
@@ -11,6 +12,7 @@ from wesep_mix.data.datasets import (
     FixedMixtures,
     StaticMixtures,
     Turn,
+    dev_plans,
     dynamic_loader,
     fixed_loader,
     training_mixtures,
@@ -19,6 +21,9 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.decoded import DecodedAudio
 from wesep_mix.mixing.decoding import decode_corpus
+from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.plan import read_plans
+from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
 
 
@@ -121,6 +126,51 @@ def test_fixed_plans_come_in_order_and_the_last_batch_may_be_smaller(plans, num_
     assert [len(batch.plans) for batch in batches] == [3, 1]
     again = list(fixed_loader(plans, 3))
     assert all(same(*pair) for pair in zip(batches, again, strict=True))
+
+
+# numbers of talkers
+
+
+def test_a_stream_of_one_number_of_talkers_draws_nothing_else(pool):
+    for epoch, index in ((0, 0), (2, 7)):
+        rng = np.random.default_rng([3, epoch, index])
+        example = DynamicMixtures(pool, 2, seed=3)[Turn(epoch, index, 0)]
+        assert example.plan == draw_plan(pool, 2, rng) and np.array_equal(example.chance, rng.random(2))
+
+
+def test_numbers_of_talkers_are_drawn_evenly_and_by_the_item_alone(pool):
+    stream = DynamicMixtures(pool, 3, seed=3, min_talkers=1)
+    counts = [len(stream[Turn(0, index, index)].plan.sources) for index in range(150)]
+    assert sorted(Counter(counts)) == [1, 2, 3] and min(Counter(counts).values()) > 30
+    again = DynamicMixtures(pool, 3, seed=3, min_talkers=1)
+    assert [len(again[Turn(0, index, 5)].plan.sources) for index in reversed(range(20))] == counts[:20][::-1]
+    assert {len(DynamicMixtures(pool, 3, 3, min_talkers=2)[Turn(0, k, k)].plan.sources) for k in range(20)} == {2, 3}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_mixtures_of_different_numbers_of_talkers_make_batches(prepared, num_workers):
+    stream = training_mixtures(prepared / "2mix" / "train", 3, 0, min_talkers=1)
+    (batch,) = dynamic_loader(stream, 12, 1, num_workers)
+    assert batch.num_talkers.tolist() == [len(plan.sources) for plan in batch.plans]
+    assert set(batch.num_talkers.tolist()) == {1, 2, 3} and batch.sources.shape[:2] == (12, 3)
+
+
+def test_static_plans_have_their_number_of_talkers(prepared):
+    with pytest.raises(UserError, match="wanted dynamic with min_talkers 1, found static"):
+        training_mixtures(prepared / "2mix" / "train", 2, 0, "static", min_talkers=1)
+
+
+def test_dev_plans_are_the_fixed_ones_or_as_many_of_other_numbers_of_talkers(prepared):
+    folder = prepared / "2mix" / "dev"
+    fixed = read_plans(folder / "plan.jsonl")
+    assert dev_plans(folder, 2) == fixed
+    drawn = dev_plans(folder, 2, min_talkers=1)
+    assert len(drawn) == len(fixed) and drawn == dev_plans(folder, 2, min_talkers=1)
+    train = dev_plans(prepared / "2mix" / "train", 2, min_talkers=1)
+    assert {len(plan.sources) for plan in [*drawn, *train]} == {1, 2}
+    assert {source.spk for plan in drawn for source in plan.sources} <= {"eva", "fay"}
+    starts = {entry.utt: entry.crops[0].start for speaker in load_pool(folder).speech.values() for entry in speaker}
+    assert all(source.start == starts[source.utt] for plan in drawn for source in plan.sources)  # with most speech
 
 
 # what must not matter

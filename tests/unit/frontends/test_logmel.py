@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -99,3 +101,21 @@ def test_autocast_keeps_the_spectrum_in_float32(model, wav):
         frames, _ = model(wav)
     assert frames.isfinite().all()
     assert (frames.float() - model(wav)[0]).abs().mean() < 0.1
+
+
+def test_one_that_is_not_finetuned_stays_as_it_is(wav):
+    torch.manual_seed(0)
+    whole = torch.nn.Sequential(Model(dataclasses.replace(SMALL, dropout=0.5, finetuned=False)))
+    assert whole.training and not any(module.training for module in whole[0].modules())
+    whole.eval().train()
+    assert not any(module.training for module in whole[0].modules())
+    assert not any(weight.requires_grad for weight in whole.parameters())
+    frames, _ = whole(wav)
+    assert frames.grad_fn is None and torch.equal(frames, whole(wav)[0])  # no graph, no dropout
+    assert not whole[0].fresh().training
+
+
+def test_one_that_is_finetuned_has_dropout_in_training(wav):
+    model = Model(dataclasses.replace(SMALL, dropout=0.5))
+    assert model.training and all(weight.requires_grad for weight in model.parameters())
+    assert not torch.equal(model(wav)[0], model(wav)[0])

@@ -87,5 +87,5 @@ def test_missing_and_truncated_files_are_told(tmp_path):
         Model(Config(source=str(tmp_path / "wavlm.pt")))
     path = checkpoint(tmp_path / "wavlm.pt", WavLMModel(WavLMConfig(**TINY)), CFG)
     (tmp_path / "wavlm.pt").write_bytes((tmp_path / "wavlm.pt").read_bytes()[:5000])
-    with pytest.raises(UserError, match="not a readable checkpoint"):
+    with pytest.raises(UserError, match="not a readable model file"):
         Model(Config(source=path))

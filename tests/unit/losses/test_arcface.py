@@ -80,3 +80,48 @@ def test_an_embedding_on_its_weight_or_opposite_has_finite_gradients(layer, sign
 
 def test_length_of_the_embedding_does_not_matter(layer, batch):
     torch.testing.assert_close(layer(100 * batch[0], batch[1]), layer(*batch))
+
+
+# one loss each
+
+
+def test_costs_are_the_losses_of_single_examples_and_their_mean_is_the_loss(layer, batch):
+    embeddings, labels = batch
+    costs = layer.costs(embeddings, labels, 0.2)
+    for row, cost in enumerate(costs):
+        torch.testing.assert_close(layer(embeddings[row : row + 1], labels[row : row + 1], 0.2), cost)
+    torch.testing.assert_close(costs.mean(), layer(embeddings, labels, 0.2))
+
+
+def test_any_shape(layer, batch):
+    embeddings, labels = batch
+    flat = layer.costs(embeddings, labels)
+    shaped = layer.costs(embeddings.view(2, 4, 5), labels.view(2, 4))
+    assert torch.equal(shaped, flat.view(2, 4))
+    torch.testing.assert_close(layer(embeddings.view(2, 4, 5), labels.view(2, 4)), flat.mean())
+    assert torch.equal(layer.costs(embeddings[0], labels[0]), flat[0])
+
+
+# sub-centres
+
+
+def test_one_sub_centre_is_no_change(layer):
+    assert {key: value.shape for key, value in layer.state_dict().items()} == {"weight": (4, 5)}
+
+
+def test_the_nearest_of_a_speakers_weights_counts(batch):
+    embeddings, labels = batch
+    layer = ArcFace(5, 4, scale=10.0, margin=0.3, sub_centres=3)
+    assert layer.weight.shape == (12, 5)
+    cosines = normalize(embeddings) @ normalize(layer.weight).T
+    for row, label in enumerate(labels.tolist()):
+        nearest = [3 * speaker + int(cosines[row, 3 * speaker : 3 * speaker + 3].argmax()) for speaker in range(4)]
+        wanted = by_hand(embeddings[row : row + 1].numpy(), layer.weight.detach().numpy()[nearest], [label], 10.0, 0.3)
+        assert layer.costs(embeddings[row], labels[row]).item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_only_the_nearest_sub_centres_learn(batch):
+    layer = ArcFace(5, 4, sub_centres=2)
+    layer.weight.data[1::2] = -layer.weight.data[::2]
+    layer(batch[0][:1], batch[1][:1]).backward()
+    assert (layer.weight.grad.view(4, 2, 5).abs().sum(-1) > 0).sum(1).tolist() == [1] * 4

@@ -37,6 +37,18 @@ def test_silence_is_finite_in_value_and_gradient(name):
     assert loss.isfinite() and ests.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_of_a_padded_batch_only_each_items_own_length_counts(signals, name):
+    ests, target = signals
+    sizes = [900, 400, 650, 1]
+    alone = [extraction_loss(ests[row : row + 1, :, :size], target[row : row + 1, :size], name, (0.8, 0.1, 0.1))
+             for row, size in enumerate(sizes)]
+    found = extraction_loss(ests, target, name, (0.8, 0.1, 0.1), torch.tensor(sizes))
+    torch.testing.assert_close(found, torch.stack(alone).mean())
+    whole = extraction_loss(ests, target, name, (0.8, 0.1, 0.1))
+    torch.testing.assert_close(extraction_loss(ests, target, name, (0.8, 0.1, 0.1), torch.tensor([900] * 4)), whole)
+
+
 def test_the_settings_know_the_losses_there_are():
     assert set(LOSSES) == set(RATIOS)
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from wesep_mix.errors import UserError
-from wesep_mix.metrics.clustering import assignment_accuracy, clustering_metrics, normalised, separation
+from wesep_mix.metrics.clustering import (
+    assignment_accuracy,
+    clustering_metrics,
+    in_own_cluster,
+    judged_clusters,
+    normalised,
+    separation,
+)
 
 
 def blobs(num_speakers=4, each=6, spread=0.1, dim=16, seed=0):
@@ -31,6 +38,31 @@ def test_accuracy_is_the_best_of_all_permutations(seed):
     speakers = rng.choice(["a", "b", "c"], 12).tolist()
     clusters = rng.integers(rng.integers(1, 5), size=12).tolist()
     assert assignment_accuracy(speakers, clusters) == pytest.approx(brute_force_accuracy(speakers, clusters))
+
+
+def test_items_in_their_own_cluster_by_hand():
+    # cluster 7 is given to a (two of its items against one of b), cluster 3 to b; a's third item is in neither
+    speakers, clusters = ["a", "a", "b", "b", "b", "a"], [7, 7, 7, 3, 3, 5]
+    assert in_own_cluster(speakers, clusters).tolist() == [True, True, False, True, True, False]
+    assert in_own_cluster(["a", "b", "c"], [0, 0, 0]).sum() == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_assignment_is_one_to_one(seed):
+    rng = np.random.default_rng(seed)
+    speakers, clusters = rng.integers(5, size=60), rng.integers(6, size=60)
+    right = in_own_cluster(speakers, clusters)
+    given = {(speaker, cluster) for speaker, cluster in zip(speakers[right], clusters[right], strict=True)}
+    assert len(given) == len({speaker for speaker, _ in given}) == len({cluster for _, cluster in given})
+    assert all(right[place] == ((speaker, cluster) in given)
+               for place, (speaker, cluster) in enumerate(zip(speakers, clusters, strict=True)))
+
+
+def test_judged_items_are_those_of_the_accuracy():
+    emb, speakers = blobs(spread=1.5)
+    metrics, right = judged_clusters(emb, speakers, 3)
+    assert metrics == clustering_metrics(emb, speakers, 3)
+    assert 0 < right.sum() < len(speakers) and metrics["acc"] == right.mean()
 
 
 def test_separation_by_hand():

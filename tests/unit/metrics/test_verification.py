@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.errors import UserError
-from wesep_mix.metrics.verification import equal_error_rate, score_equal_error_rate
+from wesep_mix.metrics.verification import equal_error_rate, min_dcf, pair_scores, score_equal_error_rate
 
 
 def swept(scores, same, steps=20001):
@@ -64,3 +64,56 @@ def test_needs_both_sorts_of_pairs():
         equal_error_rate(np.eye(2), ["a", "b"])
     with pytest.raises(UserError, match="found 1 and 0"):
         equal_error_rate(np.eye(2), ["a", "a"])
+
+
+def cost_by_loop(scores, same, p_target):
+    """Every threshold one by one: accept what is at least as high, and once nothing."""
+    costs = []
+    for threshold in [*scores, np.inf]:
+        misses = sum(1 for score, one in zip(scores, same, strict=True) if one and score < threshold)
+        alarms = sum(1 for score, one in zip(scores, same, strict=True) if not one and score >= threshold)
+        costs.append(p_target * misses / same.sum() + (1 - p_target) * alarms / (~same).sum())
+    return min(costs) / min(p_target, 1 - p_target)
+
+
+@pytest.mark.parametrize("p_target", [0.01, 0.05, 0.5, 0.9])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_min_dcf_is_that_of_a_loop_over_all_thresholds(seed, tied, p_target):
+    rng = np.random.default_rng(seed)
+    same = rng.random(300) < 0.3
+    scores = rng.standard_normal(300) + 2.5 * same
+    scores = scores.round() if tied else scores
+    assert min_dcf(scores, same, p_target) == pytest.approx(cost_by_loop(scores, same, p_target), abs=1e-12)
+    assert min_dcf(scores[::-1], same[::-1], p_target) == min_dcf(scores, same, p_target)
+
+
+def test_min_dcf_by_hand():
+    scores, same = np.array([5.0, 4, 3, 2, 1]), np.array([True, True, False, True, False])
+    # at 1 in 100 a false alarm, 1/2, costs 49.5 times as much as rejecting all, so it is 1/3 of the misses
+    assert min_dcf(scores, same) == pytest.approx(1 / 3)
+    # at 1 in 2: the best 4 accepted, no miss, 1/2 false alarm: 0.25 / 0.5; the best 2: 1/3 misses: (1 / 6) / 0.5
+    assert min_dcf(scores, same, 0.5) == pytest.approx(1 / 3)
+    # at 9 in 10: the best 4: 0.1 / 2 of at most 0.1
+    assert min_dcf(scores, same, 0.9) == pytest.approx(0.5)
+
+
+def test_min_dcf_extremes():
+    same = np.array([True, True, False, False])
+    assert min_dcf(np.array([4.0, 3, 2, 1]), same) == 0
+    assert min_dcf(np.array([1.0, 2, 3, 4]), same) == min_dcf(np.ones(4), same) == 1
+    for wrong in (0, 1, -1):
+        with pytest.raises(UserError, match="wanted p_target between 0 and 1"):
+            min_dcf(np.ones(4), same, wrong)
+    with pytest.raises(UserError, match="minDCF: .* found 2 and 0"):
+        min_dcf(np.ones(2), np.ones(2))
+
+
+def test_scores_of_pairs_are_their_cosines(monkeypatch):
+    rng = np.random.default_rng(0)
+    emb, pairs = rng.standard_normal((9, 5)), rng.integers(9, size=(40, 2))
+    unit = emb / np.linalg.norm(emb, axis=1, keepdims=True)
+    expected = [unit[first] @ unit[second] for first, second in pairs]
+    assert np.allclose(pair_scores(emb, pairs), expected, atol=1e-6)
+    monkeypatch.setattr("wesep_mix.metrics.verification.BLOCK", 4)
+    assert np.allclose(pair_scores(emb, pairs), expected, atol=1e-6)

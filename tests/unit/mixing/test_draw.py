@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from wesep_mix import config
 from wesep_mix.errors import UserError
-from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, draw_plan
+from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, draw_enrolment, draw_plan
 
 SIZE = 16000
 
@@ -115,3 +117,32 @@ def test_one_level_and_no_overlap_are_allowed(pool):
     plan = draw_plan(fixed, 2, np.random.default_rng(0))
     assert plan.num_samples == 2 * SIZE and plan.overlaps == (0.0,)
     assert {source.lufs for source in plan.sources} == {-30.0} and plan.noise.snr_db == 7.0
+
+
+# enrolment
+
+
+def enrolments_of(pool, source) -> set:
+    drawn = [draw_enrolment(pool, source, np.random.default_rng(seed)) for seed in range(60)]
+    for one in drawn:
+        assert (one.spk, one.offset) == (source.spk, 0)
+        assert pool.config.lufs[0] <= one.lufs <= pool.config.lufs[1]
+    return {(one.utt, one.start, one.num_samples) for one in drawn}
+
+
+def test_an_enrolment_is_any_crop_of_any_other_utterance_of_the_speaker(pool, drawn):
+    for source in drawn[0].sources:
+        others = [entry for entry in pool.speech[source.spk] if entry.utt != source.utt]
+        assert enrolments_of(pool, source) == {
+            (entry.utt, crop.start, SIZE) for entry in others for crop in entry.crops}
+
+
+def test_a_speaker_of_one_utterance_gives_another_crop_of_it_or_else_the_same(pool, drawn):
+    source = drawn[0].sources[0]
+    entry = next(entry for entry in pool.speech[source.spk] if entry.utt == source.utt)
+    other = {(entry.utt, crop.start, SIZE) for crop in entry.crops if crop.start != source.start}
+    assert other and enrolments_of(dataclasses.replace(pool, speech={source.spk: [entry]}), source) == other
+    only = dataclasses.replace(entry, crops=tuple(crop for crop in entry.crops if crop.start == source.start))
+    for speech in ({source.spk: [only]}, {}):
+        same = draw_enrolment(dataclasses.replace(pool, speech=speech), source, np.random.default_rng(0))
+        assert same == dataclasses.replace(source, offset=0)

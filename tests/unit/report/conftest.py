@@ -5,6 +5,7 @@ from wesep_mix.analysis.scoring import METRICS, summarise, write_scores
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import write_json
 
+CONDITIONS = {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"}  # of all mixtures
 GAINS = {"matched": 5.0, "none": 1.0, "wrong": -6.0, "random": -1.0, "oracle": 5.5}
 
 
@@ -18,7 +19,13 @@ def experiment(tmp_path):
     for condition, gain in GAINS.items():
         scored(mixtures / "net" / "test" / condition, pairs, gain, 1_234_567)
     row = {"acc": 2 / 3, "sep": 0.2, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.1, "num": 6, "trainable": 0}
-    write_json(mixtures / "clustering" / "metrics.json", dict.fromkeys(("teacher", "kmeans", "student"), row))
+    row["min_dcf"] = 0.7
+    student = row | {"cos": 0.8123, "count_acc": 2 / 3, "num_missing": 0}
+    write_json(mixtures / "clustering" / "metrics.json", {"teacher": row, "kmeans": row, "student": student})
+    by = {condition: {value: {"acc": 1 / 3, "cos": 0.8, "num": 6}} for condition, value in CONDITIONS.items()}
+    write_json(mixtures / "clustering" / "by_condition.json", {"student": by})
+    lines = [",".join(("mix", *CONDITIONS)), *(",".join((mix, *CONDITIONS.values())) for mix in ("m1", "m2", "m3"))]
+    (mixtures / "clustering" / "mixtures.csv").write_text("\n".join(lines) + "\n")
     rng = np.random.default_rng(0)
     for name in ("teacher", "matched"):
         table = {f"{mix}-{spk}": rng.standard_normal(4).astype(np.float32) for mix, spk in pairs}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.bin import report
+from wesep_mix.io.files import read_json, write_json
 from wesep_mix.report import build
 from wesep_mix.report.build import portable, tag_of
 from wesep_mix.report.plots import pair_cosines
@@ -20,15 +21,32 @@ def test_writes_both_places_and_prints_the_tables(experiment, capsys):
     assert run(experiment, "--set", "optim.lr=5e-4") == 0
     said = capsys.readouterr().out
     assert re.search(r"^net/wrong +0\.50 ± 0\.00 +-5\.75 ± 0\.17", said, re.MULTILINE)
-    assert re.search(r"^student +66\.7 +0\.200", said, re.MULTILINE)
+    assert re.search(r"^student +66\.7 +0\.200 .* 10\.0 +0\.700 +0\.812 +66\.7 +6 +-$", said, re.MULTILINE)
+    assert re.search(r"^teacher +66\.7 +0\.200 .* 10\.0 +0\.700 +- +- +6 +-$", said, re.MULTILINE)
     for folder in (experiment, experiment / "2mix"):
         text = (folder / "RESULTS.md").read_text()
         assert "bash run.sh --corpus mini --num_spk 2 --extractor net --tag trial --set optim.lr=5e-4" in text
         assert "Seed 7, git revision" in text
+        assert text.index("## Extraction") < text.index("## By condition") < text.index("## Plots")
+        assert "| overlap | 0.5-0.6 |" in text and "| student: Cos | 0.800 |" in text
+        assert "| net: SI-SDRi dB | 5.25 |" in text and "| net/wrong: " not in text
+        assert "got no head" not in text
         links = re.findall(r"\]\(([^)]+)\)", text)
         assert len(links) == 2
         assert all((folder / link).stat().st_size > 1000 and not Path(link).is_absolute() for link in links)
     assert (experiment / "results.json").read_bytes() == (experiment / "2mix" / "results.json").read_bytes()
+
+
+def test_columns_that_no_row_has_are_not_there(experiment, no_plots, capsys):
+    path = experiment / "2mix" / "clustering" / "metrics.json"
+    rows = {name: {key: value for key, value in row.items() if key != "count_acc"}
+            for name, row in read_json(path).items()}
+    rows["student"]["num_missing"] = 2
+    write_json(path, rows)
+    run(experiment)
+    assert "Count %" not in capsys.readouterr().out
+    assert "got no head have no embedding and count in none of these but Count: `student` 2." in (
+        experiment / "RESULTS.md").read_text()
 
 
 @pytest.fixture

@@ -7,18 +7,21 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 from wesep_mix.report.results import gather, left_out, training_seed
 
-EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "num", "trainable"}
+EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
+OF_STUDENTS = {"cos", "count_acc", "num_missing"}
 EXTRACTION_KEYS = {"si_sdr", "si_sdri", "pesq", "stoi", "si_sdr_std", "si_sdri_std", "pesq_std", "stoi_std",
                    "num", "params"}
 
 
 def test_keys_and_rows(experiment):
     results = gather(experiment, "mini", 2, 0, "abc")
-    assert set(results) == {"corpus", "num_spk", "seed", "git", "embeddings", "extraction"}
+    assert set(results) == {"corpus", "num_spk", "seed", "git", "embeddings", "extraction", "embeddings_by",
+                            "extraction_by"}
     assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
     controls = {"net/none", "net/wrong", "net/random", "net/oracle"}
     assert set(results["extraction"]) == {"mixture", "net"} | controls
-    assert all(set(row) == EMBEDDING_KEYS for row in results["embeddings"].values())
+    for name, row in results["embeddings"].items():
+        assert set(row) == EMBEDDING_KEYS | (OF_STUDENTS if name == "student" else set())
     assert all(set(row) == EXTRACTION_KEYS for row in results["extraction"].values())
 
 
@@ -40,7 +43,29 @@ def test_every_extractor_that_is_there(experiment):
 def test_part_of_the_stages_gives_part_of_the_rows(experiment):
     shutil.rmtree(experiment / "2mix" / "clustering")
     results = gather(experiment, "mini", 2, 0, "abc")
-    assert results["embeddings"] == {} and results["extraction"]
+    assert results["embeddings"] == results["embeddings_by"] == results["extraction_by"] == {}
+    assert results["extraction"]
+
+
+def test_rows_of_an_older_stage_8_are_taken_as_they_are(experiment):
+    path = experiment / "2mix" / "clustering" / "metrics.json"
+    older = {name: {key: value for key, value in row.items() if key not in OF_STUDENTS | {"min_dcf"}}
+             for name, row in read_json(path).items()}
+    write_json(path, older)
+    (path.parent / "by_condition.json").unlink()
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert all(set(row) == EMBEDDING_KEYS - {"min_dcf"} for row in results["embeddings"].values())
+    assert results["embeddings_by"] == {}
+
+
+def test_scores_by_condition(experiment):
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert results["embeddings_by"] == {"student": {
+        condition: {value: {"acc": 0.333333, "cos": 0.8, "num": 6}}
+        for condition, value in (("sexes", "FM"), ("snr_db", "5"), ("overlap", "0.5-0.6"))}}
+    assert set(results["extraction_by"]) == set(results["extraction"]) - {"mixture"}
+    assert results["extraction_by"]["net/wrong"]["sexes"] == {
+        "FM": {"si_sdri": results["extraction"]["net/wrong"]["si_sdri"], "num": 6}}
 
 
 def test_nothing_there_says_which_stage_makes_it(tmp_path):

@@ -7,7 +7,9 @@ from wesep_mix import plugins
 from wesep_mix.frontends import logmel
 from wesep_mix.students import parallel_heads
 from wesep_mix.teachers import asp
+from wesep_mix.training import teacher as teaching
 from wesep_mix.training.settings import OptimConfig, StudentConfig, TeacherConfig, TrainerConfig
+from wesep_mix.training.teacher import TeacherTraining, train_teacher
 
 TEACHER = asp.Config(
     frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2, dropout=0.0), projection=6,
@@ -38,3 +40,16 @@ def student_settings():
 def teacher():
     torch.manual_seed(7)
     return plugins.build("teachers", TEACHER).eval()
+
+
+@pytest.fixture
+def train(prepared, tmp_path, teacher_settings, monkeypatch):
+    """Function: folder's name, the class to train with, changes of the trainer -> the folder after training."""
+
+    def run(name="teacher", using=TeacherTraining, **trainer):
+        with monkeypatch.context() as patch:
+            patch.setattr(teaching, "TeacherTraining", using)
+            train_teacher(teacher_settings(**trainer), prepared / "single", tmp_path / name, ngpu=0)
+        return tmp_path / name
+
+    return run

@@ -7,55 +7,18 @@ import signal
 import pytest
 import torch
 import yaml
+from lives import notes, same, scored, stopping_at, weights
 
 from wesep_mix import checkpoint
 from wesep_mix.errors import UserError
 from wesep_mix.training import fit as fitting
-from wesep_mix.training import teacher as teaching
 from wesep_mix.training.settings import TrainerConfig
-from wesep_mix.training.teacher import TeacherTraining, train_teacher
-
-
-@pytest.fixture
-def train(prepared, tmp_path, teacher_settings, monkeypatch):
-    """Function: folder's name, the class to train with, changes of the trainer -> the folder after training."""
-
-    def run(name="teacher", using=TeacherTraining, **trainer):
-        with monkeypatch.context() as patch:
-            patch.setattr(teaching, "TeacherTraining", using)
-            train_teacher(teacher_settings(**trainer), prepared / "single", tmp_path / name, ngpu=0)
-        return tmp_path / name
-
-    return run
-
-
-def weights(folder) -> dict[str, torch.Tensor]:
-    return checkpoint.load_model(folder / "model.pt", "teachers").state_dict()
-
-
-def notes(folder) -> dict:
-    return checkpoint.load_notes(folder / "model.pt", "teachers")
-
-
-def same(first: dict, second: dict) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+from wesep_mix.training.teacher import TeacherTraining
 
 
 def log_of(folder, name="metrics.csv") -> list[dict]:
     with open(folder / "logs" / "csv" / name) as file:
         return list(csv.DictReader(file))
-
-
-def stopping_at(step: int, stop) -> type[TeacherTraining]:
-    """A training that calls `stop` in the loss of that step."""
-
-    class Stopping(TeacherTraining):
-        def loss(self, batch):
-            if self.global_step == step:
-                stop()
-            return super().loss(batch)
-
-    return Stopping
 
 
 def with_bad_loss_at(*steps: int, value: float = float("nan")) -> type[TeacherTraining]:
@@ -182,22 +145,6 @@ def test_many_bad_steps_are_an_error_that_names_mixtures(train, prepared):
     assert len(named) == 2 and {name.split("-")[0] for name in named} <= speakers
 
 
-def scored(base: type[TeacherTraining], scores: list[float]) -> type[TeacherTraining]:
-    """A training whose score on the dev set is given, and that remembers the weights that got it."""
-
-    class Scored(base):
-        at: list = []
-
-        def validation_step(self, batch, batch_index):
-            pass
-
-        def on_validation_epoch_end(self):
-            self.log("dev/eer", scores[len(Scored.at)])
-            Scored.at.append({name: weight.clone() for name, weight in self.model.state_dict().items()})
-
-    return Scored
-
-
 @pytest.mark.parametrize("scores, best", [([0.3, 0.1, 0.2], 1), ([0.1, 0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2),
                                           ([float("nan"), 0.3, float("nan")], 1)])
 def test_the_best_epochs_weights_are_kept_or_the_last_ones(train, scores, best):
@@ -248,6 +195,12 @@ def test_checkpoints_are_written_atomically(train, monkeypatch):
     ({"max_steps": 0}, "must be at least 1"), ({"steps_per_epoch": 0}, "must be at least 1"),
     ({"max_steps": 150}, r"max_steps \(150\) must be a multiple of trainer.steps_per_epoch \(100\)"),
     ({"keep": "all"}, "keep: wanted best or last, found all"),
+    ({"average": -1}, "average: wanted 0 to 10, the number of epochs, found -1"),
+    ({"average": 11}, "average: wanted 0 to 10, the number of epochs, found 11"),
+    ({"average": 2, "keep": "last"}, "trainer.average: .* wanted trainer.keep: best, found last"),
+    ({"ema": 1.0}, "ema: wanted a decay of 0 or more and below 1, found 1.0"), ({"ema": -0.1}, "trainer.ema"),
+    ({"ema": float("nan")}, "trainer.ema"), ({"patience": -1}, "patience: wanted a number of epochs, or 0, found -1"),
+    ({"patience": 1, "keep": "last"}, "trainer.patience: .* wanted trainer.keep: best, found last"),
 ])
 def test_settings_that_make_no_sense(raw, said):
     with pytest.raises(ValueError, match=said):

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from wesep_mix import checkpoint, config
 from wesep_mix.data.datasets import fixed_loader
@@ -12,6 +13,8 @@ from wesep_mix.extractors import spexplus, stft_tcn
 from wesep_mix.losses.set_matching import set_cosine_loss
 from wesep_mix.losses.si_sdr import si_sdr
 from wesep_mix.mixing.plan import read_plans
+from wesep_mix.students.own_reference import OwnReference
+from wesep_mix.students.speaker_set import SpeakerSet
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.settings import ExtractorConfig, LossConfig
@@ -58,44 +61,6 @@ class Heard(torch.nn.Module):
         return self.answer(*inputs)
 
 
-# references
-
-
-def test_references_are_what_the_teacher_says_of_each_clean_source(batch, teacher):
-    found = TeacherReferences(teacher)(batch)
-    assert found.shape == (4, 2, 4) and not found.requires_grad
-    for row, plan in enumerate(batch.plans):
-        for place, source in enumerate(plan.sources):
-            clean = batch.sources[row, place, source.offset :][: source.num_samples]
-            torch.testing.assert_close(found[row, place], teacher(clean[None])[0], atol=1e-5, rtol=0)
-
-
-def test_a_crop_is_computed_once_whatever_its_level(batch, teacher):
-    references = TeacherReferences(teacher)
-    first = references(batch)
-    calls = []
-    teacher.register_forward_hook(lambda _, inputs, __: calls.append(inputs[0].shape[0]))
-    louder = dataclasses.replace(batch, sources=3 * batch.sources)
-    assert torch.equal(references(louder), first) and calls == []
-    torch.testing.assert_close(TeacherReferences(teacher)(louder), first, atol=1e-3, rtol=0)
-
-
-def test_of_a_known_and_a_new_crop_only_the_new_is_computed(batch, teacher):
-    references, calls = TeacherReferences(teacher), []
-    teacher.register_forward_hook(lambda _, inputs, __: calls.append(inputs[0].shape[0]))
-    first, rest = fixed_loader(batch.plans, 3)
-    references(first)
-    seen = {(source.utt, source.start) for plan in first.plans for source in plan.sources}
-    new = {(source.utt, source.start) for plan in rest.plans for source in plan.sources} - seen
-    references(rest)
-    assert calls == [len(seen)] + ([len(new)] if new else [])
-
-
-def test_the_teacher_of_references_does_not_learn(teacher):
-    TeacherReferences(teacher.train())
-    assert not teacher.training and not any(weight.requires_grad for weight in teacher.parameters())
-
-
 # teacher
 
 
@@ -131,7 +96,7 @@ def test_a_student_begins_with_the_teachers_front_end_and_fresh_heads(student_se
     assert all(weight.requires_grad for weight in student.parameters())
     assert not {weight.data_ptr() for weight in student.parameters()} & {w.data_ptr() for w in teacher.parameters()}
     assert student.config.embedding_dim == 4 and len(student.heads) == 3
-    emb = student.eval()(batch.mix, batch.num_samples)
+    emb = student.eval()(batch.mix, batch.num_samples).embeddings
     assert emb.shape == (4, 3, 4) and not torch.allclose(emb[:, 0], emb[:, 1], atol=1e-3)
 
 
@@ -140,26 +105,26 @@ def test_heads_can_begin_as_the_teachers(student_settings, teacher, batch):
         student_settings, heads_from_teacher=True, model=dataclasses.replace(student_settings.model, projection=6)
     )
     student = build_student(settings, teacher, num_spk=2).eval()
-    emb = student(batch.mix, batch.num_samples)
+    emb = student(batch.mix, batch.num_samples).embeddings
     torch.testing.assert_close(emb[:, 0], teacher(batch.mix, batch.num_samples))
     assert torch.equal(emb[:, 0], emb[:, 1])
 
 
 def test_a_students_loss_is_the_matched_cosine_to_the_teacher(student_settings, student, teacher, batch):
     module = StudentTraining(student_settings, student, teacher)
-    wanted = set_cosine_loss(student(batch.mix, batch.num_samples), TeacherReferences(teacher)(batch))
+    wanted = set_cosine_loss(student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch))
     torch.testing.assert_close(module.loss(batch), wanted)
     assert not any(name.startswith(("references", "teacher")) for name in module.state_dict())
 
 
 def test_a_student_can_be_trained_on_chunks(student_settings, teacher, batch):
-    heard = Heard(lambda mix, num_samples: torch.nn.functional.normalize(torch.randn(len(mix), 2, 4), dim=-1))
-    StudentTraining(dataclasses.replace(student_settings, chunk_s=0.2), heard, teacher).loss(batch)
+    heard = Heard(lambda mix, num_samples: SpeakerSet(normalize(torch.randn(len(mix), 2, 4), dim=-1)))
+    StudentTraining(dataclasses.replace(student_settings, chunk_s=0.4), heard, teacher).loss(batch)
     mix, num_samples = heard.inputs[0]
-    assert mix.shape == (4, 3200) and num_samples is None
+    assert mix.shape == (4, 6400) and num_samples is None
     for row, chunk in enumerate(mix):
-        start = int(batch.chance[row, 1] * (batch.num_samples[row] - 3200 + 1))
-        assert torch.equal(chunk, batch.mix[row, start : start + 3200])
+        start = int(batch.chance[row, 1] * (batch.num_samples[row] - 6400 + 1))
+        assert torch.equal(chunk, batch.mix[row, start : start + 6400])
 
 
 # extractor
@@ -171,7 +136,7 @@ def test_an_extractor_is_given_the_students_embedding_that_is_matched_to_its_tar
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
     module.loss(batch)
     (_, given), = module.model.inputs
-    sets, references = student(batch.mix, batch.num_samples), TeacherReferences(teacher)(batch)
+    sets, references = student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch)
     for row, emb in enumerate(given):
         chosen = int(batch.chance[row, 0] * 2)
         cosine = sets[row] @ references[row].T  # [heads, talkers]
@@ -224,7 +189,7 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
     targets = [batch.sources[row, source, start : start + 4000]
                for row, source, start in zip(rows, chosen, starts.tolist(), strict=True)]
     torch.testing.assert_close(loss, -si_sdr(mix, torch.stack(targets)).mean())
-    sets = student(batch.mix, batch.num_samples)
+    sets = student(batch.mix, batch.num_samples).embeddings
     for row in range(4):  # both heads are used, each once
         used = {int((sets[row] - one).abs().sum(-1).argmin()) for one in emb[2 * row : 2 * row + 2]}
         assert used == {0, 1}
@@ -272,6 +237,28 @@ def test_the_extractor_without_embedding_differs_by_its_fusion_only(extractor_se
     extra = set(matched.state_dict()) - set(none.state_dict())
     assert extra and all(name.startswith("fusions.") for name in extra)
     assert none(torch.randn(1, 500), None).shape == (1, 500)
+
+
+def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_settings, student, teacher, batch):
+    own = type(student)(dataclasses.replace(student.config, references="own")).eval()
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, own)
+    module.loss(batch)
+    (_, given), = module.model.inputs
+    sets, references = own(batch.mix, batch.num_samples).embeddings, batch.by_talker(OwnReference(own)(*batch.clean()))
+    for row, emb in enumerate(given):
+        chosen = int(batch.chance[row, 0] * 2)
+        cosine = sets[row] @ references[row].T
+        straight = cosine[0, 0] + cosine[1, 1] > cosine[0, 1] + cosine[1, 0]
+        torch.testing.assert_close(emb, sets[row, chosen if straight else 1 - chosen], atol=1e-5, rtol=0)
+
+
+def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settings, student, teacher):
+    paths = [tmp_path / "teacher.pt", tmp_path / "student.pt"]
+    checkpoint.save_model(paths[0], "teachers", teacher)
+    checkpoint.save_model(paths[1], "students", student)
+    with pytest.raises(UserError, match="student.pt: .*3 talkers wanted .*, found 2; train one with --num_spk 3"):
+        train_extractor(extractor_settings, prepared / "2mix", *paths, tmp_path / "out", 3, "matched", 0)
+    assert not (tmp_path / "out").exists()
 
 
 # all of it

@@ -1,0 +1,105 @@
+"""TABLE1.md, table1.json and the statements, on numbers that are known."""
+
+import json
+
+import pytest
+
+from wesep_mix.config import from_dict
+from wesep_mix.report.statements import statements
+from wesep_mix.report.table1 import write_table
+from wesep_mix.table1 import Table1Config
+
+BASE = {"sep": 0.5, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.25, "min_dcf": 0.75, "num": 200, "trainable": 0}
+
+
+@pytest.fixture
+def table():
+    student = {"num_spk": 2, "model": "student"}
+    rows = {
+        "teacher": {"title": "one: the teacher", "num_spk": 1, "model": "teacher", "paper": 96.49},
+        "good": {"title": "two: good", **student, "paper": 75.52},
+        "bad": {"title": "two: bad", **student, "student": {"supervision": "labels"}},
+        "gone": {"title": "three: gone", "num_spk": 3, "model": "kmeans"},
+        "few": {"title": "three: few heads", "num_spk": 3, "trained_on": 2, "model": "student"},
+    }
+    return from_dict(Table1Config, {
+        "rows": rows, "seeds": [0, 1, 2], "shares": [{"row": "good", "of": "teacher", "wanted": 0.75}],
+        "ahead": [["good", "bad"], ["bad", "good"], ["good", "gone"]],
+        "counts": {"rows": ["good", "few"], "wanted": 0.9},
+    }, "table1.yaml")
+
+
+def runs(good=(0.7, 0.7, 0.7), bad=(0.3, 0.4, 0.5)):
+    return {seed: {"bad": BASE | {"acc": bad[seed], "cos": 0.5}, "teacher": BASE | {"acc": 0.9, "trainable": 2_000_000},
+                   "good": BASE | {"acc": acc, "count_acc": 0.8},
+                   "few": BASE | {"acc": 0.1, "num_missing": 100, "count_acc": 0.9}}
+            for seed, acc in enumerate(good)}
+
+
+def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path):
+    text = write_table(tmp_path / "exp" / "mini_wide", "mini", table, runs(), ["optim.lr=1"], "abc")
+    lines = text.splitlines()
+    assert lines[0].split() == ("row Acc % paper Sep NMI Sil ARI EER % minDCF Cos Count % num trainable seeds").split()
+    assert lines[1].startswith("one: the teacher   90.0 ± 0.0   96.5  0.500 ± 0.000")
+    assert lines[1].endswith("200     2.00 M      3")
+    assert "40.0 ± 10.0      -" in lines[3] and lines[3].split()[-4:] == ["-", "200", "-", "3"]
+    assert lines[4].startswith("three: few heads") and "200 of 300" in lines[4]
+    assert "75.0 ± 0.0 ± " not in text and len(lines) == 11
+
+
+def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path):
+    write_table(tmp_path / "mini_wide", "mini", table, runs(), ["optim.lr=1"], "abc")
+    text = (tmp_path / "mini_wide" / "TABLE1.md").read_text()
+    for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1\n",
+                 "Seeds 0, 1, 2; git revision abc",
+                 "Left out, because their data or results are not there: three: gone.",
+                 "| two: good | 70.0 ± 0.0 | 75.5 |", "mean ± standard deviation (of the sample)",
+                 "- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; `student.supervision=labels`\n",
+                 "- three: few heads: a student trained on mixtures of 2; tested on mixtures of 3\n"):
+        assert part in text
+
+
+def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
+    write_table(tmp_path, "mini", table, {0: runs()[0], 1: {}, 2: runs()[2]}, [], "abc")
+    found = json.loads((tmp_path / "table1.json").read_text())
+    assert found["seeds"] == [0, 2] and found["left_out"] == ["gone"] and found["git"] == "abc"
+    assert found["rows"]["bad"]["acc"] == {"mean": 0.4, "std": 0.141421} and found["rows"]["bad"]["num_seeds"] == 2
+    assert found["rows"]["few"]["trained_on"] == 2 and found["rows"]["teacher"]["trained_on"] is None
+    assert found["by_seed"]["2"]["bad"]["acc"] == 0.5
+    assert [each["holds"] for each in found["statements"]] == [True, True, False, None, False]
+
+
+def told(table, found, place):
+    from wesep_mix.report.seeds import over_seeds
+
+    return statements(table, over_seeds(list(found.values())))[place]
+
+
+def test_a_share_is_said_beside_the_papers(table):
+    said = told(table, runs(), 0)
+    assert said.text == ("Acc of 'two: good' as a share of that of 'one: the teacher': 0.78; wanted 0.75 or more, in "
+                         "the paper 0.78: it is.")
+    assert said.holds
+    said = told(table, runs(good=(0.6, 0.7, 0.6)), 0)
+    assert not said.holds and said.text.endswith(": it is not.")
+
+
+@pytest.mark.parametrize("good, bad, holds, said", [
+    ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled): it is."),
+    ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled): it is not."),
+    ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled): it is not."),
+])
+def test_ahead_by_more_than_two_deviations_or_plainly_not(table, good, bad, holds, said):
+    found = told(table, runs(good, bad), 1)
+    assert found.holds is holds and found.text.endswith(said)
+
+
+def test_one_seed_shows_no_deviation_and_decides_nothing(table, tmp_path):
+    text = write_table(tmp_path, "mini", table, {0: runs()[0]}, [], "abc")
+    assert "±" not in text and "70.0" in text
+    assert "one seed has no standard deviation" in told(table, {0: runs()[0]}, 1).text
+
+
+def test_nothing_there_is_an_empty_table(table, tmp_path):
+    text = write_table(tmp_path, "mini", table, {0: {}}, [], "abc")
+    assert text.startswith("row  Acc %") and text.count("a row is not there") == 5

@@ -1,0 +1,64 @@
+"""A teacher with nothing to train: written by stage 2 as it is, and used by all stages after it."""
+
+import dataclasses
+
+import pytest
+import torch
+import yaml
+
+from wesep_mix import checkpoint
+from wesep_mix.analysis.kmeans_baseline import untaught
+from wesep_mix.frontends import ge2e as frontend
+from wesep_mix.frontends import logmel
+from wesep_mix.students import parallel_heads
+from wesep_mix.teachers import ge2e
+from wesep_mix.training.settings import ArcFaceConfig
+from wesep_mix.training.student import train_student
+from wesep_mix.training.teacher import TeacherTraining, train_teacher
+
+
+@pytest.fixture
+def frozen(resemblyzer_package, prepared, teacher_settings, tmp_path, monkeypatch):
+    """Stage 2's folder; the package is gone once it is written."""
+    settings = dataclasses.replace(teacher_settings(), model=ge2e.Config())
+    train_teacher(settings, prepared / "single", tmp_path / "teacher", ngpu=0)
+    monkeypatch.setattr("wesep_mix.frontends.ge2e.find_spec", lambda name: None)
+    return tmp_path / "teacher"
+
+
+def test_it_is_written_at_once(capsys, frozen, resemblyzer_package):
+    assert "teacher ge2e: nothing to train, its weights are pretrained\n" in capsys.readouterr().out
+    assert sorted(path.name for path in frozen.iterdir()) == ["config.yaml", "model.pt"]
+    notes = checkpoint.load_notes(frozen / "model.pt", "teachers")
+    assert (notes["num_steps"], notes["num_trainable"], notes["num_bad_steps"]) == (0, 0, 0) and notes["git"]
+    written = yaml.safe_load((frozen / "config.yaml").read_text())
+    assert written["git"] == notes["git"] and written["model"]["frontend"]["name"] == "ge2e"
+    theirs = torch.load(resemblyzer_package / "resemblyzer" / "pretrained.pt")["model_state"]
+    assert torch.equal(checkpoint.load_model(frozen / "model.pt", "teachers").linear.weight, theirs["linear.weight"])
+
+
+@pytest.mark.parametrize("own", [None, logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2)])
+def test_a_student_learns_from_it(frozen, prepared, student_settings, tmp_path, own):
+    trainer = dataclasses.replace(student_settings.trainer, max_steps=1, steps_per_epoch=1)
+    model = parallel_heads.Config(frontend=own, projection=5, bottleneck=3)
+    settings = dataclasses.replace(student_settings, model=model, trainer=trainer)
+    train_student(settings, prepared / "2mix", frozen / "model.pt", tmp_path / "student", num_spk=2, ngpu=0)
+    student = checkpoint.load_model(tmp_path / "student" / "model.pt", "students")
+    assert student.frontend.config.name == ("logmel" if own else "ge2e")
+    assert all(weight.requires_grad for weight in student.parameters())
+    assert student(torch.randn(2, 8000)).embeddings.shape == (2, 2, 256)
+
+
+def test_its_frames_serve_k_means(frozen):
+    loaded = checkpoint.load_model(frozen / "model.pt", "teachers").frontend
+    again = untaught(loaded, seed=0)
+    wav = torch.randn(1, 4000)
+    assert torch.equal(again(wav)[0], loaded(wav)[0])
+
+
+def test_a_fine_tuned_one_is_trained(prepared, teacher_settings):
+    model = ge2e.Config(frontend=frontend.Config(pretrained=False))
+    settings = dataclasses.replace(teacher_settings(), model=model, arcface=ArcFaceConfig(sub_centres=3))
+    module = TeacherTraining(settings, ["ann", "bob"])
+    assert module.arcface.weight.shape == (6, 256)
+    assert any(weight.requires_grad for weight in module.model.parameters())

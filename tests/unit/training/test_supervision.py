@@ -1,0 +1,168 @@
+"""The losses of students: by the teacher or by labels, with and without presence."""
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+from torch.nn.functional import logsigmoid, normalize
+
+from wesep_mix.data.batch import MixBatch, collate
+from wesep_mix.data.datasets import FixedMixtures
+from wesep_mix.metrics.verification import equal_error_rate
+from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.seeds import rng_for
+from wesep_mix.students.own_reference import OwnReference
+from wesep_mix.students.speaker_set import SpeakerSet
+from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.settings import ArcFaceConfig
+from wesep_mix.training.student import build_student
+from wesep_mix.training.supervision import LabelledStudentTraining, StudentTraining, chunk_starts
+
+SPEAKERS = ["ann", "bob", "cem", "dee"]
+
+
+@pytest.fixture
+def mixed(prepared):
+    """Mixtures of one, three and two talkers."""
+    pool = load_pool(prepared / "2mix" / "train")
+    plans = [draw_plan(pool, count, rng_for(0, count)) for count in (1, 3, 2)]
+    return collate([FixedMixtures(plans)[place] for place in range(3)])
+
+
+@pytest.fixture
+def presence_settings(student_settings):
+    return dataclasses.replace(
+        student_settings, model=dataclasses.replace(student_settings.model, presence=True), presence_weight=0.7,
+        min_talkers=1, arcface=ArcFaceConfig(margin_warmup=0.0, sub_centres=2),
+    )
+
+
+@pytest.fixture
+def student(presence_settings, teacher):
+    torch.manual_seed(1)
+    return build_student(presence_settings, teacher, num_spk=3).eval()
+
+
+def by_brute_force(found: SpeakerSet, costs, batch, weight: float) -> torch.Tensor:
+    """costs: function of (row, head, talker). The mean over mixtures of the smallest total a pair."""
+    values = []
+    for row, count in enumerate(batch.num_talkers.tolist()):
+        totals = []
+        for heads in itertools.permutations(range(3), count):
+            total = sum(costs(row, head, talker) for talker, head in enumerate(heads))
+            for head, logit in enumerate(found.presence[row]):
+                total = total - weight * logsigmoid(logit if head in heads else -logit)
+            totals.append(total / count)
+        values.append(torch.stack(totals).min())
+    return torch.stack(values).mean()
+
+
+def placed(offsets: list[list[int]], counts: list[int], chance: float):
+    """What of a batch says where its talkers are, each of 5000 samples."""
+    offsets, counts = torch.tensor(offsets), torch.tensor(counts)
+    talkers = torch.arange(offsets.shape[1]) < counts[:, None]
+    sizes, num_samples = 5000 * talkers, offsets.amax(1) + 5000
+    mix, chances = torch.zeros(len(counts), int(num_samples.max())), torch.full((len(counts), 2), chance)
+    return MixBatch(mix, torch.zeros(0), counts, num_samples, offsets, sizes, chances, [])
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.2, 0.5, 0.8, 0.9999])
+def test_chunks_hold_every_talker_and_are_moved_for_nothing_else(chance):
+    """Of two of 5 s that share half of it, a chunk of 3 s always holds both, of three often not."""
+    batch = placed([[0, 1000, 3500], [0, 2500, 0], [0, 0, 0], [0, 2500, 5000]], [3, 2, 1, 3], chance)
+    starts, plain = chunk_starts(batch, 3000), [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
+    assert starts[1:3].tolist() == plain[1:3]
+    for row, (first, last) in ((0, (750, 4750)), (3, (2250, 4750))):
+        assert starts[row] == min(max(plain[row], first), last)
+    far = placed([[0, 6000, 12000]], [3], chance)  # nothing holds all three
+    assert 0 <= int(chunk_starts(far, 3000)) <= 14000
+
+
+def test_by_the_teacher_with_presence(presence_settings, student, teacher, mixed):
+    module = StudentTraining(presence_settings, student, teacher)
+    found, references = student(mixed.mix, mixed.num_samples), TeacherReferences(teacher)(mixed)
+    wanted = by_brute_force(
+        found, lambda row, head, talker: 1 - found.embeddings[row, head] @ references[row, talker], mixed, 0.7)
+    torch.testing.assert_close(module.loss(mixed), wanted)
+
+
+def test_by_labels_it_is_arcface_of_the_best_assignment(presence_settings, student, mixed, monkeypatch):
+    module = LabelledStudentTraining(presence_settings, student, SPEAKERS)
+    assert module.arcface.weight.shape == (2 * 4, 4)
+    found = student(mixed.mix, mixed.num_samples)
+
+    def cost(row, head, talker):
+        label = SPEAKERS.index(mixed.plans[row].sources[talker].spk)
+        return module.arcface(found.embeddings[row, head][None], torch.tensor([label]), 0.2)
+
+    monkeypatch.setattr(LabelledStudentTraining, "global_step", 6)
+    wanted = by_brute_force(found, cost, mixed, 0.7)
+    loss = module.loss(mixed)
+    torch.testing.assert_close(loss, wanted)
+    loss.backward()
+    assert module.arcface.weight.grad.any() and all(weight.grad is not None for weight in student.parameters())
+
+
+def test_the_margin_of_labels_warms_up(presence_settings, student, mixed, monkeypatch):
+    settings = dataclasses.replace(presence_settings, arcface=ArcFaceConfig(margin=0.4, margin_warmup=0.5))
+    module, asked = LabelledStudentTraining(settings, student, SPEAKERS), []
+    monkeypatch.setattr(module.arcface, "costs", lambda *given: asked.append(given[2]) or given[0].sum(-1))
+    for step in range(6):  # of six
+        monkeypatch.setattr(LabelledStudentTraining, "global_step", step)
+        module.loss(mixed)
+    assert asked == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4, 0.4, 0.4])
+
+
+class Voices(torch.nn.Module):
+    """A student whose embeddings are what a table says of each wav, by its place and whether it is a mixture."""
+
+    def __init__(self, of_mixtures, of_clean):
+        super().__init__()
+        self.answers = [of_mixtures, of_clean]
+        self.config = type("Config", (), {"embedding_dim": of_mixtures.shape[-1]})
+
+    def forward(self, wav, num_samples=None):
+        return SpeakerSet(self.answers.pop(0))
+
+
+def test_the_monitor_of_labels_is_the_eer_of_what_the_own_space_names(presence_settings, mixed, monkeypatch):
+    torch.manual_seed(5)
+    of_mixtures, of_clean = (normalize(torch.randn(*shape, 8), dim=-1) for shape in ((3, 3), (6, 3)))
+    module = LabelledStudentTraining(presence_settings, Voices(of_mixtures, of_clean), SPEAKERS)
+    logged = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
+    module.on_validation_epoch_start()
+    module.validation_step(mixed, 0)
+    monkeypatch.setattr("wesep_mix.training.supervision.unfair_groups", lambda *_: ())
+    module.on_validation_epoch_end()
+    references = mixed.by_talker(normalize(of_clean.sum(1), dim=-1))
+    emb, speakers = [], []
+    for row, plan in enumerate(mixed.plans):
+        orders = itertools.permutations(range(3), len(plan.sources))
+        best = max(orders, key=lambda heads: sum(
+            float(of_mixtures[row, head] @ references[row, talker]) for talker, head in enumerate(heads)))
+        emb += [of_mixtures[row, head] for head in best]
+        speakers += [source.spk for source in plan.sources]
+    assert len(emb) == len(module.heard) == 6
+    assert logged == {"dev/eer": pytest.approx(equal_error_rate(torch.stack(emb).numpy(), speakers))}
+
+
+def test_validation_leaves_the_student_able_to_learn(presence_settings, student, mixed, monkeypatch):
+    module = LabelledStudentTraining(presence_settings, student.train(), SPEAKERS)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    module.on_validation_epoch_start()
+    with torch.no_grad():
+        module.validation_step(mixed, 0)
+    assert student.training and all(weight.requires_grad for weight in student.parameters())
+    assert OwnReference(student).student is student
+
+
+def test_the_share_of_right_counts_is_logged(presence_settings, student, teacher, mixed, monkeypatch):
+    module, logged = StudentTraining(presence_settings, student, teacher), {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value.item()}))
+    module.validation_step(mixed, 0)
+    counts = student(mixed.mix, mixed.num_samples).num_talkers()
+    assert logged["dev/count_acc"] == pytest.approx((counts == torch.tensor([1, 3, 2])).float().mean().item())
+    torch.testing.assert_close(torch.tensor(logged["dev/loss"]), module.loss(mixed).detach())

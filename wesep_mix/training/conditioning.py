@@ -1,0 +1,114 @@
+"""The embeddings that an extractor is conditioned on in training: of frozen networks, or as stage 4 wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.data.batch import MixBatch
+from wesep_mix.data.conditions import ENROLMENT, KINDS
+from wesep_mix.errors import UserError
+from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.losses.set_matching import match
+from wesep_mix.mixing.plan import Plan
+from wesep_mix.students.own_reference import reference_network
+from wesep_mix.training.references import TeacherReferences
+
+Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
+ARKS = {"predicted": "matched", "teacher": "teacher"}  # which of stage 4's files has what kind of condition
+
+
+class Conditioning:
+    """batch -> [B, S, D]: for every talker the embedding of the kind that was drawn, or the predicted one.
+
+    In full precision whatever that of the training, as an extractor is given them in use. Not a part of the module that
+    is trained, and shared by its copies.
+    stored: what is taken from there instead of the networks, by kind.
+    """
+
+    def __init__(self, teacher: nn.Module, student: nn.Module, stored: Mapping[str, Embed] | None = None):
+        self.taught = TeacherReferences(teacher)
+        judge = reference_network(student, teacher)
+        matched = Matched(student, self.taught if judge is teacher else TeacherReferences(judge))
+        self.embed = {"predicted": matched, "teacher": self.taught, "enrolment": self._enrolled, **(stored or {})}
+
+    def __deepcopy__(self, memo: dict) -> Conditioning:
+        return self
+
+    @torch.no_grad()
+    def __call__(self, batch: MixBatch) -> Tensor:
+        with torch.autocast(batch.mix.device.type, enabled=False):
+            if batch.conditions is None:
+                return self.embed["predicted"](batch)
+            return self._by_kind(batch, batch.conditions.kinds)
+
+    def _by_kind(self, batch: MixBatch, kinds: Tensor) -> Tensor:
+        """Only what some talker was given is computed."""
+        chosen = None
+        for place, kind in enumerate(KINDS):
+            here = (kinds == place)[..., None]  # [B, S, 1]
+            if here.any():
+                found = self.embed[kind](batch)
+                chosen = torch.where(here, found, torch.zeros_like(found) if chosen is None else chosen)
+        return chosen
+
+    def _enrolled(self, batch: MixBatch) -> Tensor:
+        """The teacher's embeddings of the enrolments there are; else zeros."""
+        drawn = batch.conditions
+        rows = self.taught.of(drawn.enrolments, lambda: (drawn.wav, drawn.num_samples), batch.mix.device)  # [M, D]
+        placed = rows.new_zeros(*drawn.kinds.shape, rows.shape[1])
+        placed[drawn.kinds == ENROLMENT] = rows
+        return placed
+
+
+class Matched:
+    """The frozen student's embeddings, each given to the talker whose reference it matches."""
+
+    def __init__(self, student: nn.Module, references: TeacherReferences):
+        self.student, self.references = student.eval().requires_grad_(False), references
+
+    def __call__(self, batch: MixBatch) -> Tensor:
+        found = self.student.to(batch.mix.device)(batch.mix, batch.num_samples)
+        return match(found.embeddings, self.references(batch), batch.num_talkers)[0]
+
+
+class Stored:
+    """Embeddings by key, `<mix>-<speaker>`."""
+
+    def __init__(self, table: Mapping[str, np.ndarray]):
+        self.table = table
+
+    def __call__(self, batch: MixBatch) -> Tensor:
+        rows = np.stack([self.table[key] for plan in batch.plans for key in plan.speaker_keys])  # [M, D]
+        return batch.by_talker(torch.from_numpy(rows).to(batch.mix.device))
+
+
+def stored_embeddings(
+    folder: Path, plans: Mapping[str, Sequence[Plan]], probabilities: Sequence[float]
+) -> dict[str, Stored]:
+    """What stage 4 wrote to `folder` for the fixed plans of each set, of the kinds that are drawn at all.
+
+    Raises: UserError naming a file that is missing or damaged, or the first embedding that is missing.
+    """
+    return {
+        kind: Stored({key: vector for name in plans for key, vector in _read(folder / name, ark, plans[name]).items()})
+        for kind, ark in ARKS.items() if probabilities[KINDS.index(kind)] > 0
+    }
+
+
+def _read(folder: Path, ark: str, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
+    scp = folder / f"{ark}.scp"
+    hint = "stage 4 makes it with --set embeddings.sets=[train,dev]"
+    if not scp.is_file():
+        raise UserError(f"{scp}: no such file; {hint}")
+    table = read_embeddings(scp)
+    for plan in plans:
+        for key in plan.speaker_keys:
+            if key not in table:
+                raise UserError(f"{scp}: wanted an embedding {key} of the set's plans, found {len(table)} others; "
+                                f"{hint} and of the same --data")
+    return table

@@ -1,0 +1,125 @@
+"""What a student learns from: the frozen teacher's embeddings of the clean sources, or who speaks (arXiv 2604.03219,
+section on the student; Table 1, with and without teacher supervision).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.losses.arcface import ArcFace
+from wesep_mix.losses.set_matching import cosine_costs, match, set_loss
+from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
+from wesep_mix.students.own_reference import OwnReference
+from wesep_mix.students.speaker_set import SpeakerSet
+from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.settings import StudentConfig
+
+HEARD = 12  # what a chunk holds of each talker is at least a twelfth of it: 0.25 of 3 s
+
+
+class SetTraining(TrainingModule):
+    """Mixtures -> sets of embeddings under the best assignment; subclasses say what a head costs for a talker."""
+
+    monitor: str  # what is lowest in the best epoch
+
+    def __init__(self, settings: StudentConfig, student: nn.Module):
+        super().__init__(student, settings.optim, settings.trainer)
+        self.config = settings
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """[B, N, D] -> [B, N, S]."""
+        raise NotImplementedError
+
+    def loss(self, batch: MixBatch) -> Tensor:
+        mix, num_samples = batch.mix, batch.num_samples
+        if self.config.chunk_s > 0:
+            length = min(round(self.config.chunk_s * 16000), int(num_samples.min()))
+            mix, num_samples = take(mix, chunk_starts(batch, length), length), None
+        return self.loss_of(self.model(mix, num_samples), batch)
+
+    def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
+        costs = self.costs(found.embeddings, batch)
+        return set_loss(costs, batch.num_talkers, found.presence, self.config.presence_weight)
+
+    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
+        found = self.model(batch.mix, batch.num_samples)
+        self.validate(found, batch)
+        if found.presence is not None:
+            right = (found.num_talkers() == batch.num_talkers).float().mean()
+            self.log("dev/count_acc", right, batch_size=len(batch.plans))
+
+    def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        raise NotImplementedError
+
+
+def chunk_starts(batch: MixBatch, length: int) -> Tensor:
+    """Where chunks of `length` samples begin: anywhere, moved by as little as lets them hold something of every talker.
+
+    Of mixtures of three or more a chunk could else miss one, whom the student would yet have to name. Returns: [B].
+    """
+    starts = (batch.chance[:, 1] * (batch.num_samples - length + 1)).long()
+    first = batch.offsets.amax(1) + length // HEARD - length
+    ends = (batch.offsets + batch.sizes).masked_fill(~batch.talkers(), batch.mix.shape[1])
+    last = (ends.amin(1) - length // HEARD).clamp(min=0)
+    return torch.minimum(torch.maximum(starts, first), last)
+
+
+class StudentTraining(SetTraining):
+    """1 - cosine to the teacher's; the teacher is no part of the module, so checkpoints do not carry it."""
+
+    monitor = "dev/loss"
+
+    def __init__(self, settings: StudentConfig, student: nn.Module, teacher: nn.Module):
+        super().__init__(settings, student)
+        self.references = TeacherReferences(teacher)
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        return cosine_costs(embeddings, self.references(batch))
+
+    def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans))
+
+
+class LabelledStudentTraining(SetTraining):
+    """ArcFace on the speakers of the training set, permutation-invariant: each talker's loss is that of the head which
+    the best assignment gives it. Our reading of the paper's 'without teacher supervision', which it does not define.
+
+    Voices of the dev set are no classes, so the epoch is chosen by EER over the dev embeddings, each named by the
+    match to the student's own embedding of the clean source.
+    """
+
+    monitor = "dev/eer"
+
+    def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
+        super().__init__(settings, student)
+        self.classes = {speaker: place for place, speaker in enumerate(speakers)}
+        arcface = settings.arcface
+        self.arcface = ArcFace(
+            student.config.embedding_dim, len(speakers), arcface.scale, arcface.margin, arcface.sub_centres
+        )
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
+        speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
+        shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
+        margin = self.config.arcface.margin_at(self.global_step, self.settings.max_steps)
+        return self.arcface.costs(embeddings[:, :, None].expand(*shape, -1), speakers[:, None].expand(shape), margin)
+
+    def on_validation_epoch_start(self) -> None:
+        self.heard: list[tuple[Tensor, str, str, str]] = []
+
+    def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
+        matched, got = match(found.embeddings, references, batch.num_talkers)
+        for plan, embeddings, there in zip(batch.plans, matched.float().cpu(), got.tolist(), strict=True):
+            named = zip(plan.sources, embeddings, there, strict=False)  # fewer sources where others have more
+            self.heard += [(embedding, source.spk, plan.id, source.utt) for source, embedding, one in named if one]
+
+    def on_validation_epoch_end(self) -> None:
+        embeddings, *names = zip(*self.heard, strict=True)
+        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))

@@ -1,0 +1,22 @@
+"""Reading files of weights made by others or by us: tensors and plain values only, no code."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wesep_mix.errors import UserError
+
+
+def read_weights(path: str | Path) -> Any:
+    """What `torch.save` wrote, on the CPU. Raises: UserError when the file is missing, damaged or holds code."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such model file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
+        reason = (str(err) or type(err).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a readable model file ({reason})") from err
