@@ -147,7 +147,7 @@ run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixture
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
 run_table 4
 
-run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" \
+run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" --embeddings "$embeddings" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
 [ -z "$separator" ] ||
     run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \

@@ -34,9 +34,9 @@ def test_load_and_build():
 
 
 @pytest.mark.parametrize("name, said", [
-    ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: logmel"),
-    ("zzz", "frontends: no 'zzz' (there are: logmel"),
-    (None, "frontends: no None (there are: logmel"),
+    ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: ge2e, logmel"),
+    ("zzz", "frontends: no 'zzz' (there are: ge2e, logmel"),
+    (None, "frontends: no None (there are: ge2e, logmel"),
     (["logmel"], "frontends: no ['logmel']"),
     ("__init__", "frontends: no '__init__'"),
 ])

@@ -50,10 +50,10 @@ def _train(args, argv: list[str]) -> int:
 def _parts(args) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
-    if args.embeddings is not None and raw.get("embeddings") == "ark":
-        needs.append(Need(args.embeddings, 4))
+    stored = [Need(args.embeddings, 4)] if args.embeddings is not None and raw.get("embeddings") == "ark" else []
     return {
-        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding}, needs)
+        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding},
+                        [*needs, *(stored if embedding == "matched" else [])])
         for embedding in EMBEDDINGS
         if args.embedding in ("both", embedding)
     }

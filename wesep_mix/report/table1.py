@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from wesep_mix.report.build import portable, tag_of
 from wesep_mix.report.seeds import over_seeds
 from wesep_mix.report.statements import Averages, Statement, statements
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, Table, millions
-from wesep_mix.table1 import RowConfig, Table1Config
+from wesep_mix.table1 import RowConfig, Table1Config, row_overrides
 
 DIGITS = 6
 RULES = (
@@ -68,7 +69,7 @@ def described(row: RowConfig) -> dict[str, Any]:
 def command(exp: Path, corpus: str, settings: Sequence[str]) -> str:
     tag = tag_of(exp, corpus)
     parts = [f"bash run.sh --corpus {corpus} --tables true", f"--tag {tag}" if tag else ""]
-    return " ".join(filter(None, [*parts, *(f"--set {portable(setting)}" for setting in settings)]))
+    return " ".join(filter(None, [*parts, *(f"--set {shlex.quote(portable(setting))}" for setting in settings)]))
 
 
 def document(
@@ -124,6 +125,5 @@ def _settings(row: RowConfig) -> str:
                        for number in (row.num_trained, row.num_spk))
     made = {"teacher": "the teacher", "kmeans": "no training, k-means over each mixture's frames",
             "student": f"a student trained on {trained}"}[row.model]
-    given = [f"`{section}.{key}={value}`" for section in ("teacher", "student")
-             for key, value in getattr(row, section).items()]
+    given = [f"`{setting}`" for section in ("teacher", "student") for setting in row_overrides(row, section)]
     return "; ".join([made, f"tested on {tested}", *given])

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix import config, plugins
-from wesep_mix.errors import UserError
 from wesep_mix.layers.masking import valid_frames
 
 HOP = 160  # samples from frame to frame

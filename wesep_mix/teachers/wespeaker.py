@@ -82,8 +82,8 @@ def _read_architecture(folder: str) -> str:
     """What of config.yaml says how the network is built and fed, as JSON. Raises: UserError."""
     path = Path(folder).expanduser() / "config.yaml"
     if not folder or not path.is_file():
-        raise UserError(f"teacher wespeaker: {folder or 'folder'}: wanted a WeSpeaker model folder with config.yaml and "
-                        "avg_model.pt, found none; set teacher.model.folder")
+        raise UserError(f"teacher wespeaker: {folder or 'folder'}: wanted a WeSpeaker model folder with config.yaml "
+                        "and avg_model.pt, found none; set teacher.model.folder")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         data = raw.get("dataset_args") or {}
@@ -111,7 +111,8 @@ def _refuse_other_input(path: Path, data: dict[str, Any]) -> None:
     wanted = {"frontend": "fbank", "resample_rate": SAMPLE_RATE, "cmvn": True, "norm_mean": True, "norm_var": False}
     for key, value in wanted.items():
         if found[key] != value:
-            raise UserError(f"{path}: {key}: wanted {value}, found {found[key]}: such WeSpeaker models are not supported")
+            raise UserError(f"{path}: {key}: wanted {value}, found {found[key]}; such WeSpeaker models are not "
+                            "supported")
 
 
 def _build(settings: dict[str, Any]) -> nn.Module:

@@ -2,8 +2,8 @@
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
 matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
-choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new, or
-for static plans from stage 4.
+choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new,
+or for static plans from stage 4.
 """
 
 from __future__ import annotations

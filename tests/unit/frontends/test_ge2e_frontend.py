@@ -23,7 +23,7 @@ def mel_filters() -> np.ndarray:
         return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
 
     edges, bins = hertz(np.linspace(mel(0), mel(8000), 42)), np.arange(201) * 40.0
-    rows = [2 / (high - low) * np.clip(np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)), 0, None)
+    rows = [2 / (high - low) * np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clip(0)
             for low, middle, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True)]
     return np.stack(rows, 1)
 

@@ -48,13 +48,14 @@ def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path)
 
 
 def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path):
-    write_table(tmp_path / "mini_wide", "mini", table, runs(), ["optim.lr=1"], "abc")
+    write_table(tmp_path / "mini_wide", "mini", table, runs(), ["optim.lr=1", "a={b: c}"], "abc")
     text = (tmp_path / "mini_wide" / "TABLE1.md").read_text()
-    for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1\n",
+    for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
                  "Seeds 0, 1, 2; git revision abc",
                  "Left out, because their data or results are not there: three: gone.",
                  "| two: good | 70.0 ± 0.0 | 75.5 |", "mean ± standard deviation (of the sample)",
-                 "- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; `student.supervision=labels`\n",
+                 "- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; "
+                 '`student.supervision="labels"`\n',
                  "- three: few heads: a student trained on mixtures of 2; tested on mixtures of 3\n"):
         assert part in text
 

@@ -10,6 +10,7 @@ from wesep_mix import checkpoint, config
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.errors import UserError
 from wesep_mix.extractors import spexplus, stft_tcn
+from wesep_mix.losses.extraction import RATIOS
 from wesep_mix.losses.set_matching import set_cosine_loss
 from wesep_mix.losses.si_sdr import si_sdr
 from wesep_mix.mixing.plan import read_plans
@@ -193,6 +194,25 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
     for row in range(4):  # both heads are used, each once
         used = {int((sets[row] - one).abs().sum(-1).argmin()) for one in emb[2 * row : 2 * row + 2]}
         assert used == {0, 1}
+
+
+@pytest.mark.parametrize("targets", ["random", "all"])
+@pytest.mark.parametrize("name", ["si_sdr", "si_snr"])
+def test_of_whole_mixtures_each_counts_as_long_as_it_is(extractor_settings, student, teacher, batch, targets, name):
+    assert len(set(batch.num_samples.tolist())) > 1
+    settings = dataclasses.replace(extractor_settings, chunk_s=0, targets=targets, loss=LossConfig(name))
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix + 0.1), teacher, student)
+    loss = module.loss(batch)
+    (mix, _), = module.model.inputs
+    pairs = [(row, int(batch.chance[row, 0] * 2)) for row in range(4)]
+    if targets == "all":
+        pairs = [(row, source) for row in range(4) for source in range(2)]
+    assert torch.equal(mix, batch.mix[[row for row, _ in pairs]])
+    alone = []
+    for row, source in pairs:
+        size = batch.plans[row].num_samples
+        alone.append(RATIOS[name](batch.mix[row, :size] + 0.1, batch.sources[row, source, :size]))
+    torch.testing.assert_close(loss, -torch.stack(alone).mean())
 
 
 def test_without_an_embedding_the_student_is_not_asked(extractor_settings, student, teacher, batch):

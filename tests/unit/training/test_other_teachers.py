@@ -1,4 +1,4 @@
-"""A teacher with nothing to train: written by stage 2 as it is, and used by all stages after it."""
+"""Teachers beside `asp` in training. One with nothing to train is written by stage 2 as it is, and used after it."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from wesep_mix.analysis.kmeans_baseline import untaught
 from wesep_mix.frontends import ge2e as frontend
 from wesep_mix.frontends import logmel
 from wesep_mix.students import parallel_heads
-from wesep_mix.teachers import ge2e
+from wesep_mix.teachers import ecapa, ge2e
 from wesep_mix.training.settings import ArcFaceConfig
 from wesep_mix.training.student import train_student
 from wesep_mix.training.teacher import TeacherTraining, train_teacher
@@ -62,3 +62,14 @@ def test_a_fine_tuned_one_is_trained(prepared, teacher_settings):
     module = TeacherTraining(settings, ["ann", "bob"])
     assert module.arcface.weight.shape == (6, 256)
     assert any(weight.requires_grad for weight in module.model.parameters())
+
+
+def test_ecapa_is_trained_from_its_network_to_its_model_file(prepared, teacher_settings, tmp_path):
+    model = ecapa.Config(channels=16, aggregated=24, attention=6, squeeze=6, embedding_dim=5)
+    settings = dataclasses.replace(teacher_settings(max_steps=2, steps_per_epoch=1), model=model)
+    train_teacher(settings, prepared / "single", tmp_path, ngpu=0)
+    loaded = checkpoint.load_model(tmp_path / "model.pt", "teachers")
+    num_speakers = 4
+    wanted = checkpoint.num_parameters(loaded) + num_speakers * 5
+    assert checkpoint.load_notes(tmp_path / "model.pt", "teachers")["num_trainable"] == wanted
+    assert loaded(torch.randn(1, 8000)).isfinite().all()

@@ -1,0 +1,137 @@
+"""What extractors are conditioned on: drawn as asked, by the item alone, beside a stream that stays as it is."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from wesep_mix.data.batch import collate
+from wesep_mix.data.conditions import ENROLMENT, KINDS, NOBODY, ConditionedMixtures, conditioned
+from wesep_mix.data.datasets import (
+    DynamicMixtures,
+    FixedMixtures,
+    StaticMixtures,
+    Turn,
+    dynamic_loader,
+    loader_in_order,
+)
+from wesep_mix.mixing.lists import read_noises, read_speech, write_lists
+from wesep_mix.mixing.render import render_source
+
+MIXED = (0.5, 0.2, 0.3)
+
+
+@pytest.fixture
+def stream(pool):
+    return ConditionedMixtures(DynamicMixtures(pool, 2, seed=3), MIXED, pool, seed=3)
+
+
+def test_the_mixtures_are_those_of_the_stream_without_conditions(pool, plans):
+    turn = Turn(1, 4, 9)
+    for mixtures, item in ((DynamicMixtures(pool, 2, 3), turn), (StaticMixtures(plans, 3), turn),
+                           (FixedMixtures(plans), 2)):
+        plain, given = mixtures[item], ConditionedMixtures(mixtures, MIXED, pool, 3)[item]
+        assert given.plan == plain.plan and np.array_equal(given.chance, plain.chance) and plain.conditions is None
+        assert np.array_equal(given.audio.mix, plain.audio.mix)
+    assert len(ConditionedMixtures(FixedMixtures(plans), MIXED, pool, 0)) == len(plans)
+
+
+def test_kinds_come_as_often_as_asked_each_talker_by_itself(pool, plans):
+    mixtures = ConditionedMixtures(FixedMixtures(plans), MIXED, pool, 0)
+    first = FixedMixtures(plans)[0]
+    mixtures.mixtures = [first] * 600
+    kinds = np.array([mixtures[place].conditions.kinds for place in range(600)])
+    assert kinds.shape == (600, 2)
+    for talker in range(2):
+        shares = [np.mean(kinds[:, talker] == kind) for kind in range(3)]
+        assert shares == pytest.approx(MIXED, abs=0.06)
+    assert abs(np.corrcoef(kinds.T)[0, 1]) < 0.12
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_a_kind_of_probability_1_is_the_only_one(pool, kind):
+    only = tuple(float(place == kind) for place in range(3))
+    stream = ConditionedMixtures(DynamicMixtures(pool, 2, 0), only, pool, 0)
+    found = [stream[Turn(0, index, index)].conditions for index in range(5)]
+    assert {place for one in found for place in one.kinds} == {kind}
+    assert all(len(one.enrolments) == len(one.audio) == 2 * (KINDS[kind] == "enrolment") for one in found)
+
+
+def test_an_enrolment_is_speech_of_the_same_talker_from_another_utterance(stream, pool):
+    drawn = 0
+    for index in range(20):
+        example = stream[Turn(0, index, index)]
+        asked = [source for source, kind in zip(example.plan.sources, example.conditions.kinds, strict=True)
+                 if kind == ENROLMENT]
+        given = zip(asked, example.conditions.enrolments, example.conditions.audio, strict=True)
+        for source, enrolment, audio in given:
+            drawn += 1
+            assert enrolment.spk == source.spk and enrolment.utt != source.utt
+            assert np.array_equal(audio, render_source(enrolment, 16000)) and np.abs(audio).max() > 0
+    assert drawn > 5
+
+
+def test_they_depend_on_seed_epoch_and_index_alone(pool):
+    def conditions(seed, *places):
+        stream = ConditionedMixtures(DynamicMixtures(pool, 2, 0), (0, 0, 1), pool, seed)
+        return [[(one.utt, one.start, one.lufs) for one in stream[Turn(*place, 0)].conditions.enrolments]
+                for place in places]
+
+    places = [(epoch, index) for epoch in range(2) for index in range(4)]
+    first = conditions(5, *places)
+    assert conditions(5, *reversed(places)) == first[::-1]
+    assert conditions(6, *places) != first and first[:4] != first[4:]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_are_the_same_for_any_number_of_workers_and_dev_every_time(pool, plans, stream, num_workers):
+    fixed = ConditionedMixtures(FixedMixtures(plans), MIXED, pool, 0)
+    for loader in (dynamic_loader(stream, 4, 1, num_workers), loader_in_order(fixed, 4, num_workers)):
+        (batch,) = loader
+        again = collate([stream[Turn(0, k, k)] if loader.dataset is stream else fixed[k] for k in range(4)])
+        ours, theirs = batch.conditions, again.conditions
+        assert ours.enrolments == theirs.enrolments
+        assert all(torch.equal(getattr(ours, name), getattr(theirs, name)) for name in ("kinds", "wav", "num_samples"))
+
+
+def test_a_batch_has_the_enrolments_there_are_mixture_by_mixture(pool):
+    stream = ConditionedMixtures(DynamicMixtures(pool, 3, 0, min_talkers=1), (0.4, 0, 0.6), pool, 0)
+    examples = [stream[Turn(0, index, index)] for index in range(6)]
+    short = examples[0].conditions
+    assert short.audio
+    examples[0] = dataclasses.replace(examples[0], conditions=dataclasses.replace(
+        short, audio=(short.audio[0][:50], *short.audio[1:])))
+    batch = collate(examples)
+    kinds, found = batch.conditions.kinds, batch.conditions
+    assert kinds.shape == (6, 3) and torch.equal(kinds != NOBODY, batch.talkers())
+    audio = [samples for example in examples for samples in example.conditions.audio]
+    assert len(found.enrolments) == len(audio) == int((kinds == ENROLMENT).sum())
+    for row, size, samples in zip(found.wav, found.num_samples.tolist(), audio, strict=True):
+        assert size == len(samples) and np.array_equal(row[:size].numpy(), samples) and not row[size:].any()
+    moved = batch.to(torch.device("meta"))
+    assert moved.conditions.kinds.device.type == moved.conditions.wav.device.type == "meta"
+
+
+def test_a_batch_without_an_enrolment_or_without_conditions(pool):
+    mixtures = DynamicMixtures(pool, 2, 0)
+    stream = ConditionedMixtures(mixtures, (1, 0, 0), pool, 0)
+    batch = collate([stream[Turn(0, 0, 0)]])
+    assert batch.conditions.wav.shape == (0, 0) and batch.conditions.enrolments == []
+    assert collate([mixtures[Turn(0, 0, 0)]]).conditions is None
+
+
+def test_speakers_of_one_utterance_are_said_once(prepared, tmp_path, plans, capsys):
+    train = prepared / "2mix" / "train"
+    conditioned(FixedMixtures(plans), train, MIXED, 0)
+    assert capsys.readouterr().out == ""
+    folder = tmp_path / "2mix" / "train"
+    kept = [entry for entry in read_speech(train) if entry.utt != "bob-1"]
+    write_lists(folder, kept, read_noises(train))
+    (folder.parent / "mixing.json").write_text((train.parent / "mixing.json").read_text())
+    mixtures = conditioned(FixedMixtures(plans), folder, MIXED, 0)
+    assert all(mixtures[place].conditions for place in range(len(plans)))
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and f"note: {folder}: 1 of 4 speakers (such as bob) have one utterance" in said
+    conditioned(FixedMixtures(plans), folder, (1, 0, 0), 0)
+    assert capsys.readouterr().out == ""
