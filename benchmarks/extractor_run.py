@@ -14,7 +14,6 @@ import importlib
 import json
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -169,14 +168,15 @@ class Step(Work):
         with self.autocast():
             ests = self.network(self.mix, self.emb)
         weights = WEIGHTS[ests.shape[1]]
-        self.loss = extraction_loss(ests.float(), self.target[:, :ests.shape[2]], "si_snr", weights)
-        self.loss.backward()
+        loss = extraction_loss(ests.float(), self.target[:, :ests.shape[2]], "si_snr", weights)
+        loss.backward()
         self.optimizer.step()
+        self.loss = loss.detach()  # with its graph it would hold memory in the next step
 
     def results(self) -> dict[str, np.ndarray]:
         """Of the step that was just taken."""
         found = {name: grad.cpu().numpy() for name, grad in self.network.gradients().items() if grad is not None}
-        return {"loss": self.loss.detach().cpu().numpy(), **found}
+        return {"loss": self.loss.cpu().numpy(), **found}
 
 
 class Inference(Work):

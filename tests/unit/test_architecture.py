@@ -39,7 +39,7 @@ ROOMS = {  # what else each room may import, itself aside
     "wesep": {"extractors", "io"},
     "separators": {"layers"},
     "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "together", *MODELS},
-    "analysis": {"checkpoint", "data", "io", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
+    "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
     "report": {"analysis", "io", "metrics", "mixing", "table1"},
     "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "table1", "together", "training",

@@ -50,7 +50,7 @@ def test_tables_of_the_step_and_of_extraction(bench, monkeypatch, capsys):
         "--step", "batch_size=1", "seconds=0.3", "steps=1", "finetuned_layers=1",
     ]) == 0
     said = capsys.readouterr().out
-    _, (name, cpu, wall, ratio, peak, memory_ratio, before, flops), header, *rows = cells(said)
+    _, (name, _, _, ratio, peak, memory_ratio, before, _), header, *rows = cells(said)
     assert name == "all weights" and (ratio, memory_ratio) == ("1.00", "1.00") and float(peak) >= float(before) > 0.1
     assert len(header) == 6 and len(rows) == 6 and [row[0].split(", ")[1] for row in rows[:3]] == [
         "one by one", "2 at once as they come", "2 at once by length"]

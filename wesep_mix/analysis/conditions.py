@@ -29,7 +29,8 @@ def run_control(
     plans, out = read_plans(data / "plan.jsonl"), extractor / "test" / control
     matched, teacher = (read_embeddings(embeddings / f"{name}.scp") for name in ("matched", "teacher"))
     chosen = choose(control, plans, matched, teacher, settings.seed)
-    extract_set(model_of(extractor, control), plans, chosen, out / "wav", device, settings.wav_subtype)
+    model = model_of(extractor, control)
+    extract_set(model, plans, chosen, out / "wav", device, settings.wav_subtype, settings.chunks)
     score_extracted(control, data, extractor, settings, nj)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from wesep_mix import checkpoint
+from wesep_mix.analysis import chunked
 from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.analysis.levels import at_mixture_level
+from wesep_mix.analysis.settings import WHOLE, Chunks
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.files import write_table
 from wesep_mix.mixing.plan import Plan
@@ -20,7 +22,7 @@ from wesep_mix.mixing.render import render
 
 def extract_set(
     model_path: Path, plans: Sequence[Plan], embeddings: Mapping[str, np.ndarray] | None, out: Path, device: str,
-    subtype: str = "PCM_16",
+    subtype: str = "PCM_16", chunks: Chunks = WHOLE,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
@@ -33,7 +35,7 @@ def extract_set(
     def estimate(plan: Plan) -> np.ndarray:
         keys = speaker_keys(plan)
         conditions = None if embeddings is None else lookup(embeddings, keys, "extraction")
-        return extract(model, render(plan).mix, conditions, len(keys), device)
+        return extract(model, render(plan).mix, conditions, len(keys), device, chunks)
 
     write_estimates(plans, estimate, out, subtype, "extracting")
 
@@ -52,23 +54,14 @@ def write_estimates(
     write_table(out / "wav.scp", index)
 
 
-@torch.inference_mode()
 def extract(
-    model: torch.nn.Module, mix: np.ndarray, embeddings: np.ndarray | None, num_spk: int, device: str
+    model: torch.nn.Module, mix: np.ndarray, embeddings: np.ndarray | None, num_spk: int, device: str,
+    chunks: Chunks = WHOLE,
 ) -> np.ndarray:
     """One mixture [T] and embeddings [S, D] (or None) -> estimates float32 [S, T] at the talkers' levels."""
-    signal = torch.from_numpy(mix).to(device)[None]  # [1, T]
+    signal = torch.from_numpy(mix)[None]  # [1, T]
     if embeddings is None:
-        est = model(signal, None).expand(num_spk, -1)
+        est = chunked.extract(model, signal, None, chunks, device).expand(num_spk, -1)
     else:
-        est = model(signal.expand(num_spk, -1), torch.from_numpy(embeddings).to(device))
-    return at_mixture_level(est, signal).cpu().numpy()
-
-
-def at_mixture_level(est: Tensor, mix: Tensor) -> Tensor:
-    """Scale estimates [S, T] to the level that the talker has in the mixture [1, T].
-
-    SI-SDR leaves the level open. Speech is uncorrelated with the other talkers and the noise, so the factor that
-    fits an estimate to the mixture best (least squares) is the one that restores its level.
-    """
-    return est * ((est * mix).sum(-1, keepdim=True) / est.square().sum(-1, keepdim=True).clamp(min=1e-12))
+        est = chunked.extract(model, signal.expand(num_spk, -1), torch.from_numpy(embeddings), chunks, device)
+    return at_mixture_level(est, signal).numpy()

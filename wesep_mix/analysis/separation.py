@@ -9,14 +9,19 @@ import numpy as np
 import torch
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.extraction import at_mixture_level, write_estimates
+from wesep_mix.analysis import chunked
+from wesep_mix.analysis.extraction import write_estimates
+from wesep_mix.analysis.levels import at_mixture_level
+from wesep_mix.analysis.settings import WHOLE, Chunks
 from wesep_mix.errors import UserError
 from wesep_mix.losses.upit import in_order
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
 
 
-def separate_set(model_path: Path, plans: Sequence[Plan], out: Path, device: str, subtype: str = "PCM_16") -> None:
+def separate_set(
+    model_path: Path, plans: Sequence[Plan], out: Path, device: str, subtype: str = "PCM_16", chunks: Chunks = WHOLE
+) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
     The names, and nothing else, are taken from the sources: the permutation with the largest mean SI-SDR.
@@ -30,14 +35,15 @@ def separate_set(model_path: Path, plans: Sequence[Plan], out: Path, device: str
             raise UserError(f"{plan.id}: has {len(plan.sources)} talkers, found {model.config.num_spk} outputs in "
                             f"{model_path}; train a separator for as many")
         rendered = render(plan)
-        return separate(model, rendered.mix, rendered.sources, device)
+        return separate(model, rendered.mix, rendered.sources, device, chunks)
 
     write_estimates(plans, estimate, out, subtype, "separating")
 
 
-@torch.inference_mode()
-def separate(model: torch.nn.Module, mix: np.ndarray, sources: np.ndarray, device: str) -> np.ndarray:
+def separate(
+    model: torch.nn.Module, mix: np.ndarray, sources: np.ndarray, device: str, chunks: Chunks = WHOLE
+) -> np.ndarray:
     """One mixture [T] -> estimates float32 [S, T] in the order of the sources [S, T], at the talkers' levels."""
-    signal = torch.from_numpy(mix).to(device)[None]  # [1, T]
-    est = in_order(model(signal), torch.from_numpy(sources).to(device)[None])[0]
-    return at_mixture_level(est, signal).cpu().numpy()
+    signal = torch.from_numpy(mix)[None]  # [1, T]
+    est = in_order(chunked.separate(model, signal, chunks, device), torch.from_numpy(sources)[None])[0]
+    return at_mixture_level(est, signal).numpy()

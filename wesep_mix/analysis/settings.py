@@ -5,6 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WAV_SUBTYPES = ("PCM_16", "FLOAT")
+LEAST_CHUNK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How a network goes over long signals; `chunk_s` 0: over all of a signal at once.
+
+    chunk_s: seconds of a chunk; overlap_s: seconds that consecutive chunks share, up to half a chunk.
+    """
+
+    chunk_s: float = 0.0
+    overlap_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.chunk_s != 0 and self.chunk_s < LEAST_CHUNK_S:
+            raise ValueError(f"chunk_s: wanted seconds from {LEAST_CHUNK_S} on, or 0 for whole files, "
+                             f"found {self.chunk_s}")
+        if not 0 <= self.overlap_s <= self.chunk_s / 2:
+            raise ValueError(f"overlap_s: wanted 0 to half of chunk_s {self.chunk_s}, found {self.overlap_s}")
+
+
+WHOLE = Chunks()
 
 
 @dataclass(frozen=True)
@@ -12,18 +34,26 @@ class ScoreConfig:
     """Settings of extraction, scoring and the controls.
 
     max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype:
-    PCM_16 refuses to clip, FLOAT keeps any level; seed: of k-means and of the choice of random embeddings.
+    PCM_16 refuses to clip, FLOAT keeps any level; seed: of k-means and of the choice of random embeddings;
+    chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones.
     """
 
     max_bad: int = 0
     wav_subtype: str = "PCM_16"
     seed: int = 0
+    chunk_s: float = 0.0
+    overlap_s: float = 1.0
+
+    @property
+    def chunks(self) -> Chunks:
+        return Chunks(self.chunk_s, self.overlap_s) if self.chunk_s else WHOLE
 
     def __post_init__(self) -> None:
         if self.wav_subtype not in WAV_SUBTYPES:
             raise ValueError(f"wav_subtype: wanted {' or '.join(WAV_SUBTYPES)}, found {self.wav_subtype}")
         if self.max_bad < 0:
             raise ValueError(f"max_bad: wanted 0 or more, found {self.max_bad}")
+        Chunks(self.chunk_s, self.overlap_s if self.chunk_s else 0.0)
 
 
 @dataclass(frozen=True)

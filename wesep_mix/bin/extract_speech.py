@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import extraction_settings, parser
 from wesep_mix.config import read_raw
 from wesep_mix.stage import Need, Part, guarded, run_part
 
@@ -34,11 +34,12 @@ def _extract(args) -> None:
         settings = load_config(ScoreConfig, args.config, args.set)
         matched = read_embeddings(args.embeddings / "matched.scp")
         plans = read_plans(args.data / "plan.jsonl")
-        extract_set(model, plans, matched, out, "cuda" if args.ngpu else "cpu", settings.wav_subtype)
+        device = "cuda" if args.ngpu else "cpu"
+        extract_set(model, plans, matched, out, device, settings.wav_subtype, settings.chunks)
 
-    raw = read_raw(args.config, args.set)
+    raw = extraction_settings(read_raw(args.config, args.set))
     needs = [Need(args.data, 1), Need(args.embeddings / "matched.scp", 4), Need(model, 5)]
-    run_part(Part(6, "extraction", out, {"wav_subtype": raw.get("wav_subtype")}, needs), args.force, work)
+    run_part(Part(6, "extraction", out, raw, needs), args.force, work)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import extraction_settings, parser
 from wesep_mix.config import read_raw
 from wesep_mix.stage import Need, Part, guarded, run_part
 
@@ -32,11 +32,11 @@ def _separate(args) -> None:
 
         settings = load_config(ScoreConfig, args.config, args.set)
         plans = read_plans(args.data / "plan.jsonl")
-        separate_set(model, plans, out, "cuda" if args.ngpu else "cpu", settings.wav_subtype)
+        separate_set(model, plans, out, "cuda" if args.ngpu else "cpu", settings.wav_subtype, settings.chunks)
 
-    raw = read_raw(args.config, args.set)
+    raw = extraction_settings(read_raw(args.config, args.set))
     needs = [Need(args.data, 1), Need(model, 5)]
-    run_part(Part(6, "separation", out, {"wav_subtype": raw.get("wav_subtype")}, needs), args.force, work)
+    run_part(Part(6, "separation", out, raw, needs), args.force, work)
 
 
 if __name__ == "__main__":

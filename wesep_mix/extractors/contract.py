@@ -31,6 +31,16 @@ def num_estimates(model: nn.Module) -> int:
     return getattr(model, "num_estimates", 1)
 
 
+def latency_ms(model: nn.Module, sample_rate: int = 16000) -> float | None:
+    """Milliseconds of input that must be there, from a sample on, before that sample of the output can be computed.
+
+    That is the algorithmic latency: a machine's time to compute comes on top of it. None: the model needs the whole
+    input, or its config has no `lookahead` (samples behind its own that a sample of the output depends on).
+    """
+    lookahead = getattr(model.config, "lookahead", None)
+    return None if lookahead is None else 1000 * (lookahead + 1) / sample_rate
+
+
 def estimates(model: nn.Module, mix: Tensor, emb: Tensor | None) -> Tensor:
     """What an extractor is trained on: its output first, and more where it has a method `estimates`: [B, K, T]."""
     return model.estimates(mix, emb) if num_estimates(model) > 1 else model(mix, emb).unsqueeze(1)

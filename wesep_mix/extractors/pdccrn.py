@@ -39,7 +39,7 @@ from wesep_mix.layers.complex_conv import ComplexConv2d, ComplexConvTranspose2d,
 from wesep_mix.layers.complex_lstm import ComplexLSTM
 from wesep_mix.layers.framed_stft import FramedSTFT, check_frames
 from wesep_mix.layers.fusion import Fusion, check_kind
-from wesep_mix.layers.level import root_mean_square
+from wesep_mix.layers.level import UnitLevel
 
 MASK_FLOOR = 1e-8  # added to the mask's squared magnitude, whose root has no gradient at zero
 
@@ -80,6 +80,17 @@ class Config:
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
 
+    @property
+    def lookahead(self) -> int | None:
+        """How many samples ahead of its own a sample of the output depends on; None: on the whole mixture."""
+        ahead = 0 if self.causal else self.hop * len(self.channels)
+        return None if self.unit_level else self.window + ahead - 1
+
+    @property
+    def frame_step(self) -> int:
+        """Samples from frame to frame."""
+        return self.hop
+
 
 class Model(nn.Module):
     def __init__(self, config: Config):
@@ -87,6 +98,7 @@ class Model(nn.Module):
         self.config = config
         size, bottom = config.embedding_dim, config.channels[-1]
         concat = config.fusion == "concat"
+        self.level = UnitLevel()
         self.stft = FramedSTFT(config.window, config.hop, config.n_fft)
         self.encoder = nn.ModuleList(down(config, *pair) for pair in pairwise((2, *config.channels)))
         self.project = nn.Linear(size, config.concat_dim) if concat else nn.Identity()
@@ -101,7 +113,7 @@ class Model(nn.Module):
         Raises: UserError for other shapes and for an embedding that is missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
-        level = root_mean_square(mix) if self.config.unit_level else 1.0
+        level = self.level(mix) if self.config.unit_level else 1.0
         spec = self.stft(mix / level)  # complex [B, F + 1, L]
         mask = self.mask(torch.stack([spec.real, spec.imag], 1)[:, :, 1:], emb).float()  # [B, 2, F, L]
         est = spec[:, 1:] * bounded(mask)

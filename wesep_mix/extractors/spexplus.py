@@ -19,6 +19,8 @@ Samples behind the last whole frame of the short window, fewer than a stride, ma
 WeSep): only longer windows hear them, and they are zeros in the short estimate. A mixture shorter than that window
 is filled up with zeros.
 
+On a CPU all that is [B, C, L] lies frame by frame in memory (`layers.frames_last`).
+
 B batch, T samples, L frames, C channels, D embedding size, K windows.
 """
 
@@ -32,8 +34,9 @@ from torch.nn import functional
 
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.act_norm import prelu_global_norm
+from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
 from wesep_mix.layers.fusion import FUSIONS, EmbeddingTransform, Fusion, check_kind
-from wesep_mix.layers.level import root_mean_square
+from wesep_mix.layers.level import UnitLevel
 
 MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
@@ -84,11 +87,17 @@ class Config:
         whole = not self.causal or self.norm == "global" or self.unit_level
         return None if whole else max(self.windows) - 1
 
+    @property
+    def frame_step(self) -> int:
+        """Samples from frame to frame."""
+        return self.stride
+
 
 class Model(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.num_estimates = config, len(config.windows)
+        self.level = UnitLevel()
         num_filters, size = config.filters, config.embedding_dim
         self.encoders = nn.ModuleList(nn.Conv1d(1, num_filters, window, config.stride) for window in config.windows)
         self.norm = ChannelNorm(num_filters * len(config.windows))
@@ -115,7 +124,7 @@ class Model(nn.Module):
 
     def _estimates(self, mix: Tensor, emb: Tensor | None, count: int) -> Tensor:
         check_inputs(mix, emb, self.config)
-        level = root_mean_square(mix) if self.config.unit_level else 1.0
+        level = self.level(mix) if self.config.unit_level else 1.0
         codes = self.encode(mix / level)
         x = self.separate(codes, emb)
         ests = [self.decode(x, codes[place], place, mix.shape[1]) * level for place in range(count)]
@@ -128,12 +137,13 @@ class Model(nn.Module):
         codes = []
         for window, conv in zip(self.config.windows, self.encoders, strict=True):
             wav = functional.pad(mix, (0, last + window - length))  # cut where it reaches further
-            codes.append(functional.relu(conv(wav.unsqueeze(1)), inplace=True))
+            codes.append(functional.relu(frames_last(conv(wav.unsqueeze(1))), inplace=True))
         return codes
 
     def separate(self, codes: list[Tensor], emb: Tensor | None) -> Tensor:
         """Codes and an embedding, float [B, D] -> what the masks are made from, float [B, C, L]."""
-        x = self.project(self.norm(torch.cat(codes, 1)))  # [B, K * filters, L] inside
+        joined = torch.cat([code.transpose(1, 2) for code in codes], 2)  # [B, L, K * filters]
+        x = pointwise(self.norm(joined.transpose(1, 2)), self.project.weight, self.project.bias)
         if emb is not None:
             emb = self.embedding_transform(emb)
         for stack in self.stacks:
@@ -142,7 +152,8 @@ class Model(nn.Module):
 
     def decode(self, x: Tensor, code: Tensor, place: int, length: int) -> Tensor:
         """Mask the code of the window at that place and give it back as sound: float32 [B, length]."""
-        mask = MASKS[self.config.mask](self.masks[place](x))
+        conv = self.masks[place]
+        mask = MASKS[self.config.mask](pointwise(x, conv.weight, conv.bias))
         est = self.decoders[place](code * mask).squeeze(1).float()
         return functional.pad(est, (0, length - est.shape[1]))  # cut where it is longer
 
@@ -175,7 +186,7 @@ class Stack(nn.Module):
         total = torch.zeros_like(x)
         for block in self.blocks:
             inner = block.inner(x)
-            x, total = x + block.narrow(inner), total + block.skip(inner)
+            x, total = x + block.narrowed(inner), total + pointwise(inner, block.skip.weight, block.skip.bias)
         return total
 
 
@@ -214,19 +225,23 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
         """float [B, C, L], float [B, D] or None -> float [B, C, L]."""
-        return x + self.narrow(self.inner(x, emb))
+        return x + self.narrowed(self.inner(x, emb))
+
+    def narrowed(self, inner: Tensor) -> Tensor:
+        """float [B, hidden, L] -> float [B, C, L]."""
+        return pointwise(inner, self.narrow.weight, self.narrow.bias)
 
     def inner(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
         """float [B, C, L], float [B, D] or None -> float [B, hidden, L]."""
-        y = self.depthwise(act_norm(self.act_in, self.norm_in, self._widen(x, emb)))
-        return act_norm(self.act_out, self.norm_out, y[..., :x.shape[2]])
+        y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, self._widen(x, emb)))
+        return act_norm(self.act_out, self.norm_out, frames_last(y[..., :x.shape[2]]))
 
     def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
         if emb is None:
-            return self.widen(x)
+            return pointwise(x, self.widen.weight, self.widen.bias)
         for_x, for_emb = self.widen.weight.split([x.shape[1], emb.shape[1]], dim=1)
         from_emb = functional.linear(emb, for_emb.squeeze(2), self.widen.bias)  # [B, hidden]
-        return functional.conv1d(x, for_x) + from_emb.unsqueeze(2)
+        return pointwise(x, for_x) + from_emb.unsqueeze(2)
 
 
 class GlobalNorm(nn.Module):

@@ -11,7 +11,6 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
-from wesep_mix.layers.depthwise import DepthwiseConv
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
 WINDOW = 512  # samples, 32 ms
@@ -49,7 +48,7 @@ class Model(nn.Module):
             nn.Conv1d(inner, outer, kernel_size=5, stride=2, padding=2)
             for inner, outer in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.position = DepthwiseConv(config.channels, 31)
+        self.position = nn.Conv1d(config.channels, config.channels, 31, padding=15, groups=config.channels)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 config.channels, config.num_heads, 4 * config.channels, config.dropout, "gelu", batch_first=True,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.layers.masking import masked_mean_std, valid_frames
-
 
 class MaskedGroupNorm(nn.GroupNorm):
     """`nn.GroupNorm` with a group for every channel, behind a convolution of that kernel and stride.
@@ -27,11 +25,15 @@ class MaskedGroupNorm(nn.GroupNorm):
         return masked
 
     def forward(self, frames: Tensor) -> Tensor:
-        """[B, C, L] -> [B, C, L]; what lies behind an item's end is scaled like the item."""
+        """[B, C, L] -> [B, C, L], zeros behind an item's end.
+
+        Item by item: over all at once a masked norm holds several tensors of the batch's size, at the front-end's
+        highest frame rate, and took four times as long on a CPU.
+        """
         num_frames = torch.div(self.num_samples - self.kernel_size, self.stride, rounding_mode="floor") + 1
         if bool((num_frames == frames.shape[-1]).all()):
             return super().forward(frames)
-        by_time = frames.float().transpose(1, 2)  # [B, L, C]
-        mean, std = masked_mean_std(by_time, valid_frames(num_frames, frames.shape[-1]), eps=0.0)
-        scaled = (by_time - mean) / (std.square() + self.eps).sqrt()
-        return (scaled * self.weight + self.bias).transpose(1, 2).to(frames.dtype)
+        normed = torch.zeros_like(frames)
+        for row, count in enumerate(num_frames.tolist()):
+            normed[row, :, :count] = super().forward(frames[row : row + 1, :, :count])[0]
+        return normed

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchaudio.models import ConvTasNet
 
 from wesep_mix.layers.inputs import check_mix
-from wesep_mix.layers.level import root_mean_square
+from wesep_mix.layers.level import UnitLevel
 
 MASKS = ("sigmoid", "relu")
 
@@ -49,11 +49,17 @@ class Config:
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
 
+    @property
+    def frame_step(self) -> int:
+        """Samples from frame to frame."""
+        return self.window // 2
+
 
 class Model(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+        self.level = UnitLevel()
         self.network = ConvTasNet(
             num_sources=config.num_spk, enc_kernel_size=config.window, enc_num_feats=config.num_filters,
             msk_kernel_size=3, msk_num_feats=config.bottleneck, msk_num_hidden_feats=config.hidden,
@@ -66,5 +72,5 @@ class Model(nn.Module):
         Raises: UserError for another shape, and for samples that are not finite.
         """
         check_mix(mix, self.config.name)
-        level = root_mean_square(mix)  # [B, 1]
+        level = self.level(mix)  # [B, 1]
         return self.network((mix / level)[:, None]).float() * level[:, None]

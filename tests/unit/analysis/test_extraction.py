@@ -4,19 +4,16 @@ import soundfile
 import torch
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.extraction import at_mixture_level, extract_set
+from wesep_mix.analysis.extraction import extract_set
 from wesep_mix.analysis.keys import speaker_keys
+from wesep_mix.analysis.settings import Chunks
+from wesep_mix.bin import extract_speech
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.stft_tcn import Config, Model
-from wesep_mix.io.files import read_table
-
-
-def test_an_estimate_gets_the_level_that_the_talker_has_in_the_mixture():
-    time = torch.arange(16000) / 16000
-    talker, other = 0.3 * torch.sin(2 * torch.pi * 200 * time), 0.1 * torch.sin(2 * torch.pi * 310 * time)
-    mix = (talker + other)[None]
-    est = torch.stack([7.0 * talker, -0.01 * other])  # of any level, even inverted
-    assert torch.allclose(at_mixture_level(est, mix), torch.stack([talker, other]), atol=1e-4)
+from wesep_mix.io.embeddings import write_embeddings
+from wesep_mix.io.files import read_table, write_json
+from wesep_mix.mixing.plan import write_plans
+from wesep_mix.stage import STATE_FILE
 
 
 @pytest.fixture
@@ -59,3 +56,44 @@ def test_files_that_are_there_are_kept_and_missing_ones_made(tmp_path, model, pl
 def test_a_missing_embedding_is_named(tmp_path, model, plans):
     with pytest.raises(UserError, match=speaker_keys(plans[0])[0]):
         extract_set(model("film"), plans, {}, tmp_path / "wav", "cpu")
+
+
+def test_mixtures_of_several_lengths_are_extracted_in_chunks(tmp_path, model, mixture_of, monkeypatch):
+    lengths, forward = [], Model.forward
+
+    def noted(self, mix, emb):
+        lengths.append(mix.shape[1])
+        return forward(self, mix, emb)
+
+    monkeypatch.setattr(Model, "forward", noted)
+    plans = [mixture_of("a"), mixture_of("a", "b"), mixture_of("c", "d", "e")]
+    assert len({plan.num_samples for plan in plans}) == 3
+    embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    extract_set(model("film"), plans, embeddings, tmp_path / "whole", "cpu", "FLOAT")
+    assert lengths == [plan.num_samples for plan in plans]
+    extract_set(model("film"), plans, embeddings, tmp_path / "chunks", "cpu", "FLOAT", Chunks(1.0, 0.4))
+    assert max(lengths[3:]) == 16000 and len(lengths[3:]) == 1 + 2 + 2
+    for key in embeddings:
+        whole, chunks = (soundfile.read(tmp_path / name / f"{key}.wav")[0] for name in ("whole", "chunks"))
+        assert np.abs(whole - chunks).max() <= 1e-3 * whole.std(), key
+
+
+def test_stage_6_is_done_anew_when_the_chunks_change(tmp_path, model, plans, capsys):
+    exp, config = tmp_path / "exp", tmp_path / "score.yaml"
+    write_plans(tmp_path / "data" / "plan.jsonl", plans)
+    write_embeddings(exp / "embeddings" / "matched", {
+        key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)})
+    (exp / "net" / "matched").mkdir(parents=True)
+    model("film").rename(exp / "net" / "matched" / "model.pt")
+    for done in (tmp_path / "data", exp / "embeddings", exp / "net" / "matched"):
+        write_json(done / STATE_FILE, {"done": True, "fingerprint": done.name})
+    config.write_text("wav_subtype: FLOAT\n")
+    arguments = [f"--config={config}", f"--data={tmp_path / 'data'}", f"--embeddings={exp / 'embeddings'}",
+                 f"--extractor={exp / 'net'}"]
+    wav = exp / "net" / "test" / "matched" / "wav" / f"{speaker_keys(plans[0])[0]}.wav"
+    written = []
+    for more in ([], ["--set=score.chunk_s=0.5", "--set=score.overlap_s=0.0"], ["--set=score.chunk_s=0.5"]):
+        ok = extract_speech.main([*arguments, *more]) == 0
+        written.append(wav.read_bytes() if ok else capsys.readouterr().err)
+    assert written[0] != written[1]
+    assert "overlap_s: wanted 0 to half of chunk_s 0.5, found 1.0" in written[2]

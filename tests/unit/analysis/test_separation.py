@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.extraction import at_mixture_level
 from wesep_mix.analysis.keys import speaker_keys
+from wesep_mix.analysis.levels import at_mixture_level
 from wesep_mix.analysis.separation import separate, separate_set
 from wesep_mix.bin import report, score, separate_speech
 from wesep_mix.errors import UserError

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -28,3 +30,17 @@ def test_the_embedding_has_no_say_before_training_and_one_after_a_step():
     model(mix, one).square().mean().backward()
     optimizer.step()
     assert not torch.allclose(model(mix, one), model(mix, other))
+
+
+def test_a_causal_models_mask_does_not_hear_the_level_of_the_mixture():
+    torch.manual_seed(0)
+    model = Model(dataclasses.replace(SMALL, causal=True))
+    mix, emb = torch.randn(2, 4000), torch.randn(2, 4)
+    torch.testing.assert_close(model(30 * mix, emb), 30 * model(mix, emb), atol=1e-3, rtol=1e-3)
+
+
+def test_the_level_that_a_causal_frame_is_given_is_that_up_to_its_end():
+    model, mix = Model(dataclasses.replace(SMALL, causal=True)), torch.randn(1, 2000) * torch.arange(2000)
+    found = model._level_so_far(mix, 8)  # frames end at 256, 512, ..., at last with the mixture
+    wanted = [mix[:, : min(256 + 256 * frame, 2000)].square().mean().sqrt() for frame in range(8)]
+    torch.testing.assert_close(found[0], torch.stack(wanted))

@@ -1,0 +1,108 @@
+"""Extraction and separation of signals of any length, in chunks that overlap and are faded into each other.
+
+The network works on one chunk at a time, so its memory is that of a chunk however long the signal is; the signal and
+the estimates are held whole, outside of the device. Of the stretch that two chunks share, a quarter at either end
+is there for context alone: the fade takes place in the middle half. So the output is that of the whole signal where
+no sample of it depends on others further away than a quarter of the overlap. Chunks begin on the network's frames.
+
+Levels: a network that works at unit level is given the whole signal's in every chunk (layers.level). One whose norms
+leave the level of its output open (`free_level`) would have a level of its own in every chunk: there each chunk is
+brought to the level that the talker has in the mixture.
+
+B batch, S speakers, T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.analysis.levels import at_mixture_level
+from wesep_mix.analysis.settings import WHOLE, Chunks
+from wesep_mix.layers.level import Longer, part_of, root_mean_square
+from wesep_mix.losses.set_matching import best_assignment
+
+SAMPLE_RATE = 16000
+
+
+@torch.inference_mode()
+def extract(
+    model: nn.Module, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu"
+) -> Tensor:
+    """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
+    emb = None if emb is None else emb.to(device)
+
+    def estimate(chunk: Tensor) -> Tensor:
+        est = model(chunk, emb)
+        part = chunk.shape[1] < mix.shape[1]
+        return at_mixture_level(est, chunk) if part and getattr(model, "free_level", False) else est
+
+    return _in_chunks(model, estimate, mix, chunks, device)
+
+
+@torch.inference_mode()
+def separate(model: nn.Module, mix: Tensor, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
+    """A separator's estimates of mixtures: float32 [B, T] -> float32 [B, S, T], on the CPU.
+
+    The speakers' order is that of the first chunk. Who is who in the next is known from what they share alone: where
+    all are silent there, the order behind it is as likely another one.
+    """
+    return _in_chunks(model, model, mix, chunks, device)
+
+
+def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[int]:
+    """Where chunks of `size` samples begin so that they cover the signal: multiples of `grid`.
+
+    Consecutive ones share at least `overlap` samples. The last one ends with the signal and is shorter by less than
+    `grid`.
+    """
+    if num_samples <= size:
+        return [0]
+    step = max(1, (size - overlap) // grid) * grid
+    last = -(-(num_samples - size) // grid) * grid
+    return [*range(0, last, step), last]
+
+
+def _in_chunks(
+    model: nn.Module, estimate: Callable[[Tensor], Tensor], mix: Tensor, chunks: Chunks, device: str
+) -> Tensor:
+    """`estimate` (chunk [B, t] on the device -> [B, ..., t]) over all of the mixture: [B, ..., T]."""
+    size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
+    if chunks == WHOLE or mix.shape[1] <= size:
+        return estimate(mix.to(device)).float().cpu()
+    level, energy, before, total = root_mean_square(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
+    for start in chunk_starts(mix.shape[1], size, overlap, getattr(model.config, "frame_step", 1)):
+        energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
+        with part_of(model, Longer(level, energy.to(device), start)):
+            est = estimate(mix[:, start : start + size].to(device)).float().cpu()
+        if total is None:
+            total = est.new_zeros(*est.shape[:-1], mix.shape[1])
+            total[..., :size] = est
+        else:
+            shared = before + size - start
+            _join(total, est, start, shared, round(overlap / 2))
+        before = start
+    return total
+
+
+def _join(total: Tensor, est: Tensor, start: int, shared: int, fade: int) -> None:
+    """Go over to the next chunk, which begins at `start`, in the middle of what it shares with those before.
+
+    total: [B, ..., T], written to; est: [B, ..., t].
+    """
+    earlier = total[..., start : start + shared]
+    if est.dim() == 3:
+        est = same_order(est, earlier)
+    weight = (torch.arange(shared) - (shared - fade) / 2 + 0.5).div(max(fade, 1)).clamp(0, 1)
+    earlier.lerp_(est[..., :shared], weight)
+    total[..., start + shared : start + est.shape[-1]] = est[..., shared:]
+
+
+def same_order(est: Tensor, earlier: Tensor) -> Tensor:
+    """The speakers of a chunk in the order of those before it, by what both have: [B, S, t], [B, S, o] -> [B, S, t]."""
+    begin = est[..., : earlier.shape[-1]]
+    costs = torch.stack([(begin - one[:, None]).square().mean(-1) for one in earlier.unbind(1)], 2)  # [B, S, S]
+    chosen = best_assignment(costs)[1]  # for every speaker the estimate
+    return est.gather(1, chosen[..., None].expand_as(est))

@@ -1,0 +1,47 @@
+"""ELU followed by instance norm as one step, which keeps its output alone for the way back.
+
+What follows keeps that output as well, so the step costs no memory of its own. For images with the channels last in
+memory; PyTorch's gradient of the norm takes ten times as long there, and its variance is a tenth as exact.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+EPS = 1e-5
+PLACES = (2, 3)
+
+
+def elu_instance_norm(x: Tensor) -> Tensor:
+    """ELU, then zero mean and unit variance of every channel of every item: float [B, C, L, F] -> float32, the same.
+
+    Float64 stays float64. Changes x, on a GPU, where PyTorch's own two steps are quick.
+    """
+    if x.device.type == "cpu":
+        return _ELUInstanceNorm.apply(x)
+    return functional.group_norm(functional.elu(x, inplace=True), x.shape[1])  # as instance norm, a channel a group
+
+
+class _ELUInstanceNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        normed = functional.elu(x).to(torch.promote_types(x.dtype, torch.float32))
+        mean = normed.mean(PLACES, keepdim=True)
+        normed -= mean
+        std = (normed.square().mean(PLACES, keepdim=True) + EPS).sqrt()
+        normed /= std
+        ctx.save_for_backward(normed, mean, std)
+        ctx.dtype = x.dtype
+        return normed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        normed, mean, std = ctx.saved_tensors
+        along = (grad * normed).mean(PLACES, keepdim=True)
+        slope = torch.addcmul(mean + 1, normed, std).clamp_(max=1)  # of ELU: where it gave y < 0, y + 1
+        below = torch.addcmul(grad.mean(PLACES, keepdim=True), normed, along)
+        return ((grad - below) / std).mul_(slope).to(ctx.dtype)
