@@ -19,7 +19,6 @@ from wesep_mix.frontends import pretrained
 from wesep_mix.layers.masked_group_norm import MaskedGroupNorm
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
-
 LAYER_USES = ("last", "weighted", "rwse")
 
 
