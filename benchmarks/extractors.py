@@ -57,7 +57,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def report(args: argparse.Namespace) -> str:
-    """The table under a line that says what was measured. Raises: UserError when a process fails."""
+    """The table under a line that says what was measured. Raises: UserError when a process fails, or, before any
+    measurement, when there is no checkout in the folder.
+    """
+    if args.wesep and not (args.wesep / "wesep" / "models").is_dir():
+        raise UserError(f"{args.wesep}: wanted the folder of a WeSep checkout, found no wesep/models in it")
     precisions = ("float32", "bf16") if args.device == "cuda" else ("float32",)
     rows = []
     for model, work, precision in itertools.product(args.models, args.works, precisions):
