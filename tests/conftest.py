@@ -168,7 +168,7 @@ def exportable(tmp_path_factory):
             vectors[name] = {plan.id: rng.standard_normal((num_spk, 6)).astype(np.float32) for plan in plans[name]}
             write_embeddings(embeddings / name / "matched", {
                 f"{plan.id}-{source.spk}": vector for plan in plans[name]
-                for source, vector in zip(plan.sources, vectors[name][plan.id])})
+                for source, vector in zip(plan.sources, vectors[name][plan.id], strict=True)})
         for done in (data, embeddings):
             write_json(done / STATE_FILE, {"done": True, "fingerprint": done.name})
         return SimpleNamespace(data=data, embeddings=embeddings, vectors=vectors, plans=plans, out=folder / "out")

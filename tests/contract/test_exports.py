@@ -98,7 +98,7 @@ def test_librimix_metrics_are_each_part_over_the_rest(made):
         mix, *parts = wavs(made, "train", row["mixture_ID"], tree / "train")
         names = [f"source_{k}_SNR" for k in range(1, made.num_spk + 1)] + ["noise_SNR"]
         assert list(row) == ["mixture_ID", *names]
-        for name, part in zip(names, parts):
+        for name, part in zip(names, parts, strict=True):
             wanted = 10 * np.log10(np.sum(part**2) / np.sum((mix - part) ** 2))
             assert float(row[name]) == pytest.approx(wanted, abs=1e-3)
 
@@ -107,7 +107,7 @@ def test_librimix_keeps_planned_offsets_and_level(made):
     tree = made.out / f"Libri{made.num_spk}Mix" / "wav16k" / "max"
     for plan in made.plans["test"]:
         _, *sources, noise = wavs(made, "test", plan.id, tree / "test")
-        for source, samples in zip(plan.sources, sources):
+        for source, samples in zip(plan.sources, sources, strict=True):
             heard = np.flatnonzero(samples)
             assert heard[0] >= source.offset and heard[-1] < source.offset + source.num_samples
             file = read(source.path)[source.start : source.start + source.num_samples] * source.gain
@@ -249,12 +249,12 @@ def test_wesep_v01_rows_and_cues(made, set_name):
     assert (place / "raw.list").read_text() == (place / "samples.jsonl").read_text()
     rows = [json.loads(line) for line in (place / "raw.list").read_text().splitlines()]
     assert [row["key"] for row in rows] == [plan.id for plan in made.plans[set_name]]
-    for row, plan in zip(rows, made.plans[set_name]):
+    for row, plan in zip(rows, made.plans[set_name], strict=True):
         assert row["spk"] == [source.spk for source in plan.sources] and list(row["mix"]) == ["default"]
         noise = read(place / "wav" / "noise" / f"{plan.id}.wav")
         (mix,), sources = row["mix"]["default"], [row["src"][spk] for spk in row["spk"]]
         assert_sum(read(mix), [*(read(path) for (path,) in sources), noise])
-        for spk, vector in zip(row["spk"], made.vectors[set_name][plan.id]):
+        for spk, vector in zip(row["spk"], made.vectors[set_name][plan.id], strict=True):
             np.testing.assert_array_equal(v01_embedding(place, plan.id, spk), vector)
 
 
@@ -284,7 +284,7 @@ def test_wesep_v01_shards(made):
         assert speakers == [source.spk for source in plans[key].sources]
         lengths = {len(soundfile.read(io.BytesIO(group[name]))[0]) for name in ("wav", *numbers)}
         assert lengths == {plans[key].num_samples}
-        for spk, vector in zip(speakers, made.vectors["test"][key]):
+        for spk, vector in zip(speakers, made.vectors["test"][key], strict=True):
             np.testing.assert_array_equal(v01_embedding(place, key, spk), vector)
 
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tiny import stand_in_python
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = """#!/usr/bin/env bash
@@ -20,10 +21,7 @@ esac
 @pytest.fixture
 def ours(tmp_path):
     """An environment of ours that was interrupted, with its Python."""
-    python = tmp_path / "venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(PYTHON)
-    python.chmod(0o755)
+    stand_in_python(tmp_path / "venv", PYTHON)
     (tmp_path / "venv" / "wesep_mix.stamp").write_text("unfinished\n")
     return tmp_path / "venv"
 

@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from tiny import stand_in_python
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
@@ -39,11 +40,7 @@ def bash(*args, cwd=ROOT, **changes):
 @pytest.fixture
 def stub_env(tmp_path):
     """An active environment whose python prints the arguments it gets."""
-    python = tmp_path / "env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(PYTHON_STUB)
-    python.chmod(0o755)
-    return {"VIRTUAL_ENV": str(tmp_path / "env")}
+    return {"VIRTUAL_ENV": str(stand_in_python(tmp_path / "env", PYTHON_STUB))}
 
 
 def entries(stdout):

@@ -46,3 +46,12 @@ def the_error(done):
     assert len(lines) == 1, done.stderr
     assert "Traceback" not in done.stderr
     return lines[0]
+
+
+def stand_in_python(environment, script):
+    """Make the folder `environment` look like a Python environment whose `python` is the script; returns the folder."""
+    python = environment / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(script)
+    python.chmod(0o755)
+    return environment

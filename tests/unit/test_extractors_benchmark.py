@@ -107,7 +107,7 @@ def test_in_a_step_all_weights_move(child):
                       child.built(args))
     before = [weight.detach().clone() for weight in step.network.parameters()]
     step()
-    assert all((weight != old).any() for weight, old in zip(step.network.parameters(), before))
+    assert all((weight != old).any() for weight, old in zip(step.network.parameters(), before, strict=True))
 
 
 def test_options_for_one_model_or_work(bench):

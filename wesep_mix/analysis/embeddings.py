@@ -113,6 +113,7 @@ def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
 def _batches(
     plans: Sequence[Plan], batch_size: int, workers: int, device: torch.device, title: str, read: Read
 ) -> Iterator[MixBatch]:
-    loader = fixed_loader(plans, batch_size, workers, read)
+    longest_first = sorted(plans, key=lambda plan: -plan.num_samples)  # little padding; too little memory shows at once
+    loader = fixed_loader(longest_first, batch_size, workers, read)
     for batch in tqdm(loader, desc=f"embedding {title}", unit="batch", mininterval=1.0):
         yield batch.to(device)

@@ -33,6 +33,6 @@ def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], what: str)
     keys = list(keys)
     for key in keys:
         if key not in embeddings:
-            raise UserError(f"{what}: {key} is not among the {len(embeddings)} embeddings; redo stage 4, with a student "
-                            "that has a head for every talker")
+            raise UserError(f"{what}: {key} is not among the {len(embeddings)} embeddings; redo stage 4, with a "
+                            "student that has a head for every talker")
     return np.stack([embeddings[key] for key in keys])

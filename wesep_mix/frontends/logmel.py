@@ -11,6 +11,7 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
+from wesep_mix.layers.frames_last import depthwise, frames_last
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
 WINDOW = 512  # samples, 32 ms
@@ -75,7 +76,7 @@ class Model(nn.Module):
             num_frames = torch.div(num_frames - 1, 2, rounding_mode="floor") + 1
             frames = nn.functional.gelu(conv(frames))
             frames = frames * valid_frames(num_frames, frames.shape[-1])[:, None]
-        frames = (frames + self.position(frames)).transpose(1, 2)  # [B, L, C]
+        frames = (frames + depthwise(self.position, frames_last(frames))).transpose(1, 2)  # [B, L, C]
         padding = ~valid_frames(num_frames, frames.shape[1])
         for layer in self.layers:
             frames = layer(frames, src_key_padding_mask=padding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
 
@@ -21,9 +22,20 @@ class AttentiveStatisticsPooling(nn.Module):
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """frames float [B, L, C], num_frames int64 [B] -> [B, 2C]; frames past `num_frames` have no influence."""
         valid = valid_frames(num_frames, frames.shape[1])  # [B, L]
-        context = torch.cat([part.expand_as(frames) for part in masked_mean_std(frames, valid)], dim=-1)
-        scores = self.attention(torch.cat([frames, context], dim=-1))  # [B, L, C]
+        scores = self._scores(frames, torch.cat(masked_mean_std(frames, valid), dim=-1))  # [B, L, C]
         weights = scores.masked_fill(~valid[..., None], float("-inf")).softmax(dim=1)
         mean = (weights * frames).sum(1)
         variance = (weights * (frames - mean[:, None]).square()).sum(1)
         return torch.cat([mean, variance.clamp(min=1e-5).sqrt()], dim=-1)
+
+    def _scores(self, frames: Tensor, context: Tensor) -> Tensor:
+        """The attention of [frame; context]; the context's part, the same for all frames, is computed once.
+
+        [B, L, C], [B, 1, 2C] -> [B, L, C].
+        """
+        first, *rest = self.attention
+        of_frame, of_context = first.weight.split([frames.shape[-1], context.shape[-1]], dim=1)
+        scores = linear(frames, of_frame) + linear(context, of_context, first.bias)  # [B, L, bottleneck]
+        for layer in rest:
+            scores = layer(scores)
+        return scores

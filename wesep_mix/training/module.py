@@ -32,14 +32,16 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict:
         parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay)
+        # A quarter of the time on a CPU; in mixed precision Lightning would not clip such an optimiser's gradients.
+        fused = True if self.device.type == "cpu" and self.settings.precision == "32-true" else None
+        optimizer = torch.optim.AdamW(parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=fused)
         schedule = schedule_of(self.optim, optimizer, self.settings.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Skip the step when a gradient is not finite; gradients are equal on all ranks, so all skip alike."""
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        if torch.stack([gradient.isfinite().all() for gradient in gradients]).all():
+        if torch.nn.utils.get_total_norm(gradients).isfinite():  # of one pass over them all
             return
         optimizer.zero_grad(set_to_none=True)
         self.num_bad_steps += 1

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import tarfile
 
 import pytest
@@ -42,7 +43,7 @@ def test_no_key_follows_one_that_it_holds(case, tmp_path):
     (names,) = shards_of(case, tmp_path, plans)
     keys = [name.removesuffix(".spk1") for name in names if name.endswith(".spk1")]
     assert sorted(keys) == sorted(plan.id for plan in plans)
-    assert not any(last in following for last, following in zip(keys, keys[1:]))
+    assert not any(last in following for last, following in itertools.pairwise(keys))
 
 
 def test_an_id_that_reads_as_a_source_is_refused(case, tmp_path):

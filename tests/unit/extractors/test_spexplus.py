@@ -47,7 +47,7 @@ def test_all_windows_have_the_short_ones_frames_and_begin_together(length, frame
     codes = model.encode(mix)
     assert [code.shape for code in codes] == [(1, 8, frames)] * 3
     padded = functional.pad(mix, (0, 100))
-    for code, conv, window in zip(codes, model.encoders, model.config.windows):
+    for code, conv, window in zip(codes, model.encoders, model.config.windows, strict=True):
         start = 10 * (frames - 1)
         kept = padded[:, start : start + window]
         last = (conv.weight[:, 0] @ kept[0] + conv.bias).relu()

@@ -23,8 +23,8 @@ def test_value_and_gradients_are_those_of_the_two_steps(inputs, slope):
     found, wanted = prelu_global_norm(*inputs), two_steps(*inputs)
     torch.testing.assert_close(found, wanted)
     pull = torch.randn_like(wanted)
-    for one, other in zip(torch.autograd.grad(found, inputs, pull), torch.autograd.grad(wanted, inputs, pull)):
-        torch.testing.assert_close(one, other)
+    gradients = [torch.autograd.grad(out, inputs, pull) for out in (found, wanted)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_numerical_gradient(inputs):

@@ -20,8 +20,8 @@ def test_value_and_gradients_are_those_of_the_concatenation(given):
     found, wanted = conv_of_parts(conv, parts), conv(torch.cat(parts, 1))
     torch.testing.assert_close(found, wanted)
     pull = torch.randn_like(wanted)
-    for one, other in zip(torch.autograd.grad(found, inputs, pull), torch.autograd.grad(wanted, inputs, pull)):
-        torch.testing.assert_close(one, other)
+    gradients = [torch.autograd.grad(out, inputs, pull) for out in (found, wanted)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_concatenation_is_not_kept(given):

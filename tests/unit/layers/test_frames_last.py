@@ -34,5 +34,5 @@ def test_depthwise_is_the_convolution_with_its_gradients(x, dilation, padding):
     torch.testing.assert_close(found, wanted)
     assert is_frames_last(found) == is_frames_last(x)
     pull = torch.randn_like(wanted)
-    for one, other in zip(torch.autograd.grad(found, inputs, pull), torch.autograd.grad(wanted, inputs, pull)):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    gradients = [torch.autograd.grad(out, inputs, pull) for out in (found, wanted)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)

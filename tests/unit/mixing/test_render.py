@@ -193,7 +193,7 @@ def test_only_the_samples_that_are_needed_are_read(tones, tmp_path, start, offse
         plan = dataclasses.replace(plan, noise=Noise("n", plan.noise.path, start, size, 5.0))
         read = []
 
-        def counted(path, start, num_samples, sample_rate):
+        def counted(path, start, num_samples, sample_rate, read=read):
             read.append((Path(path).name, num_samples))
             return read_audio(path, start, num_samples, sample_rate)
 

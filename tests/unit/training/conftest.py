@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from wesep_mix import plugins
+from wesep_mix.data.batch import collate
+from wesep_mix.data.datasets import FixedMixtures, fixed_loader
 from wesep_mix.frontends import logmel
+from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.plan import read_plans
+from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.seeds import rng_for
 from wesep_mix.students import parallel_heads
 from wesep_mix.teachers import asp
 from wesep_mix.training import teacher as teaching
@@ -53,3 +59,18 @@ def train(prepared, tmp_path, teacher_settings, monkeypatch):
         return tmp_path / name
 
     return run
+
+
+@pytest.fixture
+def batch(prepared):
+    """Four fixed mixtures of two."""
+    (batch,) = fixed_loader(read_plans(prepared / "2mix" / "train" / "plan.jsonl"), 4)
+    return batch
+
+
+@pytest.fixture
+def mixed(prepared):
+    """Mixtures of one, three and two talkers."""
+    pool = load_pool(prepared / "2mix" / "train")
+    plans = [draw_plan(pool, count, rng_for(0, count)) for count in (1, 3, 2)]
+    return collate([FixedMixtures(plans)[place] for place in range(3)])

@@ -5,27 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from wesep_mix.data.batch import collate
-from wesep_mix.data.datasets import FixedMixtures, dynamic_loader, fixed_loader, training_mixtures
-from wesep_mix.mixing.draw import draw_plan
-from wesep_mix.mixing.plan import read_plans
-from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.seeds import rng_for
+from wesep_mix.data.datasets import dynamic_loader, fixed_loader, training_mixtures
 from wesep_mix.training.references import TeacherReferences
-
-
-@pytest.fixture
-def batch(prepared):
-    (batch,) = fixed_loader(read_plans(prepared / "2mix" / "train" / "plan.jsonl"), 4)
-    return batch
-
-
-@pytest.fixture
-def mixed(prepared):
-    """Mixtures of one, three and two talkers."""
-    pool = load_pool(prepared / "2mix" / "train")
-    plans = [draw_plan(pool, count, rng_for(0, count)) for count in (1, 3, 2)]
-    return collate([FixedMixtures(plans)[place] for place in range(3)])
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ import torch
 
 from wesep_mix import checkpoint
 from wesep_mix.bin import train_separator
-from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.losses.upit import upit_loss
-from wesep_mix.mixing.plan import read_plans
 from wesep_mix.separators import conv_tasnet
 from wesep_mix.training.separator import SeparatorTraining, build_separator
 from wesep_mix.training.settings import SeparatorConfig, TrainerConfig
@@ -22,12 +20,6 @@ trainer: {max_steps: 4, steps_per_epoch: 2, num_workers: 0}
 batch_size: 2
 chunk_s: 0.25
 """
-
-
-@pytest.fixture
-def batch(prepared):
-    (batch,) = fixed_loader(read_plans(prepared / "2mix" / "train" / "plan.jsonl"), 4)
-    return batch
 
 
 class Echo(torch.nn.Module):

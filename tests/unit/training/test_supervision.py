@@ -7,12 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid, normalize
 
-from wesep_mix.data.batch import MixBatch, collate
-from wesep_mix.data.datasets import FixedMixtures
+from wesep_mix.data.batch import MixBatch
 from wesep_mix.metrics.verification import equal_error_rate
-from wesep_mix.mixing.draw import draw_plan
-from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.seeds import rng_for
 from wesep_mix.students.own_reference import OwnReference
 from wesep_mix.students.speaker_set import SpeakerSet
 from wesep_mix.training.references import TeacherReferences
@@ -21,14 +17,6 @@ from wesep_mix.training.student import build_student
 from wesep_mix.training.supervision import LabelledStudentTraining, StudentTraining, chunk_starts
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
-
-
-@pytest.fixture
-def mixed(prepared):
-    """Mixtures of one, three and two talkers."""
-    pool = load_pool(prepared / "2mix" / "train")
-    plans = [draw_plan(pool, count, rng_for(0, count)) for count in (1, 3, 2)]
-    return collate([FixedMixtures(plans)[place] for place in range(3)])
 
 
 @pytest.fixture

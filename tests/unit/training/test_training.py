@@ -24,12 +24,6 @@ from wesep_mix.training.teacher import TeacherTraining
 
 
 @pytest.fixture
-def batch(prepared):
-    (batch,) = fixed_loader(read_plans(prepared / "2mix" / "train" / "plan.jsonl"), 4)
-    return batch
-
-
-@pytest.fixture
 def single(prepared):
     (batch,) = fixed_loader(read_plans(prepared / "single" / "train" / "plan.jsonl"), 4)
     return batch
