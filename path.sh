@@ -15,3 +15,6 @@ export PATH="$env_dir/bin:$PATH"
 export PYTHONUNBUFFERED=1  # lines reach the terminal and log files when they are written
 # Freed memory is kept, not given back at once: a training step took 12 and 25 % less CPU time in two trials.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
+# Small freed pieces join their neighbours at once, else no tensor fits where the one before it lay: a training step of
+# SpEx+ held 1.16 GB instead of 1.58 in the same time.
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"

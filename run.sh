@@ -47,8 +47,9 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      [none]
   --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
                      else CORPUS itself]
-  --tables BOOL      true: stages 1 to 4 and 8 also make Table 1 of the paper, egs/CORPUS/conf/table1.yaml: all its rows
-                     and seeds, to exp/CORPUS/TABLE1.md [$tables]
+  --tables BOOL      true: the stages also make Tables 1, 2 and 4 of the paper, all rows and seeds of
+                     egs/CORPUS/conf/table1.yaml and table2.yaml: stages 2 to 4 and 8 exp/CORPUS/TABLE1.md, stages 5
+                     to 7 and 9 exp/CORPUS/TABLE2.md [$tables]
   --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      nothing here reads it [$write_wav]
@@ -119,18 +120,20 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not aske
     [ "$status" -ne 130 ] || exit 130
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
     [ "$status" -eq 0 ] || {
-        warn "stage $number ($entry) failed (status $status); mend it, the same command goes on from there"
+        local again="the same command"
+        [ "$force" = false ] || again+=" without --force true"
+        warn "stage $number ($entry) failed (status $status); mend it, $again goes on from there"
         exit "$status"
     }
 }
 
-run_table() {  # NUMBER: what a stage does for Table 1
-    [ "$tables" = false ] || run_stage "$1" table1 --stage_number "$1" --egs "egs/$corpus" --data "$data" \
+run_table() {  # NUMBER: what a stage does for the paper's tables
+    [ "$tables" = false ] || run_stage "$1" tables --stage_number "$1" --egs "egs/$corpus" --data "$data" \
         --single "$single" --exp "$exp" --nj "$nj" --ngpu "$ngpu"
 }
 
 run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --nj "$nj" \
-    --num_spk "$num_spk" $([ "$tables" = false ] || echo 2 3) ${moves[@]+"${moves[@]}"}
+    --num_spk "$num_spk" --tables "$tables" ${moves[@]+"${moves[@]}"}
 
 [ "$write_wav" = false ] || [ "$stage" -gt 1 ] ||
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
@@ -152,23 +155,27 @@ run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$
 [ -z "$separator" ] ||
     run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \
         --out "$separated/separated" --ngpu "$ngpu"
+run_table 5
 
 run_stage 6 extract_speech --config "$conf/score.yaml" --data "$mixtures/test" \
     --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"
 [ -z "$separator" ] ||
     run_stage 6 separate_speech --config "$conf/score.yaml" --data "$mixtures/test" --separator "$separated" \
         --ngpu "$ngpu"
+run_table 6
 
 run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" --nj "$nj"
 [ -z "$separator" ] ||
     run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$separated" \
         --condition separated --nj "$nj"
+run_table 7
 
+run_table 8
 run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single "$single/test" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
     --extractor "$model" --nj "$nj" --ngpu "$ngpu"
-run_table 8
 
+run_table 9
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
 
 [ "$stop_stage" -lt 9 ] || [ "$dry_run" = true ] || echo "results: $exp/RESULTS.md"

@@ -28,7 +28,7 @@ from wesep_mix import plugins
 from wesep_mix.errors import UserError
 from wesep_mix.frontends import ssl
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.losses.set_matching import set_cosine_loss
+from wesep_mix.losses.set_matching import cosine_costs, set_loss
 from wesep_mix.stage import guarded
 from wesep_mix.students import parallel_heads
 
@@ -95,7 +95,7 @@ def training_step(args: argparse.Namespace) -> tuple[nn.Module, Callable[[], Non
 
     def step() -> None:
         with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bf16"):
-            loss = set_cosine_loss(student(mix).embeddings, reference)
+            loss = set_loss(cosine_costs(student(mix).embeddings, reference))
         loss.backward()
         optimizer.step()
         student.zero_grad()

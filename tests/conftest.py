@@ -5,17 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stages import mark_done
 
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
-from wesep_mix.io.files import write_json
 from wesep_mix.mixing.draw import MixingConfig
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.mixing.vad import Crop, best_crops
-from wesep_mix.stage import STATE_FILE
 
 RATE = 16000
 WESPEAKER = {
@@ -126,7 +125,7 @@ def prepared(tmp_path_factory, buzz, settings):
         write_lists(folder / "lists" / name, entries, [NoiseEntry(f"{name}-noise", str(noise), RATE)])
     for name, num_spk in (("single", 1), ("2mix", 2)):
         prepare_plans(settings, folder / "lists", folder / name, num_spk)
-        write_json(folder / name / STATE_FILE, {"done": True, "fingerprint": name})
+        mark_done(folder / name)
     return folder
 
 
@@ -169,8 +168,7 @@ def exportable(tmp_path_factory):
             write_embeddings(embeddings / name / "matched", {
                 f"{plan.id}-{source.spk}": vector for plan in plans[name]
                 for source, vector in zip(plan.sources, vectors[name][plan.id], strict=True)})
-        for done in (data, embeddings):
-            write_json(done / STATE_FILE, {"done": True, "fingerprint": done.name})
+        mark_done(data, embeddings)
         return SimpleNamespace(data=data, embeddings=embeddings, vectors=vectors, plans=plans, out=folder / "out")
 
     return make

@@ -42,6 +42,7 @@ def load_notes(path: str | Path, kind: str) -> dict[str, str | int | float]:
 
 
 def num_parameters(model: nn.Module) -> int:
+    """How many numbers its parameters hold, trained or frozen."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

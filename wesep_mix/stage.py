@@ -1,8 +1,9 @@
 """The life of a stage: inputs checked, done work skipped, changed work redone, errors told in one line.
 
 A stage owns a folder. `.stage.json` in it holds the fingerprint of everything that defines the result (settings
-and the fingerprints of the stages it builds on) and whether the work is done. This module imports no torch, so
-that a finished stage answers at once.
+and the states of the stages it builds on), how many times the work was forced, and whether it is done. What builds on
+forced work is outdated by it, though its settings are the same. This module imports no torch, so that a finished stage
+answers at once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 
 STATE_FILE = ".stage.json"
+GO_ON = "the same command goes on from the last checkpoint"
+GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Part:
 
     def fingerprint(self) -> str:
         """Hash of the settings and of the states of all inputs."""
-        inputs = {str(need.path): _state_of(need.path).get("fingerprint", "") for need in self.needs}
+        inputs = {str(need.path): _version(_state_of(need.path)) for need in self.needs}
         text = json.dumps([self.settings, inputs], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -75,23 +78,28 @@ class Part:
         return bool(state) and state.get("fingerprint") != self.fingerprint()
 
     def begin(self, force: bool) -> None:
-        """Keep unfinished work of the same settings, remove anything else that the folder holds."""
+        """Keep unfinished work of the same settings, remove anything else that the folder holds.
+
+        A kill while that is removed leaves nothing old that could be taken for new.
+        """
         state, fingerprint = _own_state(self.out), self.fingerprint()
+        forced = state.get("forced", 0) + (force and bool(state))
         old = self.out.with_name(f".{self.out.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
         if force or state.get("fingerprint") != fingerprint:
-            shutil.rmtree(old, ignore_errors=True)
             for path in self.index:
                 path.unlink(missing_ok=True)
             if state:
                 why = "--force true" if force else "its settings or inputs changed"
                 print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
-                self.out.rename(old)  # a kill during the removal leaves nothing that could be taken for new
-                shutil.rmtree(old)
-            self.out.mkdir(parents=True, exist_ok=True)
-        write_json(self.out / STATE_FILE, {"fingerprint": fingerprint, "done": False})
+                self.out.rename(old)
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_json(self.out / STATE_FILE, {"fingerprint": fingerprint, "forced": forced, "done": False})
+        shutil.rmtree(old, ignore_errors=True)
 
     def end(self) -> None:
-        write_json(self.out / STATE_FILE, {"fingerprint": self.fingerprint(), "done": True})
+        forced = _own_state(self.out).get("forced", 0)
+        write_json(self.out / STATE_FILE, {"fingerprint": self.fingerprint(), "forced": forced, "done": True})
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
@@ -112,7 +120,10 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
     start = time.monotonic()
     with alone_in(part.out):
         part.begin(force)
-        work()
+        try:
+            work()
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(GO_ON_FORCED if force else GO_ON) from stop
         part.end()
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
 
@@ -129,21 +140,22 @@ def guarded(call: Callable[[], int | None], who: str) -> int:
         what = f"{err.strerror or err}{place}"
         print(f"error: {who}: {what}; free space or mend the file, then run again", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\n{who}: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{who}: interrupted; {str(stop) or GO_ON}", file=sys.stderr)
         return 130
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold a lock beside `folder`, which ends with this process however it ends.
 
+    wait: for another process that holds it, which is otherwise a UserError.
     `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as err:
             raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
         yield
@@ -157,6 +169,12 @@ def _rank() -> int:
 
 def _own_state(folder: Path) -> dict[str, Any]:
     return read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
+
+
+def _version(state: dict[str, Any]) -> str:
+    """What others that build on a stage in this state have of it in their fingerprints."""
+    forced = state.get("forced", 0)
+    return state.get("fingerprint", "") + (f", forced {forced}" if forced else "")
 
 
 def _state_of(path: Path) -> dict[str, Any]:

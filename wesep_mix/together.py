@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a child gets when its parent dies
 BAR_POSITION = "WESEP_MIX_BAR_POSITION"  # line of a child's progress bar on the terminal
 POLL_S = 0.1
+INTERRUPTED = 130  # a shell's status for Ctrl-C
 
 
 def run_together(
     commands: Sequence[Sequence[str]], at_once: int | None = None, variables: Mapping[str, str] | None = None
 ) -> int:
-    """Run all commands, wait for all, return 0 or the first exit status that is not.
+    """Run all commands, wait for all, return 0 or the first exit status that is not (128 + signal of a killed child).
 
     at_once: how many run at a time, without it all; variables: of their environment, beside this process's.
-    When one fails the others are ended; Ctrl-C reaches all, and each says for itself how to go on.
+    When one fails it is named and the others are ended; Ctrl-C reaches all, and each says for itself how to go on.
     """
     waiting, running, status = list(commands), {}, 0  # running: {line of the progress bar: child}
     places = range(at_once or max(1, len(waiting)))
@@ -32,9 +35,9 @@ def run_together(
             time.sleep(POLL_S)
             status = _reap(running)
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     for child in running.values():
-        if status != 130:
+        if status != INTERRUPTED:
             child.terminate()
         child.wait()
     return status
@@ -50,7 +53,13 @@ def _reap(running: dict[int, subprocess.Popen]) -> int:
     ended = {place: child for place, child in running.items() if child.poll() is not None}
     for place in ended:
         del running[place]
-    return next((child.returncode for child in ended.values() if child.returncode), 0)
+    failed = next((child for child in ended.values() if child.returncode), None)
+    if failed is None:
+        return 0
+    status = failed.returncode if failed.returncode > 0 else 128 - failed.returncode
+    if status != INTERRUPTED:
+        print(f"status {status}: {shlex.join(map(str, failed.args))}", file=sys.stderr)
+    return status
 
 
 def _die_with_parent() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from wesep_mix.errors import UserError
+
+# What unpickling raises; it takes the letters of a text for its commands.
+UNREADABLE = (RuntimeError, OSError, EOFError, LookupError, ValueError, struct.error, pickle.UnpicklingError)
 
 
 def read_weights(path: str | Path) -> Any:
@@ -17,6 +21,6 @@ def read_weights(path: str | Path) -> Any:
         raise UserError(f"{path}: no such model file")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as err:
+    except UNREADABLE as err:
         reason = (str(err) or type(err).__name__).splitlines()[0]
         raise UserError(f"{path}: not a readable model file ({reason})") from err

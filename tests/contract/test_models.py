@@ -13,8 +13,10 @@ import yaml
 
 from wesep_mix import checkpoint, config, plugins
 from wesep_mix.errors import UserError
-from wesep_mix.extractors.contract import estimates, num_estimates
+from wesep_mix.extractors.contract import estimates
 from wesep_mix.layers.fusion import FUSIONS
+from wesep_mix.layers.level import Longer, unit_level
+from wesep_mix.layers.network import Network
 
 D = 12
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
@@ -25,7 +27,7 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
         "layerdrop": 0.0, "apply_spec_augment": False,
     }), "finetuned_layers": 2},
-    ("frontends", "ge2e"): {"increase_only": False, "weights_inside": True},
+    ("frontends", "ge2e"): {"weights_inside": True},
     ("teachers", "asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "wavlm_asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "ecapa"): {"channels": 16, "aggregated": 24, "attention": 6, "squeeze": 6, "embedding_dim": D},
@@ -174,7 +176,7 @@ def test_embeddings_have_length_1_and_the_model_names_its_front_end_if_it_has_on
         assert model.frontend.config == model.config.frontend == small(kind, name).frontend
 
 
-@pytest.mark.parametrize("kind, name", NETWORKS)
+@pytest.mark.parametrize("kind, name", [(kind, name) for kind in KINDS for name in plugins.names(kind)])
 @pytest.mark.parametrize("num_samples", [1, 2, 159, 160, 161, 767, 1000, 1600, 3333])
 def test_any_length(kind, name, num_samples):
     out = run(build(kind, name), kind, 0.1 * torch.randn(2, num_samples))
@@ -182,11 +184,45 @@ def test_any_length(kind, name, num_samples):
     assert kind not in SPEECH or out.shape[-1] == num_samples
 
 
+@pytest.mark.parametrize("name", FUSED)
+def test_a_single_sample_with_any_fusion(name):
+    out = run(build("extractors", name), "extractors", 0.1 * torch.randn(2, 1))
+    assert out.shape == (2, 1) and out.isfinite().all()
+
+
+@pytest.mark.parametrize("kind, name", [(kind, name) for kind in SPEECH for name in plugins.names(kind)])
+def test_a_part_that_is_the_whole_gives_the_same(kind, name, wav):
+    """What long input in chunks asks of a network (analysis.chunked)."""
+    model, nothing = build(kind, name), torch.zeros(3, 1, dtype=torch.double)
+    assert isinstance(model, Network)
+    inputs = (wav, embeddings(model, 3)) if kind == "extractors" else (wav,)
+    assert torch.equal(model(*inputs, Longer(unit_level(wav), nothing, 0)), model(*inputs))
+
+
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_20_seconds(name):
     with torch.inference_mode():
         out = run(build("extractors", name), "extractors", 0.1 * torch.randn(1, 320000))
     assert out.shape == (1, 320000) and out.isfinite().all()
+
+
+# fine-tuning
+
+
+@pytest.mark.parametrize("name", plugins.names("frontends"))
+def test_a_front_end_can_be_asked_for_a_number_of_finetuned_layers(name):
+    """A student asks (training.student); one that is trained as a whole refuses."""
+    given = small("frontends", name)
+    frozen, whole = given.with_finetuned(0), given.with_finetuned(None)
+    assert not any(weight.requires_grad for weight in plugins.build("frontends", frozen).parameters())
+    assert any(weight.requires_grad for weight in plugins.build("frontends", whole).parameters())
+    try:
+        top = plugins.build("frontends", given.with_finetuned(1))
+    except ValueError as err:
+        assert f"front-end {name} is trained as a whole" in str(err)
+    else:
+        trained = [weight.requires_grad for weight in top.parameters()]
+        assert any(trained) and not all(trained)
 
 
 # batches
@@ -242,6 +278,13 @@ def test_the_level_has_no_influence_on_an_embedding(kind, name, wav, gain):
     torch.testing.assert_close(run(model, kind, gain * wav), run(model, kind, wav), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("name", plugins.names("teachers"))
+def test_a_teacher_says_the_same_of_speech_twice_as_loud(name, wav):
+    """Trainings keep what it said of a crop, which comes back at other levels (training.references)."""
+    model = build("teachers", name)
+    torch.testing.assert_close(run(model, "teachers", 2 * wav), run(model, "teachers", wav), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("kind, name", [pair for pair in NETWORKS if pair[0] in SPEECH and
                                         (pair[0] == "separators" or pair[1].split("/")[0] in LEVEL_FOLLOWS)])
 @pytest.mark.parametrize("gain", [1e-3, 20.0])
@@ -293,14 +336,15 @@ def test_the_first_of_the_estimates_for_the_loss_is_the_output(name, wav):
     model = build("extractors", name)
     emb = embeddings(model, 3)
     found = estimates(model, wav, emb)
-    assert found.shape == (3, num_estimates(model), 4321) and torch.equal(found[:, 0], model(wav, emb))
+    assert found.shape == (3, model.num_estimates, 4321) and torch.equal(found[:, 0], model(wav, emb))
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_without_fusion_there_is_no_embedding_and_no_weight_for_one(name, wav):
     model = build("extractors", name, fusion="none")
     assert model(wav, None).shape == wav.shape
-    few, many = (build("extractors", name, fusion="none", embedding_dim=size) for size in (4, 40))
+    transform = {"transform_embedding": True} if hasattr(model.config, "transform_embedding") else {}
+    few, many = (build("extractors", name, fusion="none", embedding_dim=size, **transform) for size in (4, 40))
     assert checkpoint.num_parameters(few) == checkpoint.num_parameters(many)
 
 
@@ -327,6 +371,14 @@ def test_values_that_are_not_finite_are_named(name, wav, bad, value):
     with pytest.raises(UserError, match=f"^{name}: .*wanted .*found NaN or infinity in {bad} 1 ") as err:
         model(wav, emb)
     assert "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_under_bfloat16_autocast_estimates_are_float32(name, wav):
+    model = build("extractors", name)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = estimates(model, wav, embeddings(model, 3))
+    assert found.dtype == torch.float32 and found.isfinite().all()
 
 
 # separators

@@ -34,8 +34,8 @@ def damaged(speech, tmp_path):
 
 @pytest.fixture
 def stage_1(tmp_path, capfd):
-    """Function: folder of speech, number of talkers, settings -> what stage 1's entry point, called as run.sh calls it
-    but in this process, ends with.
+    """Function: folder of speech, number of talkers, settings -> status and output of stage 1's entry point in this
+    process, in one job and with the lists in the data folder itself.
     """
 
     def run(folder, num_spk=2, **settings):
@@ -154,9 +154,3 @@ def test_too_few_speakers_for_the_mixtures(tmp_path, speech, stage_1):
     line = the_error(stage_1(speech, 5))
     assert "5-talker mixtures need at least 5 speakers" in line and "found" in line
     nothing_is_done(tmp_path)
-
-
-def test_misspelled_key_stops_before_any_stage(tmp_path):
-    done = run_sh(tmp_path, settings={"student.optim.lrr": "1e-3"})
-    assert "lrr: unknown key, did you mean lr?" in the_error(done)
-    assert list(tmp_path.iterdir()) == []

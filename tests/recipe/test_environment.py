@@ -1,13 +1,10 @@
 """Installing the environment, with a Python that only notes what it is asked for."""
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
-from tiny import stand_in_python
+from tiny import ROOT, bare_environment, stand_in_python
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTHON = """#!/usr/bin/env bash
 here=$(dirname "${BASH_SOURCE[0]}")/..
 case "$*" in
@@ -27,9 +24,8 @@ def ours(tmp_path):
 
 
 def make_env(folder, *args, **changes):
-    env = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "CONDA_PREFIX")}
     return subprocess.run(["bash", ROOT / "tools" / "make_env.sh", *args], text=True, capture_output=True, timeout=60,
-                          env={**env, "WESEP_MIX_VENV": str(folder), **changes})
+                          env=bare_environment(WESEP_MIX_VENV=str(folder), **changes))
 
 
 def calls(folder):

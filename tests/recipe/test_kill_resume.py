@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import ROOT
 
 from wesep_mix import checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_STEPS = 8
 CONFIG = f"""
 seed: 0

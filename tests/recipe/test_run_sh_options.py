@@ -12,9 +12,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from tiny import stand_in_python
+from tiny import ROOT, bare_environment, stand_in_python
 
-ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
            "extract_speech", "score", "analyse", "report"]
 PYTHON_STUB = """#!/usr/bin/env bash
@@ -26,10 +25,8 @@ printf '<%s>' "${@:2}" && echo
 
 
 def environment(**changes):
-    """This process's variables without an active Python environment, and no Python to make one with."""
-    env = {key: value for key, value in os.environ.items()
-           if key not in ("VIRTUAL_ENV", "CONDA_PREFIX", "WESEP_MIX_VENV")}
-    return {**env, "WESEP_MIX_PYTHON": "/nonexistent", "SLEEPS": "", "FAILS": "", **changes}
+    """No active Python environment, and no Python to make one with."""
+    return bare_environment() | {"WESEP_MIX_PYTHON": "/nonexistent", "SLEEPS": "", "FAILS": ""} | changes
 
 
 def bash(*args, cwd=ROOT, **changes):
@@ -180,16 +177,18 @@ def test_a_separator_joins_stages_5_to_7(stub_env):
     assert "<exp/mini/2mix/conv_tasnet>" in scored and "<--separator><conv_tasnet>" in lines[0]
 
 
-def test_tables_join_stages_1_to_4_and_8(stub_env):
+def test_tables_join_stages_1_to_9(stub_env):
     done = bash("run.sh", "--tables", "true", "--tag", "big", "--num_spk", 3, **stub_env)
     assert done.returncode == 0, done.stderr
-    assert entries(done.stdout) == ["check_config", "prepare_data", "train_teacher", "table1", "train_student",
-                                    "table1", "extract_embeddings", "table1", *ENTRIES[4:8], "table1", "report"]
+    assert entries(done.stdout) == [
+        "check_config", "prepare_data", "train_teacher", "tables", "train_student", "tables", "extract_embeddings",
+        "tables", "train_extractor", "tables", "extract_speech", "tables", "score", "tables", "tables", "analyse",
+        "tables", "report"]
     lines = done.stdout.splitlines()
     assert "<--tables><true>" in lines[0]
-    assert "<--num_spk><3><2><3>" in next(line for line in lines if "prepare_data" in line)
-    tables = [line for line in lines if "<wesep_mix.bin.table1>" in line]
-    assert [re.search("<--stage_number><(.)>", line)[1] for line in tables] == list("2348")
+    assert "<--num_spk><3><--tables><true>" in next(line for line in lines if "prepare_data" in line)
+    tables = [line for line in lines if "<wesep_mix.bin.tables>" in line]
+    assert [re.search("<--stage_number><(.)>", line)[1] for line in tables] == list("23456789")
     assert all("<--egs><egs/mini>" in line and "<--exp><exp/mini_big>" in line for line in tables)
 
 

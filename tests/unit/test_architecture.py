@@ -22,7 +22,7 @@ ROOMS = {  # what else each room may import, itself aside
     "parallel": set(),
     "stage": {"io"},
     "together": set(),
-    "table1": set(),
+    "tables": {"mixing", "stage"},
     "io": set(),
     "metrics": set(),
     "synthesis": {"io", "seeds"},
@@ -41,12 +41,12 @@ ROOMS = {  # what else each room may import, itself aside
     "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "together", *MODELS},
     "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
-    "report": {"analysis", "io", "metrics", "mixing", "table1"},
-    "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "table1", "together", "training",
+    "report": {"analysis", "io", "metrics", "mixing", "tables"},
+    "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "tables", "together", "training",
             "validation", "wesep"},
 }
 WITHOUT_TORCH = (
-    "errors", "config", "plugins", "git", "seeds", "parallel", "stage", "together", "table1", "io", "metrics",
+    "errors", "config", "plugins", "git", "seeds", "parallel", "stage", "together", "tables", "io", "metrics",
     "synthesis", "corpora", "mixing", "validation", "exports", "bin", "training.settings", "analysis.settings",
     "analysis.scoring", "report",
 )

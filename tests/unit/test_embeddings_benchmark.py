@@ -1,30 +1,26 @@
 """benchmarks/embeddings.py and student_step.py at a size that costs nothing."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from benchmark import cells, script
 
 from wesep_mix.mixing.render import render
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 TINY = json.dumps({
     "model_type": "wavlm", "do_normalize": False, "layerdrop": 0.0, "apply_spec_augment": False, "hidden_size": 32,
     "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48, "conv_dim": [8] * 7,
     "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
 })
+STAND_IN = """
+import json, sys
+assert sys.argv[1:4] == ["--device", "cpu", "--gradient"] and sys.argv[5] == "--batch_size=1"
+share = {"everything": 4, "training": 2, "layers": 1}[sys.argv[4]]
+print(json.dumps({"cpu_s": share, "wall_s": share / 2, "before": 1e9, "peak": share * 1e9, "flops": share * 5e9}))
+"""
 SMALL_STEP = [f"--architecture={TINY}", "--batch_size=1", "--seconds=0.3", "--steps=1", "--finetuned_layers=1"]
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", BENCHMARKS / f"{name}.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclass asks for it there
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +33,18 @@ def step():
     return script("student_step")
 
 
-def cells(said):
-    """The rows of all tables, without the lines under their headers."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line[:1] == "|"]
-    return [row for row in rows if not set("".join(row)) <= set("-:")]
-
-
-def test_tables_of_the_step_and_of_extraction(bench, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "GRADIENTS", {"everything": "all weights"})  # each is a process of its own
+def test_tables_of_the_step_and_of_extraction(bench, tmp_path, monkeypatch, capsys):
+    (tmp_path / "step.py").write_text(STAND_IN)
+    monkeypatch.setattr(bench, "STEP", tmp_path / "step.py")
     assert bench.main([
         "--rounds=1", "--num=5", "--num_large=3", "--lengths", "0.3", "0.9", "--batch_size=2", f"--architecture={TINY}",
-        "--step", "batch_size=1", "seconds=0.3", "steps=1", "finetuned_layers=1",
+        "--step", "batch_size=1",
     ]) == 0
     said = capsys.readouterr().out
-    _, (name, _, _, ratio, peak, memory_ratio, before, _), header, *rows = cells(said)
-    assert name == "all weights" and (ratio, memory_ratio) == ("1.00", "1.00") and float(peak) >= float(before) > 0.1
+    _, whole, training, layers, header, *rows = cells(said)
+    assert whole == ["all weights", "4.00", "2.00", "1.00", "4.00", "1.00", "1.00", "20"]
+    assert training[1:] == ["2.00", "1.00", "0.50", "2.00", "0.50", "1.00", "10"]
+    assert layers[1:] == ["1.00", "0.50", "0.25", "1.00", "0.25", "1.00", "5"]
     assert len(header) == 6 and len(rows) == 6 and [row[0].split(", ")[1] for row in rows[:3]] == [
         "one by one", "2 at once as they come", "2 at once by length"]
     for _, a_cpu_second, a_second, ratio, padding, deviation in rows:
@@ -118,6 +111,12 @@ def test_a_steps_cost_is_printed_as_json(step, capsys):
     assert cost["wall_s"] > 0 and cost["cpu_s"] > 0
 
 
+def test_the_speed_of_a_product_is_that_of_the_best_try(step, monkeypatch):
+    times = iter((9.0, 0.5, 0.25, 1.0))  # the first is not counted
+    monkeypatch.setattr(step, "timed", lambda work, device: (work(), next(times)))
+    assert step.product_speed("cpu", size=8, repeats=2) == 2 * 2 * 8**3 / 0.25
+
+
 @pytest.mark.parametrize("groups, with_input", [(1, True), (4, True), (4, False)])
 def test_operations_are_counted_by_hand(step, groups, with_input):
     conv, linear = torch.nn.Conv1d(8, 12, 3, groups=groups), torch.nn.Linear(10, 5, bias=False)
@@ -125,10 +124,6 @@ def test_operations_are_counted_by_hand(step, groups, with_input):
     found = step.count_flops(lambda: (conv(wav).sum() + linear(rows).sum()).backward())
     forward = 2 * 2 * 18 * 12 * (8 // groups) * 3
     assert found == forward * (3 if with_input else 2) + 2 * (2 * 7 * 10 * 5)
-
-
-def test_the_speed_of_a_product_is_a_number(step):
-    assert 1e6 < step.product_speed("cpu", size=64, repeats=2) < 1e15
 
 
 def test_a_missing_gpu_is_told(step, monkeypatch, capsys):

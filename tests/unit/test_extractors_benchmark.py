@@ -1,15 +1,13 @@
 """benchmarks/extractors.py and extractor_run.py at a size that costs nothing; a stand-in is WeSep's checkout."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from benchmark import BENCHMARKS, cells, script
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 TINY = json.dumps({"N": 8, "B": 6, "H": 10, "R": 1, "X": 2, "spk_emb_dim": 5})
 SMALL = [f"settings={TINY}", "seconds=0.1", "repeats=1", "threads=1"]
 STAND_IN = """
@@ -38,19 +36,6 @@ class ConvTasNet(torch.nn.Module):  # ours, with WeSep's interface
 """
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", BENCHMARKS / f"{name}.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def cells(said):
-    """The rows of a table, without the line under its header."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line[:1] == "|"]
-    return [row for row in rows if not set("".join(row)) <= set("-:")]
-
-
 @pytest.fixture
 def checkout(tmp_path):
     """Its packages can't be imported as they are."""
@@ -70,8 +55,11 @@ def bench():
 
 @pytest.fixture
 def child(monkeypatch):
+    """extractor_run.py in this process; what it puts in place of WeSep's packages is gone afterwards."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return script("extractor_run")
+    yield script("extractor_run")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("wesep", "wespeaker")]:
+        del sys.modules[name]
 
 
 def test_table_beside_a_checkout(bench, checkout, capsys):
@@ -87,7 +75,7 @@ def test_a_different_module_deviates(bench, child, checkout, tmp_path):
     (checkout / "wesep" / "modules" / "factor.py").write_text("FACTOR = 1.25\n")
     given = ["--model=spexplus", "--work=inference", *(f"--{option}" for option in SMALL)]
     for side, more in (("ours", []), ("theirs", [f"--wesep={checkout}"])):
-        bench.run([*given, *more, f"--results={tmp_path / side}.npz"])
+        child.cost(child.parsed([*given, *more, f"--results={tmp_path / side}.npz"]))
     assert bench.deviation(tmp_path / "ours.npz", tmp_path / "theirs.npz") == pytest.approx(0.2)
 
 
@@ -130,9 +118,9 @@ def test_the_gpus_table(bench):
                                     "100.0", "400.0", "25.0 %")
 
 
-def test_what_is_refused(bench, child, tmp_path, capsys):
+def test_what_is_refused(bench, child, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert bench.main([str(tmp_path), "--models=dpccn", "--works=step", "--rounds=1"]) == 1
     assert "wanted the folder of a WeSep checkout" in capsys.readouterr().err
-    if not torch.cuda.is_available():
-        assert child.main(["--model=dpccn", "--device=cuda"]) == 1
-        assert "wanted a GPU for cuda" in capsys.readouterr().err
+    assert child.main(["--model=dpccn", "--device=cuda"]) == 1
+    assert "wanted a GPU for cuda" in capsys.readouterr().err

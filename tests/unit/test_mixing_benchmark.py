@@ -1,14 +1,10 @@
 """benchmarks/mixing.py on five buzzes; in LibriMix's place a script that takes the same options."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from benchmark import cells, script
 
 from wesep_mix.io.audio import write_audio
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "mixing.py"
 STAND_IN = """
 import argparse, csv, os
 options = argparse.ArgumentParser()
@@ -33,11 +29,8 @@ for row in rows:
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("mixing_benchmark", SCRIPT)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclass asks for it there
-    spec.loader.exec_module(module)
-    return module
+def bench():
+    return script("mixing")
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +42,30 @@ def speech(tmp_path_factory, buzz):
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-def test_a_table_of_all_ways(script, speech, tmp_path, capsys):
+def test_a_table_of_all_ways(bench, speech, tmp_path, capsys):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "create_librimix_from_metadata.py").write_text(STAND_IN)
-    status = script.main(["--librispeech", str(speech), "--librimix", str(tmp_path), "--num", "12", "--rounds", "1"])
-    said = capsys.readouterr().out.splitlines()
+    status = bench.main(["--librispeech", str(speech), "--librimix", str(tmp_path), "--num", "12", "--rounds", "1"])
+    said = capsys.readouterr().out
     assert status == 0
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said if line.startswith("|")]
-    assert [row[0] for row in rows[2:]] == ["rendered from FLAC", "rendered from decoded audio", "LibriMix, mix_both",
+    _, *rows = cells(said)
+    assert [row[0] for row in rows] == ["rendered from FLAC", "rendered from decoded audio", "LibriMix, mix_both",
                                             "LibriMix, its default, 3 mixtures each"]
-    assert [row[-1] for row in rows[2:]] == ["none", "none", "0.10", "0.29"]  # MB: 3 s of 16 bits, once and three times
-    assert [row[5] for row in rows[4:]] == ["3.0", "3.0"]
-    for row in rows[2:4]:
+    assert [row[-1] for row in rows] == ["none", "none", "0.10", "0.29"]  # MB: 3 s of 16 bits, once and three times
+    assert [row[5] for row in rows[2:]] == ["3.0", "3.0"]
+    for row in rows[:2]:
         assert 0 < int(row[2].removesuffix(" %")) < 100 and 6 < float(row[5]) < 7.6
-    assert any(line.startswith("DataLoader, 2 workers") for line in said)
-    assert any(line.startswith("Lists: ") for line in said)
+    assert any(line.startswith("DataLoader, 2 workers") for line in said.splitlines())
+    assert any(line.startswith("Lists: ") for line in said.splitlines())
 
 
-def test_a_script_that_fails_is_told_with_its_last_line(script, speech, tmp_path, capsys):
+def test_a_script_that_fails_is_told_with_its_last_line(bench, speech, tmp_path, capsys):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "create_librimix_from_metadata.py").write_text("raise SystemExit('no pandas')")
-    assert script.main(["--librispeech", str(speech), "--librimix", str(tmp_path), "--num", "2", "--rounds", "1"]) == 1
+    assert bench.main(["--librispeech", str(speech), "--librimix", str(tmp_path), "--num", "2", "--rounds", "1"]) == 1
     assert "create_librimix_from_metadata.py: ended with status 1 (no pandas)" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_checkout_is_refused(script, speech, tmp_path, capsys):
-    assert script.main(["--librispeech", str(speech), "--librimix", str(tmp_path)]) == 1
+def test_a_folder_that_is_no_checkout_is_refused(bench, speech, tmp_path, capsys):
+    assert bench.main(["--librispeech", str(speech), "--librimix", str(tmp_path)]) == 1
     assert "wanted a checkout of LibriMix" in capsys.readouterr().err

@@ -124,15 +124,28 @@ def test_official_lists_of_four_talkers_are_not_there(config, corpora, tmp_path,
     assert "LibriMix has lists for 2 and 3 talkers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("setting, said", [
-    ("speech_dir=''", "with --librispeech DIR"), ("wham_dir=''", "wham_dir is not set"),
-    ("speech_dir=/nonexistent", "/nonexistent: wanted a folder"),
-])
-def test_a_folder_that_is_not_named_costs_no_lists(config, corpora, tmp_path, capsys, setting, said):
+def test_the_tables_get_the_talkers_that_there_are_lists_of(config, corpora, tmp_path, capsys):
+    rows = {"table1": "{a: {title: a, num_spk: 3, trained_on: 2, model: student}}",
+            "table2": "{b: {title: b, num_spk: 4, model: mixture}}"}
+    for table, text in rows.items():
+        (config.parent / f"{table}.yaml").write_text(f"rows: {text}\n")
+    options = ("--tables", "true", "--set", f"metadata_dir={write_metadata(tmp_path / 'md')}")
+    assert stage(config, tmp_path / "data", corpora, *options) == 0
+    said = capsys.readouterr().out
+    noted = [f"note: rows with {n} talkers are left out of the tables: " in said for n in (2, 3, 4)]
+    assert noted == [False, True, True]
+    assert sorted(path.name for path in (tmp_path / "data").glob("*mix")) == ["2mix"]
+    assert stage(config, tmp_path / "data", corpora, "--tables", "true") == 0  # drawn
+    assert sorted(path.name for path in (tmp_path / "data").glob("*mix")) == ["2mix", "3mix", "4mix"]
+
+
+def test_a_folder_that_is_not_named_costs_no_lists(config, corpora, tmp_path, capsys):
     assert stage(config, tmp_path / "data", corpora) == 0
     before = states(tmp_path / "data")
-    assert stage(config, tmp_path / "data", corpora, "--set", f"corpus.corpus.{setting}") == 1
-    assert said in capsys.readouterr().err
-    assert states(tmp_path / "data") == before
+    for setting, said in {"speech_dir=''": "with --librispeech DIR", "wham_dir=''": "wham_dir is not set",
+                          "speech_dir=/nonexistent": "/nonexistent: wanted a folder"}.items():
+        assert stage(config, tmp_path / "data", corpora, "--set", f"corpus.corpus.{setting}") == 1
+        assert said in capsys.readouterr().err
+        assert states(tmp_path / "data") == before
     assert stage(config, tmp_path / "data", corpora) == 0
     assert states(tmp_path / "data") == before

@@ -10,7 +10,7 @@ import pytest
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
-from wesep_mix.stage import STATE_FILE, Need, Part, guarded, run_part
+from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, guarded, run_part
 
 
 @pytest.fixture
@@ -75,6 +75,59 @@ def test_interrupted_work_goes_on_with_what_it_left(folder, capsys):
     work = Work(folder)
     run_part(part, False, work)
     assert work.found == [{"file1"}] and part.is_done()
+
+
+def test_forced_work_that_was_interrupted_says_how_to_go_on_and_does(folder, capsys):
+    part, work = Part(2, "teacher", folder, {"lr": 1}), Work(folder)
+    run_part(part, False, work)
+    assert guarded(lambda: run_part(part, True, Work(folder, KeyboardInterrupt())), "stage 2 (teacher)") == 130
+    assert "stage 2 (teacher): interrupted; to go on from here leave out --force true" in capsys.readouterr().err
+    run_part(part, False, work)
+    assert work.found == [set(), {"file1"}] and part.is_done()
+
+
+def test_forced_work_outdates_what_was_built_on_it_and_on_that(folder, tmp_path):
+    teacher = Part(2, "teacher", folder, {"lr": 1})
+    student = Part(3, "student", tmp_path / "exp" / "student", {}, [Need(folder, 2)])
+    extractor = Part(5, "extractor", tmp_path / "exp" / "extractor", {}, [Need(student.out, 3)])
+    chain = (teacher, student, extractor)
+
+    def run():
+        for part in chain:
+            run_part(part, False, Work(part.out))
+
+    run()
+    for _ in range(2):
+        run_part(teacher, True, Work(folder))
+        assert teacher.is_done() and not student.is_done()
+        run()
+        assert all(part.is_done() for part in chain)
+    run_part(student, True, Work(student.out))
+    assert teacher.is_done() and student.is_done() and not extractor.is_done()
+
+
+def test_a_count_of_forced_work_outlives_other_settings(folder, tmp_path):
+    teacher, other = (Part(2, "teacher", folder, {"lr": rate}) for rate in (1, 2))
+    student = Part(3, "student", tmp_path / "exp" / "student", {}, [Need(folder, 2)])
+    run_part(teacher, False, Work(folder))
+    run_part(student, False, Work(student.out))
+    run_part(teacher, True, Work(folder))
+    for part in (other, teacher):
+        run_part(part, False, Work(folder))
+    assert not student.is_done()
+
+
+def test_a_folder_of_before_the_count_stays_done(folder, tmp_path):
+    """As one that was never forced, and so does what was built on it."""
+    teacher = Part(2, "teacher", folder, {"lr": 1})
+    student = Part(3, "student", tmp_path / "exp" / "student", {}, [Need(folder, 2)])
+    for part in (teacher, student):
+        run_part(part, False, Work(part.out))
+    for part in (teacher, student):
+        state = read_json(part.out / STATE_FILE)
+        del state["forced"]
+        write_json(part.out / STATE_FILE, state)
+    assert teacher.is_done() and student.is_done()
 
 
 def test_interrupted_work_of_other_settings_is_thrown_away(folder):
@@ -236,3 +289,22 @@ def test_two_processes_do_not_work_in_one_folder_and_a_kill_frees_it_at_once(fol
         holder.wait()
         holder.stdout.close()
 
+
+BRIEF_HOLDER = """
+import sys, time
+from pathlib import Path
+from wesep_mix.stage import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    print(flush=True)
+    time.sleep(0.5)
+    Path(sys.argv[1], "written").touch()
+"""
+
+
+def test_who_waits_for_a_folder_finds_what_the_other_wrote(folder):
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", BRIEF_HOLDER, folder], stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with alone_in(folder, wait=True):
+            assert (folder / "written").is_file()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from wesep_mix.together import run_together
 
 
@@ -25,6 +27,13 @@ def test_the_status_of_the_one_that_failed_is_returned_and_the_other_ended(tmp_p
     assert not survivor.exists()
 
 
+def test_a_killed_child_has_a_shells_status_and_the_command_that_failed_is_named(capfd):
+    killed = python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert run_together([[*killed, "--out", "exp/a student"], python("import time; time.sleep(60)")]) == 137
+    said = capfd.readouterr().err.strip()
+    assert said.startswith(f"status 137: {sys.executable} -c ") and said.endswith("--out 'exp/a student'")
+
+
 def test_only_so_many_run_at_a_time_and_a_failure_starts_no_more(tmp_path):
     alone = ("import os, pathlib\nflag = pathlib.Path({!r})\nflag.touch(exist_ok=False)\n"
              "flag.with_name({!r}).write_text(os.environ['GIVEN'])\nflag.unlink()")
@@ -37,6 +46,7 @@ def test_only_so_many_run_at_a_time_and_a_failure_starts_no_more(tmp_path):
     assert run_together([]) == 0
 
 
+@pytest.mark.timeout(60)
 def test_children_die_with_their_parent(tmp_path):
     note = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(60)"
@@ -48,7 +58,7 @@ def test_children_die_with_their_parent(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     while alive(pid):
-        time.sleep(0.02)  # pytest's timeout ends a test whose child lives on
+        time.sleep(0.02)
 
 
 def alive(pid):

@@ -17,39 +17,38 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wesep_mix.analysis.levels import at_mixture_level
 from wesep_mix.analysis.settings import WHOLE, Chunks
-from wesep_mix.layers.level import Longer, part_of, root_mean_square
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.layers.level import Longer, unit_level
+from wesep_mix.layers.network import Network
 from wesep_mix.losses.set_matching import best_assignment
-
-SAMPLE_RATE = 16000
 
 
 @torch.inference_mode()
 def extract(
-    model: nn.Module, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu"
+    model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu"
 ) -> Tensor:
     """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
     emb = None if emb is None else emb.to(device)
 
-    def estimate(chunk: Tensor) -> Tensor:
-        est = model(chunk, emb)
-        part = chunk.shape[1] < mix.shape[1]
-        return at_mixture_level(est, chunk) if part and getattr(model, "free_level", False) else est
+    def estimate(chunk: Tensor, longer: Longer | None) -> Tensor:
+        est = model(chunk, emb, longer)
+        return at_mixture_level(est, chunk) if longer is not None and model.free_level else est
 
-    return _in_chunks(model, estimate, mix, chunks, device)
+    return _in_chunks(estimate, mix, chunks, model.frame_step, device)
 
 
 @torch.inference_mode()
-def separate(model: nn.Module, mix: Tensor, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
+def separate(model: Network, mix: Tensor, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
     """A separator's estimates of mixtures: float32 [B, T] -> float32 [B, S, T], on the CPU.
 
     The speakers' order is that of the first chunk. Who is who in the next is known from what they share alone: where
     all are silent there, the order behind it is as likely another one.
     """
-    return _in_chunks(model, model, mix, chunks, device)
+    return _in_chunks(model, mix, chunks, model.frame_step, device)
 
 
 def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[int]:
@@ -66,17 +65,17 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 
 
 def _in_chunks(
-    model: nn.Module, estimate: Callable[[Tensor], Tensor], mix: Tensor, chunks: Chunks, device: str
+    estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, grid: int, device: str
 ) -> Tensor:
     """`estimate` (chunk [B, t] on the device -> [B, ..., t]) over all of the mixture: [B, ..., T]."""
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
     if chunks == WHOLE or mix.shape[1] <= size:
-        return estimate(mix.to(device)).float().cpu()
-    level, energy, before, total = root_mean_square(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
-    for start in chunk_starts(mix.shape[1], size, overlap, getattr(model.config, "frame_step", 1)):
+        return estimate(mix.to(device), None).float().cpu()
+    level, energy, before, total = unit_level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
+    for start in chunk_starts(mix.shape[1], size, overlap, grid):
         energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
-        with part_of(model, Longer(level, energy.to(device), start)):
-            est = estimate(mix[:, start : start + size].to(device)).float().cpu()
+        longer = Longer(level, energy.to(device), start)
+        est = estimate(mix[:, start : start + size].to(device), longer).float().cpu()
         if total is None:
             total = est.new_zeros(*est.shape[:-1], mix.shape[1])
             total[..., :size] = est

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, by_condition, write_conditions
 from wesep_mix.analysis.embedding_tables import Judged, clean_table, judge, single_table, student_table
+from wesep_mix.analysis.embeddings import COUNTS
 from wesep_mix.analysis.keys import single_keys
 from wesep_mix.analysis.kmeans_baseline import kmeans_tables, untaught
 from wesep_mix.analysis.trials import Trials, fixed_trials
@@ -17,7 +18,6 @@ from wesep_mix.io.files import read_table, write_json
 from wesep_mix.mixing.plan import Plan
 
 METRICS = "metrics.json"
-COUNTS = "reco2num_spk"
 
 
 def clustering_rows(
@@ -65,14 +65,19 @@ def kmeans_rows(
 ) -> dict[str, Judged]:
     """Frame k-means with the teacher's front-end as it was before training and, if `taught`, with it as it is now.
 
-    Empty for a teacher without a front-end.
+    Empty for a teacher without a front-end; of a frozen one both are the same, and computed once.
     """
     frontend = getattr(load_model(teacher, "teachers"), "frontend", None)
     if frontend is None:
         return {}
-    frontends = {"kmeans": untaught(frontend, seed)} | ({"kmeans/teacher": frontend} if taught else {})
+    frontends = {"kmeans": untaught(frontend, seed)}
+    if taught and frontends["kmeans"] is not frontend:
+        frontends["kmeans/teacher"] = frontend
     tables = kmeans_tables(frontends, plans, seed, device)
-    return {name: judge(table, trials, 0, seed) for name, table in tables.items()}
+    rows = {name: judge(table, trials, 0, seed) for name, table in tables.items()}
+    if taught:
+        rows.setdefault("kmeans/teacher", rows["kmeans"])
+    return rows
 
 
 def student_row(embeddings: Path, student: Path, plans: Sequence[Plan], trials: Trials, seed: int) -> Judged:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wesep_mix.analysis.controls import choose
+from wesep_mix.analysis.controls import MIXTURE, SEPARATED, choose
 from wesep_mix.analysis.extraction import extract_set
 from wesep_mix.analysis.scoring import score_condition
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.checkpoint import load_model, num_parameters
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.mixing.plan import read_plans
-
-SEPARATED = "separated"
 
 
 def run_control(
@@ -35,14 +33,17 @@ def run_control(
 
 
 def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
-    """Score `extractor/test/<condition>/wav` into `extractor/test/<condition>/scores`."""
-    out = extractor / "test" / condition
-    kind = "separators" if condition == SEPARATED else "extractors"
-    params = num_parameters(load_model(model_of(extractor, condition), kind))
-    plans = read_plans(data / "plan.jsonl")
-    score_condition(plans, out / "wav", out / "scores", params, nj, settings.max_bad)
+    """Score `extractor/test/<condition>/wav`, or the mixtures as they are, into `extractor/test/<condition>/scores`."""
+    out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
+    wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
+    score_condition(plans, wavs, out / "scores", params, nj, settings.max_bad)
 
 
 def model_of(extractor: Path, condition: str) -> Path:
     """The model file of a condition: the controls share the network of `matched`, but for `none`."""
     return extractor / (condition if condition in ("none", SEPARATED) else "matched") / "model.pt"
+
+
+def _num_parameters(extractor: Path, condition: str) -> int:
+    kind = "separators" if condition == SEPARATED else "extractors"
+    return num_parameters(load_model(model_of(extractor, condition), kind))

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.analysis.keys import MATCHED, TEACHER, lookup
 from wesep_mix.errors import UserError
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.seeds import rng_for
 
 Embeddings = Mapping[str, np.ndarray]
 CONTROLS = ("none", "wrong", "random", "oracle")
+SEPARATED, MIXTURE = "separated", "mixture"  # conditions beside them: a separator's outputs, nothing done at all
 
 
 def choose(
@@ -30,16 +31,16 @@ def choose(
     if control == "none":
         return None
     if control == "oracle":
-        return take(teacher, {key: key for plan in plans for key in speaker_keys(plan)}, "oracle")
+        return take(teacher, {key: key for plan in plans for key in speaker_keys(plan)}, TEACHER)
     if control not in CONTROLS:
         raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
     keys = wrong_keys(plans) if control == "wrong" else random_keys(plans, seed)
-    return take(matched, keys, control)
+    return take(matched, keys, MATCHED)
 
 
-def take(embeddings: Embeddings, keys: Mapping[str, str], what: str) -> dict[str, np.ndarray]:
-    """The embedding of `keys[key]` for every key."""
-    return dict(zip(keys, lookup(embeddings, keys.values(), what), strict=True))
+def take(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> dict[str, np.ndarray]:
+    """The embedding of `keys[key]` for every key; scp: as for `lookup`."""
+    return dict(zip(keys, lookup(embeddings, keys.values(), scp), strict=True))
 
 
 def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:

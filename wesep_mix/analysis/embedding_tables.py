@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from wesep_mix.analysis.keys import lookup, single_keys, speaker_keys
+from wesep_mix.analysis.keys import TEACHER, lookup, single_keys
 from wesep_mix.analysis.trials import Trials
 from wesep_mix.errors import UserError
 from wesep_mix.metrics.clustering import judged_clusters, normalised
 from wesep_mix.metrics.verification import min_dcf, pair_scores, score_equal_error_rate
-from wesep_mix.mixing.plan import Plan, Source
+from wesep_mix.mixing.plan import Plan, Source, speaker_keys
 
 Embeddings = Mapping[str, np.ndarray]
 
@@ -63,7 +63,7 @@ def judge(
                 "num": len(labelled.keys), "trainable": trainable}
     if references is None:
         return Judged(labelled, metrics, correct)
-    wanted = lookup(references, labelled.keys, "test/teacher")
+    wanted = lookup(references, labelled.keys, f"test/{TEACHER}")
     cos = (normalised(labelled.emb) * normalised(wanted)).sum(axis=1)
     return Judged(labelled, metrics | {"cos": float(cos.mean())}, correct, cos)
 
@@ -71,12 +71,13 @@ def judge(
 def single_table(single: Embeddings, plans: Sequence[Plan]) -> Labelled:
     """The teacher on noisy single speech; `single` is keyed by the plan's id."""
     keys = [key for plan in plans for key in single_keys(plan)]
-    return Labelled(lookup(single, keys, "single_test/teacher"), keys, list(plans), [plan.sources[0] for plan in plans])
+    emb = lookup(single, keys, f"single_test/{TEACHER}")
+    return Labelled(emb, keys, list(plans), [plan.sources[0] for plan in plans])
 
 
 def clean_table(teacher: Embeddings, plans: Sequence[Plan]) -> Labelled:
     """The teacher on the clean sources of the mixtures; `teacher` is keyed `<mix>-<speaker>`."""
-    return Labelled.of(plans, [lookup(teacher, speaker_keys(plan), "test/teacher") for plan in plans])
+    return Labelled.of(plans, [lookup(teacher, speaker_keys(plan), f"test/{TEACHER}") for plan in plans])
 
 
 def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
@@ -87,7 +88,7 @@ def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
     rows = [(key, plan, source) for plan in plans
             for key, source in zip(speaker_keys(plan), plan.sources, strict=True) if key in matched]
     if not rows:
-        raise UserError(f"test/matched: none of its {len(matched)} embeddings is of a talker of the {len(plans)} "
+        raise UserError(f"test/matched.scp: none of its {len(matched)} embeddings is of a talker of the {len(plans)} "
                         "mixtures; redo stage 4")
     keys, found, sources = (list(column) for column in zip(*rows, strict=True))
     return Labelled(np.stack([matched[key] for key in keys]), keys, found, sources)

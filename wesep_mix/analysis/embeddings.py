@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.keys import head_keys, speaker_keys
+from wesep_mix.analysis.keys import head_keys
 from wesep_mix.analysis.settings import EmbeddingsConfig
 from wesep_mix.analysis.xvector import write_mixtures, write_single
 from wesep_mix.data.batch import MixBatch
@@ -25,10 +25,11 @@ from wesep_mix.io.decoded import Read, reader_of
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import write_table
 from wesep_mix.losses.set_matching import match
-from wesep_mix.mixing.plan import Plan, read_plans
+from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
 from wesep_mix.students.own_reference import reference_network
 
 MAX_WORKERS = 8  # they render; more would only take memory
+COUNTS = "reco2num_spk"
 
 
 @dataclass
@@ -37,29 +38,33 @@ class Tables:
 
     teacher: of the clean sources, `<mix>-<speaker>`; student: of the N heads, `<mix>-<head>`; matched: the student's
     for the speakers that the best assignment gives one, `<mix>-<speaker>`; num_spk: how many talkers the student
-    hears in a mixture, empty without presence.
+    hears in a mixture, empty without presence; num_heads: N.
     """
 
     teacher: dict[str, np.ndarray] = field(default_factory=dict)
     student: dict[str, np.ndarray] = field(default_factory=dict)
     matched: dict[str, np.ndarray] = field(default_factory=dict)
     num_spk: dict[str, int] = field(default_factory=dict)
+    num_heads: int = 0
 
-    def write(self, folder: Path) -> None:
-        """`folder/{teacher,student,matched}.{ark,scp}`; with counts also Kaldi's `reco2num_spk`: `<mix> <count>`."""
-        for kind in ("teacher", "student", "matched"):
-            write_embeddings(folder / kind, getattr(self, kind))
+    def write(self, folder: Path, plans: Sequence[Plan], with_trials: bool) -> None:
+        """`folder/{teacher,student,matched}.{ark,scp}`, what analysis.xvector makes of them, and with counts Kaldi's
+        `reco2num_spk`: `<mix> <count>`.
+        """
+        kinds = ("teacher", "student", "matched")
+        places = {kind: write_embeddings(folder / kind, getattr(self, kind)) for kind in kinds}
+        write_mixtures(folder, plans, places, self.num_heads, with_trials)
         if self.num_spk:
-            write_table(folder / "reco2num_spk", {mix: str(count) for mix, count in self.num_spk.items()})
+            write_table(folder / COUNTS, {mix: str(count) for mix, count in self.num_spk.items()})
 
 
 def extract_embeddings(
-    settings: EmbeddingsConfig, data: Path, single: Path, teacher_path: Path, student_path: Path | None, out: Path,
-    nj: int, ngpu: int,
+    settings: EmbeddingsConfig, data: Path, single: Path | None, teacher_path: Path, student_path: Path | None,
+    out: Path, nj: int, ngpu: int,
 ) -> None:
     """Write `out/<set>/{teacher,student,matched}` and `out/single_test/teacher`, each as ark and scp, and for students
-    with presence `out/<set>/reco2num_spk`. Without a student only the `single_test`. With each set its trials and what
-    WeSpeaker's tools read (analysis.xvector).
+    with presence `out/<set>/reco2num_spk`. Without a student only the `single_test`, without `single` all but it. With
+    each set its trials and what WeSpeaker's tools read (analysis.xvector).
     """
     device = torch.device("cuda" if ngpu else "cpu")
     teacher = checkpoint.load_model(teacher_path, "teachers").to(device)
@@ -68,12 +73,12 @@ def extract_embeddings(
     for name in settings.sets if student else ():
         plans = read_plans(data / name / "plan.jsonl")
         batches = _batches(plans, settings.batch_size, workers, device, name, reader_of(data / name))
-        mixture_embeddings(teacher, student, batches).write(out / name)
-        write_mixtures(out / name, plans)
-    plans = read_plans(single / "test" / "plan.jsonl")
-    batches = _batches(plans, settings.batch_size, workers, device, "single test", reader_of(single / "test"))
-    write_embeddings(out / "single_test" / "teacher", single_embeddings(teacher, batches))
-    write_single(out / "single_test", plans)
+        mixture_embeddings(teacher, student, batches).write(out / name, plans, with_trials=name != "train")
+    if single:
+        plans = read_plans(single / "test" / "plan.jsonl")
+        batches = _batches(plans, settings.batch_size, workers, device, "single test", reader_of(single / "test"))
+        places = write_embeddings(out / "single_test" / "teacher", single_embeddings(teacher, batches))
+        write_single(out / "single_test", plans, places)
 
 
 @torch.inference_mode()
@@ -89,6 +94,7 @@ def mixture_embeddings(teacher: nn.Module, student: nn.Module, batches: Iterator
         reference = taught if judge is teacher else batch.by_talker(judge(*batch.clean()))
         found = student(batch.mix, batch.num_samples)
         matched, got = match(found.embeddings, reference, batch.num_talkers)
+        tables.num_heads = found.embeddings.shape[1]
         parts = (taught.float(), found.embeddings.float(), matched.float(), got)
         for plan, clean, heads, own, there in zip(batch.plans, *(part.cpu().numpy() for part in parts), strict=True):
             speakers = speaker_keys(plan)

@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from wesep_mix import checkpoint
 from wesep_mix.analysis import chunked
-from wesep_mix.analysis.keys import lookup, speaker_keys
+from wesep_mix.analysis.keys import MATCHED, lookup
 from wesep_mix.analysis.levels import at_mixture_level
 from wesep_mix.analysis.settings import WHOLE, Chunks
+from wesep_mix.errors import UserError
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.files import write_table
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 
 
@@ -34,7 +35,7 @@ def extract_set(
 
     def estimate(plan: Plan) -> np.ndarray:
         keys = speaker_keys(plan)
-        conditions = None if embeddings is None else lookup(embeddings, keys, "extraction")
+        conditions = None if embeddings is None else lookup(embeddings, keys, MATCHED)
         return extract(model, render(plan).mix, conditions, len(keys), device, chunks)
 
     write_estimates(plans, estimate, out, subtype, "extracting")
@@ -43,15 +44,25 @@ def extract_set(
 def write_estimates(
     plans: Sequence[Plan], estimate: Callable[[Plan], np.ndarray], out: Path, subtype: str, doing: str
 ) -> None:
-    """Write what `estimate` gives for each mixture, [S, T] in the order of its sources, unless it is there already."""
+    """Write what `estimate` gives for each mixture, [S, T] in the order of its sources, unless it is there already.
+
+    Raises: UserError that begins with the mixture whose estimates cannot be made, or the file that cannot be written.
+    """
     out.mkdir(parents=True, exist_ok=True)
     index = {key: str(out / f"{key}.wav") for plan in plans for key in speaker_keys(plan)}
     for plan in tqdm(plans, desc=f"{doing} {out.parent.name}", unit="mix", mininterval=1.0):
         paths = [Path(index[key]) for key in speaker_keys(plan)]
         if not all(path.is_file() for path in paths):
-            for path, est in zip(paths, estimate(plan), strict=True):
+            for path, est in zip(paths, _estimated(estimate, plan), strict=True):
                 write_audio(path, est, plan.sample_rate, subtype)
     write_table(out / "wav.scp", index)
+
+
+def _estimated(estimate: Callable[[Plan], np.ndarray], plan: Plan) -> np.ndarray:
+    try:
+        return estimate(plan)
+    except UserError as err:
+        raise UserError(f"{plan.id}: {err}") from err
 
 
 def extract(

@@ -1,18 +1,16 @@
-"""Keys of embeddings and extracted wavs: `<mix>-<speaker>`; in a student's unordered set `<mix>-<head>`."""
+"""Keys of embeddings beside mixing.plan.speaker_keys: in a student's unordered set `<mix>-<head>`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.plan import Plan
 
-
-def speaker_keys(plan: Plan) -> list[str]:
-    """One key a source, in the plan's order."""
-    return plan.speaker_keys
+MATCHED, TEACHER = "matched.scp", "teacher.scp"
 
 
 def single_keys(plan: Plan) -> list[str]:
@@ -25,14 +23,14 @@ def head_keys(plan: Plan, num_heads: int | None = None) -> list[str]:
     return [f"{plan.id}-{head}" for head in range(len(plan.sources) if num_heads is None else num_heads)]
 
 
-def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], what: str) -> np.ndarray:
+def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], scp: str) -> np.ndarray:
     """The embeddings of these keys, stacked: [number of keys, D].
 
-    Raises: UserError naming the first key that is missing.
+    scp: the file of stage 4 that they were read from. Raises: UserError naming it and the first key that is missing.
     """
     keys = list(keys)
     for key in keys:
         if key not in embeddings:
-            raise UserError(f"{what}: {key} is not among the {len(embeddings)} embeddings; redo stage 4, with a "
-                            "student that has a head for every talker")
+            fewer = ", with a student that has a head for every talker" if Path(scp).name == MATCHED else ""
+            raise UserError(f"{scp}: {key} is not among the {len(embeddings)} embeddings; redo stage 4{fewer}")
     return np.stack([embeddings[key] for key in keys])

@@ -23,7 +23,12 @@ from wesep_mix.seeds import rng_for
 
 
 def untaught(frontend: nn.Module, seed: int) -> nn.Module:
-    """The front-end as it was before any training of ours: pretrained weights where it has them, else random ones."""
+    """The front-end as it was before any training of ours: pretrained weights where it has them, else random ones.
+
+    A frozen one is given back, since it has had none.
+    """
+    if not any(weight.requires_grad for weight in frontend.parameters()):
+        return frontend
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return frontend.fresh()

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.files import atomic_write, write_json
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi
 from wesep_mix.metrics.si_sdr import si_sdr
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 from wesep_mix.parallel import map_items
 

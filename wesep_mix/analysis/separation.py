@@ -32,7 +32,7 @@ def separate_set(
 
     def estimate(plan: Plan) -> np.ndarray:
         if len(plan.sources) != model.config.num_spk:
-            raise UserError(f"{plan.id}: has {len(plan.sources)} talkers, found {model.config.num_spk} outputs in "
+            raise UserError(f"has {len(plan.sources)} talkers, found {model.config.num_spk} outputs in "
                             f"{model_path}; train a separator for as many")
         rendered = render(plan)
         return separate(model, rendered.mix, rendered.sources, device, chunks)

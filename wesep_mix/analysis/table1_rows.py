@@ -11,23 +11,28 @@ from wesep_mix.errors import UserError
 from wesep_mix.mixing.plan import Plan
 
 
-def teacher_metrics(embeddings: Path, teacher: Path, plans: Sequence[Plan], seed: int) -> dict[str, float]:
-    """The teacher on noisy single speech. embeddings: folder of stage 4; teacher: model file; plans: the test set."""
-    return teacher_row(embeddings, teacher, plans, seed).metrics
+def row_metrics(
+    plans: Sequence[Plan], seed: int, device: str, teacher: Path, student: Path | None = None,
+    embeddings: Path | None = None,
+) -> dict[str, float]:
+    """The metrics of a row on its test set `plans`, of what stages 2 to 4 made for it: two model files and a folder.
 
-
-def kmeans_metrics(teacher: Path, plans: Sequence[Plan], seed: int, device: str) -> dict[str, float]:
-    """k-means over each mixture's frames, of the teacher's front-end as it was before its training.
-
-    Raises: UserError when the teacher has no front-end.
+    With a student: of the student on the mixtures. With embeddings alone: of the teacher on noisy single speech. With
+    neither: of k-means over each mixture's frames. Beside the clustering and verification metrics there are num and
+    trainable, of students also cos, num_missing (talkers who got no head) and, where they count talkers, count_acc.
+    Raises: UserError when k-means has no front-end to take.
     """
+    if student is not None:
+        return student_row(embeddings, student, plans, fixed_trials(plans), seed).metrics
+    if embeddings is not None:
+        return teacher_row(embeddings, teacher, plans, seed).metrics
+    return _kmeans_metrics(teacher, plans, seed, device)
+
+
+def _kmeans_metrics(teacher: Path, plans: Sequence[Plan], seed: int, device: str) -> dict[str, float]:
+    """Of the teacher's front-end as it was before its training."""
     rows = kmeans_rows(teacher, plans, fixed_trials(plans), seed, device, taught=False)
     if not rows:
         raise UserError(f"{teacher}: wanted a teacher with a front-end for frame k-means, this one has none; give the "
                         "row another teacher, or leave it out of table1.yaml")
     return rows["kmeans"].metrics
-
-
-def student_metrics(embeddings: Path, student: Path, plans: Sequence[Plan], seed: int) -> dict[str, float]:
-    """The student on mixtures; num_missing: talkers who got no head; count_acc: of students that count talkers."""
-    return student_row(embeddings, student, plans, fixed_trials(plans), seed).metrics

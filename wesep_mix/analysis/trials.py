@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.io.files import atomic_write
 from wesep_mix.metrics.verification import unfair_groups
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.seeds import rng_for
 
 MAX_TRIALS = 200_000  # of same-speaker pairs, and as many of different speakers

@@ -17,39 +17,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from wesep_mix.analysis.keys import head_keys, single_keys, speaker_keys
+from wesep_mix.analysis.keys import head_keys, single_keys
 from wesep_mix.analysis.trials import KeysOf, Trials, fixed_trials, write_trials
-from wesep_mix.io.files import read_table, write_table
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.io.files import write_table
+from wesep_mix.mixing.plan import Plan, speaker_keys
 
 TRIALS = "trials"
-TRAIN = "train"  # the set that gets no trials: nobody is tested on it, and its pairs are too many to look at
 FOLDER = "wespeaker"
 FRAME_MS = 10
 
+Places = Mapping[str, str]  # key -> where the vector is in an ark, as in an scp, sorted by key
 
-def write_mixtures(folder: Path, plans: Sequence[Plan]) -> None:
-    """All of it for a set of mixtures, beside its {teacher,student,matched}.scp."""
-    num_heads = len(read_table(folder / "student.scp")) // len(plans)
+
+def write_mixtures(
+    folder: Path, plans: Sequence[Plan], places: Mapping[str, Places], num_heads: int, with_trials: bool
+) -> None:
+    """All of it for a set of mixtures, in their folder.
+
+    places: those of the embeddings, of the kinds teacher, student and matched; num_heads: the student's; with_trials:
+    false for a set that nobody is tested on, whose pairs are too many to look at.
+    """
     kinds = {"teacher": speaker_keys, "matched": speaker_keys, "student": lambda plan: head_keys(plan, num_heads)}
     for kind, keys_of in kinds.items():
-        _write_kind(folder, kind, plans, keys_of)
+        _write_kind(folder / FOLDER / kind, places[kind], plans, keys_of, folder.name)
     _write_speakers(folder, plans, speaker_keys)
-    if folder.name != TRAIN:
+    if with_trials:
         trials = fixed_trials(plans)
         write_trials(folder / TRIALS, trials)
-        _write_own_trials(folder, "matched", trials)
+        _write_own_trials(folder / FOLDER / "matched", places["matched"], trials)
 
 
-def write_single(folder: Path, plans: Sequence[Plan]) -> None:
-    """All of it for the single-speaker set, beside its teacher.scp."""
+def write_single(folder: Path, plans: Sequence[Plan], places: Places) -> None:
+    """All of it for the single-speaker set, in its folder; places: those of the teacher's embeddings."""
     write_trials(folder / TRIALS, fixed_trials(plans, single_keys))
-    _write_kind(folder, "teacher", plans, single_keys)
+    _write_kind(folder / FOLDER / "teacher", places, plans, single_keys, folder.name)
     _write_speakers(folder, plans, single_keys)
 
 
 def subsegments(
-    plans: Sequence[Plan], keys_of: KeysOf, there: Mapping[str, str], as_one: str | None = None
+    plans: Sequence[Plan], keys_of: KeysOf, there: Places, as_one: str | None = None
 ) -> Iterator[tuple[str, str]]:
     """(key for the clusterers, our key) of all embeddings of `plans` that are `there`.
 
@@ -67,10 +73,9 @@ def subsegments(
             begin += length
 
 
-def _write_kind(folder: Path, kind: str, plans: Sequence[Plan], keys_of: KeysOf) -> None:
-    places, out = read_table(folder / f"{kind}.scp"), folder / FOLDER / kind
+def _write_kind(out: Path, places: Places, plans: Sequence[Plan], keys_of: KeysOf, set_name: str) -> None:
     write_table(out / "xvector.scp", places)
-    for name, as_one in (("emb.scp", None), ("emb_as_one.scp", folder.name)):
+    for name, as_one in (("emb.scp", None), ("emb_as_one.scp", set_name)):
         keys = subsegments(plans, keys_of, places, as_one)
         write_table(out / name, {told: places[key] for told, key in keys})
 
@@ -80,9 +85,8 @@ def _write_speakers(folder: Path, plans: Sequence[Plan], keys_of: KeysOf) -> Non
     write_table(folder / FOLDER / "utt2spk", speakers)
 
 
-def _write_own_trials(folder: Path, kind: str, trials: Trials) -> None:
-    """Where embeddings are missing, on which `score.py` would stop: the list without their trials, a folder lower."""
-    keys = list(read_table(folder / f"{kind}.scp"))
-    pairs, same = trials.among(keys)
+def _write_own_trials(out: Path, places: Places, trials: Trials) -> None:
+    """Where embeddings are missing, on which `score.py` would stop: the list without their trials, beside theirs."""
+    pairs, same = trials.among(list(places))
     if len(same) < len(trials.same):
-        write_trials(folder / FOLDER / kind / TRIALS, Trials(keys, pairs, same))
+        write_trials(out / TRIALS, Trials(list(places), pairs, same))

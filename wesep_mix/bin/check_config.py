@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
@@ -13,9 +13,10 @@ from wesep_mix.config import CHOSEN, SECTIONS, load_config, locate, parse_overri
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
-from wesep_mix.table1 import TABLE, Table1Config, row_overrides
+from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 
+TABLES = ("table1", "table2")
 CLASSES = {
     "corpus": CorpusConfig, "teacher": TeacherConfig, "student": StudentConfig, "embeddings": EmbeddingsConfig,
     "extractor": ExtractorConfig, "separator": SeparatorConfig, "score": ScoreConfig,
@@ -27,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--egs", type=Path, required=True, help="recipe folder: egs/CORPUS")
     options.add_argument("--extractor", required=True, help="a file of egs/CORPUS/conf/extractor")
     options.add_argument("--separator", default="", help="a file of egs/CORPUS/conf/separator [none]")
-    options.add_argument("--tables", type=boolean, default=False, metavar="true|false", help="also table1.yaml [false]")
+    options.add_argument("--tables", type=boolean, default=False, metavar="true|false",
+                         help="also table1.yaml and table2.yaml [false]")
     args = options.parse_args(argv)
     chosen = {"extractor": args.extractor, "separator": args.separator}
     return guarded(lambda: check(args.egs / "conf", chosen, args.set, args.tables), "configuration")
@@ -36,26 +38,37 @@ def main(argv: list[str] | None = None) -> int:
 def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False) -> None:
     """Raises: UserError for the first config that is not valid, or the first override that fits no config."""
     paths = config_paths(conf, chosen)
-    listed = [*paths, conf / TABLE] if tables else paths
+    listed = [*paths, *(check_tables(conf, overrides) if tables else ())]
+    raws = [(section_of(path), read_raw(path)) for path in listed]
     for override in overrides:
-        _check_lands(override, {section_of(path): read_raw(path) for path in listed})
+        _check_lands(override, raws)
     for path in paths:
         load_config(CLASSES[section_of(path)], path, overrides)
-    if tables:
-        check_table(conf, overrides)
 
 
-def check_table(conf: Path, overrides: list[str]) -> Table1Config:
-    """The rows of conf/table1.yaml. Raises: UserError naming the first row whose settings are not valid."""
-    table = load_config(Table1Config, conf / TABLE, overrides)
-    for name in table.rows:
+def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
+    """conf/table1.yaml, table2.yaml and the configs that the latter's rows name.
+
+    Raises: UserError naming the first row whose settings are not valid.
+    """
+    first, second = table2.load_tables(conf, overrides)
+    table2.check_seeds(first, second)
+    for name, row in first.rows.items():
         for section in ("teacher", "student"):
-            settings = row_overrides(table.rows[name], section)
-            try:
-                load_config(CLASSES[section], conf / f"{section}.yaml", [*overrides, *settings])
-            except UserError as err:
-                raise UserError(f"{conf / TABLE}: row {name}: {err}") from err
-    return table
+            _check_row(f"{conf / 'table1.yaml'}: row {name}", conf / f"{section}.yaml",
+                       [*overrides, *table1.row_overrides(row)])
+    named = {name: table2.config_path(conf, row) for name, row in second.rows.items() if row.config}
+    for name, path in named.items():
+        _check_row(f"{conf / 'table2.yaml'}: row {name}", path,
+                   [*overrides, *table2.row_overrides(second.rows[name])])
+    return [*(conf / f"{table}.yaml" for table in TABLES), *dict.fromkeys(named.values())]
+
+
+def _check_row(where: str, path: Path, overrides: list[str]) -> None:
+    try:
+        load_config(CLASSES[section_of(path)], path, overrides)
+    except UserError as err:
+        raise UserError(f"{where}: {err}") from err
 
 
 def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:
@@ -68,13 +81,15 @@ def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:
     return [conf / f"{stem}.yaml" for stem in stems]
 
 
-def _check_lands(override: str, raws: Mapping[str, Mapping]) -> None:
+def _check_lands(override: str, raws: Sequence[tuple[str, Mapping]]) -> None:
     key, _ = parse_override(override)
-    if any(locate(key, section, raw) is not None for section, raw in raws.items()):
+    if any(locate(key, section, raw) is not None for section, raw in raws):
         return
-    known = sorted({name for section, raw in raws.items() for name in _keys(raw)} | set(SECTIONS))
+    known = sorted({name for _, raw in raws for name in _keys(raw)} | set(SECTIONS))
     near = difflib.get_close_matches(".".join(key), known, n=1)
     hint = f", did you mean {near[0]}?" if near else f"; first parts there are: {', '.join(SECTIONS)}"
+    if key[0] in TABLES and key[0] not in dict(raws):
+        hint = f"; {key[0]}.yaml takes part with --tables true alone"
     raise UserError(f"--set {override}: unknown key in every config of this recipe{hint}")
 
 

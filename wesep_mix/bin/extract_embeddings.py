@@ -3,34 +3,54 @@
 OUT/SET/{teacher,student,matched}.{ark,scp} for SET in dev, test: teacher and matched are keyed <mix>-<speaker>,
 student <mix>-<head>; matched lacks the speakers whom a student with fewer heads than talkers has none for. A student
 with presence also gets OUT/SET/reco2num_spk: <mix> and how many talkers it hears. OUT/single_test/teacher.{ark,scp}:
-noisy single speech of the test set, keyed by plan id.
+noisy single speech of the test set, keyed by plan id. The former need --student, the latter --single.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
 from wesep_mix.bin.options import parser
 from wesep_mix.config import read_raw
+from wesep_mix.errors import UserError
 from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parsed(argv)
+    return guarded(lambda: _extract(args), "stage 4 (embeddings)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    return [_part(_parsed(argv))]
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/embeddings.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
-    options.add_argument("--single", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
+    options.add_argument("--single", type=Path,
+                         help="prepared single-speaker sets: data/CORPUS/single; without it no single_test")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, help="EXP/Nmix/student/model.pt; without it only single_test")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/embeddings")
     options.add_argument("--nj", type=int, default=1, help="1 renders mixtures in this process, more in a worker")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
-    args = options.parse_args(argv)
-    return guarded(lambda: _extract(args), "stage 4 (embeddings)")
+    return options.parse_args(argv)
 
 
-def _extract(args) -> None:
+def _part(args: argparse.Namespace) -> Part:
+    if not args.single and not args.student:
+        raise UserError("stage 4 (embeddings): wanted --student, --single or both, found none of them")
+    needs = [Need(args.data, 1), *([Need(args.single, 1)] if args.single else []), Need(args.teacher, 2)]
+    needs += [Need(args.student, 3)] if args.student else []
+    return Part(4, "embeddings", args.out, read_raw(args.config, args.set), needs)
+
+
+def _extract(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix.analysis.embeddings import extract_embeddings
         from wesep_mix.analysis.settings import EmbeddingsConfig
@@ -41,9 +61,7 @@ def _extract(args) -> None:
             settings, args.data, args.single, args.teacher, args.student, args.out, args.nj, args.ngpu
         )
 
-    needs = [Need(args.data, 1), Need(args.single, 1), Need(args.teacher, 2)]
-    needs += [Need(args.student, 3)] if args.student else []
-    run_part(Part(4, "embeddings", args.out, read_raw(args.config, args.set), needs), args.force, work)
+    run_part(_part(args), args.force, work)
 
 
 if __name__ == "__main__":

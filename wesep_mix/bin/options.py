@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -13,12 +11,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config value")
     made.add_argument("--force", type=boolean, default=False, metavar="true|false", help="redo what is done")
     return made
-
-
-def extraction_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What of conf/score.yaml defines stage 6's wavs."""
-    chunks = {key: raw[key] for key in ("chunk_s", "overlap_s") if key in raw}
-    return {"wav_subtype": raw.get("wav_subtype"), **chunks}
 
 
 def boolean(text: str) -> bool:

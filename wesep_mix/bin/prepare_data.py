@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import boolean, parser
 from wesep_mix.config import load_config, to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.listing import check_folders, prepare_lists
+from wesep_mix.mixing.metadata import check_lists
 from wesep_mix.mixing.moves import Root, before_moves, follow, move, parse_root, read_moves
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import Need, Part, alone_in, guarded, run_part
+from wesep_mix.tables.table2 import load_tables, num_talkers
 
 LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on
 SINGLE = ("seed", "mixing", "single", "single_noise")
@@ -31,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
     options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set, where not --data")
     options.add_argument("--num_spk", type=int, nargs="+", required=True, help="talkers in a mixture; or several, 2 3")
+    options.add_argument("--tables", type=boolean, default=False, metavar="true|false",
+                         help="also the talkers of the rows of table1.yaml and table2.yaml, where they can be made")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument(
         "--corpus_root", action="append", default=[], metavar="OLD=NEW",
@@ -58,9 +62,21 @@ def _prepare(args: argparse.Namespace) -> None:
         decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
         run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
     run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
-    for num_spk in dict.fromkeys(args.num_spk):
+    for num_spk in dict.fromkeys([*args.num_spk, *(_of_tables(args, settings) if args.tables else ())]):
         mixtures = _plans(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
         run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
+
+
+def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
+    """Numbers of talkers in the mixtures of the tables' rows, but for those that LibriMix's lists do not have."""
+    for num_spk in num_talkers(*load_tables(args.config.parent, args.set)):
+        try:
+            if settings.metadata_dir and num_spk not in args.num_spk:
+                for subsets in getattr(settings.corpus, "subsets", {}).values():
+                    check_lists(settings.metadata_dir, num_spk, subsets)
+            yield num_spk
+        except UserError as err:
+            print(f"note: rows with {num_spk} talkers are left out of the tables: {err}", flush=True)
 
 
 def _lists(corpus: Path, raw: dict[str, Any]) -> Part:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
+from wesep_mix.analysis.controls import MIXTURE, SEPARATED
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
@@ -12,29 +14,44 @@ from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parsed(argv)
+    return guarded(lambda: _score(args), "stage 7 (score)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    args = _parsed(argv)
+    return [_part(args, load_config(ScoreConfig, args.config, args.set))]
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")
     options.add_argument("--extractor", type=Path, required=True, help="trained extractor or separator: EXP/Nmix/NAME")
-    options.add_argument("--condition", choices=("matched", "separated"), default="matched",
-                         help="separated for a separator [matched]")
+    options.add_argument("--condition", choices=("matched", "none", SEPARATED, MIXTURE), default="matched",
+                         help="separated for a separator, none for the network without embedding; mixture scores the "
+                              "unprocessed mixtures and needs no model [matched]")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
-    args = options.parse_args(argv)
-    return guarded(lambda: _score(args), "stage 7 (score)")
+    return options.parse_args(argv)
 
 
-def _score(args) -> None:
+def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
+    needs, extracted = [Need(args.data / "plan.jsonl", 1)], args.extractor / "test" / args.condition
+    if args.condition != MIXTURE:
+        needs += [Need(args.extractor / args.condition / "model.pt", 5), Need(extracted / "wav" / "wav.scp", 6)]
+    return Part(7, "score", extracted / "scores", to_dict(settings), needs)
+
+
+def _score(args: argparse.Namespace) -> None:
     settings = load_config(ScoreConfig, args.config, args.set)
-    extracted = args.extractor / "test" / args.condition
 
     def work() -> None:
         from wesep_mix.analysis.conditions import score_extracted
 
         score_extracted(args.condition, args.data, args.extractor, settings, args.nj)
 
-    needs = [Need(args.data / "plan.jsonl", 1), Need(args.extractor / args.condition / "model.pt", 5),
-             Need(extracted / "wav" / "wav.scp", 6)]
-    run_part(Part(7, "score", extracted / "scores", to_dict(settings), needs), args.force, work)
+    run_part(_part(args, settings), args.force, work)
 
 
 if __name__ == "__main__":

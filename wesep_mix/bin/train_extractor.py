@@ -2,11 +2,12 @@
 
 The two trainings are independent: on the CPU both run at once, each a process of its own. Embeddings come from teacher
 and student on the fly; with `embeddings: ark` and `trainer.plans: static` from --embeddings, which stage 4 writes for
-that with --set embeddings.sets=[train,dev].
+that with --set embeddings.sets=[train,dev,test].
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -19,6 +20,17 @@ EMBEDDINGS = ("matched", "none")
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    args = _parsed(argv)
+    return guarded(lambda: _train(args, argv), "stage 5 (extractor)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    return list(_parts(_parsed(argv)).values())
+
+
+def _parsed(argv: list[str]) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extractor/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
@@ -29,9 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--embedding", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
-    argv = sys.argv[1:] if argv is None else argv
-    args = options.parse_args(argv)
-    return guarded(lambda: _train(args, argv), "stage 5 (extractor)")
+    return options.parse_args(argv)
 
 
 def _train(args, argv: list[str]) -> int:

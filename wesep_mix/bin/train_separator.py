@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,17 +12,31 @@ from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parsed(argv)
+    return guarded(lambda: _train(args), "stage 5 (separator)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    return [_part(_parsed(argv))]
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/separator/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME/separated")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
-    args = options.parse_args(argv)
-    return guarded(lambda: _train(args), "stage 5 (separator)")
+    return options.parse_args(argv)
 
 
-def _train(args) -> None:
+def _part(args: argparse.Namespace) -> Part:
+    raw = read_raw(args.config, args.set) | {"num_spk": args.num_spk}
+    return Part(5, "separator", args.out, raw, [Need(args.data, 1)])
+
+
+def _train(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix.config import load_config
         from wesep_mix.training.separator import train_separator
@@ -30,8 +45,7 @@ def _train(args) -> None:
         settings = load_config(SeparatorConfig, args.config, args.set)
         train_separator(settings, args.data, args.out, args.num_spk, args.ngpu)
 
-    raw = read_raw(args.config, args.set) | {"num_spk": args.num_spk}
-    run_part(Part(5, "separator", args.out, raw, [Need(args.data, 1)]), args.force, work)
+    run_part(_part(args), args.force, work)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parsed(argv)
+    return guarded(lambda: _train(args), "stage 3 (student)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    return [_part(_parsed(argv))]
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/student.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
@@ -18,11 +29,15 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/student")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture, one head each")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
-    args = options.parse_args(argv)
-    return guarded(lambda: _train(args), "stage 3 (student)")
+    return options.parse_args(argv)
 
 
-def _train(args) -> None:
+def _part(args: argparse.Namespace) -> Part:
+    needs = [Need(args.data, 1), Need(args.teacher, 2)]
+    return Part(3, "student", args.out, read_raw(args.config, args.set), needs)
+
+
+def _train(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix.config import load_config
         from wesep_mix.training.settings import StudentConfig
@@ -31,8 +46,7 @@ def _train(args) -> None:
         settings = load_config(StudentConfig, args.config, args.set)
         train_student(settings, args.data, args.teacher, args.out, args.num_spk, args.ngpu)
 
-    needs = [Need(args.data, 1), Need(args.teacher, 2)]
-    run_part(Part(3, "student", args.out, read_raw(args.config, args.set), needs), args.force, work)
+    run_part(_part(args), args.force, work)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,16 +12,29 @@ from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parsed(argv)
+    return guarded(lambda: _train(args), "stage 2 (teacher)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """What these options make."""
+    return [_part(_parsed(argv))]
+
+
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/teacher.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/teacher")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
-    args = options.parse_args(argv)
-    return guarded(lambda: _train(args), "stage 2 (teacher)")
+    return options.parse_args(argv)
 
 
-def _train(args) -> None:
+def _part(args: argparse.Namespace) -> Part:
+    return Part(2, "teacher", args.out, read_raw(args.config, args.set), [Need(args.data, 1)])
+
+
+def _train(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix.config import load_config
         from wesep_mix.training.settings import TeacherConfig
@@ -28,8 +42,7 @@ def _train(args) -> None:
 
         train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, args.ngpu)
 
-    raw = read_raw(args.config, args.set)
-    run_part(Part(2, "teacher", args.out, raw, [Need(args.data, 1)]), args.force, work)
+    run_part(_part(args), args.force, work)
 
 
 if __name__ == "__main__":

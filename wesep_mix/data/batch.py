@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wesep_mix.data.chance import as_chance
 from wesep_mix.data.conditions import ConditionBatch, Conditions, collate_conditions
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered
@@ -82,6 +83,7 @@ def take(signals: Tensor, starts: Tensor, length: int) -> Tensor:
 
 
 def collate(examples: Sequence[Example]) -> MixBatch:
+    """B examples -> one batch, on the CPU; either all have conditions or none has."""
     plans = [example.plan for example in examples]
     longest = max(plan.num_samples for plan in plans)
     mix = torch.zeros(len(plans), longest)
@@ -102,7 +104,7 @@ def collate(examples: Sequence[Example]) -> MixBatch:
         num_samples=torch.tensor([plan.num_samples for plan in plans]),
         offsets=offsets,
         sizes=sizes,
-        chance=torch.tensor(chance, dtype=torch.float32).clamp(max=1 - 2**-24),  # rounding must not reach 1
+        chance=as_chance(chance),
         plans=plans,
         conditions=collate_conditions(conditions) if conditions else None,
     )

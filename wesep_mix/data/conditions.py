@@ -6,9 +6,8 @@ The mixtures themselves, and the numbers they are drawn with, are those of the s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,25 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from wesep_mix.data.chance import as_chance, choose
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
-from wesep_mix.io.decoded import Read, reader_of
+from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.draw import Pool, draw_enrolment
 from wesep_mix.mixing.plan import Source
-from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render_source
 from wesep_mix.seeds import rng_for
 
 KINDS = ("predicted", "teacher", "enrolment")
 ENROLMENT = KINDS.index("enrolment")
-NOBODY = -1  # in the place of a talker whom the mixture does not have
+NOBODY = -1  # in the place of a talker whom the mixture does not have, or who is no target
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Of the S talkers of one mixture."""
 
-    kinds: np.ndarray  # int64 [S], places in KINDS
+    kinds: np.ndarray  # int64 [S], places in KINDS, or NOBODY
     enrolments: tuple[Source, ...]  # of the talkers whose kind is enrolment, in their order
     audio: tuple[np.ndarray, ...]  # of each of these: float32 [its num_samples]
 
@@ -56,14 +56,17 @@ class ConditionBatch:
 class ConditionedMixtures(Dataset):
     """Examples of another dataset with `conditions`, which depend on (seed, item) alone.
 
-    probabilities: of KINDS; pool: where enrolments are taken from.
+    probabilities: by kind; pool: where enrolments are taken from; targets: `all` talkers, or the one that is chosen
+    at `random` by the example's own chance.
     """
 
     def __init__(
-        self, mixtures: Dataset, probabilities: Sequence[float], pool: Pool, seed: int, read: Read = read_audio
+        self, mixtures: Dataset, probabilities: Mapping[str, float], pool: Pool, seed: int, read: Read = read_audio,
+        targets: str = "all",
     ):
-        self.mixtures, self.pool, self.seed, self.read = mixtures, pool, seed, read
-        self.probabilities = np.asarray(probabilities, dtype=np.float64) / sum(probabilities)
+        self.mixtures, self.pool, self.seed, self.read, self.targets = mixtures, pool, seed, read, targets
+        in_order = [probabilities[kind] for kind in KINDS]
+        self.probabilities = np.asarray(in_order, dtype=np.float64) / sum(in_order)
 
     def __len__(self) -> int:
         return len(self.mixtures)
@@ -74,28 +77,32 @@ class ConditionedMixtures(Dataset):
         rng = rng_for(self.seed, "conditions", *names)
         sources = example.plan.sources
         kinds = rng.choice(len(KINDS), size=len(sources), p=self.probabilities)
-        enrolments = tuple(draw_enrolment(self.pool, source, rng)
-                           for source, kind in zip(sources, kinds, strict=True) if kind == ENROLMENT)
+        drawn = {place: draw_enrolment(self.pool, sources[place], rng) for place in np.flatnonzero(kinds == ENROLMENT)}
+        if self.targets == "random":  # drawn for all the same: an enrolment is the one of that example for any targets
+            target = int(choose(len(sources), as_chance(example.chance)[0]))
+            kinds[np.arange(len(kinds)) != target] = NOBODY
+        enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))
         audio = tuple(render_source(source, SAMPLE_RATE, self.read) for source in enrolments)
         return dataclasses.replace(example, conditions=Conditions(kinds, enrolments, audio))
 
 
 def conditioned(
-    mixtures: Dataset, folder: Path, probabilities: Sequence[float], seed: int
+    mixtures: Dataset, prepared: PreparedSet, probabilities: Mapping[str, float], seed: int, targets: str
 ) -> ConditionedMixtures:
-    """The mixtures of a prepared set with conditions; enrolments are utterances of the same set.
+    """The mixtures of a prepared set with conditions for its `targets`; enrolments are utterances of the same set.
 
     Says so when there are speakers of one utterance, whose enrolment is another crop of it.
     """
-    pool = load_pool(folder)
+    pool, folder = prepared.pool, prepared.folder
     alone = [spk for spk in pool.speakers if len(pool.speech[spk]) == 1]
-    if alone and probabilities[ENROLMENT] > 0:
+    if alone and probabilities["enrolment"] > 0:
         print(f"note: {folder}: {len(alone)} of {len(pool.speakers)} speakers (such as {alone[0]}) have one utterance: "
               "their enrolment is another crop of it, or the same where it has but one", flush=True)
-    return ConditionedMixtures(mixtures, probabilities, pool, seed, reader_of(folder))
+    return ConditionedMixtures(mixtures, probabilities, pool, seed, prepared.read, targets)
 
 
 def collate_conditions(conditions: Sequence[Conditions]) -> ConditionBatch:
+    """Those of B mixtures -> of one batch, on the CPU."""
     num_spk = max(len(one.kinds) for one in conditions)
     kinds = torch.full((len(conditions), num_spk), NOBODY, dtype=torch.int64)
     for row, one in zip(kinds, conditions, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +10,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wesep_mix.data.batch import Example, MixBatch, collate
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
-from wesep_mix.io.decoded import Read, reader_of
+from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.draw import Pool, draw_plan
-from wesep_mix.mixing.plan import Plan, read_plans
-from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
 from wesep_mix.seeds import rng_for
 
@@ -108,35 +107,34 @@ class EpochSampler(Sampler[Turn]):
 
 
 def training_mixtures(
-    folder: Path, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None
+    prepared: PreparedSet, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None
 ) -> Dataset:
-    """The training stream of a prepared set (data/CORPUS/2mix/train).
+    """The training stream of a prepared set.
 
     plans: `dynamic`, fresh mixtures for ever, of `min_talkers` to `num_spk` talkers where that is given; `static`,
-    those of its plan.jsonl, shuffled anew each time round.
+    its fixed plans, shuffled anew each time round.
     Raises: UserError for another word, for static plans with `min_talkers`, and when the lists or plans are damaged.
     """
     if plans == "dynamic":
-        return DynamicMixtures(load_pool(folder), num_spk, seed, reader_of(folder), min_talkers)
+        return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers)
     if plans == "static" and min_talkers is not None:
         raise UserError(f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
                         f"{min_talkers}, found static")
     if plans == "static":
-        return StaticMixtures(read_plans(folder / "plan.jsonl"), seed, reader_of(folder))
+        return StaticMixtures(prepared.plans, seed, prepared.read)
     raise UserError(f"plans: wanted dynamic or static, found {plans}")
 
 
-def dev_plans(folder: Path, num_spk: int, min_talkers: int | None = None) -> list[Plan]:
-    """The fixed plans of a prepared set (data/CORPUS/2mix/dev); with `min_talkers` as many others, of that number of
-    talkers to `num_spk`, drawn from the same lists and the same every time.
+def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = None) -> list[Plan]:
+    """The fixed plans of a prepared set; with `min_talkers` as many others, of that number of talkers to `num_spk`,
+    drawn from the same lists and the same every time.
     """
-    plans = read_plans(folder / "plan.jsonl")
     if min_talkers is None:
-        return plans
-    pool, drawn = load_pool(folder), []
-    for place in range(len(plans)):
+        return prepared.plans
+    drawn = []
+    for place in range(len(prepared.plans)):
         rng = rng_for(0, "dev", place)
-        drawn.append(draw_plan(pool, _num_talkers(num_spk, min_talkers, rng), rng, best_crop=True))
+        drawn.append(draw_plan(prepared.pool, _num_talkers(num_spk, min_talkers, rng), rng, best_crop=True))
     return drawn
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from wesep_mix.errors import UserError
 from wesep_mix.layers.inputs import check_finite, check_mix
+from wesep_mix.layers.network import Network
 
 
 def check_inputs(mix: Tensor, emb: Tensor | None, config: Any) -> None:
@@ -26,21 +27,15 @@ def check_inputs(mix: Tensor, emb: Tensor | None, config: Any) -> None:
     check_finite(emb, "embedding", config.name)
 
 
-def num_estimates(model: nn.Module) -> int:
-    """How many estimates an extractor gives to its loss: what its `num_estimates` says, or one."""
-    return getattr(model, "num_estimates", 1)
-
-
-def latency_ms(model: nn.Module, sample_rate: int = 16000) -> float | None:
+def latency_ms(model: Network, sample_rate: int = 16000) -> float | None:
     """Milliseconds of input that must be there, from a sample on, before that sample of the output can be computed.
 
     That is the algorithmic latency: a machine's time to compute comes on top of it. None: the model needs the whole
-    input, or its config has no `lookahead` (samples behind its own that a sample of the output depends on).
+    input.
     """
-    lookahead = getattr(model.config, "lookahead", None)
-    return None if lookahead is None else 1000 * (lookahead + 1) / sample_rate
+    return None if model.lookahead is None else 1000 * (model.lookahead + 1) / sample_rate
 
 
-def estimates(model: nn.Module, mix: Tensor, emb: Tensor | None) -> Tensor:
+def estimates(model: Network, mix: Tensor, emb: Tensor | None) -> Tensor:
     """What an extractor is trained on: its output first, and more where it has a method `estimates`: [B, K, T]."""
-    return model.estimates(mix, emb) if num_estimates(model) > 1 else model(mix, emb).unsqueeze(1)
+    return model.estimates(mix, emb) if model.num_estimates > 1 else model(mix, emb).unsqueeze(1)

@@ -30,10 +30,11 @@ from torch.nn import functional
 
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.conv_of_parts import conv_of_parts
-from wesep_mix.layers.elu_norm import elu_instance_norm
+from wesep_mix.layers.elu_norm import elu_instance_norm, instance_norm
 from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
-from wesep_mix.layers.fusion import EmbeddingTransform, Fusion, check_kind
-from wesep_mix.layers.level import root_mean_square
+from wesep_mix.layers.fusion import Fusion, check_kind, embedding_transform
+from wesep_mix.layers.level import Longer, unit_level
+from wesep_mix.layers.network import Network
 from wesep_mix.layers.stft import STFT
 
 
@@ -97,18 +98,16 @@ class Config:
         return bins
 
 
-class Model(nn.Module):
+class Model(Network):
     free_level = True  # the norm behind every layer takes the level out, the mapping gives one of its own
 
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
+        self.config, self.frame_step = config, config.hop
         steps = {"kernel_size": config.kernel_size, "padding": config.padding}
         top = config.dense_channels[0]
         self.stft = STFT(config.n_fft, config.hop)
-        self.embedding_transform = (
-            EmbeddingTransform(config.embedding_dim) if config.transform_embedding else nn.Identity()
-        )
+        self.embedding_transform = embedding_transform(config)
         self.stem = nn.Conv2d(2, top, **steps)
         self.encoder = encoder(config, steps)
         bins, size = config.num_bins[0], config.embedding_dim
@@ -120,15 +119,16 @@ class Model(nn.Module):
         self.project = nn.Conv2d(2 * top + coarse * len(config.pool_sizes), 2 * top, 1)
         self.head = nn.ConvTranspose2d(2 * top, 2, **steps)
 
-    def forward(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+    def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`. Returns float32 [B, T].
+        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
+        mix is a part of, where it is one. Returns float32 [B, T].
         A mixture of fewer frames than the largest pool needs is filled up with zeros for the computation.
         Raises: UserError for other shapes and for an embedding that is missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
-        level = root_mean_square(mix) if self.config.unit_level else 1.0
+        level = unit_level(mix, longer) if self.config.unit_level else 1.0
         missing = max(0, (max(2, *self.config.pool_sizes) - 1) * self.config.hop - mix.shape[1])
         est = self.extract(functional.pad(mix / level, (0, missing)), emb)  # [B, T + missing]
         return est[:, :mix.shape[1]] * level
@@ -226,17 +226,11 @@ class TCNBlock(nn.Module):
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """float [B, C, L, F] -> the same, in memory with the channels side by side on a CPU, whose convolutions and norms
-    take half the time then."""
-    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
+    """float [B, C, L, F] -> the same, on a CPU with the channels side by side in memory.
 
-
-def instance_norm(x: Tensor) -> Tensor:
-    """Zero mean and unit variance of every channel of every utterance, float [B, C, ...] -> the same shape.
-
-    Group norm with a channel a group is the same function, and twice as fast as instance norm on a CPU.
+    Single convolutions are quicker in that layout; of a whole training step no gain was measured.
     """
-    return functional.group_norm(x, x.shape[1])
+    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
 
 
 def encoder(config: Config, steps: dict) -> nn.ModuleList:

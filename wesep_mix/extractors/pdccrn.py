@@ -39,7 +39,8 @@ from wesep_mix.layers.complex_conv import ComplexConv2d, ComplexConvTranspose2d,
 from wesep_mix.layers.complex_lstm import ComplexLSTM
 from wesep_mix.layers.framed_stft import FramedSTFT, check_frames
 from wesep_mix.layers.fusion import Fusion, check_kind
-from wesep_mix.layers.level import UnitLevel
+from wesep_mix.layers.level import Longer, check_causal, unit_level
+from wesep_mix.layers.network import Network
 
 MASK_FLOOR = 1e-8  # added to the mask's squared magnitude, whose root has no gradient at zero
 
@@ -48,7 +49,7 @@ MASK_FLOOR = 1e-8  # added to the mask's squared magnitude, whose root has no gr
 class Config:
     """The defaults are the authors' sizes at 16 kHz: 3,671,053 parameters without embedding, 3,802,637 with FiLM.
 
-    Raises: ValueError when the sizes do not fit together.
+    Raises: ValueError when the sizes do not fit together, or `causal` and `unit_level` do not.
     """
 
     name: str = "pdccrn"
@@ -79,26 +80,17 @@ class Config:
         for key in ("embedding_dim", "concat_dim", "lstm_layers", "lstm_hidden"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
-
-    @property
-    def lookahead(self) -> int | None:
-        """How many samples ahead of its own a sample of the output depends on; None: on the whole mixture."""
-        ahead = 0 if self.causal else self.hop * len(self.channels)
-        return None if self.unit_level else self.window + ahead - 1
-
-    @property
-    def frame_step(self) -> int:
-        """Samples from frame to frame."""
-        return self.hop
+        check_causal(self.causal, self.unit_level)
 
 
-class Model(nn.Module):
+class Model(Network):
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
+        self.config, self.frame_step = config, config.hop
+        ahead = 0 if config.causal else config.hop * len(config.channels)
+        self.lookahead = None if config.unit_level else config.window + ahead - 1
         size, bottom = config.embedding_dim, config.channels[-1]
         concat = config.fusion == "concat"
-        self.level = UnitLevel()
         self.stft = FramedSTFT(config.window, config.hop, config.n_fft)
         self.encoder = nn.ModuleList(down(config, *pair) for pair in pairwise((2, *config.channels)))
         self.project = nn.Linear(size, config.concat_dim) if concat else nn.Identity()
@@ -106,14 +98,15 @@ class Model(nn.Module):
         self.bottleneck = Bottleneck(config)
         self.decoder = nn.ModuleList(up(config, *pair) for pair in pairwise((*reversed(config.channels), 2)))
 
-    def forward(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+    def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`. Returns float32 [B, T].
+        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
+        mix is a part of, where it is one. Returns float32 [B, T].
         Raises: UserError for other shapes and for an embedding that is missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
-        level = self.level(mix) if self.config.unit_level else 1.0
+        level = unit_level(mix, longer) if self.config.unit_level else 1.0
         spec = self.stft(mix / level)  # complex [B, F + 1, L]
         mask = self.mask(torch.stack([spec.real, spec.imag], 1)[:, :, 1:], emb).float()  # [B, 2, F, L]
         est = spec[:, 1:] * bounded(mask)

@@ -35,8 +35,11 @@ from torch.nn import functional
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.act_norm import prelu_global_norm
 from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
-from wesep_mix.layers.fusion import FUSIONS, EmbeddingTransform, Fusion, check_kind
-from wesep_mix.layers.level import UnitLevel
+from wesep_mix.layers.fusion import FUSIONS, Fusion, check_kind, embedding_transform
+from wesep_mix.layers.level import Longer, check_causal, unit_level
+from wesep_mix.layers.network import Network
+from wesep_mix.layers.recompute import recomputed
+from wesep_mix.layers.side_by_side import side_by_side
 
 MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
@@ -62,7 +65,8 @@ class Config:
     norm: str = "global"  # inside the stacks: `global` over channels and time, `channel` in each frame, `batch`
     mask: str = "relu"  # or `sigmoid`
     skip: bool = False  # a stack's output is the sum of its blocks' skip connections
-    causal: bool = False  # the blocks look back only; see `lookahead`
+    causal: bool = False  # the blocks look back only; `norm: global` hears the whole mixture all the same
+    recompute: bool = True  # in training, compute PReLU and norms again on the way back instead of keeping them
     unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
 
     def __post_init__(self) -> None:
@@ -80,51 +84,42 @@ class Config:
             raise ValueError(f"kernel_size: wanted an odd number where causal is false, found {self.kernel_size}")
         if self.skip and self.fusion == "concat_conv" and self.num_blocks == 1:
             raise ValueError("skip: wanted num_blocks of 2 or more with concat_conv, whose first block has none")
-
-    @property
-    def lookahead(self) -> int | None:
-        """How many samples ahead of its own a sample of the output depends on; None: on the whole mixture."""
-        whole = not self.causal or self.norm == "global" or self.unit_level
-        return None if whole else max(self.windows) - 1
-
-    @property
-    def frame_step(self) -> int:
-        """Samples from frame to frame."""
-        return self.stride
+        check_causal(self.causal, self.unit_level)
 
 
-class Model(nn.Module):
+class Model(Network):
     def __init__(self, config: Config):
         super().__init__()
-        self.config, self.num_estimates = config, len(config.windows)
-        self.level = UnitLevel()
-        num_filters, size = config.filters, config.embedding_dim
+        self.config, self.num_estimates, self.frame_step = config, len(config.windows), config.stride
+        whole = not config.causal or config.norm == "global"
+        self.lookahead = None if whole else max(config.windows) - 1
+        num_filters = config.filters
         self.encoders = nn.ModuleList(nn.Conv1d(1, num_filters, window, config.stride) for window in config.windows)
         self.norm = ChannelNorm(num_filters * len(config.windows))
         self.project = nn.Conv1d(num_filters * len(config.windows), config.channels, 1)
-        transformed = config.transform_embedding and config.fusion != "none"
-        self.embedding_transform = EmbeddingTransform(size) if transformed else nn.Identity()
+        self.embedding_transform = embedding_transform(config)
         self.stacks = nn.ModuleList(Stack(config) for _ in range(config.num_stacks))
         self.masks = nn.ModuleList(nn.Conv1d(config.channels, num_filters, 1) for _ in config.windows)
         self.decoders = nn.ModuleList(
             nn.ConvTranspose1d(num_filters, 1, window, config.stride) for window in config.windows
         )
 
-    def forward(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+    def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`. Returns float32 [B, T].
+        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
+        mix is a part of, where it is one. Returns float32 [B, T].
         Raises: UserError for other shapes, values that are not finite, an embedding missing or unwanted.
         """
-        return self._estimates(mix, emb, 1)[:, 0]
+        return self._estimates(mix, emb, 1, longer)[:, 0]
 
     def estimates(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
         """As `forward`, with the estimate of every window: float32 [B, K, T]. For the loss."""
         return self._estimates(mix, emb, self.num_estimates)
 
-    def _estimates(self, mix: Tensor, emb: Tensor | None, count: int) -> Tensor:
+    def _estimates(self, mix: Tensor, emb: Tensor | None, count: int, longer: Longer | None = None) -> Tensor:
         check_inputs(mix, emb, self.config)
-        level = self.level(mix) if self.config.unit_level else 1.0
+        level = unit_level(mix, longer) if self.config.unit_level else 1.0
         codes = self.encode(mix / level)
         x = self.separate(codes, emb)
         ests = [self.decode(x, codes[place], place, mix.shape[1]) * level for place in range(count)]
@@ -185,8 +180,8 @@ class Stack(nn.Module):
             return x
         total = torch.zeros_like(x)
         for block in self.blocks:
-            inner = block.inner(x)
-            x, total = x + block.narrowed(inner), total + pointwise(inner, block.skip.weight, block.skip.bias)
+            narrowed, skipped = block.outputs(x)
+            x, total = x + narrowed, total + skipped
         return total
 
 
@@ -220,28 +215,34 @@ class Block(nn.Module):
                                    padding=reach if config.causal else reach // 2)
         self.act_out, self.norm_out = nn.PReLU(), norm(hidden)
         self.narrow = nn.Conv1d(hidden, num_channels, 1)
-        if skip:
-            self.skip = nn.Conv1d(hidden, num_channels, 1)
+        self.skip = nn.Conv1d(hidden, num_channels, 1) if skip else None
+        self.recompute = config.recompute and config.norm != "batch"  # which notes all that it sees
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
         """float [B, C, L], float [B, D] or None -> float [B, C, L]."""
-        return x + self.narrowed(self.inner(x, emb))
+        return x + self.outputs(x, emb)[0]
 
-    def narrowed(self, inner: Tensor) -> Tensor:
-        """float [B, hidden, L] -> float [B, C, L]."""
-        return pointwise(inner, self.narrow.weight, self.narrow.bias)
+    def outputs(self, x: Tensor, emb: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What is added to the input and, with skip connections, what goes to the stack's output: float [B, C, L]."""
+        y = self._widen(x, emb)
+        if self.recompute:
+            return recomputed(self._narrow, recomputed(self._filter, y))
+        return self._narrow(self._filter(y))
 
-    def inner(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
-        """float [B, C, L], float [B, D] or None -> float [B, hidden, L]."""
-        y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, self._widen(x, emb)))
-        return act_norm(self.act_out, self.norm_out, frames_last(y[..., :x.shape[2]]))
+    def _filter(self, x: Tensor) -> Tensor:
+        """float [B, hidden, L] -> float [B, hidden, L]."""
+        y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, x))
+        return frames_last(y[..., :x.shape[2]])
+
+    def _narrow(self, x: Tensor) -> tuple[Tensor, ...]:
+        """float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
+        y = act_norm(self.act_out, self.norm_out, x)
+        return tuple(pointwise(y, conv.weight, conv.bias) for conv in (self.narrow, self.skip) if conv is not None)
 
     def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
         if emb is None:
             return pointwise(x, self.widen.weight, self.widen.bias)
-        for_x, for_emb = self.widen.weight.split([x.shape[1], emb.shape[1]], dim=1)
-        from_emb = functional.linear(emb, for_emb.squeeze(2), self.widen.bias)  # [B, hidden]
-        return pointwise(x, for_x) + from_emb.unsqueeze(2)
+        return side_by_side(x, emb.unsqueeze(2), self.widen.weight, self.widen.bias, 1, pointwise)
 
 
 class GlobalNorm(nn.Module):

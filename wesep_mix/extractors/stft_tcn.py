@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.fusion import Fusion, check_kind
-from wesep_mix.layers.level import LevelSoFar, UnitLevel
-from wesep_mix.layers.stft import STFT
+from wesep_mix.layers.level import Longer, level_so_far, unit_level
+from wesep_mix.layers.network import Network
+from wesep_mix.layers.stft import STFT, power
 
 
 @dataclass(frozen=True)
@@ -40,22 +41,12 @@ class Config:
     def __post_init__(self) -> None:
         check_kind(self.fusion)
 
-    @property
-    def lookahead(self) -> int | None:
-        """How many samples ahead of its own a sample of the output depends on; None: on the whole mixture."""
-        return self.window - 1 if self.causal else None
 
-    @property
-    def frame_step(self) -> int:
-        """Samples from frame to frame."""
-        return self.hop
-
-
-class Model(nn.Module):
+class Model(Network):
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
-        self.level = LevelSoFar() if config.causal else UnitLevel()
+        self.config, self.frame_step = config, config.hop
+        self.lookahead = config.window - 1 if config.causal else None
         self.stft = STFT(config.window, config.hop)
         bins = self.stft.num_bins
         self.entry = nn.Sequential(nn.Linear(bins, config.channels), nn.LayerNorm(config.channels))
@@ -68,28 +59,29 @@ class Model(nn.Module):
         )
         self.mask = nn.Sequential(nn.LayerNorm(config.channels), nn.Linear(config.channels, bins), nn.Sigmoid())
 
-    def forward(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+    def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """mix float [B, T], emb float [B, D] (None with fusion `none`) -> estimate of the target [B, T].
 
+        longer: the signal that mix is a part of, where it is one.
         Raises: UserError for a wrong shape or an embedding that is missing, unwanted or of another size.
         """
         check_inputs(mix, emb, self.config)
-        level = 1.0 if self.config.causal else self.level(mix)  # [B, 1]
+        level = 1.0 if self.config.causal else unit_level(mix, longer)  # [B, 1]
         spec = self.stft(mix / level)  # complex [B, F, L]
-        power = torch.view_as_real(spec).square().sum(-1)  # [B, F, L]
+        energy = power(spec)  # [B, F, L]
         if self.config.causal:
-            power = power / self._level_so_far(mix, spec.shape[2])[:, None].square()
-        hidden = self.entry((power + 1e-4).log().transpose(1, 2))  # [B, L, C]
+            energy = energy / self._level_so_far(mix, spec.shape[2], longer)[:, None].square()
+        hidden = self.entry((energy + 1e-4).log().transpose(1, 2))  # [B, L, C]
         for fusion, stack in zip(self.fusions, self.stacks, strict=True):
             hidden = stack(fusion(hidden, emb))
         mask = self.mask(hidden).transpose(1, 2)  # [B, F, L]
         return self.stft.inverse(spec * mask, mix.shape[1]) * level
 
-    def _level_so_far(self, mix: Tensor, num_frames: int) -> Tensor:
+    def _level_so_far(self, mix: Tensor, num_frames: int, longer: Longer | None = None) -> Tensor:
         """float [B, T] -> float [B, L], at the end of every frame."""
         config = self.config
         middles = config.hop * torch.arange(num_frames, device=mix.device)
-        return self.level(mix, (middles + config.window // 2).clamp(max=mix.shape[1]))
+        return level_so_far(mix, (middles + config.window // 2).clamp(max=mix.shape[1]), longer)
 
 
 class Block(nn.Module):

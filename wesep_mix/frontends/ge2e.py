@@ -16,34 +16,36 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-import torchaudio
 from torch import Tensor, nn
 
 from wesep_mix.errors import UserError
-from wesep_mix.layers.masking import valid_frames
+from wesep_mix.frontends.finetuning import TrainedWhole
+from wesep_mix.layers.level import SILENT
+from wesep_mix.layers.masking import lengths_of, valid_frames
+from wesep_mix.layers.mel_power import MelPower
 from wesep_mix.weights import read_weights
 
 SAMPLE_RATE = 16000
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
 NUM_MELS, HIDDEN, NUM_LAYERS = 40, 256, 3
 LEVEL = 10 ** (-30 / 20)  # root mean square that quiet input is brought to: -30 dB of full scale
-SILENT = 1e-8  # root mean square below which the level is left as it is
 INSTALL = "pip install --no-deps resemblyzer"
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TrainedWhole):
     """`pretrained`: with the package's weights, else random ones; `finetuned`: whether training changes them.
 
-    `increase_only`: input above -30 dB keeps its level, as in the package; false brings all to that level. The level
-    counts: the features are mel powers, without a logarithm.
+    `increase_only`: input above -30 dB keeps its level, as in the package, and the level is heard: the features are mel
+    powers, without a logarithm. By default all is brought to that level, so that speech sounds the same in every
+    mixture.
     `weights_inside` is set when the weights are read, so that a model file of ours needs no package any more.
     """
 
     name: str = "ge2e"
     pretrained: bool = True
     finetuned: bool = True
-    increase_only: bool = True
+    increase_only: bool = False
     weights_inside: bool = False
 
 
@@ -54,15 +56,11 @@ class Model(nn.Module):
         super().__init__()
         self.config = dataclasses.replace(config, weights_inside=config.pretrained)
         self.channels = HIDDEN
+        self.hop = HOP
+        self.from_package = config.pretrained and not config.weights_inside
         self.lstm = nn.LSTM(NUM_MELS, HIDDEN, NUM_LAYERS, batch_first=True)
-        if must_read(config):
-            self.lstm.load_state_dict(read_part("lstm"))
-        self.lstm.requires_grad_(config.finetuned)
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        filters = torchaudio.functional.melscale_fbanks(
-            WINDOW // 2 + 1, 0.0, SAMPLE_RATE / 2, NUM_MELS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
-        )
-        self.register_buffer("filters", filters, persistent=False)  # [WINDOW / 2 + 1, NUM_MELS]
+        self.begin(self.lstm, "lstm")
+        self.mel_power = MelPower(WINDOW, HOP, NUM_MELS, SAMPLE_RATE, norm="slaney", scale="slaney")
 
     def fresh(self) -> Model:
         """The same front-end before any training of ours; a frozen one has had none, so it needs no package."""
@@ -70,10 +68,17 @@ class Model(nn.Module):
             return copy.deepcopy(self)
         return Model(dataclasses.replace(self.config, weights_inside=False))
 
+    def begin(self, layer: nn.Module, part: str) -> None:
+        """Give `layer` the package's weights of that part (see `read_part`), unless this front-end has random ones or
+        those of a model file of ours; freeze it unless it is fine-tuned.
+        """
+        if self.from_package:
+            layer.load_state_dict(read_part(part))
+        layer.requires_grad_(self.config.finetuned)
+
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, 256], num_frames int64 [B]."""
-        if num_samples is None:
-            num_samples = torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
+        num_samples = lengths_of(wav, num_samples)
         num_frames = torch.div(num_samples, HOP, rounding_mode="floor") + 1
         return self.lstm(self.features(wav, num_samples, int(num_frames.max())))[0], num_frames
 
@@ -82,12 +87,8 @@ class Model(nn.Module):
 
         Frame l is centred at sample 160 l; before an item's start and after its end is silence.
         """
-        wav = self._at_level(wav.float() * valid_frames(num_samples, wav.shape[1]), num_samples)
-        after = max(0, (length - 1) * HOP + WINDOW // 2 - wav.shape[1])
-        padded = nn.functional.pad(wav, (WINDOW // 2, after))
-        spec = torch.stft(padded, WINDOW, HOP, window=self.window, center=False, return_complex=True)[..., :length]
-        power = torch.view_as_real(spec).square().sum(-1)  # [B, bins, length]
-        return power.transpose(1, 2) @ self.filters
+        wav = wav.float() * valid_frames(num_samples, wav.shape[1])
+        return self.mel_power(self._at_level(wav, num_samples), length)
 
     def _at_level(self, wav: Tensor, num_samples: Tensor) -> Tensor:
         rms = (wav.square().sum(1) / num_samples).sqrt()  # [B]
@@ -95,11 +96,6 @@ class Model(nn.Module):
         if self.config.increase_only:
             gain = gain.clamp(min=1.0)
         return wav * gain[:, None]
-
-
-def must_read(config: Config) -> bool:
-    """Whether a model of this config starts from the package's weights: those of a model file of ours follow."""
-    return config.pretrained and not config.weights_inside
 
 
 def read_part(part: str) -> dict[str, Tensor]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torchaudio
 from torch import Tensor, nn
 
+from wesep_mix.frontends.finetuning import TrainedWhole
 from wesep_mix.layers.frames_last import depthwise, frames_last
-from wesep_mix.layers.masking import masked_mean_std, valid_frames
+from wesep_mix.layers.masking import lengths_of, masked_mean_std, valid_frames
+from wesep_mix.layers.mel_power import MelPower
 
 WINDOW = 512  # samples, 32 ms
+LOWEST_HZ = 20.0
 # In eval mode TransformerEncoderLayer would take a fused path, whose masked softmax is slow on a CPU.
 torch.backends.mha.set_fastpath_enabled(False)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TrainedWhole):
     name: str = "logmel"
     num_mels: int = 80
     hop: int = 160  # samples; the two convolutions make it four times as long
@@ -39,11 +41,7 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.channels = config.channels
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        filters = torchaudio.functional.melscale_fbanks(
-            WINDOW // 2 + 1, 20.0, config.sample_rate / 2, config.num_mels, config.sample_rate
-        )
-        self.register_buffer("filters", filters, persistent=False)  # [WINDOW / 2 + 1, num_mels]
+        self.mel_power = MelPower(WINDOW, config.hop, config.num_mels, config.sample_rate, LOWEST_HZ)
         widths = (config.num_mels, config.channels, config.channels)
         self.convs = nn.ModuleList(
             nn.Conv1d(inner, outer, kernel_size=5, stride=2, padding=2)
@@ -69,9 +67,7 @@ class Model(nn.Module):
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B]."""
-        if num_samples is None:
-            num_samples = torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
-        frames, num_frames = self._features(wav, num_samples)  # [B, num_mels, L]
+        frames, num_frames = self._features(wav, lengths_of(wav, num_samples))  # [B, num_mels, L]
         for conv in self.convs:
             num_frames = torch.div(num_frames - 1, 2, rounding_mode="floor") + 1
             frames = nn.functional.gelu(conv(frames))
@@ -86,12 +82,7 @@ class Model(nn.Module):
         """Mean-free log-mel [B, num_mels, L], zero where an item has ended, and its lengths [B]."""
         num_frames = torch.div(num_samples, self.config.hop, rounding_mode="floor").clamp(min=1)
         level = wav.abs().amax(dim=1, keepdim=True).clamp(min=1e-8)
-        # zeros around, not reflections, which would make an item's end depend on the batch's padding
-        padded = nn.functional.pad((wav / level).float(), (WINDOW // 2, WINDOW // 2))
-        spec = torch.stft(padded, WINDOW, self.config.hop, window=self.window, center=False, return_complex=True)
-        spec = spec[..., : int(num_frames.max())]  # [B, bins, L]
-        power = spec.real.square() + spec.imag.square()  # as a sum over an axis of two it takes seven times as long
-        logmel = (power.transpose(1, 2) @ self.filters + 1e-6).log()  # [B, L, num_mels]
+        logmel = (self.mel_power((wav / level).float(), int(num_frames.max())) + 1e-6).log()  # [B, L, num_mels]
         valid = valid_frames(num_frames, logmel.shape[1])
         mean, _ = masked_mean_std(logmel, valid)
         return ((logmel - mean) * valid[..., None]).transpose(1, 2) / 3.0, num_frames

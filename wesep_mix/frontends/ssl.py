@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wesep_mix.frontends import pretrained
 from wesep_mix.layers.masked_group_norm import MaskedGroupNorm
-from wesep_mix.layers.masking import masked_mean_std, valid_frames
+from wesep_mix.layers.masking import lengths_of, masked_mean_std, valid_frames
 
 LAYER_USES = ("last", "weighted", "rwse")
 
@@ -43,6 +43,10 @@ class Config:
             raise ValueError(f"layers: wanted {', '.join(LAYER_USES)}, found {self.layers}")
         if self.finetuned_layers < 0:
             raise ValueError(f"finetuned_layers: wanted 0 or more, found {self.finetuned_layers}")
+
+    def with_finetuned(self, num_layers: int | None) -> Config:
+        """The same with that many fine-tuned layers; None leaves them as they are. Raises: ValueError below 0."""
+        return self if num_layers is None else dataclasses.replace(self, finetuned_layers=num_layers)
 
 
 class Model(nn.Module):
@@ -85,8 +89,7 @@ class Model(nn.Module):
         An item's frames are the same alone and padded. One too short for a frame (400 samples for WavLM) is followed
         by silence and has one.
         """
-        if num_samples is None:
-            num_samples = torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
+        num_samples = lengths_of(wav, num_samples)
         wav = nn.functional.pad(wav, (0, max(0, self.min_samples - wav.shape[1])))
         valid = valid_frames(num_samples, wav.shape[1])
         wav = wav * valid

@@ -13,8 +13,8 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path, read_table, write_table
 
 
-def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> None:
-    """Write {key: vector [D]} to `<stem>.ark` and `<stem>.scp`, sorted by key.
+def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Write {key: vector [D]} to `<stem>.ark` and `<stem>.scp`, sorted by key; return the scp: {key: place in the ark}.
 
     The scp names the ark by its absolute path, so that tools started in any folder can read it. The scp is
     written last: where it is, the ark is whole.
@@ -27,7 +27,9 @@ def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> 
         index = Path(folder, "scp")  # it names the temporary ark
         kaldiio.save_ark(str(temporary), ordered, scp=str(index))
         offsets = {key: place.rsplit(":", 1)[1] for key, place in read_table(index).items()}
-    write_table(scp, {key: f"{ark}:{offset}" for key, offset in offsets.items()})
+    places = {key: f"{ark}:{offset}" for key, offset in offsets.items()}
+    write_table(scp, places)
+    return places
 
 
 def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from wesep_mix.layers.masking import masked_mean_std, valid_frames
+from wesep_mix.layers.side_by_side import side_by_side
 
 
 class AttentiveStatisticsPooling(nn.Module):
@@ -29,13 +29,6 @@ class AttentiveStatisticsPooling(nn.Module):
         return torch.cat([mean, variance.clamp(min=1e-5).sqrt()], dim=-1)
 
     def _scores(self, frames: Tensor, context: Tensor) -> Tensor:
-        """The attention of [frame; context]; the context's part, the same for all frames, is computed once.
-
-        [B, L, C], [B, 1, 2C] -> [B, L, C].
-        """
-        first, *rest = self.attention
-        of_frame, of_context = first.weight.split([frames.shape[-1], context.shape[-1]], dim=1)
-        scores = linear(frames, of_frame) + linear(context, of_context, first.bias)  # [B, L, bottleneck]
-        for layer in rest:
-            scores = layer(scores)
-        return scores
+        """The attention of [frame; context]: [B, L, C], [B, 1, 2C] -> [B, L, C]."""
+        first = self.attention[0]
+        return self.attention[1:](side_by_side(frames, context, first.weight, first.bias))

@@ -1,7 +1,7 @@
 """ELU followed by instance norm as one step, which keeps its output alone for the way back.
 
 What follows keeps that output as well, so the step costs no memory of its own. For images with the channels last in
-memory; PyTorch's gradient of the norm takes ten times as long there, and its variance is a tenth as exact.
+memory; PyTorch's gradient of the norm takes several times as long there, and its variance is less exact.
 """
 
 from __future__ import annotations
@@ -18,11 +18,19 @@ PLACES = (2, 3)
 def elu_instance_norm(x: Tensor) -> Tensor:
     """ELU, then zero mean and unit variance of every channel of every item: float [B, C, L, F] -> float32, the same.
 
-    Float64 stays float64. Changes x, on a GPU, where PyTorch's own two steps are quick.
+    Float64 stays float64. On a GPU, where PyTorch's own two steps are quick, x itself is changed; on a CPU it is not.
     """
     if x.device.type == "cpu":
         return _ELUInstanceNorm.apply(x)
-    return functional.group_norm(functional.elu(x, inplace=True), x.shape[1])  # as instance norm, a channel a group
+    return instance_norm(functional.elu(x, inplace=True))
+
+
+def instance_norm(x: Tensor) -> Tensor:
+    """Zero mean and unit variance of every channel of every item: float [B, C, ...] -> the same shape.
+
+    Group norm with a channel a group is the same function, and quicker than PyTorch's instance norm on a CPU.
+    """
+    return functional.group_norm(x, x.shape[1])
 
 
 class _ELUInstanceNorm(torch.autograd.Function):

@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
+from wesep_mix.layers.full_precision import full_precision
+
 FULL_SCALE = 1 << 15  # Kaldi's waveforms are 16-bit integers
 
 
 def fbank(
     wav: Tensor, num_mels: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, sample_rate: int = 16000
 ) -> Tensor:
-    """wav float [B, T], full scale 1, T at least one window -> [B, L, num_mels], L = 1 + (T - window) // hop."""
+    """wav float [B, T], full scale 1, T at least one window -> float32 [B, L, num_mels],
+    L = 1 + (T - window) // hop; in full precision whatever the autocast."""
 
     def one(row: Tensor) -> Tensor:
         return kaldi.fbank(
@@ -20,5 +23,6 @@ def fbank(
             sample_frequency=sample_rate, window_type="hamming", use_energy=False,
         )
 
-    features = torch.vmap(one)(FULL_SCALE * wav.float())
-    return features - features.mean(1, keepdim=True)
+    with full_precision(wav):
+        features = torch.vmap(one)(FULL_SCALE * wav.float())
+        return features - features.mean(1, keepdim=True)

@@ -6,15 +6,17 @@ takes a quarter of the time. A GPU's signals are left as they are. The functions
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
 def frames_last(x: Tensor) -> Tensor:
     """float [B, C, L] -> the same, frame by frame in memory where that pays."""
-    return x.transpose(1, 2).contiguous().transpose(1, 2) if x.device.type == "cpu" else x
+    if x.device.type != "cpu":
+        return x
+    frames = x.transpose(1, 2).contiguous()
+    # once more, for the stride of a single item, which `contiguous` leaves as it is and convolutions ask for
+    return frames.flatten(0, 1).unflatten(0, frames.shape[:2]).transpose(1, 2)
 
 
 def is_frames_last(x: Tensor) -> bool:
@@ -30,43 +32,24 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def depthwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
-    """The convolution `conv`, which has a group for every channel and a bias: float [B, C, L] -> float [B, C, L']."""
+    """The convolution `conv`: float [B, C, L] -> float [B, C, L'].
+
+    It has a group for every channel, a bias and stride 1, and is padded with zeros, by whole dilations. Raises:
+    ValueError for another.
+    """
+    (padding,), (dilation,) = conv.padding, conv.dilation
+    if (conv.groups != conv.in_channels or conv.bias is None or conv.stride != (1,) or conv.padding_mode != "zeros"
+            or padding % dilation):
+        raise ValueError("wanted a depthwise convolution of stride 1 with a bias, padded with zeros by whole "
+                         f"dilations, found {conv}")
     if not is_frames_last(x):
         return conv(x)
-    if conv.dilation[0] == 1:
-        return _convolved(x, conv.weight, conv.bias, conv.padding[0], 1)
-    return _Depthwise.apply(x, conv.weight, conv.bias, conv.padding[0], conv.dilation[0])
-
-
-class _Depthwise(torch.autograd.Function):
-    """Frames last, for a dilation above 1, where PyTorch's own gradients take twenty times as long."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, padding: int, dilation: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.padding, ctx.dilation = padding, dilation
-        return _convolved(x, weight, bias, padding, dilation)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        grad, reach = frames_last(grad), ctx.dilation * (weight.shape[2] - 1)
-        flipped = weight.flip(2).to(grad.dtype)
-        grad_x = _convolved(grad, flipped, None, reach - ctx.padding, ctx.dilation).to(x.dtype)
-        taps = [_product(grad, x, tap * ctx.dilation - ctx.padding) for tap in range(weight.shape[2])]
-        return grad_x, torch.stack(taps, 1).unsqueeze(1).to(weight.dtype), grad.sum((0, 2)).to(weight.dtype), None, None
-
-
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int, dilation: int) -> Tensor:
-    image = x.transpose(1, 2).unsqueeze(2).permute(0, 3, 1, 2)  # [B, C, L, 1], the channels last for PyTorch
-    return functional.conv2d(image, weight.unsqueeze(3), bias, padding=(padding, 0), dilation=(dilation, 1),
-                             groups=x.shape[1]).squeeze(3)
-
-
-def _product(grad: Tensor, x: Tensor, shift: int) -> Tensor:
-    """Sum over l of grad[..., l] * x[..., l + shift], [B, C, L'] and [B, C, L], over all items: [C]."""
-    first, last = max(0, -shift), min(grad.shape[2], x.shape[2] - shift)
-    if first >= last:
-        return grad.new_zeros(x.shape[1])
-    return (grad[..., first:last] * x[..., first + shift : last + shift]).sum((0, 2))
+    # Frames a dilation apart stand below each other in an image, where the convolution has none: PyTorch's gradients of
+    # a dilated one take many times as long.
+    num_frames, num_rows = x.shape[2], -(-x.shape[2] // dilation)
+    frames = functional.pad(x.transpose(1, 2), (0, 0, 0, num_rows * dilation - num_frames))
+    image = frames.unflatten(1, (num_rows, dilation)).permute(0, 3, 1, 2)  # [B, C, rows, dilation], channels last
+    out = functional.conv2d(image, conv.weight.unsqueeze(3), conv.bias, padding=(padding // dilation, 0),
+                            groups=conv.groups)
+    wanted = num_frames + 2 * padding - dilation * (conv.kernel_size[0] - 1)
+    return frames_last(out.flatten(2)[..., :wanted])

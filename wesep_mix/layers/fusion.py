@@ -9,15 +9,18 @@ With features x of C channels and an embedding e of D values, for every frame an
     multiply   x * (W e + b)
     film       (1 + scale(e)) * x + shift(e)
 
-Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed as W_x x + (W_e e + b), the
-same without writing e beside every frame. `film` begins as identity: its last layers are zero.
+Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed without writing e beside every frame
+(layers.side_by_side). `film` begins as identity: its last layers are zero.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from wesep_mix.layers.side_by_side import side_by_side
 
 FUSIONS = ("none", "concat", "additive", "multiply", "film")
 
@@ -47,10 +50,9 @@ class Fusion(nn.Module):
         return getattr(self, f"_{self.kind}")(x, emb)
 
     def _concat(self, x: Tensor, emb: Tensor) -> Tensor:
-        weight_x, weight_emb = self.linear.weight.split([self.num_channels, emb.shape[1]], dim=1)
-        from_emb = functional.linear(emb, weight_emb, self.linear.bias)  # [B, C]
-        from_x = functional.linear(x.movedim(self.dim, -1), weight_x)  # [B, ..., C]
-        return from_x.movedim(-1, self.dim) + self._spread(from_emb, x)
+        rows = x.movedim(self.dim, -1)  # [B, ..., C]
+        beside = self._spread(emb, x).movedim(self.dim, -1)  # [B, 1, .., D]
+        return side_by_side(rows, beside, self.linear.weight, self.linear.bias).movedim(-1, self.dim)
 
     def _additive(self, x: Tensor, emb: Tensor) -> Tensor:
         return x + self._spread(self.linear(emb), x)
@@ -83,6 +85,12 @@ class EmbeddingTransform(nn.Module):
     def forward(self, emb: Tensor) -> Tensor:
         """float [B, D] -> float [B, D]."""
         return self.layers(emb.unsqueeze(-1)).squeeze(-1)  # [B, D, 1] inside
+
+
+def embedding_transform(config: Any) -> nn.Module:
+    """An extractor's, by its config's `transform_embedding`; idle where its fusion takes no embedding."""
+    wanted = config.transform_embedding and config.fusion != "none"
+    return EmbeddingTransform(config.embedding_dim) if wanted else nn.Identity()
 
 
 def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:

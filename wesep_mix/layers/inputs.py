@@ -15,7 +15,7 @@ def check_mix(mix: Tensor, name: str) -> None:
 
 
 def check_finite(rows: Tensor, what: str, name: str) -> None:
-    """Raises: UserError naming the first row of [B, D] that is not finite."""
+    """Raises: UserError naming the first row of float [B, N] that is not finite."""
     finite = rows.isfinite().all(1)  # [B]
     if not finite.all():
         raise UserError(f"{name}: wanted finite values, found NaN or infinity in {what} {int(finite.int().argmin())} "

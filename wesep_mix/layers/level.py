@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 SILENT = 1e-8  # root mean square below which a signal is left as it is
 
 
-def root_mean_square(wav: Tensor) -> Tensor:
-    """float [B, T] -> float [B, 1]; 1 for a silent row, so that one can divide by it."""
-    return _to_divide_by(wav.square().mean(1, keepdim=True).sqrt())
-
-
 @dataclass(frozen=True)
 class Longer:
-    """What a model must know of the longer signal that it is given a part of.
+    """What a model must know of the longer signal when it is given a part of one.
 
     level: root mean square of all of it, float [B, 1]; energy, count: sum of squares (float64 [B, 1]) and number of
     the samples in front of the part.
@@ -30,43 +23,29 @@ class Longer:
     count: int
 
 
-class Level(nn.Module):
-    """A level that a model takes from its input, or from the signal of which its input is a part (`part_of`)."""
+def unit_level(wav: Tensor, longer: Longer | None = None) -> Tensor:
+    """Root mean square of the signal, or of the longer one that it is a part of: float [B, T] -> float [B, 1].
 
-    longer: Longer | None = None
-
-
-class UnitLevel(Level):
-    """The level of the whole signal."""
-
-    def forward(self, wav: Tensor) -> Tensor:
-        """float [B, T] -> float [B, 1], never 0."""
-        return root_mean_square(wav) if self.longer is None else self.longer.level
+    1 for a silent row, so that one can divide by it.
+    """
+    return _to_divide_by(wav.square().mean(1, keepdim=True).sqrt()) if longer is None else longer.level
 
 
-class LevelSoFar(Level):
-    """The level of all that was heard up to a sample, for causal models."""
+def level_so_far(wav: Tensor, ends: Tensor, longer: Longer | None = None) -> Tensor:
+    """Root mean square of all that was heard, for causal models: float [B, T], ends int64 [L] -> float [B, L].
 
-    def forward(self, wav: Tensor, ends: Tensor) -> Tensor:
-        """float [B, T], int64 [L] -> float [B, L]: the level of the samples in front of each of `ends`, never 0."""
-        energy = wav.double().square().cumsum(1)[:, ends - 1]
-        count = ends
-        if self.longer is not None:
-            energy, count = energy + self.longer.energy, ends + self.longer.count
-        return _to_divide_by((energy / count).sqrt().to(wav.dtype))
+    Of the samples in front of each of `ends`, with those of the longer signal in front of the part; 1 for silence.
+    """
+    energy, count = wav.double().square().cumsum(1)[:, ends - 1], ends
+    if longer is not None:
+        energy, count = energy + longer.energy, ends + longer.count
+    return _to_divide_by((energy / count).sqrt().to(wav.dtype))
 
 
-@contextmanager
-def part_of(model: nn.Module, longer: Longer) -> Iterator[None]:
-    """Within it the model takes its input for a part of that signal."""
-    levels = [module for module in model.modules() if isinstance(module, Level)]
-    for module in levels:
-        module.longer = longer
-    try:
-        yield
-    finally:
-        for module in levels:
-            module.longer = None
+def check_causal(causal: bool, unit_level: bool) -> None:
+    """Raises: ValueError when both are wanted (a config's own check calls this)."""
+    if causal and unit_level:
+        raise ValueError("unit_level: wanted false with causal true, since a mixture's level is only known at its end")
 
 
 def _to_divide_by(level: Tensor) -> Tensor:

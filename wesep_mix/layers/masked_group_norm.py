@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class MaskedGroupNorm(nn.GroupNorm):
@@ -33,7 +34,7 @@ class MaskedGroupNorm(nn.GroupNorm):
         num_frames = torch.div(self.num_samples - self.kernel_size, self.stride, rounding_mode="floor") + 1
         if bool((num_frames == frames.shape[-1]).all()):
             return super().forward(frames)
-        normed = torch.zeros_like(frames)
-        for row, count in enumerate(num_frames.tolist()):
-            normed[row, :, :count] = super().forward(frames[row : row + 1, :, :count])[0]
-        return normed
+        items = (row[None, :, :count] for row, count in zip(frames, num_frames.tolist(), strict=True))
+        rows = (functional.group_norm(item, self.num_groups, self.weight, self.bias, self.eps) for item in items)
+        # of the norm's type, which under autocast need not be the frames'
+        return torch.cat([functional.pad(row, (0, frames.shape[-1] - row.shape[-1])) for row in rows])

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 
 
+def lengths_of(wav: Tensor, num_samples: Tensor | None) -> Tensor:
+    """`num_samples`, or T for every item where that is None: wav [B, T] -> int64 [B]."""
+    if num_samples is None:
+        return torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
+    return num_samples
+
+
 def valid_frames(num_frames: Tensor, length: int) -> Tensor:
     """Lengths [B] -> boolean [B, length], true where a frame exists."""
     return torch.arange(length, device=num_frames.device) < num_frames[:, None]

@@ -35,3 +35,8 @@ class STFT(nn.Module):
         wanted = max(num_samples, self.num_bins)
         beyond = wanted % self.hop
         return wanted - num_samples + (self.hop - beyond if beyond > 3 * self.n_fft // 8 else 0)
+
+
+def power(spec: Tensor) -> Tensor:
+    """Squared magnitudes: complex64 [B, F, L] -> float32 [B, F, L]."""
+    return spec.real.square() + spec.imag.square()  # a sum over an axis of two takes several times as long

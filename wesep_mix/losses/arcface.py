@@ -29,8 +29,7 @@ class ArcFace(nn.Module):
 
     def forward(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
         """embeddings [..., D], labels int64 [...] -> scalar, the mean of `costs`."""
-        logits = self._logits(embeddings, labels, self.margin if margin is None else margin)
-        return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+        return self.costs(embeddings, labels, margin).mean()
 
     def costs(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
         """embeddings [..., D], labels int64 [...] -> one loss each, [...].
@@ -53,7 +52,9 @@ class ArcFace(nn.Module):
 
     def _cosines(self, embeddings: Tensor) -> Tensor:
         """[..., D] -> [..., speakers], of each speaker's nearest weight."""
-        weight = functional.normalize(self.weight)
-        cosine = functional.linear(functional.normalize(embeddings, dim=-1), weight)  # [..., speakers * K]
+        with torch.autocast(embeddings.device.type, enabled=False):  # which would round cosines to bf16
+            weight = functional.normalize(self.weight)
+            unit = functional.normalize(embeddings.to(weight.dtype), dim=-1)
+            cosine = functional.linear(unit, weight)  # [..., speakers * K]
         nearest = cosine.unflatten(-1, (-1, self.sub_centres)).amax(-1)
         return nearest.float().clamp(-1 + 1e-6, 1 - 1e-6)

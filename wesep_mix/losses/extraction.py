@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from wesep_mix.losses.lengths import within_lengths
 from wesep_mix.losses.si_sdr import si_sdr
 
 
@@ -25,11 +25,6 @@ def extraction_loss(
 
     num_samples: int64 [B], how much of each item counts (None: all of it); what comes after is padding.
     """
-    ratio = RATIOS[name]
-    if num_samples is None:
-        ratios = ratio(ests, target.unsqueeze(1))  # [B, K]
-    else:
-        items = zip(ests, target, num_samples.tolist(), strict=True)
-        ratios = torch.stack([ratio(est[:, :size], one[None, :size]) for est, one, size in items])
+    ratios = within_lengths(RATIOS[name], ests, target.unsqueeze(1), num_samples)  # [B, K]
     each = ratios.mean(0)  # [K]
     return -(each * each.new_tensor(weights)).sum()

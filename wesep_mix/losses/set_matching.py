@@ -24,11 +24,6 @@ def cosine_costs(predicted: Tensor, reference: Tensor) -> Tensor:
         return 1 - torch.einsum("bnd,bsd->bns", predicted.to(dtype), reference.to(dtype))
 
 
-def set_cosine_loss(predicted: Tensor, reference: Tensor) -> Tensor:
-    """Mean over the batch of the best assignment's mean 1 - cosine: [B, N, D], [B, S, D] -> scalar."""
-    return set_loss(cosine_costs(predicted, reference))
-
-
 def set_loss(
     costs: Tensor, num_talkers: Tensor | None = None, presence: Tensor | None = None, weight: float = 1.0
 ) -> Tensor:

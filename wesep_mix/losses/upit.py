@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wesep_mix.losses.lengths import within_lengths
 from wesep_mix.losses.set_matching import best_assignment
 from wesep_mix.losses.si_sdr import si_sdr
 
 
-def best_order(est: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
+def best_order(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The assignment of estimates to sources with the largest mean SI-SDR, over all permutations.
 
-    est, sources: [B, S, T]. Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
+    est, sources: [B, S, T]; num_samples: int64 [B], how much of each item counts (None: all of it).
+    Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
     """
-    pairs = si_sdr(est[:, :, None], sources[:, None])  # [B, S estimates, S sources]
+    pairs = within_lengths(si_sdr, est[:, :, None], sources[:, None], num_samples)  # [B, S estimates, S sources]
     total, chosen = best_assignment(-pairs)
     return -total / sources.shape[1], chosen
 
 
-def upit_loss(est: Tensor, sources: Tensor) -> Tensor:
-    """Negative SI-SDR in dB under each mixture's best assignment, mean over the batch: [B, S, T] twice -> scalar."""
-    return -best_order(est, sources)[0].mean()
+def upit_loss(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> Tensor:
+    """Negative SI-SDR in dB under each mixture's best assignment, mean over the batch: as `best_order` -> scalar."""
+    return -best_order(est, sources, num_samples)[0].mean()
 
 
 def in_order(est: Tensor, sources: Tensor) -> Tensor:

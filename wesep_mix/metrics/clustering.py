@@ -21,40 +21,29 @@ from wesep_mix.errors import UserError
 NUM_INITS = 10
 
 
-def clustering_metrics(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> dict[str, float]:
-    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`: acc (a fraction), sep, nmi, sil, ari.
-
-    Raises: as `judged_clusters`.
-    """
-    return judged_clusters(emb, speakers, seed)[0]
-
-
 def judged_clusters(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> tuple[dict[str, float], np.ndarray]:
-    """The metrics of `emb` [M, D], and of each row whether it is in its speaker's cluster: bool [M], of mean acc.
+    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`: acc (a fraction), sep, nmi, sil, ari; and
+    of each row whether it is in its speaker's cluster: bool [M], of mean acc.
 
     Raises: UserError when shapes differ, a value is not finite, a vector is zero, or the speakers are fewer
         than two or all different (silhouette and Sep are undefined then).
     """
     emb, speaker_ids = _checked(emb, speakers)
     clusters = kmeans(emb, speaker_ids.max() + 1, seed).labels_
+    correct = in_own_cluster(speaker_ids, clusters)
     return {
-        "acc": assignment_accuracy(speaker_ids, clusters),
+        "acc": float(correct.mean()),
         "sep": separation(emb, speaker_ids),
         "nmi": float(normalized_mutual_info_score(speaker_ids, clusters)),
         "sil": float(silhouette_score(emb, speaker_ids, metric="cosine")),
         "ari": float(adjusted_rand_score(speaker_ids, clusters)),
-    }, in_own_cluster(speaker_ids, clusters)
+    }, correct
 
 
 def kmeans(vectors: np.ndarray, num_clusters: int, seed: int) -> KMeans:
     """Fitted k-means of vectors [M, D]: k-means++, best of ten starts, the same for the same seed."""
     with threadpool_limits(1):  # more threads would add up centres in an order that changes from run to run
         return KMeans(num_clusters, n_init=NUM_INITS, random_state=seed).fit(vectors)
-
-
-def assignment_accuracy(speakers: Sequence, clusters: Sequence) -> float:
-    """Share of items in the cluster that was given to their speaker (one to each, the best such choice)."""
-    return float(in_own_cluster(speakers, clusters).mean())
 
 
 def in_own_cluster(speakers: Sequence, clusters: Sequence) -> np.ndarray:

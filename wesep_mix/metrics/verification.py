@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.metrics import roc_curve
 
 from wesep_mix.errors import UserError
 from wesep_mix.metrics.clustering import normalised
@@ -75,19 +76,16 @@ def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float = P_TARGET) ->
 
 
 def _error_rates(metric: str, scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False acceptances and false rejections when none, those of the best score, of the two best, ... are accepted."""
+    """False acceptances and false rejections [N + 1] when none, those of the best, of the two best, ... of N distinct
+    scores are accepted.
+    """
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     num_same, num_different = int(same.sum()), int((~same).sum())
     if not num_same or not num_different:
         raise UserError(f"{metric}: wanted pairs of same and of different speakers, "
                         f"found {num_same} and {num_different}")
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    accepted_same = np.cumsum(same[order])[last_of_tie]
-    accepted = np.flatnonzero(last_of_tie) + 1
-    false_accept = np.append(0.0, (accepted - accepted_same) / num_different)
-    false_reject = np.append(1.0, 1.0 - accepted_same / num_same)
-    return false_accept, false_reject
+    false_accept, true_accept, _ = roc_curve(same, scores, drop_intermediate=False)
+    return false_accept, 1 - true_accept
 
 
 def _crossing(rising: np.ndarray, falling: np.ndarray) -> float:

@@ -35,6 +35,12 @@ def read_lists(folder: str | Path, num_spk: int, subsets: Sequence[str]) -> list
     return [row for subset in subsets for row in _read(_find(Path(folder).expanduser(), num_spk, subset), num_spk)]
 
 
+def check_lists(folder: str | Path, num_spk: int, subsets: Sequence[str]) -> None:
+    """Raises: UserError naming the first list that is not there; none is read."""
+    for subset in subsets:
+        _find(Path(folder).expanduser(), num_spk, subset)
+
+
 def _find(folder: Path, num_spk: int, subset: str) -> Path:
     name, inner = f"libri{num_spk}mix_{subset}.csv", f"Libri{num_spk}Mix"
     places = [folder / part / name for part in ("", inner, "metadata", f"metadata/{inner}")]

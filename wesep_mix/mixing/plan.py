@@ -61,10 +61,10 @@ class Plan:
         """The sexes of its talkers in alphabetical order: FF, FM, MM, ..., or with a U for one that is not known."""
         return "".join(sorted(source.sex for source in self.sources))
 
-    @property
-    def speaker_keys(self) -> list[str]:
-        """Keys of what belongs to its talkers, such as their embeddings, in its order: `<mix>-<speaker>`."""
-        return [f"{self.id}-{source.spk}" for source in self.sources]
+
+def speaker_keys(plan: Plan) -> list[str]:
+    """Keys of what belongs to a plan's talkers, such as their embeddings, in its order: `<mix>-<speaker>`."""
+    return [f"{plan.id}-{source.spk}" for source in plan.sources]
 
 
 def write_plans(path: str | Path, plans: Iterable[Plan]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.io.files import atomic_write, write_json
 from wesep_mix.report.markdown import Context, commands, document, terminal
+from wesep_mix.report.plots import cosine_plot, improvement_plot
 from wesep_mix.report.results import left_out, scored_conditions
 from wesep_mix.report.tables import in_order
 
@@ -29,7 +29,7 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     for folder in (mixtures, exp):
         write_json(folder / "results.json", results)
     plots = draw_plots(mixtures)
-    made = commands(results, tag_of(exp, results["corpus"]), [portable(setting) for setting in settings])
+    made = commands(exp, results, settings)
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
@@ -37,35 +37,19 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     return terminal(results)
 
 
-def tag_of(exp: Path, corpus: str) -> str:
-    """The `--tag` that named the folder `<corpus>_<tag>`; empty when there was none."""
-    return exp.name.removeprefix(f"{corpus}_") if exp.name.startswith(f"{corpus}_") else ""
-
-
-def portable(setting: str) -> str:
-    """A `key=value` whose value, if an absolute path, is told from the current folder, the project's."""
-    key, _, value = setting.partition("=")
-    return f"{key}={os.path.relpath(value)}" if os.path.isabs(value) else setting
-
-
 def draw_plots(mixtures: Path) -> dict[str, Path]:
-    """Draw what there is data for into `<N>mix/plots`: {caption: file}. A note when matplotlib is missing."""
-    try:
-        from wesep_mix.report import plots
-    except ImportError as err:
-        print(f"note: no plots ({err}); pip install matplotlib")
-        return {}
+    """Draw what there is data for into `<N>mix/plots`: {caption: file}."""
     drawn, folder = {}, mixtures / PLOTS
     scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()}
     improved = {name: np.array([row["si_sdri"] for row in scores[name]])
                 for name in in_order(scores) if name != "mixture"}
     if improved:
         drawn["SI-SDRi of every mixture and speaker by condition"] = folder / "si_sdri.png"
-        plots.improvement_plot(improved, folder / "si_sdri.png")
+        improvement_plot(improved, folder / "si_sdri.png")
     embeddings, speakers = speaker_embeddings(mixtures, max(scores.values(), key=len, default=[]))
     if embeddings:
         drawn["Cosine of embeddings of the test set, same speaker against different"] = folder / "cosines.png"
-        plots.cosine_plot(embeddings, speakers, folder / "cosines.png")
+        cosine_plot(embeddings, speakers, folder / "cosines.png")
     return drawn
 
 

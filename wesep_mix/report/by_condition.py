@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from wesep_mix.analysis.by_condition import CONDITIONS
+from wesep_mix.analysis.controls import CONTROLS
 from wesep_mix.errors import UserError
-from wesep_mix.report.tables import Table, in_order
+from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table, in_order
 
 TITLES = {"sexes": "sexes", "snr_db": "SNR dB", "overlap": "overlap"}
-MEASURES = {"acc": ("Acc %", 100, 1), "cos": ("Cos", 1, 3), "si_sdri": ("SI-SDRi dB", 1, 2)}  # title, factor, digits
-CONTROLS = ("none", "wrong", "random", "oracle")
+MEASURES = {measure: (EMBEDDING_COLUMNS | SPEECH_COLUMNS)[measure] for measure in ("acc", "cos", "si_sdri")}
 
 Groups = Mapping[str, Mapping[str, Mapping[str, float]]]  # {condition: {value: {measure: number}}}
 
@@ -56,16 +56,11 @@ def _grouped(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str, M
 
 def _table(condition: str, shown: Sequence[tuple[str, Mapping[str, Mapping[str, float]]]]) -> Table:
     values = sorted({value for _, groups in shown for value in groups}, key=_by_number)
-    rows = [(f"{name}: {title}", *(_cell(groups.get(value, {}), measure) for value in values))
-            for name, groups in shown for measure, (title, _, _) in MEASURES.items()
+    rows = [(f"{name}: {column.title}", *(column.cell(groups.get(value, {}), measure) for value in values))
+            for name, groups in shown for measure, column in MEASURES.items()
             if any(measure in group for group in groups.values())]
     most = [max(groups.get(value, {}).get("num", 0) for _, groups in shown) for value in values]
     return Table((TITLES[condition], *values), [*rows, ("num", *map(str, most))])
-
-
-def _cell(group: Mapping[str, float], measure: str) -> str:
-    _, factor, digits = MEASURES[measure]
-    return f"{factor * group[measure]:.{digits}f}" if measure in group else "-"
 
 
 def _by_number(value: str) -> tuple:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from wesep_mix.analysis.trials import MAX_TRIALS
-from wesep_mix.metrics.verification import P_TARGET
 from wesep_mix.report.by_condition import condition_tables
+from wesep_mix.report.command import command
 from wesep_mix.report.results import extractors, separators
-from wesep_mix.report.tables import embedding_table, extraction_table, in_order
+from wesep_mix.report.tables import (
+    EMBEDDING_COLUMNS,
+    SPEECH_COLUMNS,
+    embedding_table,
+    extraction_table,
+    in_order,
+    rules,
+)
 
 EMBEDDING_NOTES = {
     "teacher": "noisy single speech of the test speakers: what the teacher can do where nobody overlaps",
@@ -69,13 +76,12 @@ def terminal(results: Mapping[str, Any]) -> str:
     return "\n\n".join(table.text() for table in tables if table.rows)
 
 
-def commands(results: Mapping[str, Any], tag: str, settings: Sequence[str]) -> list[str]:
+def commands(exp: Path, results: Mapping[str, Any], settings: Sequence[str]) -> list[str]:
     """The command line of run.sh for every extractor and separator that has results."""
-    options = [f"--corpus {results['corpus']}", f"--num_spk {results['num_spk']}"]
-    tail = ([f"--tag {tag}"] if tag else []) + [f"--set {setting}" for setting in settings]
-    names = [f"--extractor {name}" for name in extractors(results)]
-    names = names + [f"--separator {name}" for name in separators(results)] or [""]
-    return [" ".join(filter(None, ["bash run.sh", *options, name, *tail])) for name in names]
+    models = [("--extractor", name) for name in extractors(results)]
+    models = models + [("--separator", name) for name in separators(results)] or [()]
+    return [command(exp, results["corpus"], ("--num_spk", str(results["num_spk"]), *model), settings)
+            for model in models]
 
 
 def _head(results: Mapping[str, Any], context: Context) -> str:
@@ -100,17 +106,8 @@ def _note(name: str) -> str:
 
 def _embedding_rules(rows: Mapping[str, Any]) -> str:
     rule = (
-        "Acc: k-means with as many clusters as speakers (10 starts), best one-to-one assignment of "
-        "clusters to speakers. Sep: mean cosine of same-speaker pairs minus that of different-speaker "
-        "pairs. NMI, ARI: of the same clusters. Sil: silhouette of the true speakers, cosine distance. "
-        "EER, minDCF: verification by cosine over a fixed list of trials, `embeddings/test/trials` (of `teacher` "
-        "`single_test/trials`): all pairs but those inside one mixture or, where speakers have several utterances, of "
-        f"one source utterance; at most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn "
-        "where there are more. minDCF: the smallest detection cost over all thresholds, target probability "
-        f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing. Cos: mean cosine to the "
-        "teacher's embedding of the clean source. Count: mixtures whose number of talkers the student has right. num: "
-        "embeddings. trainable: parameters that training changed. Chance for Acc is not 0: it depends on the numbers "
-        "of speakers and of embeddings."
+        f"{rules(EMBEDDING_COLUMNS)} num: embeddings. trainable: parameters that training changed. Chance for Acc is "
+        "not 0: it depends on the numbers of speakers and of embeddings."
     )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
     left_out = "Talkers who got no head have no embedding and count in none of these but Count"
@@ -120,8 +117,7 @@ def _embedding_rules(rows: Mapping[str, Any]) -> str:
 def _extraction_rules(context: Context) -> str:
     rule = (
         "Every number is the mean ± standard deviation (divided by num) over all mixtures and speakers of "
-        "the test set, each of the `num` counting once. SI-SDR without mean removal; SI-SDRi is its "
-        "difference from the mixture's; PESQ wideband; STOI not extended. params: all parameters of the "
+        f"the test set, each of the `num` counting once. {rules(SPEECH_COLUMNS)} params: all parameters of the "
         "extractor alone, without the model that gives it the embedding."
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]

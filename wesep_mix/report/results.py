@@ -6,20 +6,23 @@ on one machine give the same file, `git` aside.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
+from wesep_mix.analysis.controls import CONTROLS, SEPARATED
 from wesep_mix.analysis.scoring import METRICS, SCORES, SUMMARY, read_scores
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
+from wesep_mix.report.tables import EMBEDDING_COLUMNS
 
-EMBEDDING_METRICS = ("acc", "sep", "nmi", "sil", "ari", "eer")
-MAYBE = ("min_dcf", "cos", "count_acc", "num_missing")  # not every kind of embedding has them
-CONDITIONS = ("matched", "none", "wrong", "random", "oracle", "separated")
+ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
+MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")
+CONDITIONS = ("matched", *CONTROLS, SEPARATED)
 DIGITS = 6
 
 
@@ -43,7 +46,7 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """
     path = metrics_file(mixtures)
     rows = read_json(path) if path.is_file() else {}
-    return {name: _picked(row, (*EMBEDDING_METRICS, "num", "trainable", *(name for name in MAYBE if name in row)), path)
+    return {name: _picked(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path)
             for name, row in rows.items()}
 
 
@@ -54,7 +57,7 @@ def conditions(mixtures: Path) -> dict[str, dict]:
     scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()
               if name != "mixture"}
     extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if (folder / MIXTURES).is_file() else {}
-    return {"embeddings_by": _rounded(by), "extraction_by": _rounded(extracted)}
+    return {"embeddings_by": rounded(by), "extraction_by": rounded(extracted)}
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
@@ -106,10 +109,13 @@ def training_seed(exp: Path) -> int:
     return int(config.get("seed", 0))
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return round(value, DIGITS)
+def rounded(value: Any) -> Any:
+    """Floats to `DIGITS` places, in mappings and lists too: two runs of one seed give the same file."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
 
 
 def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict[str, float]:

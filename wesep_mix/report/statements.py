@@ -1,15 +1,23 @@
-"""Plain statements about the rows of Table 1, each computed from its numbers, whether it holds or not."""
+"""Plain statements about the rows of a table, each computed from its numbers, whether it holds or not.
+
+Rows are compared over the seeds that all of them have.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wesep_mix.table1 import CountConfig, RowConfig, ShareConfig, Table1Config
+import numpy as np
 
-Averages = Mapping[str, Mapping[str, Any]]  # {row: {metric: {"mean", "std"}, "num_seeds"}}
+from wesep_mix.report.seeds import Rows
+from wesep_mix.report.tables import EMBEDDING_COLUMNS, Column
+from wesep_mix.tables.table1 import CountConfig, RowConfig, ShareConfig
+
+Runs = Mapping[int, Rows]  # {seed: {row: {metric: number}}}
+ACC = EMBEDDING_COLUMNS["acc"]
 
 
 @dataclass(frozen=True)
@@ -20,51 +28,79 @@ class Statement:
     holds: bool | None
 
 
-def statements(table: Table1Config, averages: Averages) -> list[Statement]:
-    """All that the config asks for, in its order."""
-    made = [_share(share, table.rows, averages) for share in table.shares]
-    made += [_ahead(first, second, table.rows, averages) for first, second in table.ahead]
-    return made + ([_counts(table.counts, table.rows, averages)] if table.counts else [])
+@dataclass(frozen=True)
+class Compared:
+    """A metric of some rows over the seeds that all of them have: [rows, seeds], empty where there are none.
+
+    note: what is to be said of the seeds; of an empty one, why it is so.
+    """
+
+    values: np.ndarray
+    note: str = ""
 
 
-def _share(share: ShareConfig, rows: Mapping[str, RowConfig], averages: Averages) -> Statement:
-    row, of = rows[share.row], rows[share.of]
+def share(config: ShareConfig, rows: Mapping[str, RowConfig], runs: Runs) -> Statement:
+    """Acc of a row as a share of another's, beside the paper's."""
+    row, of = rows[config.row], rows[config.of]
     text = f"Acc of '{row.title}' as a share of that of '{of.title}'"
-    if not {share.row, share.of} <= set(averages):
-        return _not_there(text)
-    found = averages[share.row]["acc"]["mean"] / averages[share.of]["acc"]["mean"]
-    holds = found >= share.wanted
+    compared = compare((config.row, config.of), "acc", runs)
+    if not compared.values.size:
+        return _not_known(text, compared)
+    means = compared.values.mean(axis=1)
+    found = means[0] / means[1]
+    holds = bool(found >= config.wanted)
     paper = f", in the paper {row.paper / of.paper:.2f}" if row.paper and of.paper else ""
-    return Statement(f"{text}: {found:.2f}; wanted {share.wanted:.2f} or more{paper}: {_verdict(holds)}.", holds)
+    wanted = f"wanted {config.wanted:.2f} or more{paper}"
+    return Statement(f"{text}{compared.note}: {found:.2f}; {wanted}: {_verdict(holds)}.", holds)
 
 
-def _ahead(first: str, second: str, rows: Mapping[str, RowConfig], averages: Averages) -> Statement:
-    text = f"'{rows[first].title}' is ahead of '{rows[second].title}' in Acc"
-    if not {first, second} <= set(averages):
-        return _not_there(text)
-    found = [averages[name]["acc"] for name in (first, second)]
-    points = 100 * (found[0]["mean"] - found[1]["mean"])
-    text = f"{text} by more than two standard deviations: difference {points:+.1f} points"
-    if any(each["std"] is None for each in found):
+def ahead(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str, column: Column) -> Statement:
+    """The first row is ahead of the second by more than two standard deviations, of the sample and pooled."""
+    text = f"'{rows[pair[0]].title}' is ahead of '{rows[pair[1]].title}' in {column.name}"
+    compared = compare(pair, metric, runs)
+    if not compared.values.size:
+        return _not_known(text, compared)
+    first, second = compared.values.mean(axis=1)
+    text = (f"{text} by more than two standard deviations{compared.note}: difference "
+            f"{column.factor * (first - second):+.{column.digits}f} {column.unit.replace('%', 'points')}")
+    if compared.values.shape[1] == 1:
         return Statement(f"{text}; one seed has no standard deviation, not known.", None)
-    pooled = 100 * math.sqrt(sum(each["std"] ** 2 for each in found) / 2)
-    holds = points > 2 * pooled
-    return Statement(f"{text}, standard deviation {pooled:.1f} (pooled): {_verdict(holds)}.", holds)
+    pooled = math.sqrt(compared.values.var(axis=1, ddof=1).mean())
+    holds = bool(first - second > 2 * pooled)
+    return Statement(f"{text}, standard deviation {column.number(pooled)} (pooled): {_verdict(holds)}.", holds)
 
 
-def _counts(counts: CountConfig, rows: Mapping[str, RowConfig], averages: Averages) -> Statement:
-    text = "Number of talkers right, mean of " + ", ".join(f"'{rows[name].title}'" for name in counts.rows)
-    if not all("count_acc" in averages.get(name, {}) for name in counts.rows):
-        return _not_there(text)
-    found = sum(averages[name]["count_acc"]["mean"] for name in counts.rows) / len(counts.rows)
-    holds = found >= counts.wanted
-    return Statement(f"{text}: {100 * found:.1f} %; wanted {100 * counts.wanted:.0f} % or more: {_verdict(holds)}.",
-                     holds)
+def counts(config: CountConfig, rows: Mapping[str, RowConfig], runs: Runs) -> Statement:
+    """The number of talkers is right often enough, in the mean of some rows."""
+    text = "Number of talkers right, mean of " + ", ".join(f"'{rows[name].title}'" for name in config.rows)
+    compared = compare(config.rows, "count_acc", runs)
+    if not compared.values.size:
+        return _not_known(text, compared)
+    found = compared.values.mean()
+    holds = bool(found >= config.wanted)
+    return Statement(f"{text}{compared.note}: {100 * found:.1f} %; wanted {100 * config.wanted:.0f} % or more: "
+                     f"{_verdict(holds)}.", holds)
+
+
+def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
+    """A metric of the rows over the seeds that they have in common."""
+    seeds = [[seed for seed in sorted(runs) if metric in runs[seed].get(name, {})] for name in names]
+    if not all(seeds):
+        return Compared(np.empty(0), "a row is not there")
+    common = sorted(set.intersection(*map(set, seeds)))
+    if not common:
+        return Compared(np.empty(0), "seeds " + " against ".join(_listed(each) for each in seeds))
+    note = "" if all(each == common for each in seeds) else f" (over seeds {_listed(common)}, which all of them have)"
+    return Compared(np.array([[runs[seed][name][metric] for seed in common] for name in names]), note)
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _verdict(holds: bool) -> str:
     return "it is" if holds else "it is not"
 
 
-def _not_there(text: str) -> Statement:
-    return Statement(f"{text}: not known, a row is not there.", None)
+def _not_known(text: str, compared: Compared) -> Statement:
+    return Statement(f"{text}: not known, {compared.note}.", None)

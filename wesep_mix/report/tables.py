@@ -1,9 +1,13 @@
-"""The two tables of results, as Markdown and as aligned text for a terminal."""
+"""Tables of results, as Markdown and as aligned text for a terminal, and what their columns mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from wesep_mix.analysis.controls import CONTROLS
+from wesep_mix.analysis.trials import MAX_TRIALS
+from wesep_mix.metrics.verification import P_TARGET
 
 Row = Mapping[str, float]
 
@@ -26,29 +30,82 @@ class Table:
         return "\n".join(_padded(cells, widths) for cells in (self.header, *self.rows))
 
 
-EMBEDDING_COLUMNS = {  # metric: title, factor, digits; the last three where any row has them
-    "acc": ("Acc %", 100, 1), "sep": ("Sep", 1, 3), "nmi": ("NMI", 1, 3), "sil": ("Sil", 1, 3), "ari": ("ARI", 1, 3),
-    "eer": ("EER %", 100, 1), "min_dcf": ("minDCF", 1, 3), "cos": ("Cos", 1, 3), "count_acc": ("Count %", 100, 1),
+@dataclass(frozen=True)
+class Column:
+    """A metric as it is shown: `factor` times the number to `digits` places, in `unit`; rule: what it is.
+
+    maybe: not every kind of row has it.
+    """
+
+    name: str
+    unit: str
+    factor: float
+    digits: int
+    rule: str
+    maybe: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.unit}".strip()
+
+    def number(self, *values: float) -> str:
+        """One number, or `mean ± std`."""
+        return " ± ".join(f"{self.factor * value:.{self.digits}f}" for value in values)
+
+    def cell(self, row: Row, metric: str) -> str:
+        """`-` where the row has not the metric."""
+        return self.number(row[metric]) if metric in row else "-"
+
+
+EMBEDDING_COLUMNS = {
+    "acc": Column("Acc", "%", 100, 1, "k-means with as many clusters as speakers (10 starts), best one-to-one "
+                                      "assignment of clusters to speakers"),
+    "sep": Column("Sep", "", 1, 3, "mean cosine of same-speaker pairs minus that of different-speaker pairs"),
+    "nmi": Column("NMI", "", 1, 3, "normalised mutual information of the same clusters and the speakers"),
+    "sil": Column("Sil", "", 1, 3, "silhouette of the true speakers, cosine distance"),
+    "ari": Column("ARI", "", 1, 3, "adjusted Rand index of the same clusters"),
+    "eer": Column("EER", "%", 100, 1,
+                  "verification by cosine over a fixed list of trials, `trials` beside the embeddings: all pairs but "
+                  "those inside one mixture or, where speakers have several utterances, of one source utterance; at "
+                  f"most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn where there are "
+                  "more"),
+    "min_dcf": Column("minDCF", "", 1, 3,
+                      "over the same trials the smallest detection cost over all thresholds, target probability "
+                      f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing",
+                      maybe=True),
+    "cos": Column("Cos", "", 1, 3, "mean cosine to the teacher's embedding of the clean source", maybe=True),
+    "count_acc": Column("Count", "%", 100, 1, "mixtures whose number of talkers the student has right", maybe=True),
 }
+SPEECH_COLUMNS = {
+    "si_sdr": Column("SI-SDR", "dB", 1, 2, "without mean removal"),
+    "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR less that of the mixture"),
+    "pesq": Column("PESQ", "", 1, 2, "wideband"),
+    "stoi": Column("STOI", "", 1, 3, "not extended"),
+}
+
+
+def rules(columns: Mapping[str, Column]) -> str:
+    """A sentence a column."""
+    return " ".join(f"{column.name}: {column.rule}." for column in columns.values())
 
 
 def embedding_table(rows: Mapping[str, Row]) -> Table:
     """Clustering and verification metrics, one row a kind of embedding; `-` where a row has not the metric."""
     metrics = [metric for metric in EMBEDDING_COLUMNS if any(metric in row for row in rows.values())]
-    header = ("embedding", *(EMBEDDING_COLUMNS[metric][0] for metric in metrics), "num", "trainable")
+    header = ("embedding", *(EMBEDDING_COLUMNS[metric].title for metric in metrics), "num", "trainable")
     return Table(header, [(name, *_embedding_cells(rows[name], metrics)) for name in in_order(rows)])
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
     """Scores of extracted speech, mean ± standard deviation."""
-    header = ("extraction", "SI-SDR dB", "SI-SDRi dB", "PESQ", "STOI", "num", "params")
+    header = ("extraction", *(column.title for column in SPEECH_COLUMNS.values()), "num", "params")
     return Table(header, [(name, *_extraction_cells(rows[name])) for name in in_order(rows)])
 
 
 def in_order(names: Mapping[str, Row]) -> list[str]:
     """Rows from reference to result to controls, whatever order they were found in; unknown ones by name."""
     known = ("teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student", "mixture")
-    controls = ("", "none", "wrong", "random", "oracle")
+    controls = ("", *CONTROLS)
 
     def place(name: str) -> tuple:
         if name in known:
@@ -60,16 +117,12 @@ def in_order(names: Mapping[str, Row]) -> list[str]:
 
 
 def _embedding_cells(row: Row, metrics: Sequence[str]) -> list[str]:
-    numbers = []
-    for metric in metrics:
-        _, factor, digits = EMBEDDING_COLUMNS[metric]
-        numbers.append(f"{factor * row[metric]:.{digits}f}" if metric in row else "-")
+    numbers = (EMBEDDING_COLUMNS[metric].cell(row, metric) for metric in metrics)
     return [*numbers, str(int(row["num"])), millions(row["trainable"])]
 
 
 def _extraction_cells(row: Row) -> list[str]:
-    digits = {"si_sdr": 2, "si_sdri": 2, "pesq": 2, "stoi": 3}
-    means = [f"{row[name]:.{places}f} ± {row[name + '_std']:.{places}f}" for name, places in digits.items()]
+    means = [column.number(row[metric], row[f"{metric}_std"]) for metric, column in SPEECH_COLUMNS.items()]
     return [*means, str(int(row["num"])), millions(row["params"])]
 
 

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 from torchaudio.models import ConvTasNet
 
 from wesep_mix.layers.inputs import check_mix
-from wesep_mix.layers.level import UnitLevel
+from wesep_mix.layers.level import Longer, unit_level
+from wesep_mix.layers.network import Network
 
 MASKS = ("sigmoid", "relu")
 
@@ -49,28 +50,23 @@ class Config:
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
 
-    @property
-    def frame_step(self) -> int:
-        """Samples from frame to frame."""
-        return self.window // 2
 
-
-class Model(nn.Module):
+class Model(Network):
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
-        self.level = UnitLevel()
+        self.config, self.frame_step = config, config.window // 2
         self.network = ConvTasNet(
             num_sources=config.num_spk, enc_kernel_size=config.window, enc_num_feats=config.num_filters,
             msk_kernel_size=3, msk_num_feats=config.bottleneck, msk_num_hidden_feats=config.hidden,
             msk_num_layers=config.num_blocks, msk_num_stacks=config.num_stacks, msk_activate=config.mask,
         )
 
-    def forward(self, mix: Tensor) -> Tensor:
+    def forward(self, mix: Tensor, longer: Longer | None = None) -> Tensor:
         """float32 [B, T], any T >= 1 -> float32 [B, S, T], the speakers in no order.
 
+        longer: the signal that mix is a part of, where it is one.
         Raises: UserError for another shape, and for samples that are not finite.
         """
         check_mix(mix, self.config.name)
-        level = self.level(mix)  # [B, 1]
+        level = unit_level(mix, longer)  # [B, 1]
         return self.network((mix / level)[:, None]).float() * level[:, None]

@@ -38,6 +38,8 @@ class Config:
     references: str = "teacher"
 
     def __post_init__(self) -> None:
+        if self.num_spk < 1:
+            raise ValueError(f"num_spk: wanted 1 or more, found {self.num_spk}")
         if self.references not in REFERENCES:
             raise ValueError(f"references: wanted {' or '.join(REFERENCES)}, found {self.references}")
 

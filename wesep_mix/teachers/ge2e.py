@@ -12,14 +12,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix import config, plugins
-from wesep_mix.layers.masking import valid_frames
+from wesep_mix.layers.masking import lengths_of, valid_frames
 
-HOP = 160  # samples from frame to frame
 WINDOW, STEP = 160, 77  # frames: 1.6 s, 1.3 windows a second
 COVERED = 0.75  # share of the last window that must hold speech, unless it is the only one
 SIZE = 256
@@ -46,16 +44,12 @@ class Model(nn.Module):
         self.frontend = plugins.build("frontends", config.frontend)
         self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.linear = nn.Linear(self.frontend.channels, SIZE)
-        ge2e = plugins.load("frontends", "ge2e")
-        if ge2e.must_read(config.frontend):
-            self.linear.load_state_dict(ge2e.read_part("linear"))
-        self.linear.requires_grad_(config.frontend.finetuned)
+        self.frontend.begin(self.linear, "linear")
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
         """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
-        if num_samples is None:
-            num_samples = torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
-        count = num_windows(num_samples)
+        num_samples = lengths_of(wav, num_samples)
+        count = num_windows(num_samples, self.frontend.hop)
         most = int(count.max())
         mels = self.frontend.features(wav, num_samples, WINDOW + (most - 1) * STEP)  # [B, frames, 40]
         windows = mels.unfold(1, WINDOW, STEP).transpose(2, 3)  # [B, most, WINDOW, 40]
@@ -66,10 +60,10 @@ class Model(nn.Module):
         return functional.normalize(summed, dim=-1)
 
 
-def num_windows(num_samples: Tensor) -> Tensor:
-    """Windows that the package cuts out of that many samples: int64 [B] -> int64 [B], each 1 or more."""
-    num_frames = torch.div(num_samples, HOP, rounding_mode="floor") + 1
+def num_windows(num_samples: Tensor, hop: int) -> Tensor:
+    """Windows that the package cuts out of that many samples, a frame every `hop`: int64 [B] -> int64 [B], above 0."""
+    num_frames = num_samples // hop + 1
     starts = (num_frames - WINDOW + STEP + 1).clamp(min=1)
-    count = torch.div(starts + STEP - 1, STEP, rounding_mode="floor")
-    speech = num_samples - (count - 1) * STEP * HOP  # samples from the last window's start on
-    return (count - (speech < COVERED * WINDOW * HOP).long()).clamp(min=1)
+    count = (starts + STEP - 1) // STEP
+    speech = num_samples - (count - 1) * STEP * hop  # samples from the last window's start on
+    return (count - (speech < COVERED * WINDOW * hop).long()).clamp(min=1)

@@ -11,13 +11,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from wesep_mix.training.settings import TrainerConfig
 
 
-def optional_callbacks(settings: TrainerConfig, monitor: str, mode: str, device: str) -> list[Callback]:
+def optional_callbacks(settings: TrainerConfig, monitor: str, device: str) -> list[Callback]:
     """What `settings` asks for beside checkpoints: a moving average of the weights, an early stop."""
     callbacks: list[Callback] = []
     if settings.ema:
         callbacks.append(WeightAveraging(device=device, multi_avg_fn=moving_average(settings.ema)))
     if settings.patience:
-        callbacks.append(EarlyStop(monitor, settings.patience, mode))
+        callbacks.append(EarlyStop(monitor, settings.patience))
     return callbacks
 
 
@@ -39,13 +39,13 @@ def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
 
 
 class EarlyStop(EarlyStopping):
-    """Stops after `patience` epochs in a row without a better score; one that is not finite is not better.
+    """Stops after `patience` epochs in a row without a better (lower) score; one that is not finite is not better.
 
     A training that was killed between its early stop and its model.pt stops again instead of going on.
     """
 
-    def __init__(self, monitor: str, patience: int, mode: str):
-        super().__init__(monitor, patience=patience, mode=mode, check_finite=False, check_on_train_epoch_end=False)
+    def __init__(self, monitor: str, patience: int):
+        super().__init__(monitor, patience=patience, check_finite=False, check_on_train_epoch_end=False)
 
     def on_fit_start(self, trainer, module) -> None:
         """The checkpoint, which has been read by now, knows how long the score has not been better."""

@@ -14,7 +14,7 @@ from wesep_mix.data.conditions import ENROLMENT, KINDS
 from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.losses.set_matching import match
-from wesep_mix.mixing.plan import Plan
+from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.students.own_reference import reference_network
 from wesep_mix.training.references import TeacherReferences
 
@@ -23,7 +23,8 @@ ARKS = {"predicted": "matched", "teacher": "teacher"}  # which of stage 4's file
 
 
 class Conditioning:
-    """batch -> [B, S, D]: for every talker the embedding of the kind that was drawn, or the predicted one.
+    """batch -> [B, S, D]: for every talker the embedding of the kind that was drawn (zeros for who is no target), or
+    the predicted one where none was.
 
     In full precision whatever that of the training, as an extractor is given them in use. Not a part of the module that
     is trained, and shared by its copies.
@@ -83,12 +84,12 @@ class Stored:
         self.table = table
 
     def __call__(self, batch: MixBatch) -> Tensor:
-        rows = np.stack([self.table[key] for plan in batch.plans for key in plan.speaker_keys])  # [M, D]
+        rows = np.stack([self.table[key] for plan in batch.plans for key in speaker_keys(plan)])  # [M, D]
         return batch.by_talker(torch.from_numpy(rows).to(batch.mix.device))
 
 
 def stored_embeddings(
-    folder: Path, plans: Mapping[str, Sequence[Plan]], probabilities: Sequence[float]
+    folder: Path, plans: Mapping[str, Sequence[Plan]], probabilities: Mapping[str, float]
 ) -> dict[str, Stored]:
     """What stage 4 wrote to `folder` for the fixed plans of each set, of the kinds that are drawn at all.
 
@@ -96,18 +97,18 @@ def stored_embeddings(
     """
     return {
         kind: Stored({key: vector for name in plans for key, vector in _read(folder / name, ark, plans[name]).items()})
-        for kind, ark in ARKS.items() if probabilities[KINDS.index(kind)] > 0
+        for kind, ark in ARKS.items() if probabilities[kind] > 0
     }
 
 
 def _read(folder: Path, ark: str, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
     scp = folder / f"{ark}.scp"
-    hint = "stage 4 makes it with --set embeddings.sets=[train,dev]"
+    hint = "stage 4 makes it with --set embeddings.sets=[train,dev,test]"
     if not scp.is_file():
         raise UserError(f"{scp}: no such file; {hint}")
     table = read_embeddings(scp)
     for plan in plans:
-        for key in plan.speaker_keys:
+        for key in speaker_keys(plan):
             if key not in table:
                 raise UserError(f"{scp}: wanted an embedding {key} of the set's plans, found {len(table)} others; "
                                 f"{hint} and of the same --data")

@@ -17,9 +17,8 @@ from wesep_mix.io.files import atomic_path
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.outputs import write_config, write_model
+from wesep_mix.training.outputs import resolved, write_config, write_model
 from wesep_mix.training.progress import StepProgress
-from wesep_mix.training.settings import TrainerConfig
 
 HINTS = (
     "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
@@ -37,27 +36,27 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def fit(
-    module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, settings: TrainerConfig,
-    monitor: str, mode: str, ngpu: int, resolved: dict,
+    module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, ngpu: int
 ) -> None:
     """Train until `max_steps`, from the last checkpoint in `out/checkpoints` if there is one; write `out/model.pt`.
 
-    The saved weights are those of the epoch whose `monitor` was best on the dev set (`mode`: min or max), the mean of
-    several such, or those of the last, as `settings` say (`keep`, `average`).
+    The saved weights are those of the epoch whose score on the dev set was best (lowest), the mean of several such, or
+    those of the last, as the trainer's settings say (`keep`, `average`).
     Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when there is nothing to
         average.
     """
     _quiet()
+    settings = module.settings.trainer
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
-    write_config(out, resolved)
-    keeper, device = Keeper(out, settings, monitor, mode), "cuda" if ngpu else "cpu"
+    write_config(out, resolved(module.settings, module.model))
+    keeper, device = Keeper(out, settings, module.monitor), "cuda" if ngpu else "cpu"
     trainer = lightning.Trainer(
         max_steps=settings.max_steps, max_epochs=-1, limit_train_batches=settings.steps_per_epoch,
         gradient_clip_val=settings.clip, precision=settings.precision, num_sanity_val_steps=0,
         accelerator="gpu" if ngpu else "cpu", devices=ngpu or 1, strategy="ddp" if ngpu > 1 else "auto",
         use_distributed_sampler=False,
-        callbacks=[*optional_callbacks(settings, monitor, mode, device), *keeper.callbacks, StepProgress(out.name)],
+        callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
         enable_model_summary=False, plugins=[AtomicCheckpoints()],

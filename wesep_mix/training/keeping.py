@@ -20,14 +20,14 @@ LAST = "last.ckpt"
 class Keeper:
     """The checkpoints in `out/checkpoints`, and the weights that `settings` wants of them in the end.
 
-    There are `best.ckpt`, or with `average` so many `best-step=<step>.ckpt`, and `last.ckpt`, to go on from.
+    There are `best.ckpt`, of the lowest `monitor`, or with `average` so many `best-step=<step>.ckpt`, and `last.ckpt`,
+    to go on from.
     """
 
-    def __init__(self, out: Path, settings: TrainerConfig, monitor: str, mode: str):
+    def __init__(self, out: Path, settings: TrainerConfig, monitor: str):
         self.folder, self.settings = out / "checkpoints", settings
         name = "best-{step}" if settings.average else "best"
-        self.best = self._checkpoints(
-            filename=name, save_top_k=max(settings.average, 1), monitor=monitor, mode=mode)
+        self.best = self._checkpoints(filename=name, save_top_k=max(settings.average, 1), monitor=monitor)
         # the last one knows of the best one, which is therefore written first
         self.callbacks = [self.best, self._checkpoints(filename="last", save_top_k=1)]
 
@@ -55,7 +55,7 @@ class Keeper:
         if not there:
             raise UserError(f"{self.folder}: no epoch with a finite {self.best.monitor}, wanted up to "
                             f"{self.settings.average} to average; lower optim.lr, or set trainer.average to 0")
-        return sorted(there, key=scores.get, reverse=self.best.mode == "max")
+        return sorted(there, key=scores.get)
 
     def _checkpoints(self, **which) -> ModelCheckpoint:
         """Written after validation; `save_last` would write the last one only when it is among the best."""

@@ -1,24 +1,29 @@
-"""What every training module shares: optimiser, schedule, and care for losses that are not finite."""
+"""What every training module shares: optimiser, schedule, clipping, and care for losses that are not finite."""
 
 from __future__ import annotations
 
 import lightning
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.errors import UserError
 from wesep_mix.training.schedules import schedule_of
-from wesep_mix.training.settings import OptimConfig, TrainerConfig
+from wesep_mix.training.settings import TrainingConfig
 
 
 class TrainingModule(lightning.LightningModule):
-    """Holds `self.model`, the network that is trained and saved; subclasses define the loss and the validation."""
+    """Holds `self.model`, the network that is trained and saved; subclasses define the loss.
 
-    def __init__(self, model: torch.nn.Module, optim: OptimConfig, trainer: TrainerConfig):
+    monitor: the score of the dev set that is lowest in the best epoch.
+    """
+
+    monitor: str = "dev/loss"
+
+    def __init__(self, model: torch.nn.Module, settings: TrainingConfig):
         super().__init__()
-        self.model = model
-        self.optim, self.settings = optim, trainer
+        self.model, self.settings = model, settings
         self.register_buffer("num_bad_steps", torch.zeros((), dtype=torch.long))
 
     def loss(self, batch: MixBatch) -> Tensor:
@@ -30,25 +35,43 @@ class TrainingModule(lightning.LightningModule):
         self.log("train/loss", loss, batch_size=len(batch.plans))
         return loss
 
+    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
+        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
+
     def configure_optimizers(self) -> dict:
+        optim, trainer = self.settings.optim, self.settings.trainer
         parameters = [p for p in self.parameters() if p.requires_grad]
-        # A quarter of the time on a CPU; in mixed precision Lightning would not clip such an optimiser's gradients.
-        fused = True if self.device.type == "cpu" and self.settings.precision == "32-true" else None
-        optimizer = torch.optim.AdamW(parameters, lr=self.optim.lr, weight_decay=self.optim.weight_decay, fused=fused)
-        schedule = schedule_of(self.optim, optimizer, self.settings.max_steps)
+        # Quicker on a CPU; an optimiser that is fused undoes fp16's scale too late for the clipping.
+        fused = True if self.device.type == "cpu" and trainer.precision == "32-true" else None
+        optimizer = torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay, fused=fused)
+        schedule = schedule_of(optim, optimizer, trainer.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Skip the step when a gradient is not finite; gradients are equal on all ranks, so all skip alike."""
-        gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        if torch.nn.utils.get_total_norm(gradients).isfinite():  # of one pass over them all
-            return
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the norm over all gradients; where that is not finite, skip the step.
+
+        In place of Lightning's own clipping, which would take the norm once more. Gradients are equal on all ranks, so
+        all skip alike.
+        """
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if not norm.isfinite():
+            self._skip(optimizer)
+        elif gradient_clip_val:
+            clip_grads_with_norm_(parameters, gradient_clip_val, norm)
+
+    def _skip(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take no step, and count that. Raises: UserError when there have been too many."""
+        most = self.settings.trainer.max_bad_steps
         optimizer.zero_grad(set_to_none=True)
         self.num_bad_steps += 1
         self.log("train/num_bad_steps", self.num_bad_steps.float())
-        if self.num_bad_steps > self.settings.max_bad_steps:
+        if self.num_bad_steps > most:
             raise UserError(
                 f"step {self.global_step}: loss or gradient was not finite in {int(self.num_bad_steps)} steps "
-                f"(trainer.max_bad_steps is {self.settings.max_bad_steps}), last for mixtures "
-                f"{', '.join(self._latest[:3])}...; lower optim.lr or check these utterances"
+                f"(trainer.max_bad_steps is {most}), last for mixtures {', '.join(self._latest[:3])}...; "
+                "lower optim.lr or check these utterances"
             )

@@ -14,8 +14,8 @@ Crop = tuple[str, int, int]  # utterance, first sample, number of samples
 
 
 class TeacherReferences:
-    """batch -> [B, S, D], zeros past an item's talkers. A crop comes back in many mixtures, at other levels, which the
-    teacher does not hear; so what was said of it is kept, D values on the CPU each.
+    """batch -> [B, S, D], zeros past an item's talkers. A crop comes back in many mixtures, at other levels, which a
+    teacher is not to hear; so what was said of it is kept, D values on the CPU each.
 
     teacher: any network with a teacher's call, such as students.own_reference.OwnReference; it is frozen, works in full
     precision whatever that of the training, and is shared by copies (a moving average of weights copies a training).

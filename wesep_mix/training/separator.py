@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from wesep_mix import plugins
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.losses.upit import upit_loss
+from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.run import run
 from wesep_mix.training.settings import SeparatorConfig
@@ -23,19 +24,16 @@ class SeparatorTraining(TrainingModule):
     """uPIT SI-SDR on chunks, or on whole mixtures."""
 
     def __init__(self, settings: SeparatorConfig, separator: nn.Module):
-        super().__init__(separator, settings.optim, settings.trainer)
-        self.config = settings
+        super().__init__(separator, settings)
 
     def loss(self, batch: MixBatch) -> Tensor:
-        if self.config.chunk_s == 0:
-            return upit_loss(self.model(batch.mix).float(), batch.sources)
-        length = min(round(self.config.chunk_s * 16000), int(batch.num_samples.min()))
-        starts = self._chunk_starts(batch, length)  # [B]
-        sources = take(batch.sources, starts[:, None].expand(batch.sizes.shape), length)  # [B, S, length]
-        return upit_loss(self.model(take(batch.mix, starts, length)).float(), sources)  # dB in full precision
-
-    def validation_step(self, batch: MixBatch, batch_index: int) -> None:
-        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
+        mix, sources, num_samples = batch.mix, batch.sources, batch.num_samples
+        if self.settings.chunk_s > 0:
+            length = chunk_length(batch, self.settings.chunk_s)
+            places = self._chunk_starts(batch, length)  # [B]
+            sources = take(sources, places[:, None].expand(batch.sizes.shape), length)  # [B, S, length]
+            mix, num_samples = take(mix, places, length), None
+        return upit_loss(self.model(mix).float(), sources, num_samples)  # decibels in full precision
 
     def _chunk_starts(self, batch: MixBatch, length: int) -> Tensor:
         """Chunks that hold a quarter of a chunk of every talker, or of as many as come that near: [B].
@@ -47,14 +45,14 @@ class SeparatorTraining(TrainingModule):
         first, last = torch.minimum(first, last), torch.maximum(first, last)  # crossed where talkers lie far apart
         room = batch.num_samples - length
         first, last = first.clamp(min=0).minimum(room), last.clamp(min=0).minimum(room)
-        return first + (batch.chance[:, 1] * (last - first + 1)).long()
+        return starts(first, last, batch.chance[:, 1])
 
 
 def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, ngpu: int) -> None:
     """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`."""
     torch.manual_seed(settings.seed)
     module = SeparatorTraining(settings, build_separator(settings, num_spk))
-    run(module, "separators", settings, data, num_spk, out, "dev/loss", ngpu)
+    run(module, "separators", data, num_spk, out, ngpu)
 
 
 def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:

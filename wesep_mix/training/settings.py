@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from wesep_mix import config
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,11 @@ class TrainerConfig:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_steps < 1 or self.steps_per_epoch < 1:
-            raise ValueError("trainer.max_steps and trainer.steps_per_epoch must be at least 1")
+        for name in ("max_steps", "steps_per_epoch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"trainer.{name}: wanted 1 or more, found {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"trainer.precision: wanted one of {', '.join(PRECISIONS)}, found {self.precision}")
         if self.plans not in ("dynamic", "static"):
             raise ValueError(f"trainer.plans: wanted dynamic or static, found {self.plans}")
         if self.keep not in ("best", "last"):
@@ -103,7 +109,7 @@ class ArcFaceConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """conf/teacher.yaml."""
+    """conf/teacher.yaml. chunk_s: length of the stretch of each utterance that is trained on."""
 
     model: Any = config.plugin("teachers")
     arcface: ArcFaceConfig = ArcFaceConfig()
@@ -112,6 +118,9 @@ class TeacherConfig:
     trainer: TrainerConfig = TrainerConfig()
     batch_size: int = 32
     chunk_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, whole=False)
 
 
 SUPERVISIONS = ("teacher", "labels")
@@ -145,6 +154,7 @@ class StudentConfig:
     presence_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        _check_sizes(self, whole=True)
         if self.supervision not in SUPERVISIONS:
             raise ValueError(f"supervision: wanted {' or '.join(SUPERVISIONS)}, found {self.supervision}")
         if self.finetuned_layers is not None and self.finetuned_layers < 0:
@@ -192,20 +202,23 @@ class ConditionConfig:
     enrolment: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0 <= each <= 1 for each in self.probabilities) or abs(sum(self.probabilities) - 1) > 1e-6:
+        given = self.probabilities.values()
+        if not all(0 <= each <= 1 for each in given) or abs(sum(given) - 1) > 1e-6:
             raise ValueError(f"condition: wanted probabilities that sum to 1, found predicted {self.predicted:g}, "
                              f"teacher {self.teacher:g}, enrolment {self.enrolment:g}")
 
     @property
-    def probabilities(self) -> tuple[float, float, float]:
-        return self.predicted, self.teacher, self.enrolment
+    def probabilities(self) -> dict[str, float]:
+        """By kind (data.conditions.KINDS)."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
 class ExtractorConfig:
     """conf/extractor/NAME.yaml. The model's embedding size is the student's.
 
-    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures.
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures, of which each counts as
+    long as it is, though the network hears the padding behind the shorter ones of a batch.
     targets: `random`, one source of each mixture, as in the paper; `all`, every source of each, which costs fewer
     mixtures and embeddings for as many examples.
     embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the train
@@ -224,10 +237,9 @@ class ExtractorConfig:
     embeddings: str = "on_the_fly"
 
     def __post_init__(self) -> None:
+        _check_sizes(self, whole=True)
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
-        if self.chunk_s < 0:
-            raise ValueError(f"chunk_s: wanted seconds, or 0 for whole mixtures, found {self.chunk_s}")
         if self.embeddings not in ("on_the_fly", "ark"):
             raise ValueError(f"embeddings: wanted on_the_fly or ark, found {self.embeddings}")
         if self.embeddings == "ark" and self.trainer.plans != "static":
@@ -239,7 +251,8 @@ class ExtractorConfig:
 class SeparatorConfig:
     """conf/separator/NAME.yaml. The number of outputs is that of the mixtures' talkers, whatever `model` says.
 
-    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures.
+    chunk_s: length of the stretch of each mixture that is trained on; 0 takes whole mixtures, of which each counts as
+    long as it is, though the network hears the padding behind the shorter ones of a batch.
     """
 
     model: Any = config.plugin("separators")
@@ -250,5 +263,16 @@ class SeparatorConfig:
     chunk_s: float = 3.0
 
     def __post_init__(self) -> None:
-        if self.chunk_s < 0:
-            raise ValueError(f"chunk_s: wanted seconds, or 0 for whole mixtures, found {self.chunk_s}")
+        _check_sizes(self, whole=True)
+
+
+TrainingConfig = TeacherConfig | StudentConfig | ExtractorConfig | SeparatorConfig
+
+
+def _check_sizes(settings: TrainingConfig, whole: bool) -> None:
+    """Raises: ValueError for batches or chunks of no size; with `whole`, chunks of 0 stand for whole mixtures."""
+    if settings.batch_size < 1:
+        raise ValueError(f"batch_size: wanted 1 or more, found {settings.batch_size}")
+    if not (settings.chunk_s > 0 or whole and settings.chunk_s == 0):
+        or_whole = ", or 0 for whole mixtures" if whole else ""
+        raise ValueError(f"chunk_s: wanted seconds{or_whole}, found {settings.chunk_s}")

@@ -29,7 +29,7 @@ def train_student(
     torch.manual_seed(settings.seed)
     student = build_student(settings, teacher, num_spk)
     module = _supervised(settings, student, teacher, data)
-    run(module, "students", settings, data, num_spk, out, module.monitor, ngpu, settings.min_talkers)
+    run(module, "students", data, num_spk, out, ngpu, settings.min_talkers)
 
 
 def _supervised(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:
@@ -58,9 +58,8 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
     if settings.model.frontend is None and frontend is None:
         raise UserError(f"student: the teacher {teacher.config.name} has no front-end to copy; write the student's own "
                         "in student.yaml, such as model.frontend: {name: logmel}")
-    chosen = settings.model.frontend or _trainable(frontend.config)
     student = plugins.build("students", dataclasses.replace(
-        settings.model, frontend=_finetuned(chosen, settings.finetuned_layers), num_spk=num_spk,
+        settings.model, frontend=_frontend(settings, frontend), num_spk=num_spk,
         embedding_dim=teacher.config.embedding_dim,
         references="own" if settings.supervision == "labels" else "teacher",
     ))
@@ -76,21 +75,18 @@ def _parts(teacher: nn.Module) -> tuple[nn.Module | None, nn.Module | None]:
     return getattr(teacher, "frontend", None), getattr(teacher, "head", None)
 
 
-def _trainable(frontend: Any) -> Any:
-    """The config of a copy that is trained though the teacher's is frozen; how many layers of `ssl` says its own."""
-    return dataclasses.replace(frontend, finetuned=True) if hasattr(frontend, "finetuned") else frontend
+def _frontend(settings: StudentConfig, teachers: nn.Module | None) -> Any:
+    """The config of the student's own front-end, or of a copy of the teacher's, which is trained though that is frozen.
 
-
-def _finetuned(frontend: Any, num_layers: int | None) -> Any:
-    """The front-end's config with that many fine-tuned layers. Raises: UserError when it has no such setting."""
-    if num_layers is None:
-        return frontend
-    if hasattr(frontend, "finetuned_layers"):
-        return dataclasses.replace(frontend, finetuned_layers=num_layers)
-    if num_layers == 0 and hasattr(frontend, "finetuned"):
-        return dataclasses.replace(frontend, finetuned=False)
-    raise UserError(f"student: finetuned_layers {num_layers}: the front-end {frontend.name} is trained as a whole, "
-                    "wanted a pretrained one (ssl); leave finetuned_layers out")
+    Raises: UserError when it cannot have the wanted number of fine-tuned layers.
+    """
+    own, num_layers = settings.model.frontend, settings.finetuned_layers
+    if own is not None and num_layers is None:
+        return own
+    try:
+        return (own or teachers.config).with_finetuned(num_layers)
+    except ValueError as err:
+        raise UserError(f"student: finetuned_layers {num_layers}: {err}; leave finetuned_layers out") from err
 
 
 def _copy_head(head: nn.Module | None, heads: nn.ModuleList, name: str) -> None:

@@ -5,6 +5,7 @@ section on the student; Table 1, with and without teacher supervision).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +13,22 @@ from torch import Tensor, nn
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.losses.arcface import ArcFace
 from wesep_mix.losses.set_matching import cosine_costs, match, set_loss
-from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.students.own_reference import OwnReference
 from wesep_mix.students.speaker_set import SpeakerSet
+from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.settings import StudentConfig
+from wesep_mix.training.verification import VerifiedTraining
 
-HEARD = 12  # what a chunk holds of each talker is at least a twelfth of it: 0.25 of 3 s
+LEAST_SHARE = Fraction(1, 12)  # of a chunk that each talker has at least: 0.25 of 3 s
 
 
 class SetTraining(TrainingModule):
     """Mixtures -> sets of embeddings under the best assignment; subclasses say what a head costs for a talker."""
 
-    monitor: str  # what is lowest in the best epoch
-
     def __init__(self, settings: StudentConfig, student: nn.Module):
-        super().__init__(student, settings.optim, settings.trainer)
-        self.config = settings
+        super().__init__(student, settings)
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
         """[B, N, D] -> [B, N, S]."""
@@ -37,14 +36,14 @@ class SetTraining(TrainingModule):
 
     def loss(self, batch: MixBatch) -> Tensor:
         mix, num_samples = batch.mix, batch.num_samples
-        if self.config.chunk_s > 0:
-            length = min(round(self.config.chunk_s * 16000), int(num_samples.min()))
+        if self.settings.chunk_s > 0:
+            length = chunk_length(batch, self.settings.chunk_s)
             mix, num_samples = take(mix, chunk_starts(batch, length), length), None
         return self.loss_of(self.model(mix, num_samples), batch)
 
     def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
         costs = self.costs(found.embeddings, batch)
-        return set_loss(costs, batch.num_talkers, found.presence, self.config.presence_weight)
+        return set_loss(costs, batch.num_talkers, found.presence, self.settings.presence_weight)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         found = self.model(batch.mix, batch.num_samples)
@@ -62,17 +61,15 @@ def chunk_starts(batch: MixBatch, length: int) -> Tensor:
 
     Of mixtures of three or more a chunk could else miss one, whom the student would yet have to name. Returns: [B].
     """
-    starts = (batch.chance[:, 1] * (batch.num_samples - length + 1)).long()
-    first = batch.offsets.amax(1) + length // HEARD - length
+    anywhere, least = starts(0, batch.num_samples - length, batch.chance[:, 1]), int(length * LEAST_SHARE)
+    first = batch.offsets.amax(1) + least - length
     ends = (batch.offsets + batch.sizes).masked_fill(~batch.talkers(), batch.mix.shape[1])
-    last = (ends.amin(1) - length // HEARD).clamp(min=0)
-    return torch.minimum(torch.maximum(starts, first), last)
+    last = (ends.amin(1) - least).clamp(min=0)
+    return torch.minimum(torch.maximum(anywhere, first), last)
 
 
 class StudentTraining(SetTraining):
     """1 - cosine to the teacher's; the teacher is no part of the module, so checkpoints do not carry it."""
-
-    monitor = "dev/loss"
 
     def __init__(self, settings: StudentConfig, student: nn.Module, teacher: nn.Module):
         super().__init__(settings, student)
@@ -85,15 +82,13 @@ class StudentTraining(SetTraining):
         self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans))
 
 
-class LabelledStudentTraining(SetTraining):
+class LabelledStudentTraining(VerifiedTraining, SetTraining):
     """ArcFace on the speakers of the training set, permutation-invariant: each talker's loss is that of the head which
     the best assignment gives it. Our reading of the paper's 'without teacher supervision', which it does not define.
 
     Voices of the dev set are no classes, so the epoch is chosen by EER over the dev embeddings, each named by the
     match to the student's own embedding of the clean source.
     """
-
-    monitor = "dev/eer"
 
     def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
         super().__init__(settings, student)
@@ -107,19 +102,13 @@ class LabelledStudentTraining(SetTraining):
         labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
         speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
         shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
-        margin = self.config.arcface.margin_at(self.global_step, self.settings.max_steps)
+        margin = self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
         return self.arcface.costs(embeddings[:, :, None].expand(*shape, -1), speakers[:, None].expand(shape), margin)
-
-    def on_validation_epoch_start(self) -> None:
-        self.heard: list[tuple[Tensor, str, str, str]] = []
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
         matched, got = match(found.embeddings, references, batch.num_talkers)
         for plan, embeddings, there in zip(batch.plans, matched.float().cpu(), got.tolist(), strict=True):
-            named = zip(plan.sources, embeddings, there, strict=False)  # fewer sources where others have more
-            self.heard += [(embedding, source.spk, plan.id, source.utt) for source, embedding, one in named if one]
-
-    def on_validation_epoch_end(self) -> None:
-        embeddings, *names = zip(*self.heard, strict=True)
-        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))
+            for source, embedding, one in zip(plan.sources, embeddings, there, strict=False):  # others have more
+                if one:
+                    self.hear(embedding, plan, source)

@@ -11,20 +11,19 @@ from torch import Tensor
 from wesep_mix import plugins
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.losses.arcface import ArcFace
-from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.lists import read_speech
-from wesep_mix.training.module import TrainingModule
+from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.outputs import resolved, write_config, write_model
 from wesep_mix.training.run import run
 from wesep_mix.training.settings import TeacherConfig
+from wesep_mix.training.verification import VerifiedTraining
 
 
-class TeacherTraining(TrainingModule):
+class TeacherTraining(VerifiedTraining):
     """Chunks of noisy speech -> speaker classes."""
 
     def __init__(self, settings: TeacherConfig, speakers: Sequence[str]):
-        super().__init__(plugins.build("teachers", settings.model), settings.optim, settings.trainer)
-        self.config = settings
+        super().__init__(plugins.build("teachers", settings.model), settings)
         self.classes = {speaker: place for place, speaker in enumerate(speakers)}
         given = settings.arcface
         self.arcface = ArcFace(
@@ -32,26 +31,19 @@ class TeacherTraining(TrainingModule):
         )
 
     def loss(self, batch: MixBatch) -> Tensor:
-        length = min(round(self.config.chunk_s * 16000), batch.mix.shape[1])
-        starts = (batch.chance[:, 1] * (batch.num_samples - length + 1)).long()
-        embeddings = self.model(take(batch.mix, starts, length))
+        length = chunk_length(batch, self.settings.chunk_s)
+        anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
+        embeddings = self.model(take(batch.mix, anywhere, length))
         labels = torch.tensor([self.classes[plan.sources[0].spk] for plan in batch.plans], device=self.device)
         return self.arcface(embeddings, labels, self._margin())
 
     def _margin(self) -> float:
-        return self.config.arcface.margin_at(self.global_step, self.settings.max_steps)
-
-    def on_validation_epoch_start(self) -> None:
-        self.heard: list[tuple[Tensor, str, str, str]] = []
+        return self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         embeddings = self.model(batch.mix, batch.num_samples).float().cpu()
-        names = [(plan.sources[0].spk, plan.id, plan.sources[0].utt) for plan in batch.plans]
-        self.heard += [(embedding, *name) for embedding, name in zip(embeddings, names, strict=True)]
-
-    def on_validation_epoch_end(self) -> None:
-        embeddings, *names = zip(*self.heard, strict=True)
-        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))
+        for embedding, plan in zip(embeddings, batch.plans, strict=True):
+            self.hear(embedding, plan, plan.sources[0])
 
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
@@ -67,4 +59,4 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> 
         write_config(out, resolved(settings, module.model))
         write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
         return
-    run(module, "teachers", settings, data, 1, out, "dev/eer", ngpu)
+    run(module, "teachers", data, 1, out, ngpu)

@@ -1,13 +1,12 @@
 """Long signals in chunks: the same as whole where the network allows it, no seam to be heard elsewhere."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from wesep_mix import plugins
 from wesep_mix.analysis.chunked import chunk_starts, extract, same_order, separate
 from wesep_mix.analysis.settings import WHOLE, Chunks, ScoreConfig
+from wesep_mix.layers.network import Network
 
 D = 4
 CHUNKS = Chunks(chunk_s=0.5, overlap_s=0.2)  # 50 ms of context at either end
@@ -47,17 +46,14 @@ def speech(num_samples: int, batch: int = 1) -> torch.Tensor:
     return 0.05 * smooth * 10 ** (0.5 * torch.sin(2 * torch.pi * (0.6 * time + torch.rand(batch, 1))))
 
 
-class Faulty(torch.nn.Module):
+class Faulty(Network):
     """Keeps a list of the lengths it was given; the estimates are the input times a gain, in an order of their own."""
-
-    free_level = False
 
     def __init__(self, gains=(1.0,), num_spk=None):
         super().__init__()
         self.gains, self.num_spk, self.lengths = gains, num_spk, []
-        self.config = dataclasses.make_dataclass("Config", [])()
 
-    def forward(self, mix, emb=None):
+    def forward(self, mix, emb=None, longer=None):
         gain = self.gains[len(self.lengths) % len(self.gains)]
         turn = len(self.lengths) % 2
         self.lengths.append(mix.shape[1])
@@ -107,16 +103,6 @@ def test_without_context_it_would_not():
     assert (extract(model, mix, emb, Chunks(0.5, 0.0)) - whole).abs().max() > 1e-2 * whole.std()
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_a_level_is_carried_from_chunk_to_chunk_and_then_forgotten(causal):
-    settings = LOCAL["stft_tcn"] | {"causal": causal}
-    model, mix, emb = build("stft_tcn", settings, embedding_dim=D), speech(16000), torch.randn(1, D)
-    with torch.inference_mode():
-        before = model(mix, emb)
-        extract(model, 30 * mix, emb, CHUNKS)
-        assert torch.equal(model(mix, emb), before)
-
-
 def test_whole_files_stay_whole():
     model = Faulty()
     mix = speech(30000)
@@ -150,7 +136,7 @@ def test_a_seam_is_no_jump(name):
     with torch.inference_mode():
         whole = model(mix, emb)[0]
     steps, seams = found.diff().abs(), torch.zeros(39999, dtype=torch.bool)
-    for start in chunk_starts(40000, 8000, 3200, getattr(model.config, "frame_step", 1))[1:]:
+    for start in chunk_starts(40000, 8000, 3200, model.frame_step)[1:]:
         for place in (start, start + 800, start + 1600, start + 2400, start + 3200):
             seams[max(place - 8, 0) : place + 8] = True
     level = mix[0].unfold(0, 400, 1).std(1)  # what the steps are to be held against
@@ -165,6 +151,11 @@ def test_an_open_level_is_brought_to_the_mixtures_in_every_chunk():
     model.free_level = True
     torch.testing.assert_close(extract(model, mix, None, CHUNKS), mix)
     assert (off - mix).abs().max() > mix.std()
+
+
+@pytest.mark.parametrize("name, step", [("stft_tcn", 64), ("spexplus", 10), ("pdccrn", 32), ("dpccn", 32)])
+def test_an_extractor_says_how_far_apart_its_frames_are(name, step):
+    assert build(name, (LOCAL | GLOBAL)[name]).frame_step == step
 
 
 def test_dpccn_says_that_its_level_is_open_and_it_is():

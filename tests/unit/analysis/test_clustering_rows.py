@@ -7,11 +7,11 @@ import pytest
 
 from wesep_mix.analysis import clustering_rows as rows
 from wesep_mix.analysis.by_condition import read_conditions
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.analysis.trials import fixed_trials
 from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import read_json, write_table
+from wesep_mix.mixing.plan import speaker_keys
 
 
 @pytest.fixture
@@ -86,6 +86,9 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
         "teacher": 8, "teacher/clean": 8, "kmeans": 0, "kmeans/teacher": 0, "student": 8}
     assert {name for name, row in found.items() if "cos" in row.metrics} == {"student"}
     assert list(rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu", taught=False)) == ["kmeans"]
+    monkeypatch.setattr(rows, "untaught", lambda frontend, seed: frontend)  # as of a frozen one
+    frozen = rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu")
+    assert made[-1] == {"kmeans": "frontend"} and frozen["kmeans/teacher"] is frozen["kmeans"]
 
     rows.write_rows(tmp_path / "clustering", found, mixtures)
     assert read_json(tmp_path / "clustering" / "metrics.json") == {name: row.metrics for name, row in found.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stages import mark_done
 
 from wesep_mix import checkpoint
 from wesep_mix.analysis.embeddings import mixture_embeddings, single_embeddings
@@ -14,9 +15,7 @@ from wesep_mix.bin import extract_embeddings
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.frontends import logmel, ssl
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.io.files import write_json
 from wesep_mix.mixing.plan import write_plans
-from wesep_mix.stage import STATE_FILE
 from wesep_mix.students import parallel_heads
 from wesep_mix.teachers import asp
 
@@ -90,8 +89,7 @@ def arks(tmp_path_factory, mixture_of, mixtures):
     checkpoint.save_model(root / "teacher" / "model.pt", "teachers", asp.Model(asp.Config(**small)))
     student = parallel_heads.Model(parallel_heads.Config(**small))
     checkpoint.save_model(root / "student" / "model.pt", "students", student)
-    for folder in ("data/2mix", "data/single", "teacher", "student"):
-        write_json(root / folder / STATE_FILE, {"done": True, "fingerprint": folder})
+    mark_done(*(root / folder for folder in ("data/2mix", "data/single", "teacher", "student")))
 
     def make(name: str, batch_size: int, *more: str) -> tuple[dict, dict]:
         (root / f"{name}.yaml").write_text(f"sets: [dev, test]\nbatch_size: {batch_size}\n")

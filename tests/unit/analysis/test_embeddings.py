@@ -5,17 +5,17 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from stages import mark_done
 
 from wesep_mix import checkpoint, plugins
 from wesep_mix.analysis.embeddings import mixture_embeddings
-from wesep_mix.analysis.keys import head_keys, speaker_keys
+from wesep_mix.analysis.keys import head_keys
 from wesep_mix.bin import extract_embeddings
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.frontends import logmel
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.io.files import read_table, write_json
-from wesep_mix.mixing.plan import write_plans
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.io.files import read_table
+from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.students import parallel_heads
 from wesep_mix.students.own_reference import OwnReference
 from wesep_mix.teachers import asp
@@ -107,8 +107,7 @@ def test_the_stage_by_its_entry_point(teacher, mixtures, mixture_of, tmp_path, c
     write_plans(data / "single" / "test" / "plan.jsonl", [mixture_of("a", mix="a-0")])
     checkpoint.save_model(exp / "teacher" / "model.pt", "teachers", teacher)
     checkpoint.save_model(exp / "student" / "model.pt", "students", student_of(num_heads, presence=presence))
-    for folder in (data / "3mix", data / "single", exp / "teacher", exp / "student"):
-        write_json(folder / STATE_FILE, {"done": True, "fingerprint": folder.name})
+    mark_done(data / "3mix", data / "single", exp / "teacher", exp / "student")
     (tmp_path / "embeddings.yaml").write_text("sets: [test]\nbatch_size: 2\n")
     out = exp / "embeddings"
     assert extract_embeddings.main([
@@ -123,3 +122,9 @@ def test_the_stage_by_its_entry_point(teacher, mixtures, mixture_of, tmp_path, c
     if presence:
         assert set(read_table(counts)) == {plan.id for plan in mixtures}
         assert set(read_table(counts).values()) <= {"1", "2", "3"}
+
+
+def test_without_student_and_single_speech_there_is_nothing_to_embed(tmp_path, capsys):
+    options = [f"--{name}={tmp_path / name}" for name in ("config", "data", "teacher", "out")]
+    assert extract_embeddings.main(options) == 1
+    assert "wanted --student, --single or both, found none of them" in capsys.readouterr().err

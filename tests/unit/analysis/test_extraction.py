@@ -5,14 +5,13 @@ import torch
 
 from wesep_mix import checkpoint
 from wesep_mix.analysis.extraction import extract_set
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.analysis.settings import Chunks
 from wesep_mix.bin import extract_speech
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.stft_tcn import Config, Model
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import read_table, write_json
-from wesep_mix.mixing.plan import write_plans
+from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.stage import STATE_FILE
 
 
@@ -58,12 +57,19 @@ def test_a_missing_embedding_is_named(tmp_path, model, plans):
         extract_set(model("film"), plans, {}, tmp_path / "wav", "cpu")
 
 
+def test_an_embedding_that_is_not_finite_is_told_with_its_mixture(tmp_path, model, plans):
+    embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    embeddings[speaker_keys(plans[1])[1]][2] = np.nan
+    with pytest.raises(UserError, match=f"^{plans[1].id}: stft_tcn: .*found NaN or infinity in embedding 1 "):
+        extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu")
+
+
 def test_mixtures_of_several_lengths_are_extracted_in_chunks(tmp_path, model, mixture_of, monkeypatch):
     lengths, forward = [], Model.forward
 
-    def noted(self, mix, emb):
+    def noted(self, mix, emb, longer):
         lengths.append(mix.shape[1])
-        return forward(self, mix, emb)
+        return forward(self, mix, emb, longer)
 
     monkeypatch.setattr(Model, "forward", noted)
     plans = [mixture_of("a"), mixture_of("a", "b"), mixture_of("c", "d", "e")]

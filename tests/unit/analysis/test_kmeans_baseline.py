@@ -68,3 +68,8 @@ def test_an_untaught_frontend_forgets_its_training_and_leaves_the_random_state_a
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(fresh.convs[0].weight, again.convs[0].weight)
     assert not torch.equal(fresh.convs[0].weight, taught.convs[0].weight)
+
+
+def test_a_frozen_frontend_has_nothing_to_forget():
+    frozen = logmel.Model(logmel.Config(channels=8, num_heads=2, num_layers=1, finetuned=False))
+    assert untaught(frozen, 0) is frozen

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stages import mark_done
 
 from wesep_mix import checkpoint, plugins
-from wesep_mix.analysis.keys import head_keys, speaker_keys
+from wesep_mix.analysis.keys import head_keys
 from wesep_mix.bin import analyse, extract_speech, report, score
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.embeddings import write_embeddings
-from wesep_mix.io.files import write_json
-from wesep_mix.mixing.plan import write_plans
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.mixing.plan import speaker_keys, write_plans
 
 DIM = 8
 
@@ -33,9 +32,8 @@ def world(tmp_path_factory, mixture_of):
     mixtures = root / "exp" / "mini" / "2mix"
     _models(root / "exp" / "mini" / "teacher", mixtures)
     _embeddings(mixtures / "embeddings", plans, singles)
-    made = (f"exp/mini/2mix/{name}" for name in ("student", "embeddings", "net/matched", "net/none"))
-    for folder in ("data/2mix", "data/single", "exp/mini/teacher", *made):
-        write_json(root / folder / STATE_FILE, {"done": True, "fingerprint": folder})
+    mark_done(root / "data" / "2mix", root / "data" / "single", root / "exp" / "mini" / "teacher")
+    mark_done(*(mixtures / name for name in ("student", "embeddings", "net/matched", "net/none")))
     return root
 
 

@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.analysis.scoring import METRICS, read_scores, score_condition, summarise
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import write_audio
 from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.render import render
 
 

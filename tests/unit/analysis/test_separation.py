@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.keys import speaker_keys
 from wesep_mix.analysis.levels import at_mixture_level
 from wesep_mix.analysis.separation import separate, separate_set
 from wesep_mix.bin import report, score, separate_speech
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.files import read_table, write_json
+from wesep_mix.layers.network import Network
 from wesep_mix.metrics.si_sdr import si_sdr
-from wesep_mix.mixing.plan import write_plans
+from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.mixing.render import render
 from wesep_mix.separators.conv_tasnet import Config, Model
 from wesep_mix.stage import STATE_FILE
@@ -23,14 +23,14 @@ from wesep_mix.stage import STATE_FILE
 TINY = Config(num_filters=8, window=16, bottleneck=6, hidden=8, num_blocks=2, num_stacks=1)
 
 
-class Shuffled(torch.nn.Module):
+class Shuffled(Network):
     """Gives the sources it was made of, upside down and at another level, in reverse order."""
 
     def __init__(self, sources: np.ndarray):
         super().__init__()
         self.sources = torch.from_numpy(sources)
 
-    def forward(self, mix):
+    def forward(self, mix, longer=None):
         return -3 * self.sources.flip(0)[None]
 
 

@@ -3,9 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from wesep_mix.analysis.keys import single_keys, speaker_keys
+from wesep_mix.analysis.keys import single_keys
 from wesep_mix.analysis.trials import fixed_trials, write_trials
 from wesep_mix.metrics.verification import equal_error_rate, pair_scores, score_equal_error_rate, unfair_groups
+from wesep_mix.mixing.plan import speaker_keys
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ import kaldiio
 import numpy as np
 import pytest
 
-from wesep_mix.analysis.keys import head_keys, single_keys, speaker_keys
+from wesep_mix.analysis.keys import head_keys, single_keys
 from wesep_mix.analysis.xvector import write_mixtures, write_single
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.files import read_table
+from wesep_mix.mixing.plan import speaker_keys
 
 HEADS = 3
+KINDS = ("teacher", "student", "matched")
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ def written(mixture_of, tmp_path):
     keys = {"teacher": [key for plan in plans for key in speaker_keys(plan)],
             "student": [key for plan in plans for key in head_keys(plan, HEADS)]}
     keys["matched"] = [key for key in keys["teacher"] if key != "1-0_2-0-b"]
-    for kind, names in keys.items():
-        write_embeddings(folder / kind, {key: rng.standard_normal(4) for key in names})
-    write_mixtures(folder, plans)
+    places = {kind: write_embeddings(folder / kind, {key: rng.standard_normal(4) for key in names})
+              for kind, names in keys.items()}
+    write_mixtures(folder, plans, places, HEADS, with_trials=True)
     return folder, plans
 
 
@@ -33,7 +35,7 @@ def vectors(scp):
     return dict(kaldiio.load_scp_sequential(str(scp)))
 
 
-@pytest.mark.parametrize("kind", ["teacher", "student", "matched"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_xvector_scp_reads_as_ours_and_copies_no_vector(written, kind):
     folder, _ = written
     ours, theirs = vectors(folder / f"{kind}.scp"), vectors(folder / "wespeaker" / kind / "xvector.scp")
@@ -56,9 +58,9 @@ def test_trials_are_three_words_whose_keys_are_there(written):
 
 def test_all_talkers_matched_means_one_list(written):
     folder, plans = written
-    write_embeddings(folder / "matched", vectors(folder / "teacher.scp"))
     (folder / "wespeaker" / "matched" / "trials").unlink()
-    write_mixtures(folder, plans)
+    there = read_table(folder / "teacher.scp")
+    write_mixtures(folder, plans, dict.fromkeys(KINDS, there), HEADS, with_trials=True)
     assert not (folder / "wespeaker" / "matched" / "trials").exists()
 
 
@@ -70,7 +72,7 @@ def test_speakers_of_all_embeddings(written):
 
 @pytest.mark.parametrize(("name", "recordings"), [
     ("emb.scp", ["1_0_2_0", "1_1_2_1", "3_0_4_0"]), ("emb_as_one.scp", ["test"])])
-@pytest.mark.parametrize("kind", ["teacher", "student", "matched"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_keys_for_the_clusterers(written, kind, name, recordings):
     folder, _ = written
     ours = read_table(folder / f"{kind}.scp")
@@ -94,10 +96,8 @@ def test_order_within_a_mixture_is_that_of_the_heads(written):
 
 def test_a_training_set_has_no_trials(written, tmp_path):
     folder, plans = written
-    (tmp_path / "train").mkdir()
-    for kind in ("teacher", "matched", "student"):
-        write_embeddings(tmp_path / "train" / kind, vectors(folder / f"{kind}.scp"))
-    write_mixtures(tmp_path / "train", plans)
+    places = {kind: read_table(folder / f"{kind}.scp") for kind in KINDS}
+    write_mixtures(tmp_path / "train", plans, places, HEADS, with_trials=False)
     assert (tmp_path / "train" / "wespeaker" / "student" / "xvector.scp").is_file()
     assert not list((tmp_path / "train").rglob("trials"))
 
@@ -105,8 +105,8 @@ def test_a_training_set_has_no_trials(written, tmp_path):
 def test_single_speech(mixture_of, tmp_path):
     plans = [mixture_of(spk, mix=f"{spk}-{turn}") for spk in "ab" for turn in range(2)]
     folder = tmp_path / "single_test"
-    write_embeddings(folder / "teacher", {key: np.ones(4) for plan in plans for key in single_keys(plan)})
-    write_single(folder, plans)
+    places = write_embeddings(folder / "teacher", {key: np.ones(4) for plan in plans for key in single_keys(plan)})
+    write_single(folder, plans, places)
     assert (folder / "trials").read_text().splitlines()[0] == "a-0 a-1 target"
     assert read_table(folder / "wespeaker" / "utt2spk") == {"a-0": "a", "a-1": "a", "b-0": "b", "b-1": "b"}
     assert set(vectors(folder / "wespeaker" / "teacher" / "xvector.scp")) == {"a-0", "a-1", "b-0", "b-1"}

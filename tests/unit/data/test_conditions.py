@@ -16,10 +16,16 @@ from wesep_mix.data.datasets import (
     dynamic_loader,
     loader_in_order,
 )
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.mixing.lists import read_noises, read_speech, write_lists
 from wesep_mix.mixing.render import render_source
 
-MIXED = (0.5, 0.2, 0.3)
+
+def by_kind(*probabilities: float) -> dict[str, float]:
+    return dict(zip(KINDS, probabilities, strict=True))
+
+
+MIXED = by_kind(0.5, 0.2, 0.3)
 
 
 @pytest.fixture
@@ -45,13 +51,13 @@ def test_kinds_come_as_often_as_asked_each_talker_by_itself(pool, plans):
     assert kinds.shape == (600, 2)
     for talker in range(2):
         shares = [np.mean(kinds[:, talker] == kind) for kind in range(3)]
-        assert shares == pytest.approx(MIXED, abs=0.06)
+        assert shares == pytest.approx(list(MIXED.values()), abs=0.06)
     assert abs(np.corrcoef(kinds.T)[0, 1]) < 0.12
 
 
 @pytest.mark.parametrize("kind", range(3))
 def test_a_kind_of_probability_1_is_the_only_one(pool, kind):
-    only = tuple(float(place == kind) for place in range(3))
+    only = by_kind(*(float(place == kind) for place in range(3)))
     stream = ConditionedMixtures(DynamicMixtures(pool, 2, 0), only, pool, 0)
     found = [stream[Turn(0, index, index)].conditions for index in range(5)]
     assert {place for one in found for place in one.kinds} == {kind}
@@ -74,7 +80,7 @@ def test_an_enrolment_is_speech_of_the_same_talker_from_another_utterance(stream
 
 def test_they_depend_on_seed_epoch_and_index_alone(pool):
     def conditions(seed, *places):
-        stream = ConditionedMixtures(DynamicMixtures(pool, 2, 0), (0, 0, 1), pool, seed)
+        stream = ConditionedMixtures(DynamicMixtures(pool, 2, 0), by_kind(0, 0, 1), pool, seed)
         return [[(one.utt, one.start, one.lufs) for one in stream[Turn(*place, 0)].conditions.enrolments]
                 for place in places]
 
@@ -96,7 +102,7 @@ def test_batches_are_the_same_for_any_number_of_workers_and_dev_every_time(pool,
 
 
 def test_a_batch_has_the_enrolments_there_are_mixture_by_mixture(pool):
-    stream = ConditionedMixtures(DynamicMixtures(pool, 3, 0, min_talkers=1), (0.4, 0, 0.6), pool, 0)
+    stream = ConditionedMixtures(DynamicMixtures(pool, 3, 0, min_talkers=1), by_kind(0.4, 0, 0.6), pool, 0)
     examples = [stream[Turn(0, index, index)] for index in range(6)]
     short = examples[0].conditions
     assert short.audio
@@ -115,7 +121,7 @@ def test_a_batch_has_the_enrolments_there_are_mixture_by_mixture(pool):
 
 def test_a_batch_without_an_enrolment_or_without_conditions(pool):
     mixtures = DynamicMixtures(pool, 2, 0)
-    stream = ConditionedMixtures(mixtures, (1, 0, 0), pool, 0)
+    stream = ConditionedMixtures(mixtures, by_kind(1, 0, 0), pool, 0)
     batch = collate([stream[Turn(0, 0, 0)]])
     assert batch.conditions.wav.shape == (0, 0) and batch.conditions.enrolments == []
     assert collate([mixtures[Turn(0, 0, 0)]]).conditions is None
@@ -123,15 +129,30 @@ def test_a_batch_without_an_enrolment_or_without_conditions(pool):
 
 def test_speakers_of_one_utterance_are_said_once(prepared, tmp_path, plans, capsys):
     train = prepared / "2mix" / "train"
-    conditioned(FixedMixtures(plans), train, MIXED, 0)
+    conditioned(FixedMixtures(plans), PreparedSet(train), MIXED, 0, "all")
     assert capsys.readouterr().out == ""
     folder = tmp_path / "2mix" / "train"
     kept = [entry for entry in read_speech(train) if entry.utt != "bob-1"]
     write_lists(folder, kept, read_noises(train))
     (folder.parent / "mixing.json").write_text((train.parent / "mixing.json").read_text())
-    mixtures = conditioned(FixedMixtures(plans), folder, MIXED, 0)
+    mixtures = conditioned(FixedMixtures(plans), PreparedSet(folder), MIXED, 0, "all")
     assert all(mixtures[place].conditions for place in range(len(plans)))
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and f"note: {folder}: 1 of 4 speakers (such as bob) have one utterance" in said
-    conditioned(FixedMixtures(plans), folder, (1, 0, 0), 0)
+    conditioned(FixedMixtures(plans), PreparedSet(folder), by_kind(1, 0, 0), 0, "all")
     assert capsys.readouterr().out == ""
+
+
+def test_of_one_target_a_mixture_only_that_ones_condition_is_made(pool):
+    mixtures, given = DynamicMixtures(pool, 2, 0), by_kind(0.2, 0.1, 0.7)
+    turns = [Turn(0, index, index) for index in range(12)]
+    everyone = ConditionedMixtures(mixtures, given, pool, 0)
+    one = ConditionedMixtures(mixtures, given, pool, 0, targets="random")
+    whole, found = ([stream[turn].conditions for turn in turns] for stream in (everyone, one))
+    chosen = (collate([mixtures[turn] for turn in turns]).chance[:, 0] * 2).long().tolist()
+    for target, theirs, ours in zip(chosen, whole, found, strict=True):
+        assert ours.kinds[target] == theirs.kinds[target] and ours.kinds[1 - target] == NOBODY
+        enrolments = dict(zip(np.flatnonzero(theirs.kinds == ENROLMENT), theirs.enrolments, strict=True))
+        assert ours.enrolments == ((enrolments[target],) if target in enrolments else ())
+        assert len(ours.audio) == len(ours.enrolments)
+    assert set(chosen) == {0, 1} and 0 < sum(len(ours.audio) for ours in found) < sum(len(one.audio) for one in whole)

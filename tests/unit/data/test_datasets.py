@@ -17,6 +17,7 @@ from wesep_mix.data.datasets import (
     fixed_loader,
     training_mixtures,
 )
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.decoded import DecodedAudio
@@ -149,7 +150,7 @@ def test_numbers_of_talkers_are_drawn_evenly_and_by_the_item_alone(pool):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_mixtures_of_different_numbers_of_talkers_make_batches(prepared, num_workers):
-    stream = training_mixtures(prepared / "2mix" / "train", 3, 0, min_talkers=1)
+    stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 3, 0, min_talkers=1)
     (batch,) = dynamic_loader(stream, 12, 1, num_workers)
     assert batch.num_talkers.tolist() == [len(plan.sources) for plan in batch.plans]
     assert set(batch.num_talkers.tolist()) == {1, 2, 3} and batch.sources.shape[:2] == (12, 3)
@@ -157,16 +158,16 @@ def test_mixtures_of_different_numbers_of_talkers_make_batches(prepared, num_wor
 
 def test_static_plans_have_their_number_of_talkers(prepared):
     with pytest.raises(UserError, match="wanted dynamic with min_talkers 1, found static"):
-        training_mixtures(prepared / "2mix" / "train", 2, 0, "static", min_talkers=1)
+        training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "static", min_talkers=1)
 
 
 def test_dev_plans_are_the_fixed_ones_or_as_many_of_other_numbers_of_talkers(prepared):
     folder = prepared / "2mix" / "dev"
     fixed = read_plans(folder / "plan.jsonl")
-    assert dev_plans(folder, 2) == fixed
-    drawn = dev_plans(folder, 2, min_talkers=1)
-    assert len(drawn) == len(fixed) and drawn == dev_plans(folder, 2, min_talkers=1)
-    train = dev_plans(prepared / "2mix" / "train", 2, min_talkers=1)
+    assert dev_plans(PreparedSet(folder), 2) == fixed
+    drawn = dev_plans(PreparedSet(folder), 2, min_talkers=1)
+    assert len(drawn) == len(fixed) and drawn == dev_plans(PreparedSet(folder), 2, min_talkers=1)
+    train = dev_plans(PreparedSet(prepared / "2mix" / "train"), 2, min_talkers=1)
     assert {len(plan.sources) for plan in [*drawn, *train]} == {1, 2}
     assert {source.spk for plan in drawn for source in plan.sources} <= {"eva", "fay"}
     starts = {entry.utt: entry.crops[0].start for speaker in load_pool(folder).speech.values() for entry in speaker}
@@ -176,14 +177,20 @@ def test_dev_plans_are_the_fixed_ones_or_as_many_of_other_numbers_of_talkers(pre
 # what must not matter
 
 
+@pytest.fixture(scope="module", params=["dynamic", "static"])
+def first_100(request, prepared):
+    """A stream of mixtures, and its first 100 items, each asked for alone."""
+    stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 7, request.param)
+    return stream, [stream[Turn(0, index, index)] for index in range(100)]
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
-@pytest.mark.parametrize("kind", ["dynamic", "static"])
 @pytest.mark.parametrize("num_workers, num_ranks, batch_size", [(1, 1, 10), (4, 1, 5), (2, 4, 5), (0, 3, 2)])
 def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
-    prepared, as_rank, kind, num_workers, num_ranks, batch_size
+    first_100, as_rank, num_workers, num_ranks, batch_size
 ):
     """The ranks' items, dealt back in turn."""
-    stream = training_mixtures(prepared / "2mix" / "train", 2, 7, kind)
+    stream, alone = first_100
     shares = []
     for rank in range(num_ranks):
         as_rank(rank, num_ranks)
@@ -191,7 +198,6 @@ def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
         shares.append([(plan, mix.numpy().tobytes().rstrip(b"\0"), tuple(chance.tolist())) for batch in loader
                        for plan, mix, chance in zip(batch.plans, batch.mix, batch.chance, strict=True)])
     dealt = [item for turn in zip(*shares, strict=True) for item in turn][:100]
-    alone = (stream[Turn(0, index, index)] for index in range(100))
     assert len(dealt) == 100
     for (plan, mix, chance), example in zip(dealt, alone, strict=True):
         assert plan == example.plan and mix == example.audio.mix.tobytes().rstrip(b"\0")
@@ -225,7 +231,7 @@ def test_static_plans_all_come_before_any_comes_again_in_orders_of_their_own(pla
 
 
 def test_static_plans_are_those_of_the_file_and_choices_differ_between_rounds(prepared, plans):
-    stream = training_mixtures(prepared / "2mix" / "train", 2, 0, "static")
+    stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "static")
     examples = [stream[turn] for turn in islice(iter(EpochSampler(8)), 8)]
     assert {example.plan for example in examples} == set(plans)
     assert len({tuple(example.chance) for example in examples}) == 8
@@ -233,7 +239,7 @@ def test_static_plans_are_those_of_the_file_and_choices_differ_between_rounds(pr
 
 def test_another_word_for_the_plans_is_refused(prepared):
     with pytest.raises(UserError, match="plans: wanted dynamic or static, found fixed"):
-        training_mixtures(prepared / "2mix" / "train", 2, 0, "fixed")
+        training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "fixed")
 
 
 # decoded audio
@@ -258,7 +264,7 @@ def test_through_decoded_audio_batches_are_the_same_in_any_process(pool, plans, 
 
 def test_a_prepared_set_is_read_through_its_decoded_audio(prepared, tmp_path):
     data = shutil.copytree(prepared, tmp_path / "data")
-    assert training_mixtures(data / "2mix" / "train", 2, 0).read is read_audio
+    assert training_mixtures(PreparedSet(data / "2mix" / "train"), 2, 0).read is read_audio
     decode_corpus(data / "lists", data / "decoded", nj=1)
     for kind in ("dynamic", "static"):
-        assert isinstance(training_mixtures(data / "2mix" / "train", 2, 0, kind).read, DecodedAudio)
+        assert isinstance(training_mixtures(PreparedSet(data / "2mix" / "train"), 2, 0, kind).read, DecodedAudio)

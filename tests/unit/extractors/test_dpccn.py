@@ -1,13 +1,10 @@
 import dataclasses
-import json
 
 import pytest
 import torch
 
-from wesep_mix import config as configs
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.dpccn import Config, Model
-from wesep_mix.layers.fusion import FUSIONS
 
 SMALL = Config(embedding_dim=6, fusion="film", n_fft=128, hop=32, dense_channels=(4, 6), conv_channels=(8, 8),
                dense_depth=2, tcn_repeats=1, tcn_blocks=3, pool_sizes=(4, 8), pool_channels=3)
@@ -22,11 +19,9 @@ def test_default_size_is_weseps():
     assert sum(weight.numel() for weight in Model(Config()).parameters()) == 6_366_451
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("num_samples", [1, 40, 223, 224, 1600, 1601])
-def test_any_length_and_any_fusion_is_finite_and_keeps_the_length(fusion, num_samples):
-    emb = None if fusion == "none" else torch.randn(2, 6)
-    est = small(fusion=fusion)(torch.randn(2, num_samples), emb)
+def test_any_length_is_finite_and_kept(num_samples):
+    est = small()(torch.randn(2, num_samples), torch.randn(2, 6))
     assert est.shape == (2, num_samples) and est.dtype == torch.float32 and est.isfinite().all()
 
 
@@ -39,11 +34,6 @@ def test_silence_gives_finite_samples_and_gradients(unit_level):
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-def test_a_row_of_a_batch_is_the_batch_of_one():
-    model, mix, emb = small(fusion="multiply", unit_level=True), torch.randn(3, 900), torch.randn(3, 6)
-    torch.testing.assert_close(model(mix, emb)[1:2], model(mix[1:2], emb[1:2]), atol=1e-5, rtol=1e-4)
-
-
 def test_the_embedding_matters():
     model, mix = small(fusion="multiply"), torch.randn(1, 900)
     assert not torch.allclose(model(mix, torch.randn(1, 6)), model(mix, torch.randn(1, 6)), atol=1e-3)
@@ -54,12 +44,6 @@ def test_gradient_reaches_every_parameter():
     model(torch.randn(2, 900), torch.randn(2, 6)).square().mean().backward()
     for name, weight in model.named_parameters():
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("gain", [1e-3, 20.0])
-def test_unit_level_makes_the_estimate_follow_the_mixs_level(gain):
-    model, mix, emb = small(unit_level=True), torch.randn(2, 900), torch.randn(2, 6)
-    torch.testing.assert_close(model(gain * mix, emb), gain * model(mix, emb), atol=gain * 1e-4, rtol=1e-3)
 
 
 def test_authors_padding_leaves_one_bin():
@@ -82,27 +66,6 @@ def test_a_causal_tcn_does_not_look_ahead():
     later[..., 30:] = 0
     for block in small(tcn_causal=True).tcn[0]:
         torch.testing.assert_close(block.depthwise(x)[..., :30], block.depthwise(later)[..., :30])
-
-
-def test_bfloat16_autocast_gives_float32():
-    with torch.autocast("cpu", torch.bfloat16):
-        est = small()(torch.randn(1, 900), torch.randn(1, 6))
-    assert est.dtype == torch.float32 and est.isfinite().all()
-
-
-def test_it_learns_to_follow_the_embedding():
-    torch.manual_seed(1)
-    time = torch.arange(800) / 16000
-    low, high = torch.sin(2 * torch.pi * 500 * time), torch.sin(2 * torch.pi * 3000 * time)
-    mix, sources = (low + high).repeat(2, 1), torch.stack([low, high])  # [2, T]
-    model, emb = small(fusion="multiply").train(), torch.eye(6)[:2]
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(40):
-        loss = (model(mix, emb) - sources).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.05  # the mixture itself is 0.5 off
 
 
 @pytest.mark.parametrize("mix, emb, fusion, found", [
@@ -132,8 +95,3 @@ def test_what_is_refused(mix, emb, fusion, found):
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
-
-
-def test_config_survives_yaml_types():
-    raw = json.loads(json.dumps(configs.to_dict(SMALL)))
-    assert configs.from_dict(Config, raw, "extractor.yaml") == SMALL

@@ -1,14 +1,11 @@
 import cmath
 import dataclasses
-import json
 
 import pytest
 import torch
 
-from wesep_mix import config as configs
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.pdccrn import Config, Model, bounded
-from wesep_mix.layers.fusion import FUSIONS
 
 SMALL = Config(embedding_dim=6, concat_dim=3, window=64, hop=16, n_fft=128, channels=(4, 6, 8), lstm_hidden=5)
 
@@ -41,18 +38,10 @@ def test_the_lstm_is_given_512_values_of_each_part():
         (512, 128), (512, 128), (128, 128), (128, 128)]
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("num_samples", [1, 15, 16, 63, 1600, 1601])
-def test_any_length_and_any_fusion_is_finite_and_keeps_the_length(fusion, num_samples):
-    emb = None if fusion == "none" else torch.randn(2, 6)
-    est = small(fusion=fusion)(torch.randn(2, num_samples), emb)
+def test_any_length_is_finite_and_kept(num_samples):
+    est = small()(torch.randn(2, num_samples), torch.randn(2, 6))
     assert est.shape == (2, num_samples) and est.dtype == torch.float32 and est.isfinite().all()
-
-
-def test_twenty_seconds():
-    with torch.inference_mode():
-        est = small(window=128, hop=64)(0.1 * torch.randn(1, 320_000), torch.randn(1, 6))
-    assert est.shape == (1, 320_000) and est.isfinite().all()
 
 
 @pytest.mark.parametrize("mask", [0, 1e-6, 0.3 - 0.4j, -2j, -30 + 1j])
@@ -108,42 +97,6 @@ def test_silence_gives_finite_samples_and_gradients(unit_level, training):
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_row_of_a_batch_is_the_batch_of_one(fusion):
-    model, mix = small(fusion=fusion, unit_level=True), torch.randn(3, 900)
-    emb = None if fusion == "none" else torch.randn(3, 6)
-    row = model(mix[1:2], None if emb is None else emb[1:2])
-    torch.testing.assert_close(model(mix, emb)[1:2], row, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("gain", [1e-3, 20.0])
-def test_unit_level_makes_the_estimate_follow_the_mixs_level(gain):
-    model, mix, emb = small(unit_level=True), torch.randn(2, 900), torch.randn(2, 6)
-    torch.testing.assert_close(model(gain * mix, emb), gain * model(mix, emb), atol=gain * 1e-4, rtol=1e-3)
-
-
-def test_bfloat16_autocast_gives_float32():
-    with torch.autocast("cpu", torch.bfloat16):
-        est = small()(torch.randn(1, 900), torch.randn(1, 6))
-    assert est.dtype == torch.float32 and est.isfinite().all()
-
-
-def test_it_learns_to_follow_the_embedding():
-    torch.manual_seed(1)
-    time = torch.arange(800) / 16000
-    low, high = torch.sin(2 * torch.pi * 500 * time), torch.sin(2 * torch.pi * 3000 * time)
-    mix, sources = (low + high).repeat(2, 1), torch.stack([low, high])  # [2, T]
-    model, emb = small().train(), torch.eye(6)[:2]
-    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
-    for _ in range(60):
-        loss = (model(mix, emb) - sources).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.05  # the mixture itself is 0.5 off
-    assert (model.eval()(mix, emb) - sources).square().mean() < 0.15  # with the batch norms' running statistics
-
-
 @pytest.mark.parametrize("mix, emb, fusion, found", [
     (torch.zeros(900), torch.zeros(1, 6), "film", r"found \[900\]"),
     (torch.zeros(1, 900), torch.zeros(1, 7), "film", r"found \[1, 7\]"),
@@ -170,8 +123,3 @@ def test_what_is_refused(mix, emb, fusion, found):
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
-
-
-def test_config_survives_yaml_types():
-    raw = json.loads(json.dumps(configs.to_dict(SMALL)))
-    assert configs.from_dict(Config, raw, "extractor.yaml") == SMALL

@@ -1,11 +1,9 @@
 import dataclasses
-import json
 
 import pytest
 import torch
 from torch.nn import functional
 
-from wesep_mix import config as configs
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.spexplus import Config, GlobalNorm, Model
 from wesep_mix.layers.fusion import FUSIONS
@@ -28,11 +26,9 @@ def test_default_size_is_weseps_recipe():
         assert sum(weight.numel() for weight in Model(Config()).parameters()) == 9_598_275
 
 
-@pytest.mark.parametrize("fusion", KINDS)
 @pytest.mark.parametrize("num_samples", [1, 19, 20, 21, 29, 30, 31, 1600, 1601])
-def test_any_length_and_any_fusion_is_finite_and_keeps_the_length(fusion, num_samples):
-    model = small(fusion=fusion)
-    ests = model.estimates(torch.randn(2, num_samples), emb_for(model, 2))
+def test_any_length_is_finite_and_kept(num_samples):
+    ests = small().estimates(torch.randn(2, num_samples), torch.randn(2, 6))
     assert ests.shape == (2, 3, num_samples) and ests.dtype == torch.float32 and ests.isfinite().all()
 
 
@@ -100,8 +96,40 @@ def test_skip_connections_are_what_a_stack_gives():
     stack, x, emb = small(skip=True, fusion="film").stacks[0], torch.randn(1, 6, 40), torch.randn(1, 6)
     total, flow = 0, stack.entry(x, emb)
     for block in stack.blocks:
-        total, flow = total + block.skip(block.inner(flow)), block(flow)
+        inner = block.norm_in.after(block.act_in, block.widen(flow))
+        inner = block.norm_out.after(block.act_out, block.depthwise(inner))
+        total, flow = total + block.skip(inner), flow + block.narrow(inner)
     torch.testing.assert_close(stack(x, emb), total)
+
+
+@pytest.mark.parametrize("norm", ["global", "channel", "batch"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_is_recomputed_has_the_same_gradients(norm, skip):
+    """And batch norm notes each batch once."""
+    results = []
+    for recompute in (False, True):
+        model = small(norm=norm, skip=skip, fusion="film", recompute=recompute).train()
+        torch.manual_seed(5)
+        model.estimates(torch.randn(2, 900), torch.randn(2, 6)).square().sum().backward()
+        results.append([weight.grad for weight in model.parameters() if weight.requires_grad] + list(model.buffers()))
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+def test_recomputing_keeps_less_for_the_way_back():
+    def kept(recompute):
+        seen = {}
+
+        def note(value):
+            seen[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+            return value
+
+        model = small(recompute=recompute, hidden=40)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+            ests = model.estimates(torch.randn(1, 8000), torch.randn(1, 6))
+        assert ests.requires_grad
+        return sum(seen.values())
+
+    assert kept(True) < 0.7 * kept(False)
 
 
 @pytest.mark.parametrize("norm", ["global", "channel", "batch"])
@@ -133,7 +161,7 @@ def test_silence_gives_finite_samples_and_gradients(unit_level):
 ])
 def test_a_causal_model_looks_a_window_ahead_and_no_further(changes, lookahead):
     model, emb = small(**changes), torch.randn(1, 6)
-    assert model.config.lookahead == lookahead
+    assert model.lookahead == lookahead
     mix, at = torch.randn(1, 900), 500
     other = mix.clone()
     other[:, at + lookahead + 1:] += 1  # behind what sample `at` may know
@@ -141,36 +169,14 @@ def test_a_causal_model_looks_a_window_ahead_and_no_further(changes, lookahead):
     assert change[:at + 1].max() < 1e-5 and change[at + lookahead + 2:].max() > 1e-3
 
 
-@pytest.mark.parametrize("changes", [{}, {"causal": True}, {"norm": "channel"},
-                                     {"causal": True, "norm": "channel", "unit_level": True}])
+@pytest.mark.parametrize("changes", [{}, {"causal": True}, {"norm": "channel"}])
 def test_otherwise_a_sample_depends_on_the_whole_mixture(changes):
     model, emb, mix = small(**changes), torch.randn(1, 6), torch.randn(1, 900)
-    assert model.config.lookahead is None
+    assert model.lookahead is None
     other = mix.clone()
     other[:, 400:] *= 3
     change = (model(mix, emb) - model(other, emb)).abs()[0]
     assert change[:300].max() > 1e-5
-
-
-def test_bfloat16_autocast_gives_float32():
-    with torch.autocast("cpu", torch.bfloat16):
-        ests = small().estimates(torch.randn(1, 900), torch.randn(1, 6))
-    assert ests.dtype == torch.float32 and ests.isfinite().all()
-
-
-def test_it_learns_to_follow_the_embedding():
-    torch.manual_seed(1)
-    time = torch.arange(800) / 16000
-    low, high = torch.sin(2 * torch.pi * 500 * time), torch.sin(2 * torch.pi * 3000 * time)
-    mix, sources = (low + high).repeat(2, 1), torch.stack([low, high])  # [2, T]
-    model, emb = small(hidden=24, channels=16, filters=24).train(), torch.eye(6)[:2]
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(60):
-        loss = (model(mix, emb) - sources).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.05  # the mixture itself is 0.5 off
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -197,8 +203,3 @@ def test_what_is_refused(mix, emb, found):
     for call in (small(), small().estimates):
         with pytest.raises(UserError, match=found):
             call(mix, emb)
-
-
-def test_config_survives_yaml_types():
-    raw = json.loads(json.dumps(configs.to_dict(SMALL)))
-    assert configs.from_dict(Config, raw, "extractor.yaml") == SMALL

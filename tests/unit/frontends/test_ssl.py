@@ -139,9 +139,10 @@ def test_fresh_weights_are_those_of_the_source(tiny, wav):
 
 
 def test_the_base_model_has_the_papers_number_of_trained_parameters():
-    """A randomly initialised WavLM Base; 47,249,912 is six layers and the positional convolution."""
+    """Six layers of WavLM Base and the positional convolution."""
     base = json.dumps({"model_type": "wavlm", "do_normalize": False})
-    model = Model(Config(architecture=base, finetuned_layers=6))
+    with torch.device("meta"):
+        model = Model(Config(architecture=base, finetuned_layers=6))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 47_249_912
 
 

@@ -15,3 +15,10 @@ def test_a_row_has_kaldis_features_without_their_mean(num_mels, window_ms, hop_m
             sample_frequency=16000, window_type="hamming",
         )
         torch.testing.assert_close(found[row], theirs - theirs.mean(0), atol=1e-4, rtol=0)
+
+
+def test_autocast_changes_no_bit():
+    wav = 0.1 * torch.randn(2, 4000)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = fbank(wav)
+    assert torch.equal(found, fbank(wav))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wesep_mix.layers.stft import STFT
+from wesep_mix.layers.stft import STFT, power
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 100, 256, 257, 511, 512, 1279, 1280, 16001])
@@ -24,3 +24,8 @@ def test_shape_and_empty_state():
     stft = STFT(512, 128)
     assert stft(torch.randn(2, 1279)).shape == (2, 257, 10)
     assert stft.state_dict() == {}
+
+
+def test_power_is_the_squared_magnitude():
+    spec = STFT(64, 16)(torch.randn(2, 300))
+    torch.testing.assert_close(power(spec), spec.abs().square())

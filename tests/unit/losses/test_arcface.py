@@ -125,3 +125,11 @@ def test_only_the_nearest_sub_centres_learn(batch):
     layer.weight.data[1::2] = -layer.weight.data[::2]
     layer(batch[0][:1], batch[1][:1]).backward()
     assert (layer.weight.grad.view(4, 2, 5).abs().sum(-1) > 0).sum(1).tolist() == [1] * 4
+
+
+def test_autocast_rounds_no_cosine(layer, batch):
+    embeddings, labels = batch
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer.costs(embeddings, labels)
+    assert torch.equal(found, layer.costs(embeddings, labels))
+    assert layer.costs(embeddings.bfloat16(), labels).dtype == torch.float32

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from torch.nn.functional import logsigmoid, normalize
 
 from wesep_mix.losses import set_matching
-from wesep_mix.losses.set_matching import best_assignment, cosine_costs, match, set_cosine_loss, set_loss
+from wesep_mix.losses.set_matching import best_assignment, cosine_costs, match, set_loss
 
 B, D = 6, 7
 SIZES = [(num, num) for num in range(1, 7)]
@@ -20,6 +20,10 @@ def sets(num_heads: int, num_spk: int | None = None, seed: int = 0):
     predicted, reference = (normalize(torch.randn(B, num, D, generator=generator, dtype=torch.double), dim=-1)
                             for num in (num_heads, num_spk or num_heads))
     return predicted.requires_grad_(), reference
+
+
+def cosine_loss(predicted, reference):
+    return set_loss(cosine_costs(predicted, reference))
 
 
 def tied(num_heads: int, num_spk: int, seed: int = 0) -> torch.Tensor:
@@ -166,7 +170,7 @@ def test_costs_are_not_rounded_under_autocast():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_loss_is_the_mean_over_pairs_and_mixtures_in_value_and_gradient(num_heads, num_spk, seed):
     predicted, reference = sets(num_heads, num_spk, seed)
-    loss, wanted = set_cosine_loss(predicted, reference), []
+    loss, wanted = cosine_loss(predicted, reference), []
     for p, r in zip(predicted, reference, strict=True):
         totals, pairings = totals_by_brute_force(1 - p @ r.T)
         wanted.append(totals.min() / len(pairings[0]))
@@ -199,13 +203,13 @@ def test_with_presence_the_minimum_is_of_the_whole(num_heads, num_spk, weight):
 
 def test_the_order_of_heads_does_not_matter():
     predicted, reference = sets(3)
-    assert set_cosine_loss(predicted[:, [2, 0, 1]], reference).item() == set_cosine_loss(predicted, reference).item()
+    assert cosine_loss(predicted[:, [2, 0, 1]], reference).item() == cosine_loss(predicted, reference).item()
 
 
 def test_each_mixture_is_matched_by_itself():
     predicted, reference = sets(3)
-    single = torch.stack([set_cosine_loss(p[None], r[None]) for p, r in zip(predicted, reference, strict=True)])
-    torch.testing.assert_close(set_cosine_loss(predicted, reference), single.mean())
+    single = torch.stack([cosine_loss(p[None], r[None]) for p, r in zip(predicted, reference, strict=True)])
+    torch.testing.assert_close(cosine_loss(predicted, reference), single.mean())
 
 
 @pytest.mark.parametrize("num", [2, 3, 5])
@@ -231,7 +235,7 @@ def test_match_undoes_any_order(num):
     predicted = reference.gather(1, order[..., None].expand_as(reference))
     matched, found = match(predicted, reference)
     assert torch.equal(matched, reference) and found.all() and found.shape == (B, num)
-    assert set_cosine_loss(predicted, reference).item() == pytest.approx(0, abs=1e-12)
+    assert cosine_loss(predicted, reference).item() == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("num_heads, num_spk", [(2, 3), (3, 2), (1, 4), (6, 2), (2, 6)])

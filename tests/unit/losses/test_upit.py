@@ -63,3 +63,15 @@ def test_a_silent_source_is_finite_in_value_and_gradient():
     est, sources = signals(2)
     loss = upit_loss(est, sources * torch.tensor([1.0, 0.0]).view(1, 2, 1))
     assert loss.isfinite() and torch.autograd.grad(loss, est)[0].isfinite().all()
+
+
+def test_of_a_padded_batch_only_each_items_own_length_counts():
+    est, sources = signals(3)
+    sizes = [300, 40, 299, 120, 7]
+    alone = [best_order(est[row : row + 1, :, :size], sources[row : row + 1, :, :size])
+             for row, size in enumerate(sizes)]
+    found, chosen = best_order(est, sources, torch.tensor(sizes))
+    torch.testing.assert_close(found, torch.cat([value for value, _ in alone]))
+    assert torch.equal(chosen, torch.cat([order for _, order in alone]))
+    torch.testing.assert_close(upit_loss(est, sources, torch.tensor(sizes)), -found.mean())
+    assert (found - best_order(est, sources)[0]).abs().max() > 0.1

@@ -29,10 +29,9 @@ decoded: true
 """
 
 
-@pytest.fixture
-def corpora(tmp_path, buzz):
+def write_corpora(folder, buzz):
     """A folder with speech of six talkers and three noises; 'ö' and quotes are in its name."""
-    root = tmp_path / 'cörpora "old"'
+    root = folder / 'cörpora "old"'
     for spk in range(6):
         for turn in range(2):
             write_audio(root / "speech" / f"{spk}" / "7" / f"{spk}-7-{turn}.wav", buzz(100 + 15 * spk + turn, 0.9))
@@ -40,6 +39,11 @@ def corpora(tmp_path, buzz):
     for k in range(3):
         write_audio(root / "noise" / f"{k}.wav", 0.1 * rng.standard_normal(9000).clip(-3, 3))
     return root
+
+
+@pytest.fixture
+def corpora(tmp_path, buzz):
+    return write_corpora(tmp_path, buzz)
 
 
 @pytest.fixture
@@ -183,31 +187,45 @@ def test_listing_anew_forgets_the_moves(config, data, corpora, tmp_path):
 # what is refused
 
 
-def refused(config, data, corpora, capsys, *options, noise=None):
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory, buzz):
+    """Config, data folder and corpora of a stage 1 that no test changes."""
+    root = tmp_path_factory.mktemp("standing")
+    (root / "corpus.yaml").write_text(CONFIG)
+    made = root / "corpus.yaml", root / "data", write_corpora(root, buzz)
+    assert stage(*made) == 0
+    return made
+
+
+def refused(config, data, corpora, capsys, *options):
     """The one line that is said; nothing has changed."""
     before = contents(data)
     capsys.readouterr()
-    assert stage(config, data, corpora, *options, noise=noise) == 1
+    assert stage(config, data, corpora, *options) == 1
     assert contents(data) == before
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
 
-def test_a_folder_that_no_list_names(config, data, corpora, tmp_path, capsys):
-    line = refused(config, data, corpora, capsys, f"--corpus_root={tmp_path / 'cörp'}={tmp_path}")
-    assert f"wanted files in {tmp_path / 'cörp'}, found none; they are such as {corpora}/noise/0.wav" in line
+def test_a_folder_that_no_list_names(standing, tmp_path, capsys):
+    *_, corpora = standing
+    part = corpora.with_name("cörp")
+    line = refused(*standing, capsys, f"--corpus_root={part}={tmp_path}")
+    assert f"wanted files in {part}, found none; they are such as {corpora}/noise/0.wav" in line
 
 
-def test_a_new_folder_that_is_none(config, data, corpora, tmp_path, capsys):
-    line = refused(config, data, corpora, capsys, f"--corpus_root={corpora}={tmp_path / 'no'}")
+def test_a_new_folder_that_is_none(standing, tmp_path, capsys):
+    *_, corpora = standing
+    line = refused(*standing, capsys, f"--corpus_root={corpora}={tmp_path / 'no'}")
     assert f"wanted a folder {tmp_path / 'no'}, found none" in line
 
 
-def test_a_file_that_has_not_moved(config, data, corpora, tmp_path, capsys):
+def test_a_file_that_has_not_moved(standing, tmp_path, capsys):
+    *_, corpora = standing
     shutil.copytree(corpora, tmp_path / "new")
     for spk in (3, 4):
         (tmp_path / "new" / "speech" / f"{spk}" / "7" / f"{spk}-7-1.wav").unlink()
-    line = refused(config, data, corpora, capsys, f"--corpus_root={corpora}={tmp_path / 'new'}")
+    line = refused(*standing, capsys, f"--corpus_root={corpora}={tmp_path / 'new'}")
     assert f"{tmp_path / 'new'}/speech/3/7/3-7-1.wav, found no such file (2 of 15 files are missing)" in line
 
 
@@ -219,27 +237,30 @@ def test_a_new_folder_that_other_files_are_in(config, data, corpora, tmp_path, c
 
 
 @pytest.mark.parametrize("text", ["a", "a=", "=b"])
-def test_what_is_not_old_new(text, config, data, corpora, capsys):
-    assert f"--corpus_root {text}: wanted OLD=NEW" in refused(config, data, corpora, capsys, f"--corpus_root={text}")
+def test_what_is_not_old_new(text, standing, capsys):
+    assert f"--corpus_root {text}: wanted OLD=NEW" in refused(*standing, capsys, f"--corpus_root={text}")
 
 
 @pytest.mark.parametrize("options", [
     ("--force", "true"), ("--set", "mixing.max_crops=1"), ("--set", "corpus.corpus.seed=3"),
 ])
-def test_a_move_that_would_end_in_new_lists(config, data, corpora, tmp_path, capsys, options):
+def test_a_move_that_would_end_in_new_lists(standing, tmp_path, capsys, options):
+    *_, corpora = standing
     shutil.copytree(corpora, tmp_path / "new")
-    line = refused(config, data, corpora, capsys, f"--corpus_root={corpora}={tmp_path / 'new'}", *options)
+    line = refused(*standing, capsys, f"--corpus_root={corpora}={tmp_path / 'new'}", *options)
     assert "since nothing is to be listed anew" in line
 
 
-def test_nothing_made_yet(config, corpora, tmp_path, capsys):
+def test_nothing_made_yet(standing, tmp_path, capsys):
+    config, _, corpora = standing
     (tmp_path / "data").mkdir()
     data = tmp_path / "data"
     line = refused(config, data, corpora, capsys, f"--corpus_root={corpora}={tmp_path}")
     assert f"{data / 'corpus' / 'lists'}: wanted the lists of a corpus that has moved, found none" in line
 
 
-def test_shared_lists_of_other_settings_are_not_made_anew(config, data, corpora, tmp_path, capsys):
+def test_shared_lists_of_other_settings_are_not_made_anew(standing, tmp_path, capsys):
+    config, data, corpora = standing
     before = contents(data)
     options = ("--shared", data, "--set", "mixing.max_crops=1")
     assert stage(config, tmp_path / "other", corpora, *options) == 1
@@ -307,6 +328,7 @@ def test_the_new_folder_is_recorded_in_full(tmp_path, monkeypatch):
     assert before_moves({"speech_dir": "new/LS"}, [parse_root("data/old/=new")]) == {"speech_dir": "data/old/LS"}
 
 
-def test_audio_of_the_corpus_is_really_there(corpora):
+def test_audio_of_the_corpus_is_really_there(standing):
     """The other tests could pass on silence."""
+    *_, corpora = standing
     assert np.abs(read_audio(next((corpora / "speech").rglob("*.wav")))).max() > 0.1

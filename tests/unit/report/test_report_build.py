@@ -1,5 +1,4 @@
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from wesep_mix.bin import report
 from wesep_mix.io.files import read_json, write_json
 from wesep_mix.report import build
-from wesep_mix.report.build import portable, tag_of
+from wesep_mix.report.command import command, portable, tag_of
 from wesep_mix.report.plots import pair_cosines
 from wesep_mix.report.tables import Table, in_order, millions
 
@@ -72,14 +71,6 @@ def test_nothing_to_report_is_one_line_and_a_status(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_plots_are_no_condition_for_results(experiment, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "wesep_mix.report.plots", None)
-    monkeypatch.delattr("wesep_mix.report.plots", raising=False)
-    assert run(experiment) == 0
-    assert "no plots" in capsys.readouterr().out
-    assert "## Plots" not in (experiment / "RESULTS.md").read_text()
-
-
 def test_without_embeddings_only_the_other_plot(experiment):
     (experiment / "2mix" / "embeddings" / "test" / "matched.ark").unlink()
     (experiment / "2mix" / "embeddings" / "test" / "teacher.scp").unlink()
@@ -96,6 +87,11 @@ def test_paths_of_this_machine_are_told_from_the_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "project")
     assert portable(f"corpus.corpus.speech_dir={tmp_path / 'data'}") == "corpus.corpus.speech_dir=../data"
     assert portable("optim.lr=5e-4") == "optim.lr=5e-4"
+
+
+def test_a_command_is_quoted_for_the_shell():
+    assert command(Path("exp/mini_big"), "mini", ("--num_spk", "2"), ["a={b: c}", "lr=1"]) == (
+        "bash run.sh --corpus mini --num_spk 2 --tag big --set 'a={b: c}' --set lr=1")
 
 
 def test_rows_run_from_reference_to_controls():

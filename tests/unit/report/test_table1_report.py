@@ -5,9 +5,10 @@ import json
 import pytest
 
 from wesep_mix.config import from_dict
-from wesep_mix.report.statements import statements
-from wesep_mix.report.table1 import write_table
-from wesep_mix.table1 import Table1Config
+from wesep_mix.report import table1
+from wesep_mix.report.seed_table import Run
+from wesep_mix.report.statements import ACC, ahead, share
+from wesep_mix.tables.table1 import Table1Config
 
 BASE = {"sep": 0.5, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.25, "min_dcf": 0.75, "num": 200, "trainable": 0}
 
@@ -36,8 +37,12 @@ def runs(good=(0.7, 0.7, 0.7), bad=(0.3, 0.4, 0.5)):
             for seed, acc in enumerate(good)}
 
 
+def write(exp, table, found, settings=(), others=()):
+    return table1.write_table(Run(exp, "mini", settings, "abc", found, others), table)
+
+
 def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path):
-    text = write_table(tmp_path / "exp" / "mini_wide", "mini", table, runs(), ["optim.lr=1"], "abc")
+    text = write(tmp_path / "exp" / "mini_wide", table, runs(), ["optim.lr=1"])
     lines = text.splitlines()
     assert lines[0].split() == ("row Acc % paper Sep NMI Sil ARI EER % minDCF Cos Count % num trainable seeds").split()
     assert lines[1].startswith("one: the teacher   90.0 ± 0.0   96.5  0.500 ± 0.000")
@@ -48,11 +53,12 @@ def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path)
 
 
 def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path):
-    write_table(tmp_path / "mini_wide", "mini", table, runs(), ["optim.lr=1", "a={b: c}"], "abc")
+    write(tmp_path / "mini_wide", table, runs(), ["optim.lr=1", "a={b: c}"], [7])
     text = (tmp_path / "mini_wide" / "TABLE1.md").read_text()
     for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
                  "Seeds 0, 1, 2; git revision abc",
-                 "Left out, because their data or results are not there: three: gone.",
+                 "data or results are not there, or were made with other settings: three: gone.",
+                 "Also there, not in this table: seeds 7, which table1.seeds does not name.",
                  "| two: good | 70.0 ± 0.0 | 75.5 |", "mean ± standard deviation (of the sample)",
                  "- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; "
                  '`student.supervision="labels"`\n',
@@ -61,7 +67,7 @@ def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path
 
 
 def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
-    write_table(tmp_path, "mini", table, {0: runs()[0], 1: {}, 2: runs()[2]}, [], "abc")
+    write(tmp_path, table, {0: runs()[0], 1: {}, 2: runs()[2]})
     found = json.loads((tmp_path / "table1.json").read_text())
     assert found["seeds"] == [0, 2] and found["left_out"] == ["gone"] and found["git"] == "abc"
     assert found["rows"]["bad"]["acc"] == {"mean": 0.4, "std": 0.141421} and found["rows"]["bad"]["num_seeds"] == 2
@@ -70,18 +76,20 @@ def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
     assert [each["holds"] for each in found["statements"]] == [True, True, False, None, False]
 
 
-def told(table, found, place):
-    from wesep_mix.report.seeds import over_seeds
+def share_of(table, found):
+    return share(table.shares[0], table.rows, found)
 
-    return statements(table, over_seeds(list(found.values())))[place]
+
+def ahead_of(table, found, pair=("good", "bad")):
+    return ahead(pair, table.rows, found, "acc", ACC)
 
 
 def test_a_share_is_said_beside_the_papers(table):
-    said = told(table, runs(), 0)
+    said = share_of(table, runs())
     assert said.text == ("Acc of 'two: good' as a share of that of 'one: the teacher': 0.78; wanted 0.75 or more, in "
                          "the paper 0.78: it is.")
     assert said.holds
-    said = told(table, runs(good=(0.6, 0.7, 0.6)), 0)
+    said = share_of(table, runs(good=(0.6, 0.7, 0.6)))
     assert not said.holds and said.text.endswith(": it is not.")
 
 
@@ -91,16 +99,35 @@ def test_a_share_is_said_beside_the_papers(table):
     ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled): it is not."),
 ])
 def test_ahead_by_more_than_two_deviations_or_plainly_not(table, good, bad, holds, said):
-    found = told(table, runs(good, bad), 1)
+    found = ahead_of(table, runs(good, bad))
     assert found.holds is holds and found.text.endswith(said)
 
 
 def test_one_seed_shows_no_deviation_and_decides_nothing(table, tmp_path):
-    text = write_table(tmp_path, "mini", table, {0: runs()[0]}, [], "abc")
+    text = write(tmp_path, table, {0: runs()[0]})
     assert "±" not in text and "70.0" in text
-    assert "one seed has no standard deviation" in told(table, {0: runs()[0]}, 1).text
+    assert "one seed has no standard deviation" in ahead_of(table, {0: runs()[0]}).text
 
 
-def test_nothing_there_is_an_empty_table(table, tmp_path):
-    text = write_table(tmp_path, "mini", table, {0: {}}, [], "abc")
-    assert text.startswith("row  Acc %") and text.count("a row is not there") == 5
+def without(name, *seeds):
+    """The runs, but for a row that some seeds lack."""
+    return {seed: {other: row for other, row in rows.items() if other != name or seed not in seeds}
+            for seed, rows in runs().items()}
+
+
+def test_rows_are_compared_over_the_seeds_that_both_have(table):
+    said = ahead_of(table, without("bad", 0))
+    assert said.text.endswith("standard deviations (over seeds 1, 2, which all of them have): difference +25.0 points, "
+                              "standard deviation 5.0 (pooled): it is.")
+    said = share_of(table, without("good", 1, 2))
+    assert "(over seeds 0, which all of them have): 0.78" in said.text and said.holds
+    only = without("bad", 0) | {2: {}, 1: {"bad": runs()[1]["bad"]}}
+    said = ahead_of(table, only)
+    assert said.text.endswith("in Acc: not known, seeds 0 against 1.") and said.holds is None
+    assert ahead_of(table, runs(), ("good", "gone")).text.endswith("not known, a row is not there.")
+
+
+def test_rows_with_fewer_seeds_than_the_config_are_named(table, tmp_path):
+    text = write(tmp_path, table, without("bad", 0, 2))
+    assert "With fewer seeds than 0, 1, 2: two: bad (1)." in text
+    assert "With fewer seeds" not in write(tmp_path, table, runs())

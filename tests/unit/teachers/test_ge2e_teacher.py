@@ -10,7 +10,7 @@ from wesep_mix import checkpoint
 from wesep_mix.frontends import ge2e as frontend
 from wesep_mix.frontends import logmel
 from wesep_mix.io.audio import read_audio
-from wesep_mix.metrics.clustering import clustering_metrics
+from wesep_mix.metrics.clustering import judged_clusters
 from wesep_mix.teachers.ge2e import Config, Model, num_windows
 
 SPEECH = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "LibriSpeech"
@@ -29,7 +29,7 @@ needs_package = pytest.mark.skipif(find_spec("resemblyzer") is None, reason="res
 ])
 def test_windows_are_cut_as_the_package_cuts_them(num_samples, count):
     """1.6 s every 0.77 s; the last one must hold 1.2 s of speech, unless it is the only one."""
-    assert num_windows(torch.tensor([num_samples])).tolist() == [count]
+    assert num_windows(torch.tensor([num_samples]), 160).tolist() == [count]
 
 
 def test_an_embedding_is_the_mean_of_its_windows_last_frames():
@@ -68,12 +68,17 @@ def pretrained():
     return Model(Config()).eval()
 
 
+@pytest.fixture(scope="module")
+def as_the_package():
+    return Model(Config(frontend=frontend.Config(finetuned=False, increase_only=True))).eval()
+
+
 @needs_package
 @pytest.mark.parametrize("pitch, seconds, gain, wanted", GOLDEN)
-def test_embeddings_are_those_of_the_package(pretrained, buzz, pitch, seconds, gain, wanted):
+def test_embeddings_are_those_of_the_package(as_the_package, buzz, pitch, seconds, gain, wanted):
     """The largest values that resemblyzer 0.1.4 itself gives with librosa 0.11 for this sound, VAD aside."""
     with torch.inference_mode():
-        found = pretrained(torch.from_numpy(gain * buzz(pitch, seconds))[None])[0]
+        found = as_the_package(torch.from_numpy(gain * buzz(pitch, seconds))[None])[0]
     torch.testing.assert_close(found[list(wanted)], torch.tensor(list(wanted.values())), atol=2e-5, rtol=0)
 
 
@@ -96,4 +101,4 @@ def test_unseen_speakers_are_told_apart(pretrained):
     with torch.inference_mode():
         embeddings = pretrained(torch.from_numpy(np.stack(wavs))).numpy()
     speakers = [place // 3 for place in range(15)]
-    assert clustering_metrics(embeddings, speakers, 0)["acc"] == 1.0
+    assert judged_clusters(embeddings, speakers, 0)[0]["acc"] == 1.0

@@ -2,10 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+from lives import stopping_at
 
-from wesep_mix import plugins
+from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import collate
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader
+from wesep_mix.extractors import stft_tcn
 from wesep_mix.frontends import logmel
 from wesep_mix.mixing.draw import draw_plan
 from wesep_mix.mixing.plan import read_plans
@@ -14,7 +16,8 @@ from wesep_mix.seeds import rng_for
 from wesep_mix.students import parallel_heads
 from wesep_mix.teachers import asp
 from wesep_mix.training import teacher as teaching
-from wesep_mix.training.settings import OptimConfig, StudentConfig, TeacherConfig, TrainerConfig
+from wesep_mix.training.settings import ExtractorConfig, OptimConfig, StudentConfig, TeacherConfig, TrainerConfig
+from wesep_mix.training.student import build_student
 from wesep_mix.training.teacher import TeacherTraining, train_teacher
 
 TEACHER = asp.Config(
@@ -43,20 +46,54 @@ def student_settings():
 
 
 @pytest.fixture
+def extractor_settings():
+    model = stft_tcn.Config(window=64, hop=32, channels=8, hidden=8, num_blocks=1, num_stacks=1)
+    return ExtractorConfig(model=model, trainer=TRAINER, batch_size=2, chunk_s=0.25)
+
+
+@pytest.fixture
 def teacher():
     torch.manual_seed(7)
     return plugins.build("teachers", TEACHER).eval()
 
 
 @pytest.fixture
-def train(prepared, tmp_path, teacher_settings, monkeypatch):
-    """Function: folder's name, the class to train with, changes of the trainer -> the folder after training."""
+def student(student_settings, teacher):
+    """A student of two talkers."""
+    torch.manual_seed(3)
+    return build_student(student_settings, teacher, num_spk=2).eval()
 
-    def run(name="teacher", using=TeacherTraining, **trainer):
+
+@pytest.fixture
+def saved(tmp_path, teacher, student):
+    """The model files of the teacher and the student."""
+    paths = [tmp_path / "saved" / name / "model.pt" for name in ("teacher", "student")]
+    for path, kind, model in zip(paths, ("teachers", "students"), (teacher, student), strict=True):
+        checkpoint.save_model(path, kind, model)
+    return paths
+
+
+@pytest.fixture
+def train(prepared, tmp_path, teacher_settings, monkeypatch):
+    """Function: folder's name, the class to train with, seed, changes of the trainer -> the folder after training."""
+
+    def run(name="teacher", using=TeacherTraining, seed=0, **trainer):
+        settings = dataclasses.replace(teacher_settings(**trainer), seed=seed)
         with monkeypatch.context() as patch:
             patch.setattr(teaching, "TeacherTraining", using)
-            train_teacher(teacher_settings(**trainer), prepared / "single", tmp_path / name, ngpu=0)
+            train_teacher(settings, prepared / "single", tmp_path / name, ngpu=0)
         return tmp_path / name
+
+    return run
+
+
+@pytest.fixture
+def stopped(train):
+    """Function: step, then as for `train` -> nothing; the training has failed in the loss of that step."""
+
+    def run(step, name="teacher", using=TeacherTraining, **trainer):
+        with pytest.raises(ZeroDivisionError):
+            train(name, stopping_at(step, lambda: 1 / 0, using), **trainer)
 
     return run
 

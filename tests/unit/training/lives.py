@@ -14,14 +14,19 @@ def notes(folder) -> dict:
     return checkpoint.load_notes(folder / "model.pt", "teachers")
 
 
+def state_of(module) -> dict[str, torch.Tensor]:
+    """A copy of the model's weights as they are now."""
+    return {name: weight.clone() for name, weight in module.model.state_dict().items()}
+
+
 def same(first: dict, second: dict) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def stopping_at(step: int, stop) -> type[TeacherTraining]:
+def stopping_at(step: int, stop, base: type[TeacherTraining] = TeacherTraining) -> type[TeacherTraining]:
     """A training that calls `stop` in the loss of that step."""
 
-    class Stopping(TeacherTraining):
+    class Stopping(base):
         def loss(self, batch):
             if self.global_step == step:
                 stop()
@@ -41,6 +46,6 @@ def scored(base: type[TeacherTraining], scores: list[float]) -> type[TeacherTrai
 
         def on_validation_epoch_end(self):
             self.log("dev/eer", scores[len(Scored.at)])
-            Scored.at.append({name: weight.clone() for name, weight in self.model.state_dict().items()})
+            Scored.at.append(state_of(self))
 
     return Scored

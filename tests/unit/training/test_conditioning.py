@@ -5,26 +5,24 @@ import dataclasses
 
 import pytest
 import torch
+from stages import mark_done
 
 from wesep_mix import checkpoint
 from wesep_mix.bin import extract_embeddings, train_extractor
-from wesep_mix.data.conditions import ConditionedMixtures
+from wesep_mix.data.conditions import KINDS, ConditionedMixtures
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader, loader_in_order
 from wesep_mix.errors import UserError
-from wesep_mix.extractors import stft_tcn
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.io.files import write_json
-from wesep_mix.mixing.plan import read_plans
+from wesep_mix.mixing.plan import read_plans, speaker_keys
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.stage import STATE_FILE
 from wesep_mix.students.own_reference import OwnReference
 from wesep_mix.training.conditioning import Conditioning, stored_embeddings
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor
 from wesep_mix.training.references import TeacherReferences
-from wesep_mix.training.settings import ConditionConfig, ExtractorConfig
-from wesep_mix.training.student import build_student
+from wesep_mix.training.settings import ConditionConfig
 
-TINY = stft_tcn.Config(window=64, hop=32, channels=8, hidden=8, num_blocks=1, num_stacks=1)
 YAML = """
 model: {name: stft_tcn, window: 64, hop: 32, channels: 8, hidden: 8, num_blocks: 1, num_stacks: 1}
 trainer: {max_steps: 4, steps_per_epoch: 2, num_workers: 0, plans: static}
@@ -34,15 +32,13 @@ chunk_s: 0.25
 MIXED = "condition: {predicted: 0.4, teacher: 0.3, enrolment: 0.3}\n"
 
 
+def by_kind(*probabilities: float) -> dict[str, float]:
+    return dict(zip(KINDS, probabilities, strict=True))
+
+
 @pytest.fixture
 def plans(prepared):
     return read_plans(prepared / "2mix" / "train" / "plan.jsonl")
-
-
-@pytest.fixture
-def student(student_settings, teacher):
-    torch.manual_seed(3)
-    return build_student(student_settings, teacher, num_spk=2).eval()
 
 
 @pytest.fixture
@@ -51,31 +47,23 @@ def batch_of(prepared, plans):
     pool = load_pool(prepared / "2mix" / "train")
 
     def make(*probabilities):
-        (batch,) = loader_in_order(ConditionedMixtures(FixedMixtures(plans), probabilities, pool, 0), 4)
+        (batch,) = loader_in_order(ConditionedMixtures(FixedMixtures(plans), by_kind(*probabilities), pool, 0), 4)
         return batch
 
     return make
 
 
 @pytest.fixture
-def stage4(prepared, tmp_path, teacher, student):
+def stage4(prepared, tmp_path, saved):
     """What stages 2 to 4 leave: (teacher's file, student's file, folder of embeddings of train and dev)."""
-    paths = [tmp_path / "teacher" / "model.pt", tmp_path / "student" / "model.pt"]
-    for path, kind, model in zip(paths, ("teachers", "students"), (teacher, student), strict=True):
-        path.parent.mkdir()
-        checkpoint.save_model(path, kind, model)
-        write_json(path.parent / STATE_FILE, {"done": True, "fingerprint": kind})
+    mark_done(*(path.parent for path in saved))
     (tmp_path / "embeddings.yaml").write_text("sets: [dev, test]\nbatch_size: 3\n")
     assert extract_embeddings.main([
         f"--config={tmp_path / 'embeddings.yaml'}", f"--data={prepared / '2mix'}", f"--single={prepared / 'single'}",
-        f"--teacher={paths[0]}", f"--student={paths[1]}", f"--out={tmp_path / 'embeddings'}",
+        f"--teacher={saved[0]}", f"--student={saved[1]}", f"--out={tmp_path / 'embeddings'}",
         "--set", "embeddings.sets=[train,dev]",
     ]) == 0
-    return (*paths, tmp_path / "embeddings")
-
-
-def settings_of(**changes) -> ExtractorConfig:
-    return ExtractorConfig(model=TINY, batch_size=2, chunk_s=0.25, **changes)
+    return (*saved, tmp_path / "embeddings")
 
 
 def test_by_default_it_is_the_students_embedding_whether_or_not_that_is_drawn(batch_of, plans, teacher, student):
@@ -127,9 +115,9 @@ def test_it_works_in_full_precision_whatever_that_of_the_training(batch_of, teac
         assert torch.equal(Conditioning(teacher, student)(batch), wanted)
 
 
-def test_a_copy_of_a_training_shares_the_frozen_networks(teacher, student):
-    settings = settings_of()
-    module = ExtractorTraining(settings, build_extractor(settings, student, "matched"), teacher, student)
+def test_a_copy_of_a_training_shares_the_frozen_networks(extractor_settings, teacher, student):
+    extractor = build_extractor(extractor_settings, student)
+    module = ExtractorTraining(extractor_settings, extractor, Conditioning(teacher, student))
     copied = copy.deepcopy(module)
     assert copied.conditioning is module.conditioning and copied.model is not module.model
     references = TeacherReferences(teacher)
@@ -139,12 +127,14 @@ def test_a_copy_of_a_training_shares_the_frozen_networks(teacher, student):
 # from stage 4
 
 
-def test_embeddings_from_stage_4_give_the_same_losses(stage4, batch_of, plans, teacher, student):
+def test_embeddings_from_stage_4_give_the_same_losses(stage4, batch_of, plans, extractor_settings, teacher, student):
     for probabilities in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.4, 0.3, 0.3)):
-        settings = settings_of(condition=ConditionConfig(*probabilities), targets="all")
-        extractor = build_extractor(settings, student, "matched")
-        stored = stored_embeddings(stage4[2], {"train": plans}, probabilities)
-        modules = [ExtractorTraining(settings, extractor, teacher, student, given) for given in (None, stored)]
+        condition = ConditionConfig(*probabilities)
+        settings = dataclasses.replace(extractor_settings, condition=condition, targets="all")
+        extractor = build_extractor(settings, student)
+        stored = stored_embeddings(stage4[2], {"train": plans}, by_kind(*probabilities))
+        modules = [ExtractorTraining(settings, extractor, Conditioning(teacher, student, given))
+                   for given in (None, stored)]
         batch = batch_of(*probabilities)
         on_the_fly, from_ark = (module.loss(batch) for module in modules)
         torch.testing.assert_close(from_ark, on_the_fly, atol=1e-5, rtol=0)
@@ -153,17 +143,17 @@ def test_embeddings_from_stage_4_give_the_same_losses(stage4, batch_of, plans, t
 def test_only_what_can_be_drawn_is_read(stage4, plans):
     for path in stage4[2].glob("train/teacher.*"):
         path.unlink()
-    assert set(stored_embeddings(stage4[2], {"train": plans}, (0.5, 0.0, 0.5))) == {"predicted"}
+    assert set(stored_embeddings(stage4[2], {"train": plans}, by_kind(0.5, 0.0, 0.5))) == {"predicted"}
     with pytest.raises(UserError, match=r"train/teacher.scp: no such file; stage 4 makes it with --set embeddings"):
-        stored_embeddings(stage4[2], {"train": plans}, (0.5, 0.5, 0.0))
+        stored_embeddings(stage4[2], {"train": plans}, by_kind(0.5, 0.5, 0.0))
 
 
 def test_an_embedding_that_is_missing_is_named_before_the_training(stage4, plans):
     stem = stage4[2] / "train" / "matched"
-    table, gone = read_embeddings(f"{stem}.scp"), plans[1].speaker_keys[1]
+    table, gone = read_embeddings(f"{stem}.scp"), speaker_keys(plans[1])[1]
     write_embeddings(stem, {key: vector for key, vector in table.items() if key != gone})
     with pytest.raises(UserError, match=f"matched.scp: wanted an embedding {gone} of .*, found 7 others; stage 4 "):
-        stored_embeddings(stage4[2], {"train": plans}, (1.0, 0.0, 0.0))
+        stored_embeddings(stage4[2], {"train": plans}, by_kind(1.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -207,9 +197,9 @@ def test_embeddings_from_stage_4_are_asked_for(train, stage4, capsys):
     ({"embeddings": "ark"}, "wanted trainer.plans: static, found dynamic"),
     ({"chunk_s": -1.0}, "chunk_s: wanted seconds, or 0 for whole mixtures, found -1.0"),
 ])
-def test_settings_that_make_no_sense(settings, said):
+def test_settings_that_make_no_sense(extractor_settings, settings, said):
     with pytest.raises(ValueError, match=said):
-        ExtractorConfig(model=TINY, **settings)
+        dataclasses.replace(extractor_settings, **settings)
 
 
 @pytest.mark.parametrize("probabilities", [

@@ -7,7 +7,7 @@ import signal
 import pytest
 import torch
 import yaml
-from lives import notes, same, scored, stopping_at, weights
+from lives import notes, same, scored, state_of, stopping_at, weights
 
 from wesep_mix import checkpoint
 from wesep_mix.errors import UserError
@@ -21,21 +21,24 @@ def log_of(folder, name="metrics.csv") -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def with_bad_loss_at(*steps: int, value: float = float("nan")) -> type[TeacherTraining]:
-    """A training whose loss is not finite at some steps, and that remembers the weights after each."""
+NAN, INF = float("nan"), float("inf")
 
-    class Bad(TeacherTraining):
+
+def with_losses(factors: dict[int, float]) -> type[TeacherTraining]:
+    """A training whose loss is multiplied at some steps, and that remembers the weights after each."""
+
+    class Multiplied(TeacherTraining):
         after: list = []
         calls = -1
 
         def loss(self, batch):
-            Bad.calls += 1
-            return super().loss(batch) * (value if Bad.calls in steps else 1.0)
+            Multiplied.calls += 1
+            return super().loss(batch) * factors.get(Multiplied.calls, 1.0)
 
         def on_train_batch_end(self, *_):
-            Bad.after.append({name: weight.clone() for name, weight in self.model.state_dict().items()})
+            Multiplied.after.append(state_of(self))
 
-    return Bad
+    return Multiplied
 
 
 def raise_(error: BaseException):
@@ -56,32 +59,33 @@ def test_a_training_leaves_model_config_and_logs(train):
 
 
 def test_weights_move_and_the_seed_decides(train):
-    first, again = weights(train("first", keep="last")), weights(train("again", keep="last"))
+    first, again, other, longer = (
+        weights(train(name, keep="last", seed=seed, max_steps=steps))
+        for name, seed, steps in (("first", 0, 2), ("again", 0, 2), ("other", 1, 2), ("longer", 0, 4)))
     assert same(first, again)
-    fewer = weights(train("fewer", keep="last", max_steps=2))
-    assert not any(torch.equal(first[name], fewer[name]) for name in first if name.startswith("head"))
+    for different in (other, longer):
+        assert not any(torch.equal(first[name], different[name]) for name in first if name.startswith("head"))
 
 
-@pytest.mark.parametrize("step", [3, 4, 5])
-def test_a_stopped_training_goes_on_to_the_same_end(train, step, capsys):
+def test_a_stopped_training_goes_on_to_the_same_end(train, stopped, capsys):
     whole = train("whole", keep="last")
-    with pytest.raises(ZeroDivisionError):
-        train("parts", stopping_at(step, lambda: 1 / 0), keep="last")
-    assert not (whole.parent / "parts" / "model.pt").exists()
-    capsys.readouterr()
-    resumed = with_bad_loss_at()
-    parts = train("parts", resumed, keep="last")
-    assert f"{parts}: going on from {parts}/checkpoints/last.ckpt" in capsys.readouterr().out
-    assert len(resumed.after) == 6 - (step - step % 2)  # steps after the last checkpoint, one every two
-    assert notes(parts)["num_steps"] == 6
-    assert same(weights(whole), weights(parts))
+    for step in (3, 4):  # within an epoch, and between two
+        name = f"stopped{step}"
+        stopped(step, name, keep="last")
+        assert not (whole.parent / name / "model.pt").exists()
+        capsys.readouterr()
+        resumed = with_losses({})
+        parts = train(name, resumed, keep="last")
+        assert f"{parts}: going on from {parts}/checkpoints/last.ckpt" in capsys.readouterr().out
+        assert len(resumed.after) == 6 - (step - step % 2)  # steps after the last checkpoint, one every two
+        assert notes(parts)["num_steps"] == 6
+        assert same(weights(whole), weights(parts))
 
 
-def test_before_the_first_checkpoint_it_begins_again(train, capsys):
-    with pytest.raises(ZeroDivisionError):
-        train("parts", stopping_at(1, lambda: 1 / 0))
-    parts = train("parts")
-    assert "going on" not in capsys.readouterr().out and notes(parts)["num_steps"] == 6
+def test_before_the_first_checkpoint_it_begins_again(train, stopped, capsys):
+    stopped(1)
+    folder = train()
+    assert "going on" not in capsys.readouterr().out and notes(folder)["num_steps"] == 6
 
 
 def test_stopped_after_its_last_step_it_only_writes_the_model(train):
@@ -92,52 +96,46 @@ def test_stopped_after_its_last_step_it_only_writes_the_model(train):
     assert notes(folder)["num_steps"] == 6 and same(weights(folder), before)
 
 
-def test_the_log_of_the_stopped_part_is_kept(train):
+def test_the_log_of_the_stopped_part_is_kept(train, stopped):
     for step in (3, 5):
-        with pytest.raises(ZeroDivisionError):
-            train("parts", stopping_at(step, lambda: 1 / 0))
-    folder = train("parts")
+        stopped(step)
+    folder = train()
     names = ("metrics.1.csv", "metrics.2.csv", "metrics.csv")
     steps = [int(row["step"]) for name in names for row in log_of(folder, name) if row["dev/eer"]]
     assert steps == [1, 3, 5]  # counted from 0, after each epoch of two
 
 
-@pytest.mark.parametrize("stop", [
-    lambda: raise_(KeyboardInterrupt()), lambda: os.kill(os.getpid(), signal.SIGTERM),
-])
-def test_ctrl_c_and_sigterm_are_told_as_interrupts_and_the_training_goes_on_later(train, stop):
+def test_ctrl_c_and_sigterm_are_told_as_interrupts_and_the_training_goes_on_later(train):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        train("parts", stopping_at(3, stop))
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert notes(train("parts"))["num_steps"] == 6
+    for step, stop in ((3, lambda: raise_(KeyboardInterrupt())), (5, lambda: os.kill(os.getpid(), signal.SIGTERM))):
+        with pytest.raises(KeyboardInterrupt):
+            train(using=stopping_at(step, stop))
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert notes(train())["num_steps"] == 6
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_loss_that_is_not_finite_is_skipped_and_counted(train, value):
-    bad = with_bad_loss_at(1, 4, value=value)
+def test_a_loss_that_is_not_finite_is_skipped_and_counted(train):
+    bad = with_losses({1: NAN, 3: INF, 4: -INF})
     folder = train(using=bad)
-    assert notes(folder)["num_steps"] == 6 and notes(folder)["num_bad_steps"] == 2
+    assert notes(folder)["num_steps"] == 6 and notes(folder)["num_bad_steps"] == 3
     after = bad.after
-    assert [same(after[k], after[k - 1]) for k in range(1, 6)] == [True, False, False, True, False]
+    assert [same(after[k], after[k - 1]) for k in range(1, 6)] == [True, False, True, True, False]
     assert all(weight.isfinite().all() for weight in weights(folder).values())
 
 
 def test_bad_steps_after_the_best_epoch_are_counted_too(train):
-    folder = train(using=scored(with_bad_loss_at(4), [1.0, 2.0, 3.0]))
+    folder = train(using=scored(with_losses({4: NAN}), [1.0, 2.0, 3.0]))
     assert notes(folder)["num_bad_steps"] == 1
 
 
-def test_the_count_of_bad_steps_survives_a_stop(train):
-    bad = with_bad_loss_at(0, 3)
-    with pytest.raises(ZeroDivisionError):
-        train("parts", type("Both", (stopping_at(3, lambda: 1 / 0), bad), {}))
-    assert notes(train("parts", with_bad_loss_at(0)))["num_bad_steps"] == 2
+def test_the_count_of_bad_steps_survives_a_stop(train, stopped):
+    stopped(3, using=with_losses({0: NAN}))
+    assert notes(train(using=with_losses({0: NAN})))["num_bad_steps"] == 2
 
 
 def test_many_bad_steps_are_an_error_that_names_mixtures(train, prepared):
     with pytest.raises(UserError) as err:
-        train(using=with_bad_loss_at(*range(6)), max_bad_steps=2)
+        train(using=with_losses(dict.fromkeys(range(6), NAN)), max_bad_steps=2)
     said = str(err.value)
     assert "not finite in 3 steps (trainer.max_bad_steps is 2)" in said and "\n" not in said
     named = said.split("last for mixtures ")[1].split("...")[0].split(", ")
@@ -146,20 +144,23 @@ def test_many_bad_steps_are_an_error_that_names_mixtures(train, prepared):
 
 
 @pytest.mark.parametrize("scores, best", [([0.3, 0.1, 0.2], 1), ([0.1, 0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2),
-                                          ([float("nan"), 0.3, float("nan")], 1)])
-def test_the_best_epochs_weights_are_kept_or_the_last_ones(train, scores, best):
+                                          ([NAN, 0.3, NAN], 1)])
+def test_the_best_epochs_weights_are_kept(train, scores, best):
     by_best = scored(TeacherTraining, scores)
-    assert same(weights(train("best", by_best, keep="best")), by_best.at[best])
-    by_last = scored(TeacherTraining, scores)
-    assert same(weights(train("last", by_last, keep="last")), by_last.at[2])
+    assert same(weights(train(using=by_best, keep="best")), by_best.at[best])
     assert not same(by_best.at[best], by_best.at[(best + 1) % 3])
 
 
-def test_a_best_epoch_before_the_stop_is_remembered(train):
-    first = scored(stopping_at(5, lambda: 1 / 0), [0.2, 0.1])
-    with pytest.raises(ZeroDivisionError):
-        train("parts", first)
-    folder = train("parts", scored(TeacherTraining, [0.3]))
+def test_the_last_weights_are_kept_where_they_are_asked_for(train):
+    by_last = scored(TeacherTraining, [0.1, 0.3, 0.2])
+    assert same(weights(train(using=by_last, keep="last")), by_last.at[2])
+    assert not same(by_last.at[2], by_last.at[0])
+
+
+def test_a_best_epoch_before_the_stop_is_remembered(train, stopped):
+    first = scored(TeacherTraining, [0.2, 0.1])
+    stopped(5, using=first)
+    folder = train(using=scored(TeacherTraining, [0.3]))
     assert same(weights(folder), first.at[1])
 
 
@@ -192,7 +193,7 @@ def test_checkpoints_are_written_atomically(train, monkeypatch):
 
 
 @pytest.mark.parametrize("raw, said", [
-    ({"max_steps": 0}, "must be at least 1"), ({"steps_per_epoch": 0}, "must be at least 1"),
+    ({"max_steps": 0}, "max_steps: wanted 1"), ({"steps_per_epoch": 0}, "steps_per_epoch: wanted 1"),
     ({"max_steps": 150}, r"max_steps \(150\) must be a multiple of trainer.steps_per_epoch \(100\)"),
     ({"keep": "all"}, "keep: wanted best or last, found all"),
     ({"average": -1}, "average: wanted 0 to 10, the number of epochs, found -1"),

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from wesep_mix import checkpoint, plugins
-from wesep_mix.extractors.contract import num_estimates
 from wesep_mix.training.extractor import train_extractor
 from wesep_mix.training.separator import train_separator
-from wesep_mix.training.settings import ExtractorConfig, LossConfig, SeparatorConfig, TrainerConfig
-from wesep_mix.training.student import build_student, train_student
+from wesep_mix.training.settings import LossConfig, SeparatorConfig, TrainerConfig
+from wesep_mix.training.student import train_student
 
 SMALL = {  # settings of a size that costs nothing; an extractor that is not here is trained at its defaults
     "stft_tcn": {"window": 64, "hop": 32, "channels": 8, "hidden": 8, "num_blocks": 1, "num_stacks": 1},
@@ -25,15 +24,6 @@ SEPARATORS = {
 BF16 = TrainerConfig(max_steps=2, steps_per_epoch=2, num_workers=0, precision="bf16-mixed", max_bad_steps=0)
 
 
-@pytest.fixture
-def paths(tmp_path, teacher, student_settings):
-    """Files of a teacher and a student."""
-    found = [tmp_path / "teacher.pt", tmp_path / "student.pt"]
-    checkpoint.save_model(found[0], "teachers", teacher)
-    checkpoint.save_model(found[1], "students", build_student(student_settings, teacher, 2))
-    return found
-
-
 def was_trained(folder, kind: str) -> bool:
     model, notes = (load(folder / "model.pt", kind) for load in (checkpoint.load_model, checkpoint.load_notes))
     weights = list(model.state_dict().values())
@@ -42,19 +32,19 @@ def was_trained(folder, kind: str) -> bool:
 
 
 @pytest.mark.parametrize("presence", [False, True])
-def test_a_student(prepared, tmp_path, paths, student_settings, presence):
+def test_a_student(prepared, tmp_path, saved, student_settings, presence):
     model = dataclasses.replace(student_settings.model, presence=presence)
     settings = dataclasses.replace(student_settings, trainer=BF16, model=model)
-    train_student(settings, prepared / "2mix", paths[0], tmp_path / "out", num_spk=2, ngpu=0)
+    train_student(settings, prepared / "2mix", saved[0], tmp_path / "out", num_spk=2, ngpu=0)
     assert was_trained(tmp_path / "out", "students")
 
 
 @pytest.mark.parametrize("name", plugins.names("extractors"))
-def test_an_extractor(prepared, tmp_path, paths, name):
+def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name):
     model = plugins.load("extractors", name).Config(**SMALL.get(name, {}))
-    weights = (0.5,) * num_estimates(plugins.build("extractors", model))
-    settings = ExtractorConfig(model=model, loss=LossConfig(weights=weights), trainer=BF16, batch_size=2, chunk_s=0.25)
-    train_extractor(settings, prepared / "2mix", *paths, tmp_path / "out", 2, "matched", 0)
+    weights = (0.5,) * plugins.build("extractors", model).num_estimates
+    settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig(weights=weights), trainer=BF16)
+    train_extractor(settings, prepared / "2mix", *saved, tmp_path / "out", 2, "matched", 0)
     assert was_trained(tmp_path / "out", "extractors")
 
 

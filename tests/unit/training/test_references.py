@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from wesep_mix.data.datasets import dynamic_loader, fixed_loader, training_mixtures
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.training.references import TeacherReferences
 
 
@@ -75,11 +76,11 @@ def test_of_a_known_and_a_new_crop_only_the_new_is_computed(batch, teacher, aske
     references(first)
     seen, new = crops_of(first), crops_of(rest) - crops_of(first)
     references(rest)
-    assert asked == [len(seen)] + ([len(new)] if new else [])
+    assert new and asked == [len(seen), len(new)]
 
 
 def test_over_two_epochs_of_static_plans_the_teacher_hears_every_crop_once(prepared, teacher, asked):
-    stream = training_mixtures(prepared / "2mix" / "train", 2, 0, "static")  # four plans
+    stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "static")  # four plans
     loader, references, batches = dynamic_loader(stream, 2, 2, 0), TeacherReferences(teacher), []
     for epoch in range(2):
         loader.sampler.set_epoch(epoch)

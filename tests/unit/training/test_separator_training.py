@@ -67,9 +67,13 @@ def test_talkers_too_far_apart_for_a_chunk_share_what_there_is(batch):
     assert all(4000 <= start <= 4500 for start in starts.tolist())
 
 
-def test_no_chunk_length_means_whole_mixtures(batch):
+def test_no_chunk_length_means_whole_mixtures_each_as_long_as_it_is(batch):
+    assert len(set(batch.num_samples.tolist())) > 1
     module = module_of(0.0)
-    torch.testing.assert_close(module.loss(batch), upit_loss(module.model(batch.mix), batch.sources))
+    loss, est = module.loss(batch), module.model(batch.mix)
+    alone = [upit_loss(est[row : row + 1, :, :size], batch.sources[row : row + 1, :, :size])
+             for row, size in enumerate(batch.num_samples.tolist())]
+    torch.testing.assert_close(loss, torch.stack(alone).mean())
     assert torch.equal(module.model.mix, batch.mix)
 
 

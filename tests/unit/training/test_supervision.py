@@ -123,7 +123,7 @@ def test_the_monitor_of_labels_is_the_eer_of_what_the_own_space_names(presence_s
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
     module.on_validation_epoch_start()
     module.validation_step(mixed, 0)
-    monkeypatch.setattr("wesep_mix.training.supervision.unfair_groups", lambda *_: ())
+    monkeypatch.setattr("wesep_mix.training.verification.unfair_groups", lambda *_: ())
     module.on_validation_epoch_end()
     references = mixed.by_talker(normalize(of_clean.sum(1), dim=-1))
     emb, speakers = [], []

@@ -9,16 +9,18 @@ from torch.nn.functional import normalize
 from wesep_mix import checkpoint, config
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.errors import UserError
-from wesep_mix.extractors import spexplus, stft_tcn
+from wesep_mix.extractors import spexplus
+from wesep_mix.layers.network import Network
 from wesep_mix.losses.extraction import RATIOS
-from wesep_mix.losses.set_matching import set_cosine_loss
+from wesep_mix.losses.set_matching import cosine_costs, set_loss
 from wesep_mix.losses.si_sdr import si_sdr
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.students.own_reference import OwnReference
 from wesep_mix.students.speaker_set import SpeakerSet
+from wesep_mix.training.conditioning import Conditioning
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.references import TeacherReferences
-from wesep_mix.training.settings import ExtractorConfig, LossConfig
+from wesep_mix.training.settings import LossConfig
 from wesep_mix.training.student import StudentTraining, build_student, train_student
 from wesep_mix.training.teacher import TeacherTraining
 
@@ -29,21 +31,7 @@ def single(prepared):
     return batch
 
 
-@pytest.fixture
-def student(student_settings, teacher):
-    torch.manual_seed(3)
-    return build_student(student_settings, teacher, num_spk=2).eval()
-
-
-@pytest.fixture
-def extractor_settings(teacher_settings):
-    return ExtractorConfig(
-        model=stft_tcn.Config(window=64, hop=32, channels=8, hidden=8, num_blocks=1, num_stacks=1), batch_size=2,
-        trainer=teacher_settings().trainer, chunk_s=0.25,
-    )
-
-
-class Heard(torch.nn.Module):
+class Heard(Network):
     """Stands for a network: keeps what it was given, answers with `answer`."""
 
     def __init__(self, answer):
@@ -107,7 +95,8 @@ def test_heads_can_begin_as_the_teachers(student_settings, teacher, batch):
 
 def test_a_students_loss_is_the_matched_cosine_to_the_teacher(student_settings, student, teacher, batch):
     module = StudentTraining(student_settings, student, teacher)
-    wanted = set_cosine_loss(student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch))
+    embeddings, references = student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch)
+    wanted = set_loss(cosine_costs(embeddings, references))
     torch.testing.assert_close(module.loss(batch), wanted)
     assert not any(name.startswith(("references", "teacher")) for name in module.state_dict())
 
@@ -128,7 +117,7 @@ def test_a_student_can_be_trained_on_chunks(student_settings, teacher, batch):
 def test_an_extractor_is_given_the_students_embedding_that_is_matched_to_its_target(
     extractor_settings, student, teacher, batch
 ):
-    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     module.loss(batch)
     (_, given), = module.model.inputs
     sets, references = student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch)
@@ -146,7 +135,7 @@ def test_its_target_is_one_talker_on_the_same_chunk_and_at_least_half_there(
     extractor_settings, student, teacher, batch, chance
 ):
     batch = dataclasses.replace(batch, chance=torch.full((4, 2), chance))
-    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     loss = module.loss(batch)
     (mix, _), = module.model.inputs
     assert mix.shape == (4, 4000)
@@ -162,7 +151,7 @@ def test_its_target_is_one_talker_on_the_same_chunk_and_at_least_half_there(
 
 
 def test_chunks_reach_from_the_first_to_the_last_place(extractor_settings, student, teacher, batch):
-    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, student)
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     for chance in (0.0, 1 - 2**-24):
         starts = module._chunk_starts(
             dataclasses.replace(batch, chance=torch.full((4, 2), chance)), torch.arange(4), torch.ones(4).long(), 4000
@@ -176,7 +165,7 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
     extractor_settings, student, teacher, batch
 ):
     settings = dataclasses.replace(extractor_settings, targets="all")
-    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), teacher, student)
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     loss = module.loss(batch)
     (mix, emb), = module.model.inputs
     rows, chosen = torch.arange(4).repeat_interleave(2), torch.tensor([0, 1] * 4)
@@ -195,7 +184,7 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
 def test_of_whole_mixtures_each_counts_as_long_as_it_is(extractor_settings, student, teacher, batch, targets, name):
     assert len(set(batch.num_samples.tolist())) > 1
     settings = dataclasses.replace(extractor_settings, chunk_s=0, targets=targets, loss=LossConfig(name))
-    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix + 0.1), teacher, student)
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix + 0.1), Conditioning(teacher, student))
     loss = module.loss(batch)
     (mix, _), = module.model.inputs
     pairs = [(row, int(batch.chance[row, 0] * 2)) for row in range(4)]
@@ -210,7 +199,7 @@ def test_of_whole_mixtures_each_counts_as_long_as_it_is(extractor_settings, stud
 
 
 def test_without_an_embedding_the_student_is_not_asked(extractor_settings, student, teacher, batch):
-    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, None)
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), None)
     module.loss(batch)
     assert module.model.inputs[0][1] is None
 
@@ -220,34 +209,34 @@ def test_an_extractor_is_trained_on_all_of_its_estimates_with_their_weights(
 ):
     model = spexplus.Config(windows=(20, 40), filters=4, channels=4, hidden=4, num_stacks=1, num_blocks=2)
     settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig("si_snr", (0.7, 0.2)))
-    module = ExtractorTraining(settings, build_extractor(settings, student, "matched"), teacher, student)
+    module = ExtractorTraining(settings, build_extractor(settings, student), Conditioning(teacher, student))
     loss = module.loss(batch)
     loss.backward()
     assert all(weight.grad is not None for weight in module.parameters())
     parts = [dataclasses.replace(settings, loss=LossConfig("si_snr", weights)) for weights in ((1.0, 0.0), (0.0, 1.0))]
-    short, long = (ExtractorTraining(part, module.model, teacher, student).loss(batch) for part in parts)
+    short, long = (ExtractorTraining(part, module.model, Conditioning(teacher, student)).loss(batch) for part in parts)
     torch.testing.assert_close(loss, 0.7 * short + 0.2 * long)
 
 
 def test_a_loss_without_a_weight_for_every_estimate_is_refused(extractor_settings, student, teacher):
     settings = dataclasses.replace(extractor_settings, loss=LossConfig(weights=(0.5, 0.5)))
     with pytest.raises(UserError, match="stft_tcn: loss.weights: wanted 1 .*found .0.5, 0.5."):
-        ExtractorTraining(settings, build_extractor(settings, student, "matched"), teacher, student)
+        ExtractorTraining(settings, build_extractor(settings, student), Conditioning(teacher, student))
 
 
 def test_the_frozen_networks_are_no_part_of_the_module(extractor_settings, student, teacher):
-    extractor = build_extractor(extractor_settings, student, "matched")
-    module = ExtractorTraining(extractor_settings, extractor, teacher, student)
+    extractor = build_extractor(extractor_settings, student)
+    module = ExtractorTraining(extractor_settings, extractor, Conditioning(teacher, student))
     assert {id(weight) for weight in module.parameters()} == {id(weight) for weight in extractor.parameters()}
     assert all(name.startswith("model.") or name == "num_bad_steps" for name in module.state_dict())
     assert not student.training and not any(weight.requires_grad for weight in student.parameters())
 
 
 def test_the_extractor_without_embedding_differs_by_its_fusion_only(extractor_settings, student):
-    matched, none = (build_extractor(extractor_settings, student, kind) for kind in ("matched", "none"))
+    matched, none = (build_extractor(extractor_settings, given) for given in (student, None))
     assert (matched.config.fusion, none.config.fusion) == ("film", "none")
-    assert matched.config.embedding_dim == none.config.embedding_dim == 4
-    assert dataclasses.replace(none.config, fusion="film") == matched.config
+    assert matched.config.embedding_dim == 4
+    assert dataclasses.replace(none.config, fusion="film", embedding_dim=4) == matched.config
     extra = set(matched.state_dict()) - set(none.state_dict())
     assert extra and all(name.startswith("fusions.") for name in extra)
     assert none(torch.randn(1, 500), None).shape == (1, 500)
@@ -255,7 +244,7 @@ def test_the_extractor_without_embedding_differs_by_its_fusion_only(extractor_se
 
 def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_settings, student, teacher, batch):
     own = type(student)(dataclasses.replace(student.config, references="own")).eval()
-    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), teacher, own)
+    module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, own))
     module.loss(batch)
     (_, given), = module.model.inputs
     sets, references = own(batch.mix, batch.num_samples).embeddings, batch.by_talker(OwnReference(own)(*batch.clean()))
@@ -266,12 +255,9 @@ def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_sett
         torch.testing.assert_close(emb, sets[row, chosen if straight else 1 - chosen], atol=1e-5, rtol=0)
 
 
-def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settings, student, teacher):
-    paths = [tmp_path / "teacher.pt", tmp_path / "student.pt"]
-    checkpoint.save_model(paths[0], "teachers", teacher)
-    checkpoint.save_model(paths[1], "students", student)
-    with pytest.raises(UserError, match="student.pt: .*3 talkers wanted .*, found 2; train one with --num_spk 3"):
-        train_extractor(extractor_settings, prepared / "2mix", *paths, tmp_path / "out", 3, "matched", 0)
+def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settings, saved):
+    with pytest.raises(UserError, match="student/model.pt: .*3 talkers wanted .*, found 2; train one with --num_spk 3"):
+        train_extractor(extractor_settings, prepared / "2mix", *saved, tmp_path / "out", 3, "matched", 0)
     assert not (tmp_path / "out").exists()
 
 
@@ -279,18 +265,17 @@ def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settin
 
 
 def test_student_and_extractors_are_trained_from_files(
-    prepared, tmp_path, teacher, student_settings, extractor_settings
+    prepared, tmp_path, saved, teacher, student_settings, extractor_settings
 ):
-    data, teacher_path, student_path = prepared / "2mix", tmp_path / "teacher.pt", tmp_path / "student" / "model.pt"
-    checkpoint.save_model(teacher_path, "teachers", teacher)
+    data, teacher_path, student_path = prepared / "2mix", saved[0], tmp_path / "student" / "model.pt"
     train_student(student_settings, data, teacher_path, student_path.parent, num_spk=2, ngpu=0)
     student = checkpoint.load_model(student_path, "students")
     assert len(student.heads) == 2 and student.config.frontend == teacher.config.frontend
     fresh = build_student(student_settings, teacher, 2).frontend.state_dict()
     assert any(not torch.equal(value, fresh[name]) for name, value in student.frontend.state_dict().items())
-    for kind in ("matched", "none"):
+    for kind, paths in (("matched", (teacher_path, student_path)), ("none", (tmp_path / "not", tmp_path / "needed"))):
         out = tmp_path / kind
-        train_extractor(extractor_settings, data, teacher_path, student_path, out, 2, kind, 0)
+        train_extractor(extractor_settings, data, *paths, out, 2, kind, 0)
         assert checkpoint.load_notes(out / "model.pt", "extractors")["num_steps"] == 6
         model = checkpoint.load_model(out / "model.pt", "extractors")
         emb = None if kind == "none" else torch.randn(1, 4)

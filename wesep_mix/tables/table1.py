@@ -6,16 +6,16 @@ recipe, so each of them is skipped, resumed and redone as it is there. This modu
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.mixing.plan import PLANS
+from wesep_mix.stage import Need, Part
+from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
+
 MODELS = ("teacher", "kmeans", "student")
-STAGES = {2: "train_teacher", 3: "train_student", 4: "extract_embeddings"}  # stage: entry point
-TABLE, TEST = "table1.yaml", "test"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class CountConfig:
 
 @dataclass(frozen=True)
 class Table1Config:
-    """conf/table1.yaml. shares, ahead (pairs of rows, the first is ahead of the second) and counts are statements."""
+    """conf/table1.yaml. shares, ahead (pairs of rows, the first is ahead of the second in Acc) and counts are
+    statements.
+    """
 
     rows: dict[str, RowConfig]
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -79,41 +81,18 @@ class Table1Config:
     counts: CountConfig | None = None
 
     def __post_init__(self) -> None:
-        if not self.rows or not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"wanted rows, and seeds from 0 on, each once; found seeds {list(self.seeds)}")
-        for name in self.rows:
-            if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):
-                raise ValueError(f"rows: {name}: a row's name, which names folders, takes letters, digits, _ and -")
-        for pair in self.ahead:
-            if len(pair) != 2:
-                raise ValueError(f"ahead: wanted pairs of rows, found {list(pair)}")
-        for name in self._named():
-            if name not in self.rows:
-                raise ValueError(f"no row {name} in rows; there are: {', '.join(self.rows)}")
-
-    def _named(self) -> list[str]:
-        """The rows that statements are about."""
+        check_rows(self.rows, self.seeds)
         named = [name for share in self.shares for name in (share.row, share.of)]
-        named += [name for pair in self.ahead for name in pair]
-        return named + (list(self.counts.rows) if self.counts else [])
+        check_named([*named, *check_ahead(self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
 
 
-def row_overrides(row: RowConfig, section: str) -> list[str]:
-    """A row's settings for teacher or student in the form of `--set`; JSON, which is YAML too."""
-    return [f"{section}.{key}={json.dumps(value, default=str)}" for key, value in getattr(row, section).items()]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One call of an entry point: what it makes, and its options."""
-
-    entry: str
-    out: Path
-    options: tuple[str, ...]
+def row_overrides(row: RowConfig) -> list[str]:
+    """A row's settings in the form of `--set`."""
+    return [*overrides("teacher", row.teacher), *overrides("student", row.student)]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Table1Layout:
     """Where everything of the table lies. conf: egs/CORPUS/conf; data: data/CORPUS; single: its single-speaker sets;
     exp: exp/CORPUS/table1; settings: the `--set` values of the run, which a row's own go over."""
 
@@ -131,9 +110,7 @@ class Plan:
     def missing(self, name: str) -> list[Path]:
         """Prepared sets that the row needs and that are not there."""
         row = self.table.rows[name]
-        needed = [self.talkers(row.num_spk)]
-        needed += [self.talkers(row.num_trained)] if row.model == "student" else []
-        return [folder for folder in dict.fromkeys(needed) if not (folder / TEST / "plan.jsonl").is_file()]
+        return missing_sets([self.talkers(row.num_spk), *([self.talkers(row.num_trained)] * (row.model == "student"))])
 
     def teacher(self, name: str, seed: int) -> Path:
         """Folder of the row's teacher: named by the first row with these settings, for all that have them."""
@@ -151,14 +128,27 @@ class Plan:
     def embeddings(self, name: str, seed: int) -> Path:
         return self.exp / f"seed{seed}" / "embeddings" / name
 
-    def metrics(self, name: str, seed: int) -> Path:
-        return self.exp / f"seed{seed}" / "metrics" / name
+    def jobs(self, name: str, seed: int) -> list[Job]:
+        """The calls of stages 2 to 4 for a row, each of which needs those before it."""
+        makers = {"teacher": (self._teacher_job, self._single_job), "kmeans": (self._teacher_job,),
+                  "student": (self._teacher_job, self._student_job, self._mixtures_job)}
+        return [make(name, seed) for make in makers[self.table.rows[name].model]]
 
-    def jobs(self, stage: int, names: Sequence[str], seeds: Sequence[int]) -> list[Job]:
-        """The calls of a stage (2 to 4) for these rows and seeds, each once; no call needs another's result."""
-        makers = {2: self._teacher_job, 3: self._student_job, 4: self._embeddings_job}
-        made = [makers[stage](name, seed) for seed in seeds for name in names]
-        return list({job.out: job for job in made if job is not None}.values())
+    def metrics(self, name: str, seed: int) -> Part:
+        """The row's part of stage 8, from the row's test set and what its jobs made."""
+        row = self.table.rows[name]
+        needs = [Need(each.made, each.stage) for each in self.jobs(name, seed)]
+        plans = Need(self.talkers(row.num_spk) / TEST / PLANS, 1)
+        return Part(8, f"table 1, {name}, seed {seed}", self.exp / f"seed{seed}" / "metrics" / name,
+                    {"model": row.model, "seed": seed}, [plans, *needs])
+
+    def result(self, name: str, seed: int) -> Path:
+        """The row's numbers as JSON."""
+        return self.metrics(name, seed).out / "metrics.json"
+
+    def is_measured(self, name: str, seed: int) -> bool:
+        """Whether stage 8 has taken the row's numbers from what its jobs have made by now."""
+        return self.metrics(name, seed).is_done()
 
     def _training(self, name: str) -> tuple | None:
         """What tells two students apart; None for a row without one."""
@@ -166,28 +156,28 @@ class Plan:
         return (row.teacher, row.student, row.num_trained) if row.model == "student" else None
 
     def _teacher_job(self, name: str, seed: int) -> Job:
-        row, out = self.table.rows[name], self.teacher(name, seed)
-        settings = [*row_overrides(row, "teacher"), f"teacher.seed={seed}"]
-        return self._job(2, "teacher", out, settings, data=self.single)
+        return self._job(2, "teacher", self.teacher(name, seed), name, seed, {"data": self.single})
 
-    def _student_job(self, name: str, seed: int) -> Job | None:
-        row = self.table.rows[name]
-        if row.model != "student":
-            return None
-        settings = [*row_overrides(row, "student"), f"student.seed={seed}"]
-        return self._job(3, "student", self.student(name, seed), settings, data=self.talkers(row.num_trained),
-                         teacher=self.teacher(name, seed) / "model.pt", num_spk=row.num_trained)
+    def _student_job(self, name: str, seed: int) -> Job:
+        num_spk = self.table.rows[name].num_trained
+        options = {"data": self.talkers(num_spk), "teacher": self.teacher(name, seed) / "model.pt", "num_spk": num_spk}
+        return self._job(3, "student", self.student(name, seed), name, seed, options)
 
-    def _embeddings_job(self, name: str, seed: int) -> Job | None:
-        row = self.table.rows[name]
-        if row.model == "kmeans":
-            return None
-        student = {"student": self.student(name, seed) / "model.pt"} if row.model == "student" else {}
-        return self._job(4, "embeddings", self.embeddings(name, seed), [f"embeddings.sets=[{TEST}]"],
-                         data=self.talkers(row.num_spk), single=self.single,
-                         teacher=self.teacher(name, seed) / "model.pt", **student)
+    def _job(self, stage: int, network: str, out: Path, name: str, seed: int, options: dict[str, Any]) -> Job:
+        own = overrides(network, getattr(self.table.rows[name], network))
+        return job(stage, f"train_{network}", out, "model.pt",
+                   {"config": self.conf / f"{network}.yaml", "out": out, **options},
+                   [*self.settings, *own, f"{network}.seed={seed}"])
 
-    def _job(self, stage: int, section: str, out: Path, settings: Sequence[str], **options: Any) -> Job:
-        named = {"config": self.conf / f"{section}.yaml", "out": out, **options}
-        sets = [f"--set={setting}" for setting in (*self.settings, *settings)]
-        return Job(STAGES[stage], out, (*(f"--{key}={value}" for key, value in named.items()), *sets))
+    def _single_job(self, name: str, seed: int) -> Job:
+        return self._embeddings_job(name, seed, {"single": self.single})
+
+    def _mixtures_job(self, name: str, seed: int) -> Job:
+        return self._embeddings_job(name, seed, {"student": self.student(name, seed) / "model.pt"})
+
+    def _embeddings_job(self, name: str, seed: int, options: dict[str, Any]) -> Job:
+        row, out = self.table.rows[name], self.embeddings(name, seed)
+        common = {"config": self.conf / "embeddings.yaml", "out": out, "data": self.talkers(row.num_spk),
+                  "teacher": self.teacher(name, seed) / "model.pt"}
+        return job(4, "extract_embeddings", out, "", {**common, **options},
+                   [*self.settings, f"embeddings.sets=[{TEST}]"])

@@ -1,0 +1,125 @@
+"""The paper's tables on a tiny corpus: the commands that run.sh gives with --tables true, all kinds of rows."""
+
+import contextlib
+import io
+import json
+import re
+
+import pytest
+from tiny import commands, run_sh
+
+from wesep_mix.bin import tables
+
+ROWS = {
+    "teacher": {"title": "one: teacher", "num_spk": 1, "model": "teacher", "paper": 96.49},
+    "kmeans3": {"title": "three: k-means", "num_spk": 3, "model": "kmeans"},
+    "labels2": {"title": "two: labels, frozen", "num_spk": 2, "model": "student",
+                "student": {"supervision": "labels", "finetuned_layers": 0}},
+    "labels2_on3": {"title": "three: trained on two", "num_spk": 3, "trained_on": 2, "model": "student",
+                    "student": {"supervision": "labels", "finetuned_layers": 0}},
+    **{f"presence{n}": {"title": f"{n}: presence", "num_spk": n, "trained_on": 3, "model": "student",
+                        "student": {"model.presence": True, "min_talkers": 1}} for n in (1, 2, 3)},
+}
+EXTRACTOR = {"num_spk": 2, "model": "extractor", "config": "stft_tcn", "student": "labels2"}
+SPEECH_ROWS = {
+    "noisy": {"title": "two: noisy", "num_spk": 2, "model": "mixture", "paper": {"pesq": 1.18}},
+    "none": {"title": "two: no embedding", **EXTRACTOR, "settings": {"model.fusion": "none"}},
+    "film": {"title": "two: FiLM", **EXTRACTOR},
+    "tasnet": {"title": "three: Conv-TasNet", "num_spk": 3, "model": "separator", "config": "conv_tasnet"},
+}
+SETTINGS = {
+    "table1.seeds": "[3]", "table1.shares": "[{row: labels2, of: teacher, wanted: 0.5}]",
+    "table1.ahead": "[[presence3, kmeans3]]",
+    "table1.counts": "{rows: [presence1, presence2, presence3], wanted: 0.9}",
+    "table2.rows": json.dumps(SPEECH_ROWS), "table2.seeds": "[3]", "table2.ahead": "[[film, none]]",
+    "separator.model": "{name: conv_tasnet, num_filters: 8, window: 32, bottleneck: 8, hidden: 8, num_blocks: 2, "
+                       "num_stacks: 1}",
+    "separator.batch_size": "2", "separator.trainer.num_workers": "0",
+}
+
+
+def settings(**students):
+    rows = {name: row | ({"student": students[name]} if name in students else {}) for name, row in ROWS.items()}
+    return {"table1.rows": json.dumps(rows), **SETTINGS}
+
+
+def calls(folder, **students):
+    """{stage: options of what run.sh calls for the tables}."""
+    given = [options for entry, options in commands(folder, "--tables", "true", settings=settings(**students))
+             if entry == "wesep_mix.bin.tables"]
+    return {int(options[options.index("--stage_number") + 1]): options for options in given}
+
+
+def table(options, *more):
+    """What the call says itself; trainings are processes of their own."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert tables.main([*options, *more]) == 0
+    return said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder in which every stage has made its part of the tables, and what each said."""
+    folder = tmp_path_factory.mktemp("tables")
+    done = run_sh(folder, "--stop_stage", 1, "--tables", "true", settings=settings())
+    assert done.returncode == 0, done.stderr
+    return folder, {stage: table(options) for stage, options in sorted(calls(folder).items())}
+
+
+def read(folder, name):
+    exp = folder / "exp/mini"
+    return json.loads((exp / f"{name}.json").read_text()), (exp / f"{name.upper()}.md").read_text()
+
+
+def test_every_row_of_table_1_is_there(made):
+    folder, said = made
+    found, document = read(folder, "table1")
+    assert list(found["by_seed"]) == ["3"] and set(found["rows"]) == set(ROWS) and found["left_out"] == []
+    for row in ROWS.values():
+        assert f"| {row['title']} |" in document and re.search(f"^{row['title']} ", said[8], flags=re.M)
+    assert "96.5" in document
+    assert [name for name in ROWS if "count_acc" in found["rows"][name]] == ["presence1", "presence2", "presence3"]
+    assert found["rows"]["labels2_on3"]["num_missing"]["mean"] == found["rows"]["labels2_on3"]["num"]["mean"] / 2
+    assert [each["holds"] is None for each in found["statements"]] == [False, True, False]  # one seed
+
+
+def test_every_row_of_table_2_is_there(made):
+    folder, said = made
+    found, document = read(folder, "table2")
+    assert set(found["rows"]) == set(SPEECH_ROWS) and found["left_out"] == []
+    for row in SPEECH_ROWS.values():
+        assert f"| {row['title']} |" in document and re.search(f"^{row['title']} ", said[9], flags=re.M)
+    rows = found["by_seed"]["3"]
+    talkers = [sum(len(json.loads(line)["sources"]) for line in plans.read_text().splitlines())
+               for plans in (folder / f"data/mini/{n}mix/test/plan.jsonl" for n in (2, 3))]
+    assert [rows[name]["num"] for name in SPEECH_ROWS] == [*talkers[:1] * 3, talkers[1]]
+    assert rows["noisy"]["si_sdri"] == rows["noisy"]["params"] == 0 < rows["none"]["params"] < rows["film"]["params"]
+    estimates = {path.parts[-5] for path in (folder / "exp/mini/table2").glob("seed3/*/test/*/wav/wav.scp")}
+    assert estimates == {"none", "film", "tasnet"}
+
+
+def test_what_rows_share_is_made_once(made):
+    folder, said = made
+    assert {stage: len(re.findall(r"done in \d+ s", said[stage])) for stage in (4, 6, 7, 8)} == {4: 6, 6: 3, 7: 4, 8: 7}
+    models = {str(path.parent.relative_to(folder / "exp/mini")) for path in folder.rglob("model.pt")}
+    assert models == {"table1/seed3/teacher/teacher", "table1/seed3/student/labels2", "table1/seed3/student/presence1",
+                      "table2/seed3/none/none", "table2/seed3/film/matched", "table2/seed3/tasnet/separated"}
+
+
+def test_only_teachers_get_embeddings_of_single_speech(made):
+    folder, _ = made
+    assert [path.parts[-3] for path in folder.rglob("single_test/teacher.scp")] == ["teacher"]
+
+
+def test_what_is_done_is_skipped_and_what_changed_is_redone(made, capfd):
+    folder, _ = made
+    new = {"supervision": "labels", "finetuned_layers": 0, "optim.lr": 1e-4}
+    changed = calls(folder, labels2=new, labels2_on3=new)
+    capfd.readouterr()
+    assert tables.main(changed[3]) == 0
+    said = capfd.readouterr().out
+    assert len(re.findall("done already", said)) == 1 and "student/presence1; --force" in said
+    assert "settings or inputs changed" in said and len(re.findall(r"done in \d+ s", said)) == 1
+    said = table(changed[9])
+    assert "left out none, film: " in said and "embeddings/labels2 was made with other settings or inputs" in said
+    assert set(read(folder, "table2")[0]["rows"]) == {"noisy", "tasnet"}

@@ -1,0 +1,21 @@
+"""The scripts of benchmarks/ as modules, and what they print."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", BENCHMARKS / f"{name}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclass asks for it there
+    spec.loader.exec_module(module)
+    return module
+
+
+def cells(said: str) -> list[list[str]]:
+    """The rows of all tables, without the lines under their headers."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line[:1] == "|"]
+    return [row for row in rows if not set("".join(row)) <= set("-:")]

@@ -1,0 +1,47 @@
+"""What the trainings' settings refuse."""
+
+import dataclasses
+
+import pytest
+
+from wesep_mix.data.conditions import KINDS
+from wesep_mix.separators import conv_tasnet
+from wesep_mix.students import parallel_heads
+from wesep_mix.training.settings import ConditionConfig, SeparatorConfig, TrainerConfig
+
+
+@pytest.fixture
+def all_settings(teacher_settings, student_settings, extractor_settings):
+    return {"teacher": teacher_settings(), "student": student_settings, "extractor": extractor_settings,
+            "separator": SeparatorConfig(model=conv_tasnet.Config())}
+
+
+@pytest.mark.parametrize("which", ["teacher", "student", "extractor", "separator"])
+@pytest.mark.parametrize("settings, said", [
+    ({"batch_size": 0}, "batch_size: wanted 1 or more, found 0"),
+    ({"chunk_s": -3.0}, "chunk_s: wanted seconds.*, found -3.0"),
+    ({"chunk_s": float("nan")}, "chunk_s: wanted seconds.*, found nan"),
+])
+def test_batches_and_chunks_have_a_size(all_settings, which, settings, said):
+    with pytest.raises(ValueError, match=said):
+        dataclasses.replace(all_settings[which], **settings)
+
+
+def test_a_chunk_of_0_is_a_whole_mixture_and_no_utterance(all_settings):
+    with pytest.raises(ValueError, match="chunk_s: wanted seconds, found 0"):
+        dataclasses.replace(all_settings.pop("teacher"), chunk_s=0.0)
+    assert all(dataclasses.replace(one, chunk_s=0.0).chunk_s == 0 for one in all_settings.values())
+
+
+def test_a_precision_that_there_is_not():
+    with pytest.raises(ValueError, match="precision: wanted one of 32-true, bf16-mixed, 16-mixed, found bf16mixed"):
+        TrainerConfig(precision="bf16mixed")
+
+
+def test_a_student_has_a_head():
+    with pytest.raises(ValueError, match="num_spk: wanted 1 or more, found 0"):
+        parallel_heads.Config(num_spk=0)
+
+
+def test_there_is_a_probability_of_every_kind_of_condition():
+    assert set(ConditionConfig().probabilities) == set(KINDS)

@@ -1,0 +1,32 @@
+"""A set that stage 1 prepared, such as data/CORPUS/2mix/train."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from wesep_mix.io.decoded import Read, reader_of
+from wesep_mix.mixing.draw import Pool
+from wesep_mix.mixing.plan import PLANS, Plan, read_plans
+from wesep_mix.mixing.prepare import load_pool
+
+
+class PreparedSet:
+    """What its folder holds, each read when it is first asked for. Raises: UserError naming a file that is damaged."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def pool(self) -> Pool:
+        """What can be mixed, and how the plans were drawn."""
+        return load_pool(self.folder)
+
+    @cached_property
+    def plans(self) -> list[Plan]:
+        return read_plans(self.folder / PLANS)
+
+    @cached_property
+    def read(self) -> Read:
+        """How to read its audio."""
+        return reader_of(self.folder)

@@ -1,0 +1,41 @@
+"""Mel spectra: the power of a waveform's frames in mel bands, in float32 whatever the autocast."""
+
+from __future__ import annotations
+
+import torch
+import torchaudio
+from torch import Tensor, nn
+
+from wesep_mix.layers.full_precision import full_precision
+from wesep_mix.layers.stft import power
+
+
+class MelPower(nn.Module):
+    """Powers in `num_mels` bands from `lowest_hz` to half the sample rate, a Hann window every `hop` samples.
+
+    norm, scale: of the filters, as torchaudio's `melscale_fbanks` has them. Nothing of it is in the state dict.
+    """
+
+    def __init__(
+        self, window: int, hop: int, num_mels: int, sample_rate: int, lowest_hz: float = 0.0, norm: str | None = None,
+        scale: str = "htk",
+    ):
+        super().__init__()
+        self.hop = hop
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        filters = torchaudio.functional.melscale_fbanks(
+            window // 2 + 1, lowest_hz, sample_rate / 2, num_mels, sample_rate, norm, scale)
+        self.register_buffer("filters", filters, persistent=False)  # [window // 2 + 1, num_mels]
+
+    def forward(self, wav: Tensor, length: int) -> Tensor:
+        """float32 [B, T] -> its first `length` spectra, float32 [B, length, num_mels].
+
+        Frame l is centred at sample l * hop; before the start and after the end is silence, not a reflection, which
+        would make an item's end depend on the batch's padding.
+        """
+        with full_precision(wav):
+            size = len(self.window)
+            after = max(size // 2, (length - 1) * self.hop + size // 2 - wav.shape[1])
+            padded = nn.functional.pad(wav, (size // 2, after))
+            spec = torch.stft(padded, size, self.hop, window=self.window, center=False, return_complex=True)
+            return power(spec[..., :length]).transpose(1, 2) @ self.filters

@@ -1,0 +1,60 @@
+"""TABLE2.md and table2.json: Tables 2 and 4, the speech of every row over seeds, beside the paper's, and statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wesep_mix.report import seed_table
+from wesep_mix.report.seed_table import Content, Run, cell
+from wesep_mix.report.statements import ahead
+from wesep_mix.report.tables import SPEECH_COLUMNS, Table, millions, rules
+from wesep_mix.tables.table2 import RowConfig, Table2Config, row_overrides
+
+RULES = (
+    "What a row has for one seed is the mean over all mixtures and speakers of its test set, each counting once. A "
+    "seed draws first weights, training mixtures and their order, of teacher and student too. "
+    f"{rules(SPEECH_COLUMNS)} num: mixtures times talkers. params: all parameters of the extractor or separator alone, "
+    "without the model that gives it the embedding. The paper's numbers (arXiv 2604.03219, Tables 2 and 4) are of its "
+    "own data and models. Its DNSMOS columns (SIG, BAK, OVRL) are not here: stage 7 does not compute them."
+)
+
+
+def write_table(run: Run, table: Table2Config) -> str:
+    """Write `exp/TABLE2.md` and `exp/table2.json`; return the table and the statements as text."""
+    told = [ahead(pair, table.rows, run.found, "si_sdri", SPEECH_COLUMNS["si_sdri"]) for pair in table.ahead]
+    return seed_table.write(run, Content(
+        "Tables 2 and 4", "table2", 9, table.rows, row_table(table.rows, run.averages(table.rows)),
+        {name: described(row) for name, row in table.rows.items()},
+        {name: made(row) for name, row in table.rows.items()}, told, RULES))
+
+
+def row_table(rows: Mapping[str, RowConfig], averages: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A line a row that is there; the paper's number beside ours where it has one."""
+    beside = {metric for metric in SPEECH_COLUMNS if any(metric in row.paper for row in rows.values())}
+    titles = [title for metric, column in SPEECH_COLUMNS.items()
+              for title in (column.title, *(["paper"] if metric in beside else []))]
+    lines = []
+    for name, average in averages.items():
+        cells = [each for metric, column in SPEECH_COLUMNS.items()
+                 for each in (cell(column, average, metric),
+                              *([column.cell(rows[name].paper, metric)] if metric in beside else []))]
+        counted = [str(round(average["num"]["mean"])), millions(average["params"]["mean"]), str(average["num_seeds"])]
+        lines.append([rows[name].title, *cells, *counted])
+    return Table(("row", *titles, "num", "params", "seeds"), lines)
+
+
+def described(row: RowConfig) -> dict[str, Any]:
+    """What a row is, for table2.json."""
+    return {"title": row.title, "model": row.model, "num_spk": row.num_spk, "config": row.config,
+            "student": row.student, "paper": dict(row.paper)}
+
+
+def made(row: RowConfig) -> str:
+    """How the row is made, in the words of the config."""
+    if row.model == "mixture":
+        return f"the mixtures of {row.num_spk} as they are"
+    embedding = {"none": "no embedding", "matched": f"embeddings of `{row.student}` of Table 1"}
+    given = [f"given {embedding[row.condition]}"] if row.student else []
+    return "; ".join([f"`{row.model}/{row.config}.yaml` on mixtures of {row.num_spk}", *given,
+                      *(f"`{setting}`" for setting in row_overrides(row))])

@@ -1,0 +1,68 @@
+"""What the paper's tables share: calls of the recipe's entry points, and checks of rows and seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wesep_mix.mixing.plan import PLANS
+
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the entry point of a stage. out: the folder that it makes; made: what is read of it afterwards."""
+
+    stage: int
+    entry: str
+    out: Path
+    made: Path
+    options: tuple[str, ...]
+
+
+def job(
+    stage: int, entry: str, out: Path, made: str, options: Mapping[str, Any], settings: Iterable[str] = ()
+) -> Job:
+    """made: a file of `out`, or "" for `out` itself; settings: `key=value`, as in `--set key=value`."""
+    given = [f"--{key}={value}" for key, value in options.items()]
+    return Job(stage, entry, out, out / made, (*given, *(f"--set={setting}" for setting in settings)))
+
+
+def overrides(section: str, settings: Mapping[str, Any]) -> list[str]:
+    """A row's settings of a section in the form of `--set`; JSON, which is YAML too."""
+    return [f"{section}.{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
+
+
+def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
+    """Raises: ValueError when there are no rows or seeds, or one cannot name a folder."""
+    names = list(map(str, rows))
+    if not names or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"wanted rows, and seeds from 0 on, each once; found seeds {list(seeds)}")
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ValueError(f"rows: {name}: a row's name, which names folders, takes letters, digits, _ and -")
+
+
+def check_ahead(ahead: Iterable[Sequence[str]]) -> list[str]:
+    """The rows of these statements. Raises: ValueError when one is not about a pair."""
+    for pair in ahead:
+        if len(pair) != 2:
+            raise ValueError(f"ahead: wanted pairs of rows, found {list(pair)}")
+    return [name for pair in ahead for name in pair]
+
+
+def check_named(names: Iterable[str], rows: Mapping[str, Any]) -> None:
+    """Raises: ValueError for the first name that is no row."""
+    for name in names:
+        if name not in rows:
+            raise ValueError(f"no row {name} in rows; there are: {', '.join(rows)}")
+
+
+def missing_sets(folders: Iterable[Path]) -> list[Path]:
+    """Those of the prepared sets that are not there."""
+    return [folder for folder in dict.fromkeys(folders) if not (folder / TEST / PLANS).is_file()]

@@ -1,0 +1,183 @@
+"""Tables 2 and 4 of arXiv 2604.03219 as one plan: which extractor or separator a row trains, extracts and scores.
+
+Table 4 is Table 2 beside Conv-TasNet. A row becomes calls of the entry points of stages 5 to 7; an extractor's
+teacher, student and embeddings are those of a row of Table 1. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wesep_mix.config import load_config
+from wesep_mix.errors import UserError
+from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
+from wesep_mix.tables.table1 import Table1Config, Table1Layout
+
+MODELS = ("mixture", "extractor", "separator")
+PAPER = ("si_sdri", "pesq", "stoi", "sig", "bak", "ovrl")
+
+
+@dataclass(frozen=True)
+class RowConfig:
+    """A row of the table: what is made of the test mixtures of one number of talkers.
+
+    model: `mixture` is not processed. config: a file of conf/extractor or conf/separator; settings: `key: value`, as
+    in `--set key=value`, over it. student: the row of table1.yaml whose embeddings an extractor is given; with
+    `model.fusion: none` they only tell its size. paper: numbers of the paper's row.
+    """
+
+    title: str
+    num_spk: int
+    model: str
+    config: str | None = None
+    student: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    paper: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ValueError(f"model: wanted one of {', '.join(MODELS)}, found {self.model}")
+        if self.num_spk < 2:
+            raise ValueError(f"num_spk: wanted 2 or more talkers, found {self.num_spk}")
+        if (self.config is None) != (self.model == "mixture") or (self.model == "mixture" and self.settings):
+            raise ValueError(f"model {self.model}: an extractor or separator has a config, the mixture has none and "
+                             f"no settings; found {self.config} and {self.settings}")
+        if (self.student is None) != (self.model != "extractor"):
+            raise ValueError(f"model {self.model}: an extractor has a student, others have none; found {self.student}")
+        if not set(self.paper) <= set(PAPER):
+            raise ValueError(f"paper: wanted some of {', '.join(PAPER)}, found {', '.join(self.paper)}")
+
+    @property
+    def condition(self) -> str:
+        """What the stages call its speech, in the folder's name."""
+        if self.model == "extractor":
+            return "none" if self.settings.get("model.fusion") == "none" else "matched"
+        return {"mixture": "mixture", "separator": "separated"}[self.model]
+
+
+@dataclass(frozen=True)
+class Table2Config:
+    """conf/table2.yaml. ahead: pairs of rows, a statement each: the first is ahead of the second in SI-SDRi."""
+
+    rows: dict[str, RowConfig]
+    seeds: tuple[int, ...] = (0,)
+    ahead: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_rows(self.rows, self.seeds)
+        check_named(check_ahead(self.ahead), self.rows)
+
+
+def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Table2Config]:
+    """conf/table1.yaml and conf/table2.yaml. Raises: UserError when one is not valid, or they do not fit together."""
+    first = load_config(Table1Config, conf / "table1.yaml", settings)
+    second = load_config(Table2Config, conf / "table2.yaml", settings)
+    for name, row in second.rows.items():
+        wanted = [other for other, made in first.rows.items()
+                  if made.model == "student" and made.num_spk == made.num_trained == row.num_spk]
+        if row.student not in (None, *wanted):
+            raise UserError(f"{conf / 'table2.yaml'}: row {name}: student: wanted a row of table1.yaml trained and "
+                            f"tested on {row.num_spk} talkers ({', '.join(wanted)}), found {row.student}")
+    return first, second
+
+
+def check_seeds(table1: Table1Config, table2: Table2Config) -> None:
+    """Raises: UserError when Table 2 has a seed that Table 1, whose students it uses, has not."""
+    unknown = sorted(set(table2.seeds) - set(table1.seeds))
+    if unknown:
+        raise UserError(f"table2.seeds: wanted some of table1.seeds {list(table1.seeds)}, whose students are used; "
+                        f"found {unknown}")
+
+
+def num_talkers(table1: Table1Config, table2: Table2Config) -> list[int]:
+    """How many talkers the mixtures have that rows are trained or tested on, each number once."""
+    rows = [number for row in table1.rows.values() for number in (row.num_spk, row.num_trained)]
+    return sorted({*rows, *(row.num_spk for row in table2.rows.values())} - {1})
+
+
+def config_path(conf: Path, row: RowConfig) -> Path:
+    """Of an extractor or separator."""
+    return conf / row.model / f"{row.config}.yaml"
+
+
+def row_overrides(row: RowConfig) -> list[str]:
+    """A row's settings in the form of `--set`."""
+    return overrides(row.model, row.settings)
+
+
+@dataclass(frozen=True)
+class Table2Layout:
+    """Where everything of the table lies. exp: exp/CORPUS/table2; table1: what the extractors' students come from."""
+
+    table: Table2Config
+    table1: Table1Layout
+    exp: Path
+
+    def missing(self, name: str) -> list[Path]:
+        """Prepared sets that the row needs and that are not there."""
+        row = self.table.rows[name]
+        return missing_sets([self._data(name), *(self.table1.missing(row.student) if row.student else ())])
+
+    def folder(self, name: str, seed: int) -> Path:
+        """As stages 5 to 7 write it; the unprocessed mixtures are the same for every seed."""
+        return self.exp / (f"seed{seed}" if self.table.rows[name].config else "mixture") / name
+
+    def jobs(self, name: str, seed: int) -> list[Job]:
+        """The calls of stages 2 to 7 for a row, each of which needs those before it."""
+        row = self.table.rows[name]
+        if row.model == "mixture":
+            return [self._score_job(name, seed)]
+        if row.model == "separator":
+            return [self._separator_job(name, seed), self._separation_job(name, seed), self._score_job(name, seed)]
+        return [*self.table1.jobs(row.student, seed), self._extractor_job(name, seed),
+                self._extraction_job(name, seed), self._score_job(name, seed)]
+
+    def result(self, name: str, seed: int) -> Path:
+        """The row's numbers as JSON."""
+        return self.jobs(name, seed)[-1].out / "summary.json"
+
+    def is_measured(self, name: str, seed: int) -> bool:
+        """Whether stage 7 has scored the row."""
+        return self.result(name, seed).is_file()
+
+    def _data(self, name: str) -> Path:
+        return self.table1.talkers(self.table.rows[name].num_spk)
+
+    def _extractor_job(self, name: str, seed: int) -> Job:
+        row = self.table.rows[name]
+        teacher, student = self.table1.teacher(row.student, seed), self.table1.student(row.student, seed)
+        out = self.folder(name, seed)
+        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.condition}
+        return self._training(name, seed, out, options)
+
+    def _separator_job(self, name: str, seed: int) -> Job:
+        return self._training(name, seed, self.folder(name, seed) / "separated", {})
+
+    def _training(self, name: str, seed: int, out: Path, options: dict[str, Any]) -> Job:
+        row = self.table.rows[name]
+        given = {"config": config_path(self.table1.conf, row), "out": out, "data": self._data(name),
+                 "num_spk": row.num_spk, **options}
+        settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
+        return job(5, f"train_{row.model}", self.folder(name, seed) / row.condition, "model.pt", given, settings)
+
+    def _extraction_job(self, name: str, seed: int) -> Job:
+        row, folder = self.table.rows[name], self.folder(name, seed)
+        embeddings = self.table1.embeddings(row.student, seed) / TEST
+        return self._tested(6, "extract_speech", "wav", name, seed,
+                            {"embeddings": embeddings, "extractor": folder, "embedding": row.condition})
+
+    def _separation_job(self, name: str, seed: int) -> Job:
+        return self._tested(6, "separate_speech", "wav", name, seed, {"separator": self.folder(name, seed)})
+
+    def _score_job(self, name: str, seed: int) -> Job:
+        condition = self.table.rows[name].condition
+        return self._tested(7, "score", "scores", name, seed,
+                            {"extractor": self.folder(name, seed), "condition": condition})
+
+    def _tested(self, stage: int, entry: str, made: str, name: str, seed: int, options: dict[str, Any]) -> Job:
+        given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
+        out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
+        return job(stage, entry, out, "", given, self.table1.settings)
