@@ -84,7 +84,7 @@ def test_ours_alone(child, tmp_path, work, wanted):
     args = child.parsed(["--model=spexplus", f"--work={work}", f"--results={tmp_path}/found.npz",
                          *(f"--{option}" for option in SMALL)])
     cost = child.cost(args)
-    assert cost["peak"] >= cost["before"] > 1e8 and cost["cpu_s"] > 0 and cost["wall_s"] > 0
+    assert cost["peak"] > 0.95 * cost["before"] > 1e8 and cost["cpu_s"] > 0 and cost["wall_s"] > 0
     found = np.load(tmp_path / "found.npz")
     assert wanted in found.files and ("encoder.proj.weight" in found.files) == (work == "step")
     assert all(np.isfinite(found[name]).all() for name in found.files)
