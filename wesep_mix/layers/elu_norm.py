@@ -18,7 +18,7 @@ PLACES = (2, 3)
 def elu_instance_norm(x: Tensor) -> Tensor:
     """ELU, then zero mean and unit variance of every channel of every item: float [B, C, L, F] -> float32, the same.
 
-    Float64 stays float64. On a GPU, where PyTorch's own two steps are quick, x itself is changed; on a CPU it is not.
+    Float64 stays float64. On a GPU, where PyTorch's own two steps are taken, x itself is changed; on a CPU it is not.
     """
     if x.device.type == "cpu":
         return _ELUInstanceNorm.apply(x)

@@ -6,7 +6,6 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
-from wesep_mix.layers.full_precision import full_precision
 from wesep_mix.layers.stft import power
 
 
@@ -33,7 +32,7 @@ class MelPower(nn.Module):
         Frame l is centred at sample l * hop; before the start and after the end is silence, not a reflection, which
         would make an item's end depend on the batch's padding.
         """
-        with full_precision(wav):
+        with torch.autocast(wav.device.type, enabled=False):  # bf16 is too coarse for powers and their logarithm
             size = len(self.window)
             after = max(size // 2, (length - 1) * self.hop + size // 2 - wav.shape[1])
             padded = nn.functional.pad(wav, (size // 2, after))

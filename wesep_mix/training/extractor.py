@@ -35,7 +35,7 @@ class ExtractorTraining(TrainingModule):
     """
 
     def __init__(self, settings: ExtractorConfig, extractor: nn.Module, conditioning: Conditioning | None):
-        super().__init__(extractor, settings)
+        super().__init__(settings, extractor)
         wanted, found = extractor.num_estimates, list(settings.loss.weights)
         if len(found) != wanted:
             raise UserError(f"{extractor.config.name}: loss.weights: wanted {wanted} (one an estimate), found {found}")

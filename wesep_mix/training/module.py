@@ -21,7 +21,7 @@ class TrainingModule(lightning.LightningModule):
 
     monitor: str = "dev/loss"
 
-    def __init__(self, model: torch.nn.Module, settings: TrainingConfig):
+    def __init__(self, settings: TrainingConfig, model: torch.nn.Module):
         super().__init__()
         self.model, self.settings = model, settings
         self.register_buffer("num_bad_steps", torch.zeros((), dtype=torch.long))

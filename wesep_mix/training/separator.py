@@ -23,9 +23,6 @@ from wesep_mix.training.settings import SeparatorConfig
 class SeparatorTraining(TrainingModule):
     """uPIT SI-SDR on chunks, or on whole mixtures."""
 
-    def __init__(self, settings: SeparatorConfig, separator: nn.Module):
-        super().__init__(separator, settings)
-
     def loss(self, batch: MixBatch) -> Tensor:
         mix, sources, num_samples = batch.mix, batch.sources, batch.num_samples
         if self.settings.chunk_s > 0:

@@ -27,9 +27,6 @@ LEAST_SHARE = Fraction(1, 12)  # of a chunk that each talker has at least: 0.25 
 class SetTraining(TrainingModule):
     """Mixtures -> sets of embeddings under the best assignment; subclasses say what a head costs for a talker."""
 
-    def __init__(self, settings: StudentConfig, student: nn.Module):
-        super().__init__(student, settings)
-
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
         """[B, N, D] -> [B, N, S]."""
         raise NotImplementedError

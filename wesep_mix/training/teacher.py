@@ -23,7 +23,7 @@ class TeacherTraining(VerifiedTraining):
     """Chunks of noisy speech -> speaker classes."""
 
     def __init__(self, settings: TeacherConfig, speakers: Sequence[str]):
-        super().__init__(plugins.build("teachers", settings.model), settings)
+        super().__init__(settings, plugins.build("teachers", settings.model))
         self.classes = {speaker: place for place, speaker in enumerate(speakers)}
         given = settings.arcface
         self.arcface = ArcFace(
