@@ -5,7 +5,6 @@ section on the student; Table 1, with and without teacher supervision).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,6 @@ from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.settings import StudentConfig
 from wesep_mix.training.verification import VerifiedTraining
-
-LEAST_SHARE = Fraction(1, 12)  # of a chunk that each talker has at least: 0.25 of 3 s
 
 
 class SetTraining(TrainingModule):
@@ -54,15 +51,18 @@ class SetTraining(TrainingModule):
 
 
 def chunk_starts(batch: MixBatch, length: int) -> Tensor:
-    """Where chunks of `length` samples begin: anywhere, moved by as little as lets them hold something of every talker.
+    """Where chunks of `length` samples begin: anywhere, moved by as little as lets a third of them be every talker's.
 
-    Of mixtures of three or more a chunk could else miss one, whom the student would yet have to name. Returns: [B].
+    Of mixtures of three or more a chunk could else miss one, or hold a syllable of one, whom the student would yet have
+    to name and count. Where talkers are too far apart for that, the first and the last get the same. Returns: [B].
     """
-    anywhere, least = starts(0, batch.num_samples - length, batch.chance[:, 1]), int(length * LEAST_SHARE)
-    first = batch.offsets.amax(1) + least - length
-    ends = (batch.offsets + batch.sizes).masked_fill(~batch.talkers(), batch.mix.shape[1])
-    last = (ends.amin(1) - least).clamp(min=0)
-    return torch.minimum(torch.maximum(anywhere, first), last)
+    anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
+    least = batch.sizes.clamp(max=length // 3)  # [B, S]
+    first = (batch.offsets + least).amax(1) - length
+    latest = batch.offsets + batch.sizes - least
+    last = latest.masked_fill(~batch.talkers(), batch.mix.shape[1]).amin(1)
+    middle = (first + last).div(2, rounding_mode="floor")
+    return torch.where(first <= last, torch.minimum(torch.maximum(anywhere, first), last), middle)
 
 
 class StudentTraining(SetTraining):

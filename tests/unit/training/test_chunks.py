@@ -1,7 +1,6 @@
 import torch
 
 from wesep_mix.training.chunks import chunk_length, starts
-from wesep_mix.training.supervision import LEAST_SHARE
 
 
 def test_a_chunk_is_as_long_as_asked_or_as_the_shortest_mixture(batch):
@@ -14,7 +13,3 @@ def test_every_place_from_the_first_to_the_last_is_as_likely():
     found = starts(torch.tensor(3), torch.tensor(7), chance)
     assert torch.bincount(found).tolist() == [0] * 3 + [200] * 5
     assert torch.equal(starts(0, torch.tensor(4), chance), found - 3)
-
-
-def test_a_share_of_any_length_is_whole_samples():
-    assert all(int(length * LEAST_SHARE) == length // 12 for length in range(1, 5000))

@@ -57,15 +57,24 @@ def placed(offsets: list[list[int]], counts: list[int], chance: float):
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.2, 0.5, 0.8, 0.9999])
-def test_chunks_hold_every_talker_and_are_moved_for_nothing_else(chance):
-    """Of two of 5 s that share half of it, a chunk of 3 s always holds both, of three often not."""
+def test_chunks_hold_enough_of_every_talker_and_are_moved_for_nothing_else(chance):
+    """Of two of 5 s that share half of it, a chunk of 3 s often holds less than 1 s of one; of three it may miss one."""
     batch = placed([[0, 1000, 3500], [0, 2500, 0], [0, 0, 0], [0, 2500, 5000]], [3, 2, 1, 3], chance)
-    starts, plain = chunk_starts(batch, 3000), [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
-    assert starts[1:3].tolist() == plain[1:3]
-    for row, (first, last) in ((0, (750, 4750)), (3, (2250, 4750))):
-        assert starts[row] == min(max(plain[row], first), last)
-    far = placed([[0, 6000, 12000]], [3], chance)  # nothing holds all three
-    assert 0 <= int(chunk_starts(far, 3000)) <= 14000
+    plain = [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
+    for row, (first, last) in enumerate([(1500, 4000), (500, 4000), (0, 2000), (3000, 4000)]):
+        assert chunk_starts(batch, 3000)[row] == min(max(plain[row], first), last)
+
+
+def test_a_chunk_that_cannot_hold_all_is_shared_by_the_first_and_the_last(chance=0.9):
+    far = placed([[0, 2000, 9000]], [3], chance)  # the first until 5000, the last from 9000
+    assert chunk_starts(far, 6000).tolist() == [4000]  # 1000 of each
+    assert chunk_starts(far, 2000).tolist() == [6000]  # neither
+
+
+def test_a_talker_shorter_than_a_third_of_the_chunk_is_held_whole(chance=0.0):
+    short = dataclasses.replace(placed([[0, 6000]], [2], chance), sizes=torch.tensor([[5000, 300]]),
+                                num_samples=torch.tensor([6300]))
+    assert chunk_starts(short, 3000).tolist() == [3300]
 
 
 def test_by_the_teacher_with_presence(presence_settings, student, teacher, mixed):
