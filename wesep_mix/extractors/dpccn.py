@@ -30,8 +30,9 @@ from torch.nn import functional
 
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.conv_of_parts import conv_of_parts
+from wesep_mix.layers.elu_frames import elu_frames_last
 from wesep_mix.layers.elu_norm import elu_instance_norm, instance_norm
-from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
+from wesep_mix.layers.frames_last import depthwise, pointwise
 from wesep_mix.layers.fusion import Fusion, check_kind, embedding_transform
 from wesep_mix.layers.level import Longer, unit_level
 from wesep_mix.layers.network import Network
@@ -220,8 +221,8 @@ class TCNBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float [B, C, N] -> float [B, C, N]."""
-        y = depthwise(self.depthwise, frames_last(functional.elu(instance_norm(x), inplace=True)))[..., :x.shape[2]]
-        y = frames_last(functional.elu(instance_norm(y.contiguous()), inplace=True))
+        y = depthwise(self.depthwise, elu_frames_last(instance_norm(x)))[..., :x.shape[2]]
+        y = elu_frames_last(instance_norm(y.contiguous()))
         return x + pointwise(y, self.pointwise.weight, self.pointwise.bias)
 
 
