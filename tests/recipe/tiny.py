@@ -8,8 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
-    "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, utterances_per_voice: 2, "
-                     "min_s: 3.0, max_s: 4.0, noise: {files_per_kind: 1, seconds: 8}}",
+    "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, "
+                     "utterances_per_voice: {train: 2, dev: 2, test: 2}, min_s: 3.0, max_s: 4.0, "
+                     "noise: {files_per_kind: 1, seconds: 8}}",
     "corpus.mixing.segment_s": "2.0",
     "corpus.mixtures": "{train: 4, dev: 3, test: 4}",
     "corpus.single": "{train: 4, dev: 6, test: 8}",

@@ -22,17 +22,26 @@ from wesep_mix.synthesis.voices import Voice, draw_voices, write_variants
 
 @dataclass(frozen=True)
 class NumVoices:
-    train: int = 108
+    train: int = 216
     dev: int = 4
     test: int = 16
+
+
+@dataclass(frozen=True)
+class NumUtterances:
+    """Of each voice."""
+
+    train: int = 4
+    dev: int = 8
+    test: int = 8
 
 
 @dataclass(frozen=True)
 class Config:
     name: str = "mini"
     seed: int = 0
-    num_voices: NumVoices = field(default_factory=NumVoices)
-    utterances_per_voice: int = 8
+    num_voices: NumVoices = NumVoices()
+    utterances_per_voice: NumUtterances = NumUtterances()
     min_s: float = 6.0  # length of an utterance
     max_s: float = 10.0
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -40,7 +49,7 @@ class Config:
     def __post_init__(self) -> None:
         if not 1.0 <= self.min_s < self.max_s:
             raise ValueError(f"wanted 1 <= min_s < max_s, found min_s {self.min_s}, max_s {self.max_s}")
-        if min(self.utterances_per_voice, *(getattr(self.num_voices, name) for name in SETS)) < 1:
+        if min(getattr(numbers, name) for numbers in (self.num_voices, self.utterances_per_voice) for name in SETS) < 1:
             raise ValueError("wanted at least one voice in each set and one utterance of each")
 
 
@@ -56,9 +65,8 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
     for made in ("voices", "speech"):
         remove_unfinished(work_dir / made)
     voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
-    everyone = [voice for name in SETS for voice in voices[name]]
-    write_variants(everyone, work_dir / "voices")
-    wanted = [(voice, path) for voice in everyone for path in _paths(config, voice, work_dir)]
+    write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
+    wanted = [(voice, path) for name in SETS for voice in voices[name] for path in _paths(config, name, voice, work_dir)]
     missing = [(voice, path) for voice, path in wanted if not path.exists()]
     if missing:
         with data_folder(work_dir / "voices") as data:
@@ -66,15 +74,15 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
     speech: dict[str, list[Utterance]] = {name: [] for name in SETS}
     for name in SETS:
         for voice in voices[name]:
-            paths = _paths(config, voice, work_dir)
+            paths = _paths(config, name, voice, work_dir)
             speech[name] += [Utterance(path.stem, voice.name, voice.sex, path) for path in paths]
     noise = make_noise(config.noise, config.seed, speech, work_dir / "noise", nj)
     return checked(Corpus(speech, noise))
 
 
-def _paths(config: Config, voice: Voice, work_dir: Path) -> list[Path]:
-    folder = work_dir / "speech" / voice.name
-    return [folder / f"{voice.name}-{number:03d}.wav" for number in range(config.utterances_per_voice)]
+def _paths(config: Config, set_name: str, voice: Voice, work_dir: Path) -> list[Path]:
+    folder, number = work_dir / "speech" / voice.name, getattr(config.utterances_per_voice, set_name)
+    return [folder / f"{voice.name}-{place:03d}.wav" for place in range(number)]
 
 
 def _speak(config: Config, data: Path, voice_and_path: tuple[Voice, Path]) -> None:

@@ -17,6 +17,8 @@ from wesep_mix.io.audio import SAMPLE_RATE
 _SYNCHRONOUS, _CHARS_UTF8, _RATE_PARAMETER, _VOLUME_PARAMETER = 2, 1, 1, 2
 _VOLUME = 25  # of 100: louder, and some voices are clipped by the synthesiser
 _NATIVE_RATE = 22050
+_ENGLISH = "lang/gmw"  # with its relatives
+_MAX_VOICES = 349  # that espeak has room for, languages and variants together
 _MAX_ROOT = 140  # espeak keeps the path of its data in 160 characters
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -25,10 +27,16 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 def data_folder(variants: Path) -> Iterator[Path]:
     """Yield a short-lived espeak data folder: links to the wheel's files, with `variants` as voice variants.
 
-    The wheel's own folder may be read-only or have a longer path than espeak can hold.
+    The wheel's own folder may be read-only or have a longer path than espeak can hold. Raises: UserError for more
+    variants than there is room for.
     """
     import espeakng_loader
 
+    wheel = Path(espeakng_loader.get_data_path())
+    found, room = len(list(variants.iterdir())), _MAX_VOICES - len(list((wheel / _ENGLISH).iterdir()))
+    if found > room:
+        raise UserError(f"{variants}: wanted at most {room} voices, for which espeak-ng has room, found {found}; lower "
+                        "corpus.num_voices in corpus.yaml")
     root = Path(tempfile.mkdtemp(prefix="espeak-"))
     try:
         if len(str(root)) > _MAX_ROOT:
@@ -36,9 +44,11 @@ def data_folder(variants: Path) -> Iterator[Path]:
         data = root / "espeak-ng-data"
         (data / "voices").mkdir(parents=True)
         (data / "voices" / "!v").symlink_to(variants.resolve())
-        for entry in Path(espeakng_loader.get_data_path()).iterdir():
-            if entry.name != "voices":
-                (data / entry.name).symlink_to(entry.resolve())
+        (data / "lang").mkdir()
+        for entry in (*wheel.iterdir(), wheel / _ENGLISH):
+            place = data / entry.relative_to(wheel)
+            if not place.exists():
+                place.symlink_to(entry.resolve())
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -14,7 +14,8 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 
 TINY = mini.Config(
-    num_voices=mini.NumVoices(train=2, dev=1, test=2), utterances_per_voice=2, min_s=2.0, max_s=3.0,
+    num_voices=mini.NumVoices(train=2, dev=1, test=2),
+    utterances_per_voice=mini.NumUtterances(train=2, dev=2, test=2), min_s=2.0, max_s=3.0,
     noise=mini.NoiseConfig(files_per_kind=1, seconds=2.0),
 )  # fmt: skip
 
@@ -100,7 +101,8 @@ def test_no_torch_is_imported():
 
 
 @pytest.mark.parametrize(
-    "raw", [{"min_s": 5.0, "max_s": 4.0}, {"num_voices": {"dev": 0}}, {"noise": {"seconds": 0}}]
+    "raw", [{"min_s": 5.0, "max_s": 4.0}, {"num_voices": {"dev": 0}},
+            {"utterances_per_voice": {"test": 0}}, {"noise": {"seconds": 0}}]
 )
 def test_settings_that_make_no_sense(raw):
     with pytest.raises(UserError, match="wanted"):

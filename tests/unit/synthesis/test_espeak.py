@@ -7,7 +7,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.synthesis.espeak import Espeak, data_folder, resampled
 from wesep_mix.synthesis.forked import call_forked
 from wesep_mix.synthesis.speech import draw_utterance
-from wesep_mix.synthesis.voices import draw_voices, write_variants
+from wesep_mix.synthesis.voices import ACCENTS, draw_voices, write_variants
 
 VOICES = draw_voices("test", 4, seed=0)
 
@@ -66,6 +66,18 @@ def test_voices_differ(data):
 def test_unknown_voice_is_named(data):
     with pytest.raises(UserError, match="no voice 'xx-none"):
         call_forked(lambda: Espeak(data).speak("Hello.", "xx-none+v", 150))
+
+
+def test_as_many_voices_as_espeak_has_room_for_and_no_more(tmp_path):
+    names = [f"v{place:03d}" for place in range(336)]
+    for name in names:
+        (tmp_path / name).write_text(VOICES[0].variant)
+    with data_folder(tmp_path) as root:
+        for voice in (f"{accent}+{name}" for accent, name in ((ACCENTS[0], names[0]), (ACCENTS[-1], names[-1]))):
+            assert len(call_forked(lambda voice=voice: Espeak(root).speak("Hello.", voice, 150))) > 1000
+    (tmp_path / "more").write_text(VOICES[0].variant)
+    with pytest.raises(UserError, match="at most 336 voices.*found 337; lower corpus.num_voices"), data_folder(tmp_path):
+        pass
 
 
 def test_a_too_long_path_of_temporary_files_is_told(tmp_path, monkeypatch):
