@@ -24,46 +24,7 @@ force=false
 data_dir=data
 exp_dir=exp
 
-help_message="Usage: bash run.sh [--name value ...]
-
-Stages (each runs alone; a finished one is skipped, an interrupted one goes on):
-  1  lists and mixture plans; the mini corpus is generated
-  2  teacher: noisy speech of one speaker -> embedding
-  3  student: mixture -> set of embeddings
-  4  embeddings of the dev and test sets as Kaldi ark,scp
-  5  extractor: mixture and embedding -> that speaker's speech; and the same network without embedding
-  6  extract the test set to wav
-  7  score every mixture and speaker: SI-SDR, PESQ, STOI
-  8  analyse: clustering of the embeddings, controls of the extraction
-  9  report: RESULTS.md, results.json and the table
-
-Options (defaults in brackets; paths are relative to the project's folder):
-  --stage N          first stage [$stage]
-  --stop_stage N     last stage [$stop_stage]
-  --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 1 to 5 [egs/CORPUS/conf/defaults, else 2]
-  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
-  --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
-                     [none]
-  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
-                     else CORPUS itself]
-  --tables BOOL      true: the stages also make Tables 1, 2 and 4 of the paper, all rows and seeds of
-                     egs/CORPUS/conf/table1.yaml and table2.yaml: stages 2 to 4 and 8 exp/CORPUS/TABLE1.md, stages 5
-                     to 7 and 9 exp/CORPUS/TABLE2.md [$tables]
-  --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
-  --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
-                     nothing here reads it [$write_wav]
-  --nj N             parallel jobs; never changes a result [number of cores: $nj]
-  --ngpu N           GPUs, 0 for none [$ngpu]
-  --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
-  --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
-                     student.optim.lr=5e-4 in student.yaml only
-  --force BOOL       true: do the chosen stages again though they are done [$force]
-  --dry_run BOOL     true: print the commands of the chosen stages, run nothing [$dry_run]
-  --data_dir DIR     lists and plans [$data_dir]
-  --exp_dir DIR      models and results [$exp_dir]
-  --help             this text"
-
+. tools/help.sh
 . tools/parse_options.sh "$@"
 
 default_of() { sed -n "s/^$1 //p" "$conf/defaults"; }  # OPTION: the corpus's own default, or nothing
