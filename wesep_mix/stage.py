@@ -1,9 +1,9 @@
 """The life of a stage: inputs checked, done work skipped, changed work redone, errors told in one line.
 
-A stage owns a folder. `.stage.json` in it holds the fingerprint of everything that defines the result (settings
-and the states of the stages it builds on), how many times the work was forced, and whether it is done. What builds on
-forced work is outdated by it, though its settings are the same. This module imports no torch, so that a finished stage
-answers at once.
+A stage owns a folder. `.stage.json` in it holds all that defines the result (settings and the states of the stages it
+builds on) and a fingerprint of it, how many times the work was forced, and whether it is done. What builds on forced
+work is outdated by it, though its settings are the same; where folders lie does not matter, nor how many data workers
+there are. This module imports no torch, so that a finished stage answers at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 
 STATE_FILE = ".stage.json"
+MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
 GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
 
@@ -51,21 +52,25 @@ class Part:
     needs: Sequence[Need] = ()
     index: Sequence[Path] = ()
 
+    def made_of(self) -> dict[str, Any]:
+        """{what: value} of the settings and of the states of all inputs."""
+        inputs = {f"stage {need.stage}, {need.path.name}": _version(_state_of(need.path)) for need in self.needs}
+        return _flat(self.settings) | inputs
+
     def fingerprint(self) -> str:
-        """Hash of the settings and of the states of all inputs."""
-        inputs = {str(need.path): _version(_state_of(need.path)) for need in self.needs}
-        text = json.dumps([self.settings, inputs], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Hash of what it is made of."""
+        return hashlib.sha256(json.dumps(self.made_of(), sort_keys=True).encode()).hexdigest()
 
     def check_needs(self) -> None:
         """Raises: UserError naming the first input that is missing or unfinished, and the stage that makes it."""
         for need in self.needs:
-            finished = _state_of(need.path).get("done", False)
-            if not need.path.exists() or not finished:
-                found = "not finished" if need.path.exists() else "not there"
+            there, finished = need.path.exists(), _state_of(need.path).get("done", False)
+            if not there or not finished:
+                found = "not finished" if there else "gone, though it was made" if finished else "not there"
+                force = " --force true" if finished else ""
                 raise UserError(
                     f"stage {self.number} ({self.title}) needs {need.path}, which is {found}: stage {need.stage} "
-                    f"makes it, run with --stage {need.stage} --stop_stage {need.stage} first"
+                    f"makes it, run with --stage {need.stage} --stop_stage {need.stage}{force} first"
                 )
 
     def is_done(self) -> bool:
@@ -78,11 +83,15 @@ class Part:
         return bool(state) and state.get("fingerprint") != self.fingerprint()
 
     def begin(self, force: bool) -> None:
-        """Keep unfinished work of the same settings, remove anything else that the folder holds.
+        """Keep unfinished work of the same settings, remove what a stage made of others.
 
-        A kill while that is removed leaves nothing old that could be taken for new.
+        A kill while that is removed leaves nothing old that could be taken for new. Raises: UserError when the folder
+        holds what no stage made, or nobody knows of what.
         """
         state, fingerprint = _own_state(self.out), self.fingerprint()
+        if not state and self.out.is_dir() and any(not path.name.startswith(".") for path in self.out.iterdir()):
+            raise UserError(f"{self.out}: holds files, but no {STATE_FILE} that says what they were made of; move them "
+                            "away, or choose another folder")
         forced = state.get("forced", 0) + (force and bool(state))
         old = self.out.with_name(f".{self.out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -90,16 +99,19 @@ class Part:
             for path in self.index:
                 path.unlink(missing_ok=True)
             if state:
-                why = "--force true" if force else "its settings or inputs changed"
+                why = "--force true" if force else _difference(state.get("made_of", {}), self.made_of())
                 print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
                 self.out.rename(old)
         self.out.mkdir(parents=True, exist_ok=True)
-        write_json(self.out / STATE_FILE, {"fingerprint": fingerprint, "forced": forced, "done": False})
+        self._write_state(forced, done=False)
         shutil.rmtree(old, ignore_errors=True)
 
     def end(self) -> None:
-        forced = _own_state(self.out).get("forced", 0)
-        write_json(self.out / STATE_FILE, {"fingerprint": self.fingerprint(), "forced": forced, "done": True})
+        self._write_state(_own_state(self.out).get("forced", 0), done=True)
+
+    def _write_state(self, forced: int, done: bool) -> None:
+        write_json(self.out / STATE_FILE, {
+            "fingerprint": self.fingerprint(), "made_of": self.made_of(), "forced": forced, "done": done})
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
@@ -168,7 +180,44 @@ def _rank() -> int:
 
 
 def _own_state(folder: Path) -> dict[str, Any]:
-    return read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
+    state = read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
+    if not isinstance(state, dict):
+        raise UserError(f"{folder / STATE_FILE}: wanted a mapping, found {state!r}; remove the folder and redo the stage")
+    return state
+
+
+def _flat(settings: Any, name: str = "") -> dict[str, Any]:
+    """{"optim.lr": 0.002, ...} of nested settings, without those of the machine; 2e-3, which YAML takes for text, is
+    the number, and so is 2.0 of a 2.
+    """
+    if isinstance(settings, Mapping):
+        parts = ((f"{name}.{key}" if name else str(key), value) for key, value in settings.items() if key not in MACHINE)
+        return {key: value for place, part in parts for key, value in _flat(part, place).items()} or (
+            {name: {}} if name else {})
+    if isinstance(settings, (list, tuple)):
+        return {name: [_flat(item) for item in settings]}
+    if isinstance(settings, (int, float, str)) and not isinstance(settings, bool):
+        try:
+            return {name: float(settings)}
+        except ValueError:
+            pass
+    return {name: settings if isinstance(settings, (bool, type(None))) else str(settings)}
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The first thing in which they differ, in words."""
+    names = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
+    if not old or not names:
+        return "its settings or inputs changed"
+    name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+    if name.startswith("stage "):
+        return f"its input of {name} changed{more}"
+    was, now = (_shown(values[name]) if name in values else "not set" for values in (old, new))
+    return f"{name}{more} changed ({was} to {now})"
+
+
+def _shown(value: Any) -> str:
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _version(state: dict[str, Any]) -> str:

@@ -55,7 +55,9 @@ def test_the_order_of_settings_does_not_matter(folder):
 
 
 @pytest.mark.parametrize("settings, force, why", [
-    ({"lr": 2}, False, "its settings or inputs changed"), ({"lr": 1}, True, "--force true"),
+    ({"lr": 2}, False, "lr changed (1 to 2)"), ({"lr": 1}, True, "--force true"),
+    ({"lr": 0.5, "model": {"name": "x"}}, False, "lr and 1 more changed (1 to 0.5)"),
+    ({}, False, "lr changed (1 to not set)"),
 ])
 def test_changed_or_forced_work_begins_with_an_empty_folder(folder, capsys, settings, force, why):
     work = Work(folder)
@@ -164,11 +166,49 @@ def test_a_kill_while_old_results_are_removed_leaves_none_of_them(folder, monkey
     assert {path.name for path in folder.parent.iterdir()} == {"teacher", ".teacher.lock"}
 
 
-def test_files_that_no_stage_wrote_are_kept(folder):
+@pytest.mark.parametrize("force", [False, True])
+def test_files_that_no_stage_wrote_are_kept_and_not_mixed_with_its_own(folder, force):
     folder.mkdir(parents=True)
     (folder / "thesis.txt").touch()
-    run_part(Part(2, "teacher", folder, {}), True, Work(folder))
-    assert (folder / "thesis.txt").exists()
+    with pytest.raises(UserError, match=f"teacher: holds files, but no {STATE_FILE}.*; move them away"):
+        run_part(Part(2, "teacher", folder, {}), force, Work(folder))
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("written, same", [
+    ({"optim": {"lr": "2e-3"}, "steps": 600.0}, True), ({"optim": {"lr": 0.002}, "steps": 600, "num_workers": 9}, True),
+    ({"optim": {"lr": 0.002}, "steps": 601}, False), ({"optim.lr": 0.002, "steps": "six"}, False),
+    ({"optim": {"lr": 0.002}, "steps": 600, "sets": ["dev"]}, False),
+])
+def test_what_means_the_same_is_the_same(folder, written, same):
+    run_part(Part(2, "teacher", folder, {"optim": {"lr": 2e-3}, "steps": 600, "num_workers": 1}), False, Work(folder))
+    assert Part(2, "teacher", folder, written).is_done() == same
+
+
+def test_where_a_finished_experiment_lies_does_not_matter(folder, tmp_path, monkeypatch):
+    def part(exp):
+        return Part(3, "student", exp / "student", {}, [Need(exp / "teacher" / "model.pt", 2)])
+
+    made_by_stage(folder)
+    run_part(part(folder.parent), False, Work(folder.parent / "student"))
+    folder.parent.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert all(part(Path(exp)).is_done() for exp in ("moved", tmp_path / "moved", f"../{tmp_path.name}/moved"))
+
+
+def test_a_changed_input_is_named(folder, tmp_path, capsys):
+    student = Part(3, "student", tmp_path / "student", {}, [Need(made_by_stage(folder), 2)])
+    run_part(student, False, Work(student.out))
+    made_by_stage(folder, fingerprint="g")
+    run_part(student, False, Work(student.out))
+    assert "stage 3 (student): its input of stage 2, model.pt changed, " in capsys.readouterr().out
+
+
+def test_a_missing_result_of_a_finished_stage_is_to_be_forced(folder, tmp_path):
+    made_by_stage(folder).unlink()
+    student = Part(3, "student", tmp_path / "student", {}, [Need(folder / "model.pt", 2)])
+    with pytest.raises(UserError, match="model.pt, which is gone, though it was made: .*--stop_stage 2 --force true"):
+        run_part(student, False, Work(student.out))
 
 
 def test_a_missing_input_names_its_stage_and_nothing_is_made(folder, tmp_path, capsys):
@@ -241,6 +281,13 @@ def test_a_damaged_state_is_named(folder):
     folder.mkdir(parents=True)
     (folder / STATE_FILE).write_text("{")
     with pytest.raises(UserError, match=f"{STATE_FILE}: not valid JSON"):
+        run_part(Part(2, "teacher", folder, {}), False, Work(folder))
+
+
+def test_a_state_of_another_form_is_named(folder):
+    folder.mkdir(parents=True)
+    (folder / STATE_FILE).write_text("[]")
+    with pytest.raises(UserError, match=f"{STATE_FILE}: wanted a mapping, found ..; remove the folder"):
         run_part(Part(2, "teacher", folder, {}), False, Work(folder))
 
 

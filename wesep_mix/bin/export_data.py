@@ -73,7 +73,6 @@ def _part(args: argparse.Namespace, config: Any, set_name: str) -> tuple[Part, C
     """The set's folder in the export, and a function that reads what it is made from."""
     data, plan = args.data / set_name, args.data / set_name / "plan.jsonl"
     out = config.set_folder(args.out.absolute(), config.subset or set_name, num_talkers(plan))
-    _check_ours(out)
     embeddings = args.embeddings and args.embeddings / set_name
 
     def job() -> Job:
@@ -100,12 +99,6 @@ def _check_embeddings(args: argparse.Namespace, use: str) -> None:
                 f"wesep_mix.bin.extract_embeddings with --set embeddings.sets=[{name}] and another --out, and give "
                 "that here"
             )
-
-
-def _check_ours(out: Path) -> None:
-    """Refuse to write among files that this exporter has not made."""
-    if out.is_dir() and not (out / STATE_FILE).is_file() and any(not p.name.startswith(".") for p in out.iterdir()):
-        raise UserError(f"{out}: holds files that are not an export's; move them, or choose another --out")
 
 
 if __name__ == "__main__":

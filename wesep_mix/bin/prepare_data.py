@@ -87,7 +87,7 @@ def _lists(corpus: Path, raw: dict[str, Any]) -> Part:
 
 def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str], corpus: Path) -> Part:
     title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
-    return Part(1, title, folder, {key: raw[key] for key in keys}, [Need(corpus, 1)])
+    return Part(1, title, folder, {key: raw[key] for key in keys} | {"num_spk": num_spk}, [Need(corpus, 1)])
 
 
 def _refuse_others(part: Part, config: Path) -> None:

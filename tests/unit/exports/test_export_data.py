@@ -126,7 +126,7 @@ def test_files_that_are_not_an_exports_are_left_alone(case, capsys):
     mine.parent.mkdir(parents=True)
     mine.write_text("my own\n")
     assert case.run("kaldi") == 1
-    assert "not an export's" in only_error(capsys)
+    assert "holds files, but no .stage.json" in only_error(capsys)
     assert mine.read_text() == "my own\n"
 
 
