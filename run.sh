@@ -42,7 +42,7 @@ check_listed corpus egs/*/
 conf=egs/$corpus/conf
 num_spk=${num_spk:-$(default_of num_spk)}
 num_spk=${num_spk:-2}
-check_integer num_spk 1 5
+check_integer num_spk 2 5
 extractor=${extractor:-$(default_of extractor)}
 check_listed extractor "$conf"/extractor/*.yaml
 [ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml

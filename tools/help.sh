@@ -17,7 +17,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --stage N          first stage [$stage]
   --stop_stage N     last stage [$stop_stage]
   --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 1 to 5 [egs/CORPUS/conf/defaults, else 2]
+  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/conf/defaults, else 2]
   --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
   --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
                      [none]

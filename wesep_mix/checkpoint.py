@@ -48,7 +48,13 @@ def num_parameters(model: nn.Module) -> int:
 
 def _read(path: str | Path, kind: str) -> dict:
     content = read_weights(path)
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        found = content.get("kind") if isinstance(content, dict) else type(content).__name__
-        raise UserError(f"{path}: wanted a model of {kind}, found {found}")
+    found = content.get("kind") if isinstance(content, dict) else type(content).__name__
+    if found is None and "pytorch-lightning_version" in content:
+        raise UserError(f"{path}: wanted a model of {kind}, found a checkpoint to resume training from; give the "
+                        "model.pt that the training wrote")
+    if found != kind:
+        raise UserError(f"{path}: wanted a model of {kind}, found {found or 'a file that no stage of a recipe wrote'}")
+    missing = [key for key in ("config", "state", "notes") if key not in content]
+    if missing:
+        raise UserError(f"{path}: a model file without {missing[0]}; redo the stage that makes it with --force true")
     return content

@@ -23,4 +23,5 @@ def read_weights(path: str | Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as err:
         reason = (str(err) or type(err).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a readable model file ({reason})") from err
+        raise UserError(f"{path}: not a readable model file ({reason}); it is cut short or of another "
+                        "kind, copy or make it anew") from err

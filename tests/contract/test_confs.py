@@ -118,6 +118,12 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     ("corpus.mixing.overlap=[0.8, 0.5]", "corpus.yaml: mixing: overlap: wanted [low, high], found [0.8, 0.5]"),
     ("score.wav_subtype=MP3", "score.yaml: wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
     ("optim.lr", "--set optim.lr: wanted key=value"),
+    ("optim.lr=-1", "teacher.yaml: optim: wanted lr above 0"),
+    ("embeddings.sets=[dev, tset]", "embeddings.yaml: sets: wanted some of train, dev, test, found tset"),
+    ("embeddings.batch_size=0", "embeddings.yaml: batch_size: wanted 1 or more, found 0"),
+    ("trainer.average=2", "; a config that does not write it takes it as --set extractor.trainer.average=2"),
+    ("condition={predicted: 0.5, teacher: 0.5}", "takes it as --set extractor.condition={predicted: 0.5, teacher: 0.5}"),
+    ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
 ])
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
     assert check("mini", "stft_tcn", setting) == 1

@@ -80,6 +80,20 @@ def test_something_else_that_torch_saved(tmp_path):
         checkpoint.load_model(tmp_path / "model.pt", "teachers")
 
 
+def test_a_checkpoint_to_resume_from_is_told_from_a_model(tmp_path):
+    torch.save({"pytorch-lightning_version": "2.5", "state_dict": {}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="found a checkpoint to resume training from; give the model.pt"):
+        checkpoint.load_model(tmp_path / "last.ckpt", "teachers")
+
+
+def test_a_model_file_without_a_part(path):
+    content = torch.load(path, weights_only=True)
+    del content["config"]
+    torch.save(content, path)
+    with pytest.raises(UserError, match="model.pt: a model file without config; redo the stage"):
+        checkpoint.load_model(path, "teachers")
+
+
 def test_weights_that_do_not_fit_their_config(path):
     content = torch.load(path, weights_only=True)
     content["config"]["embedding_dim"] = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SETS = ("train", "dev", "test")
 WAV_SUBTYPES = ("PCM_16", "FLOAT")
 LEAST_CHUNK_S = 0.5
 
@@ -23,7 +24,8 @@ class Chunks:
             raise ValueError(f"chunk_s: wanted seconds from {LEAST_CHUNK_S} on, or 0 for whole files, "
                              f"found {self.chunk_s}")
         if not 0 <= self.overlap_s <= self.chunk_s / 2:
-            raise ValueError(f"overlap_s: wanted 0 to half of chunk_s {self.chunk_s}, found {self.overlap_s}")
+            raise ValueError(f"overlap_s: wanted 0 to half of chunk_s {self.chunk_s}, found {self.overlap_s}; set it "
+                             "too, or a longer chunk_s")
 
 
 WHOLE = Chunks()
@@ -62,3 +64,10 @@ class EmbeddingsConfig:
 
     sets: tuple[str, ...] = ("dev", "test")
     batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.sets if name not in SETS]
+        if unknown or not self.sets:
+            raise ValueError(f"sets: wanted some of {', '.join(SETS)}, found {unknown[0] if unknown else 'none'}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: wanted 1 or more, found {self.batch_size}")

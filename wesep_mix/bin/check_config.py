@@ -41,7 +41,7 @@ def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: b
     listed = [*paths, *(check_tables(conf, overrides) if tables else ())]
     raws = [(section_of(path), read_raw(path)) for path in listed]
     for override in overrides:
-        _check_lands(override, raws)
+        _check_lands(override, raws, paths)
     for path in paths:
         load_config(CLASSES[section_of(path)], path, overrides)
 
@@ -81,16 +81,28 @@ def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:
     return [conf / f"{stem}.yaml" for stem in stems]
 
 
-def _check_lands(override: str, raws: Sequence[tuple[str, Mapping]]) -> None:
+def _check_lands(override: str, raws: Sequence[tuple[str, Mapping]], paths: Sequence[Path]) -> None:
     key, _ = parse_override(override)
     if any(locate(key, section, raw) is not None for section, raw in raws):
         return
     known = sorted({name for _, raw in raws for name in _keys(raw)} | set(SECTIONS))
     near = difflib.get_close_matches(".".join(key), known, n=1)
     hint = f", did you mean {near[0]}?" if near else f"; first parts there are: {', '.join(SECTIONS)}"
-    if key[0] in TABLES and key[0] not in dict(raws):
-        hint = f"; {key[0]}.yaml takes part with --tables true alone"
+    takers = [section for path in paths if _takes(section := section_of(path), path, override)]
+    if takers:
+        hint = f"; a config that does not write it takes it as --set {' or '.join(f'{name}.{override}' for name in takers)}"
+    if key[0] in (*TABLES, *CHOSEN) and key[0] not in dict(raws):
+        hint = f"; {key[0]}.yaml takes part with {'--tables true' if key[0] in TABLES else f'--{key[0]} NAME'} alone"
     raise UserError(f"--set {override}: unknown key in every config of this recipe{hint}")
+
+
+def _takes(section: str, path: Path, override: str) -> bool:
+    """Whether the section has a setting of this name, which its YAML does not write."""
+    try:
+        load_config(CLASSES[section], path, [f"{section}.{override}"])
+    except UserError:
+        return False
+    return True
 
 
 def _keys(raw: Mapping, prefix: str = "") -> list[str]:

@@ -29,19 +29,22 @@ class Turn(NamedTuple):
 
 
 class DynamicMixtures(Dataset):
-    """An endless stream of fresh mixtures: each depends on (seed, epoch, index) alone, not on workers or ranks.
+    """An endless stream of fresh mixtures: each depends on (seed, stream, epoch, index) alone, not on workers or ranks.
 
     min_talkers: draw their number of talkers too, from so many to `num_spk`, all alike; None: always `num_spk`.
+    stream: trainings of different streams hear different mixtures, an extractor not those that its student has learnt.
     """
 
     def __init__(
-        self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio, min_talkers: int | None = None
+        self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio, min_talkers: int | None = None,
+        stream: int = 0,
     ):
         self.pool, self.num_spk, self.seed, self.read = pool, num_spk, seed, read
-        self.min_talkers = min_talkers
+        self.min_talkers, self.stream = min_talkers, stream
 
     def __getitem__(self, turn: Turn) -> Example:
-        rng = np.random.default_rng([self.seed, turn.epoch, turn.index])
+        of_stream = (self.stream,) if self.stream else ()
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, turn.epoch, turn.index], spawn_key=of_stream))
         plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, rng), rng)
         return Example(plan, render(plan, self.read), rng.random(2))
 
@@ -107,16 +110,17 @@ class EpochSampler(Sampler[Turn]):
 
 
 def training_mixtures(
-    prepared: PreparedSet, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None
+    prepared: PreparedSet, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None,
+    stream: int = 0,
 ) -> Dataset:
     """The training stream of a prepared set.
 
-    plans: `dynamic`, fresh mixtures for ever, of `min_talkers` to `num_spk` talkers where that is given; `static`,
-    its fixed plans, shuffled anew each time round.
+    plans: `dynamic`, fresh mixtures for ever, of `min_talkers` to `num_spk` talkers where that is given and others for
+    each `stream`; `static`, its fixed plans, shuffled anew each time round.
     Raises: UserError for another word, for static plans with `min_talkers`, and when the lists or plans are damaged.
     """
     if plans == "dynamic":
-        return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers)
+        return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers, stream)
     if plans == "static" and min_talkers is not None:
         raise UserError(f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
                         f"{min_talkers}, found static")

@@ -42,10 +42,14 @@ def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
     try:
         table = {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(str(scp))}
     except (OSError, ValueError, EOFError, AssertionError) as err:
-        raise UserError(f"{scp}: its ark cannot be read ({err}); redo stage 4 with --force true") from err
+        raise UserError(f"{scp}: its ark cannot be read ({' '.join(str(err).split())}); redo stage 4 with --force true") from err
     sizes = sorted({len(vector) for vector in table.values()})
     if len(sizes) > 1:  # kaldiio takes what is left of a truncated ark for a shorter vector
         raise UserError(f"{scp}: its ark cannot be read (vectors of {sizes} values); redo stage 4 with --force true")
+    broken = next((key for key, vector in table.items() if not np.isfinite(vector).all()), None)
+    if broken is not None or not table:
+        found = f"values of {broken} that are not finite" if table else "no embedding at all"
+        raise UserError(f"{scp}: wanted embeddings, found {found}; redo stage 4 with --force true")
     return table
 
 

@@ -2,7 +2,8 @@
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
 matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
-choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new,
+choice another (settings.ConditionConfig). Differs: matched by the best assignment of all talkers, where the paper takes
+the nearest embedding for each, which may be that of another talker as well. They come from the frozen networks on the fly, so every mixture can be new,
 or for static plans from stage 4.
 """
 

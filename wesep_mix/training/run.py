@@ -14,6 +14,10 @@ from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 
 
+STREAMS = {"teachers": 0, "students": 0, "extractors": 1, "separators": 1}  # extractors hear other mixtures than their student did
+DEV_WORKERS = 2
+
+
 def run(
     module: TrainingModule, kind: str, data: Path, num_spk: int, out: Path, ngpu: int, min_talkers: int | None = None,
     probabilities: Mapping[str, float] | None = None, targets: str = "all",
@@ -25,10 +29,11 @@ def run(
     """
     settings, trainer = module.settings, module.settings.trainer
     train_set, dev_set = PreparedSet(data / "train"), PreparedSet(data / "dev")
-    stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers)
+    stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind])
     fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers), dev_set.read)
     if probabilities is not None:
         stream = conditioned(stream, train_set, probabilities, settings.seed, targets)
         fixed = conditioned(fixed, dev_set, probabilities, 0, targets)  # the same for every seed of the training
     train = dynamic_loader(stream, settings.batch_size, trainer.steps_per_epoch, trainer.num_workers)
-    fit(module, kind, train, loader_in_order(fixed, settings.batch_size), out, ngpu)
+    dev = loader_in_order(fixed, settings.batch_size, min(DEV_WORKERS, trainer.num_workers))
+    fit(module, kind, train, dev, out, ngpu)

@@ -34,7 +34,7 @@ def test_a_chunk_of_0_is_a_whole_mixture_and_no_utterance(all_settings):
 
 
 def test_a_precision_that_there_is_not():
-    with pytest.raises(ValueError, match="precision: wanted one of 32-true, bf16-mixed, 16-mixed, found bf16mixed"):
+    with pytest.raises(ValueError, match="precision: wanted one of 32-true, bf16-mixed, found bf16mixed"):
         TrainerConfig(precision="bf16mixed")
 
 
