@@ -9,6 +9,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.errors import UserError
+from wesep_mix.seeds import rng_for
 from wesep_mix.training.schedules import schedule_of
 from wesep_mix.training.settings import TrainingConfig
 
@@ -34,6 +35,11 @@ class TrainingModule(lightning.LightningModule):
         self._latest = [plan.id for plan in batch.plans]
         self.log("train/loss", loss, batch_size=len(batch.plans))
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the masks of dropout by epoch and rank, so that a resumed training draws those it would have drawn."""
+        rng = rng_for(self.settings.seed, "dropout", self.current_epoch, self.global_rank)
+        torch.manual_seed(int(rng.integers(2**31)))
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))

@@ -75,10 +75,12 @@ def saved(tmp_path, teacher, student):
 
 @pytest.fixture
 def train(prepared, tmp_path, teacher_settings, monkeypatch):
-    """Function: folder's name, the class to train with, seed, changes of the trainer -> the folder after training."""
+    """Function: folder's name, the class to train with, seed, dropout, changes of the trainer -> the trained folder."""
 
-    def run(name="teacher", using=TeacherTraining, seed=0, **trainer):
+    def run(name="teacher", using=TeacherTraining, seed=0, dropout=0.0, **trainer):
         settings = dataclasses.replace(teacher_settings(**trainer), seed=seed)
+        frontend = dataclasses.replace(settings.model.frontend, dropout=dropout)
+        settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, frontend=frontend))
         with monkeypatch.context() as patch:
             patch.setattr(teaching, "TeacherTraining", using)
             train_teacher(settings, prepared / "single", tmp_path / name, ngpu=0)

@@ -67,15 +67,16 @@ def test_weights_move_and_the_seed_decides(train):
         assert not any(torch.equal(first[name], different[name]) for name in first if name.startswith("head"))
 
 
-def test_a_stopped_training_goes_on_to_the_same_end(train, stopped, capsys):
-    whole = train("whole", keep="last")
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_stopped_training_goes_on_to_the_same_end(train, stopped, capsys, dropout):
+    whole = train("whole", keep="last", dropout=dropout)
     for step in (3, 4):  # within an epoch, and between two
         name = f"stopped{step}"
-        stopped(step, name, keep="last")
+        stopped(step, name, keep="last", dropout=dropout)
         assert not (whole.parent / name / "model.pt").exists()
         capsys.readouterr()
         resumed = with_losses({})
-        parts = train(name, resumed, keep="last")
+        parts = train(name, resumed, keep="last", dropout=dropout)
         assert f"{parts}: going on from {parts}/checkpoints/last.ckpt" in capsys.readouterr().out
         assert len(resumed.after) == 6 - (step - step % 2)  # steps after the last checkpoint, one every two
         assert notes(parts)["num_steps"] == 6
