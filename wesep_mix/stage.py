@@ -62,7 +62,9 @@ class Part:
         return hashlib.sha256(json.dumps(self.made_of(), sort_keys=True).encode()).hexdigest()
 
     def check_needs(self) -> None:
-        """Raises: UserError naming the first input that is missing or unfinished, and the stage that makes it."""
+        """Raises: UserError naming the first input that is missing, unfinished or made of what has changed since, and
+        the stage that makes it.
+        """
         for need in self.needs:
             there, finished = need.path.exists(), _state_of(need.path).get("done", False)
             if not there or not finished:
@@ -71,6 +73,11 @@ class Part:
                 raise UserError(
                     f"stage {self.number} ({self.title}) needs {need.path}, which is {found}: stage {need.stage} "
                     f"makes it, run with --stage {need.stage} --stop_stage {need.stage}{force} first"
+                )
+            if (changed := outdated_by(need.path)) is not None:
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, which was made before {changed} was made "
+                    f"anew; run with --stage {need.stage} first"
                 )
 
     def is_done(self) -> bool:
@@ -110,8 +117,10 @@ class Part:
         self._write_state(_own_state(self.out).get("forced", 0), done=True)
 
     def _write_state(self, forced: int, done: bool) -> None:
+        inputs = {os.path.relpath(need.path, self.out): _version(_state_of(need.path)) for need in self.needs}
         write_json(self.out / STATE_FILE, {
-            "fingerprint": self.fingerprint(), "made_of": self.made_of(), "forced": forced, "done": done})
+            "fingerprint": self.fingerprint(), "made_of": self.made_of(), "inputs": inputs, "forced": forced,
+            "done": done})
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
@@ -138,6 +147,25 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
             raise KeyboardInterrupt(GO_ON_FORCED if force else GO_ON) from stop
         part.end()
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def outdated_by(path: Path) -> Path | None:
+    """What was made anew since the stage of this file or folder was done: an input of it, or of what it was built on;
+    its own folder where it is not finished, None where nothing was. Inputs that lie elsewhere by now are not known to
+    have changed.
+    """
+    folder = _folder_of(path)
+    state = _own_state(folder) if folder else {}
+    if folder and not state.get("done"):
+        return folder
+    for place, version in state.get("inputs", {}).items():
+        need = Path(os.path.normpath(folder / place))
+        now = _state_of(need)
+        if now and _version(now) != version:
+            return need
+        if (earlier := outdated_by(need)) is not None:
+            return earlier
+    return None
 
 
 def guarded(call: Callable[[], int | None], who: str) -> int:
@@ -227,5 +255,11 @@ def _version(state: dict[str, Any]) -> str:
 
 
 def _state_of(path: Path) -> dict[str, Any]:
-    """State of the stage folder that `path` is, or lies in (nearest first); empty when there is none."""
-    return next((state for folder in (path, *path.parents) if (state := _own_state(folder))), {})
+    """State of the stage folder that `path` is or lies in; empty when there is none."""
+    folder = _folder_of(path)
+    return _own_state(folder) if folder else {}
+
+
+def _folder_of(path: Path) -> Path | None:
+    """The stage folder that `path` is or lies in, the nearest; None when there is none."""
+    return next((folder for folder in (path, *path.parents) if _own_state(folder)), None)

@@ -38,10 +38,11 @@ ROOMS = {  # what else each room may import, itself aside
     "extractors": {"layers"},
     "wesep": {"extractors", "io"},
     "separators": {"layers"},
-    "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "together", *MODELS},
+    "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "seeds", "together",
+                 *MODELS},
     "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
-    "report": {"analysis", "io", "metrics", "mixing", "tables"},
+    "report": {"analysis", "io", "metrics", "mixing", "stage", "tables"},
     "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "tables", "together", "training",
             "validation", "wesep"},
 }

@@ -10,7 +10,7 @@ import pytest
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
-from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, guarded, run_part
+from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, guarded, outdated_by, run_part
 
 
 @pytest.fixture
@@ -106,6 +106,41 @@ def test_forced_work_outdates_what_was_built_on_it_and_on_that(folder, tmp_path)
         assert all(part.is_done() for part in chain)
     run_part(student, True, Work(student.out))
     assert teacher.is_done() and student.is_done() and not extractor.is_done()
+
+
+def chain_of_three(tmp_path) -> tuple[Part, Part, Part]:
+    folder = tmp_path / "exp"
+    teacher = Part(2, "teacher", folder / "teacher", {})
+    student = Part(3, "student", folder / "student", {}, [Need(teacher.out / "file1", 2)])
+    return teacher, student, Part(5, "extractor", folder / "extractor", {}, [Need(student.out / "file1", 3)])
+
+
+def test_what_was_made_anew_outdates_all_that_follows_until_it_is_made_again(tmp_path):
+    chain = teacher, student, extractor = chain_of_three(tmp_path)
+    for part in chain:
+        run_part(part, False, Work(part.out))
+    assert [outdated_by(part.out / "file1") for part in chain] == [None] * 3
+    run_part(teacher, True, Work(teacher.out))
+    changed = teacher.out / "file1"
+    assert [outdated_by(part.out / "file1") for part in chain] == [None, changed, changed]
+    with pytest.raises(UserError, match="extractor.* needs .*student/file1, which was made before .*teacher/file1 was"):
+        run_part(extractor, False, Work(extractor.out))
+    run_part(student, False, Work(student.out))
+    assert [outdated_by(part.out) for part in chain] == [None, None, student.out / "file1"]
+    run_part(extractor, False, Work(extractor.out))
+    (tmp_path / "exp").rename(tmp_path / "moved")
+    assert [outdated_by(tmp_path / "moved" / part.out.name) for part in chain] == [None] * 3
+
+
+def test_unfinished_work_is_outdated_and_inputs_that_are_gone_are_not_known_to_be(tmp_path):
+    teacher, student, _ = chain_of_three(tmp_path)
+    for part in (teacher, student):
+        run_part(part, False, Work(part.out))
+    shutil.rmtree(teacher.out)
+    assert outdated_by(student.out) is None
+    with pytest.raises(RuntimeError):
+        run_part(teacher, False, Work(teacher.out, RuntimeError()))
+    assert outdated_by(teacher.out) == teacher.out == outdated_by(student.out / "file1")
 
 
 def test_a_count_of_forced_work_outlives_other_settings(folder, tmp_path):

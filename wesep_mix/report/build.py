@@ -14,7 +14,7 @@ from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.io.files import atomic_write, write_json
 from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
-from wesep_mix.report.results import left_out, scored_conditions
+from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
 from wesep_mix.report.tables import in_order
 
 PLOTS = "plots"
@@ -30,11 +30,13 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
         write_json(folder / "results.json", results)
     plots = draw_plots(mixtures)
     made = commands(exp, results, settings)
+    outdated = [f"`{name}`, since {changed.relative_to(exp) if changed.is_relative_to(exp) else changed} was made anew "
+                "after it; its stages make it again" for name, changed in outdated_rows(mixtures).items()]
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
-            file.write(document(results, Context(made, links, left_out(mixtures))))
-    return terminal(results)
+            file.write(document(results, Context(made, links, left_out(mixtures), outdated)))
+    return "\n".join([terminal(results), *(f"left out: {line}" for line in outdated)])
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:

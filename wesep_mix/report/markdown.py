@@ -50,6 +50,7 @@ class Context:
     commands: Sequence[str]
     plots: Mapping[str, str] = field(default_factory=dict)  # caption: path relative to the document
     left_out: Mapping[str, int] = field(default_factory=dict)  # row: utterances that could not be scored
+    outdated: Sequence[str] = ()  # what is said of rows that are not there any more
 
 
 def document(results: Mapping[str, Any], context: Context) -> str:
@@ -89,7 +90,8 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     return (f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
             f"Made by\n\n```\n{made}\n```\n\n"
             f"Seed {results['seed']}, git revision {results['git']}. Written by stage 9, like `results.json` "
-            "with the same numbers. The ± is over the utterances of one run, it says nothing of other seeds.")
+            "with the same numbers. The ± is over the utterances of one run, it says nothing of other seeds."
+            + "".join(f"\n\nLeft out: {line}." for line in context.outdated))
 
 
 def _rows_explained(rows: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
 from wesep_mix.report.tables import EMBEDDING_COLUMNS
+from wesep_mix.stage import outdated_by
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
 MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")
@@ -33,6 +34,11 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
     """
     mixtures = exp / f"{num_spk}mix"
     embeddings, extraction = embedding_rows(mixtures), extraction_rows(mixtures)
+    outdated = outdated_rows(mixtures)
+    if not embeddings and not extraction and outdated:
+        name, changed = next(iter(outdated.items()))
+        raise UserError(f"stage 9 (report): {name} in {mixtures} and all else there was made before {changed} was made "
+                        "anew, run with --stage 4 first")
     if not embeddings and not extraction:
         raise UserError(f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
                         "run with --stage 7 --stop_stage 8 first")
@@ -45,7 +51,7 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     empty when stage 8 was not run.
     """
     path = metrics_file(mixtures)
-    rows = read_json(path) if path.is_file() else {}
+    rows = read_json(path) if _is_current(path) else {}
     return {name: _picked(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path)
             for name, row in rows.items()}
 
@@ -53,10 +59,10 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
 def conditions(mixtures: Path) -> dict[str, dict]:
     """{"embeddings_by", "extraction_by"}: {row: {condition: {value: {measure: number}}}}, empty without stage 8."""
     folder = metrics_file(mixtures).parent
-    by = read_json(folder / BY_CONDITION) if (folder / BY_CONDITION).is_file() else {}
+    by = read_json(folder / BY_CONDITION) if _is_current(folder / BY_CONDITION) else {}
     scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()
               if name != "mixture"}
-    extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if (folder / MIXTURES).is_file() else {}
+    extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if _is_current(folder / MIXTURES) else {}
     return {"embeddings_by": rounded(by), "extraction_by": rounded(extracted)}
 
 
@@ -68,14 +74,31 @@ def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
 
 
 def scored_conditions(mixtures: Path) -> dict[str, Path]:
-    """{row name: folder of scores}: `mixture`, then `<extractor>` (matched), `<extractor>/none` and so on."""
+    """{row name: folder of scores}: `mixture`, then `<extractor>` (matched), `<extractor>/none` and so on; those whose
+    models, embeddings and test set are the ones that are there now.
+    """
+    return {name: folder for name, folder in _all_scored(mixtures).items() if _is_current(folder / SUMMARY)}
+
+
+def outdated_rows(mixtures: Path) -> dict[str, Path]:
+    """{row: what was made anew since}, of rows that are left out for it; `clustering` for all of the embeddings."""
+    found = {"clustering": metrics_file(mixtures)} | {
+        name: folder / SUMMARY for name, folder in _all_scored(mixtures).items()}
+    return {name: changed for name, path in found.items() if path.is_file() and (changed := outdated_by(path))}
+
+
+def _is_current(path: Path) -> bool:
+    return path.is_file() and outdated_by(path) is None
+
+
+def _all_scored(mixtures: Path) -> dict[str, Path]:
     found = {}
     for model in sorted(mixtures.iterdir()) if mixtures.is_dir() else ():
         for condition in CONDITIONS:
             name = model.name if condition == "matched" else f"{model.name}/{condition}"
             found[name] = model / "test" / condition / "scores"
     found["mixture"] = mixtures / "mixture" / "test" / "scores"
-    return {name: folder for name, folder in found.items() if (folder / SUMMARY).is_file()}
+    return found
 
 
 def left_out(mixtures: Path) -> dict[str, int]:

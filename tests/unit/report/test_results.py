@@ -5,7 +5,9 @@ import pytest
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
-from wesep_mix.report.results import gather, left_out, training_seed
+from wesep_mix.report.build import write_report
+from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
+from wesep_mix.stage import STATE_FILE
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}
@@ -71,6 +73,36 @@ def test_scores_by_condition(experiment):
 def test_nothing_there_says_which_stage_makes_it(tmp_path):
     with pytest.raises(UserError, match=r"stage 9 \(report\) needs scores in .*3mix.*stages 7 and 8"):
         gather(tmp_path, "mini", 3, 0, "abc")
+
+
+@pytest.fixture
+def remade(experiment):
+    """The model of `net` was made anew after its speech and that of `net/wrong` were scored."""
+    mixtures = experiment / "2mix"
+    write_json(mixtures / "net" / "matched" / STATE_FILE, {"fingerprint": "new", "done": True})
+    for place in ("matched/scores", "wrong"):
+        depth = "../" * (2 + place.count("/"))
+        state = {"fingerprint": "x", "done": True, "inputs": {f"{depth}matched": "old"}}
+        write_json(mixtures / "net" / "test" / place / STATE_FILE, state)
+    return experiment
+
+
+def test_rows_of_models_that_were_made_anew_are_left_out_and_told(experiment, remade):
+    results = gather(remade, "mini", 2, 0, "abc")
+    assert set(results["extraction"]) & {"net", "net/wrong"} == set() and "mixture" in results["extraction"]
+    assert set(outdated_rows(remade / "2mix")) == {"net", "net/wrong"}
+    said = write_report(remade, results)
+    line = "`net`, since 2mix/net/matched was made anew after it; its stages make it again"
+    assert f"left out: {line}" in said and f"Left out: {line}." in (remade / "RESULTS.md").read_text()
+
+
+def test_where_all_is_outdated_the_error_says_so(remade):
+    for name in ("clustering", "mixture"):
+        shutil.rmtree(remade / "2mix" / name)
+    for condition in ("none", "random", "oracle"):
+        shutil.rmtree(remade / "2mix" / "net" / "test" / condition, ignore_errors=True)
+    with pytest.raises(UserError, match="net in .*2mix and all else there was made before .*net/matched was made anew"):
+        gather(remade, "mini", 2, 0, "abc")
 
 
 def test_a_missing_column_is_named(experiment):
