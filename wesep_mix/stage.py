@@ -210,7 +210,8 @@ def _rank() -> int:
 def _own_state(folder: Path) -> dict[str, Any]:
     state = read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
     if not isinstance(state, dict):
-        raise UserError(f"{folder / STATE_FILE}: wanted a mapping, found {state!r}; remove the folder and redo the stage")
+        raise UserError(f"{folder / STATE_FILE}: wanted a mapping, found {state!r}; remove the folder and "
+                        "redo its stage")
     return state
 
 
@@ -219,9 +220,9 @@ def _flat(settings: Any, name: str = "") -> dict[str, Any]:
     the number, and so is 2.0 of a 2.
     """
     if isinstance(settings, Mapping):
-        parts = ((f"{name}.{key}" if name else str(key), value) for key, value in settings.items() if key not in MACHINE)
-        return {key: value for place, part in parts for key, value in _flat(part, place).items()} or (
-            {name: {}} if name else {})
+        parts = {f"{name}.{key}" if name else str(key): part for key, part in settings.items() if key not in MACHINE}
+        flat = {key: value for place, part in parts.items() for key, value in _flat(part, place).items()}
+        return flat or ({name: {}} if name else {})
     if isinstance(settings, (list, tuple)):
         return {name: [_flat(item) for item in settings]}
     if isinstance(settings, (int, float, str)) and not isinstance(settings, bool):

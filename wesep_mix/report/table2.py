@@ -16,18 +16,20 @@ RULES = (
     "seed draws first weights, training mixtures and their order, of teacher and student too. "
     f"{rules(SPEECH_COLUMNS)} num: mixtures times talkers. params: all parameters of the extractor or separator alone, "
     "without the model that gives it the embedding. Embeddings are matched to talkers by the best assignment, so that "
-    "no two talkers share one; the paper takes the nearest for each talker. The paper's numbers (arXiv 2604.03219, Tables 2 and 4) are of its "
-    "own data and models. Its DNSMOS columns (SIG, BAK, OVRL) are not here: stage 7 does not compute them."
+    "no two talkers share one; the paper takes the nearest for each talker. The paper's numbers (arXiv 2604.03219, "
+    "Tables 2 and 4) are of its own data and models. Its DNSMOS columns (SIG, BAK, OVRL) are not here: stage 7 does "
+    "not compute them."
 )
 
 
 def write_table(run: Run, table: Table2Config) -> str:
     """Write `exp/TABLE2.md` and `exp/table2.json`; return the table and the statements as text."""
     told = [ahead(pair, table.rows, run.found, "si_sdri", SPEECH_COLUMNS["si_sdri"]) for pair in table.ahead]
+    averages = run.averages(table.rows)
     return seed_table.write(run, Content(
-        "Tables 2 and 4", "table2", 9, table.rows, row_table(table.rows, run.averages(table.rows)),
+        "Tables 2 and 4", "table2", 9, table.rows, row_table(table.rows, averages),
         {name: described(row) for name, row in table.rows.items()},
-        {name: made(row) for name, row in table.rows.items()}, told, RULES))
+        {name: made(row) + _without(averages.get(name)) for name, row in table.rows.items()}, told, RULES))
 
 
 def row_table(rows: Mapping[str, RowConfig], averages: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -36,7 +38,9 @@ def row_table(rows: Mapping[str, RowConfig], averages: Mapping[str, Mapping[str,
     titles = [title for metric, column in SPEECH_COLUMNS.items()
               for title in (column.title, *(["paper"] if metric in beside else []))]
     lines = []
-    for name, average in averages.items():
+    for name, measured in averages.items():
+        # unprocessed mixtures were measured once, whatever the number of seeds
+        average = {**measured, "num_seeds": 1} if rows[name].model == "mixture" else measured
         cells = [each for metric, column in SPEECH_COLUMNS.items()
                  for each in (cell(column, average, metric),
                               *([column.cell(rows[name].paper, metric)] if metric in beside else []))]
@@ -49,6 +53,12 @@ def described(row: RowConfig) -> dict[str, Any]:
     """What a row is, for table2.json."""
     return {"title": row.title, "model": row.model, "num_spk": row.num_spk, "config": row.config,
             "student": row.student, "paper": dict(row.paper)}
+
+
+def _without(average: Mapping[str, Any] | None) -> str:
+    """How many utterances are in none of the row's numbers, where there are any."""
+    num_bad = average["num_bad"]["mean"] if average and "num_bad" in average else 0
+    return f"; without {num_bad:g} utterances a seed, which could not be scored" if num_bad else ""
 
 
 def made(row: RowConfig) -> str:

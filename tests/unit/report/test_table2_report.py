@@ -27,7 +27,7 @@ def table():
 
 def write(exp, table, seeds=(0, 1)):
     found = {seed: {"film": NUMBERS | {"si_sdri": 9.0 + seed, "params": 3_800_000},
-                    "noisy": NUMBERS | {"si_sdri": 0.0, "params": 0},
+                    "noisy": NUMBERS | {"si_sdri": 0.0, "params": 0, "num_bad": 3},
                     "none": NUMBERS | {"si_sdri": 1.0, "params": 3_700_000}} for seed in seeds}
     return table2.write_table(Run(exp, "mini", ["lr=1"], "abc", found), table)
 
@@ -46,7 +46,8 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
     text = (tmp_path / "mini_wide" / "TABLE2.md").read_text()
     for part in ("# Tables 2 and 4: mini", "bash run.sh --corpus mini --tables true --tag wide --set lr=1\n",
                  "Seeds 0, 1; git revision abc. Written by stage 9", "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
-                 "with other settings: tasnet.", "- noisy: the mixtures of 2 as they are\n",
+                 "| noisy | 4.00 | 0.00 | - |", "with other settings: tasnet.",
+                 "- noisy: the mixtures of 2 as they are; without 3 utterances a seed, which could not be scored\n",
                  "- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; "
                  '`extractor.model.fusion="none"`\n',
                  "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
