@@ -119,7 +119,7 @@ def test_what_is_done_is_skipped_and_what_changed_is_redone(made, capfd):
     assert tables.main(changed[3]) == 0
     said = capfd.readouterr().out
     assert len(re.findall("done already", said)) == 1 and "student/presence1; --force" in said
-    assert "settings or inputs changed" in said and len(re.findall(r"done in \d+ s", said)) == 1
+    assert "optim.lr changed (0.002 to 0.0001)" in said and len(re.findall(r"done in \d+ s", said)) == 1
     said = table(changed[9])
     assert "left out none, film: " in said and "embeddings/labels2 was made with other settings or inputs" in said
     assert set(read(folder, "table2")[0]["rows"]) == {"noisy", "tasnet"}
