@@ -15,12 +15,14 @@ from wesep_mix.losses.si_sdr import si_sdr
 def best_order(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The assignment of estimates to sources with the largest mean SI-SDR, over all permutations.
 
-    est, sources: [B, S, T]; num_samples: int64 [B], how much of each item counts (None: all of it).
+    est, sources: [B, S, T]; num_samples: int64 [B], how much of each item counts (None: all of it). A source that is
+    silent, as a talker may be in a chunk, has no SI-SDR: it takes what estimate is left over, and counts in no mean.
     Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
     """
     pairs = within_lengths(si_sdr, est[:, :, None], sources[:, None], num_samples)  # [B, S estimates, S sources]
-    total, chosen = best_assignment(-pairs)
-    return -total / sources.shape[1], chosen
+    heard = sources.any(-1)  # [B, S]
+    total, chosen = best_assignment(-pairs.masked_fill(~heard[:, None], 0))
+    return -total / heard.sum(1).clamp(min=1), chosen
 
 
 def upit_loss(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> Tensor:

@@ -35,7 +35,7 @@ class SeparatorTraining(TrainingModule):
     def _chunk_starts(self, batch: MixBatch, length: int) -> Tensor:
         """Chunks that hold a quarter of a chunk of every talker, or of as many as come that near: [B].
 
-        A talker who is silent in a chunk has no SI-SDR worth learning from.
+        A talker who is silent in a chunk has no SI-SDR to learn from.
         """
         first = batch.offsets.amax(1) + length // 4 - length
         last = (batch.offsets + batch.sizes).amin(1) - length // 4

@@ -75,3 +75,23 @@ def test_of_a_padded_batch_only_each_items_own_length_counts():
     assert torch.equal(chosen, torch.cat([order for _, order in alone]))
     torch.testing.assert_close(upit_loss(est, sources, torch.tensor(sizes)), -found.mean())
     assert (found - best_order(est, sources)[0]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("num", [2, 3])
+def test_a_silent_source_takes_what_is_left_and_teaches_nothing(num):
+    est, sources = signals(num + 1)
+    sources[:, 1] = 0.0
+    kept = [place for place in range(num + 1) if place != 1]
+    found, chosen = best_order(est, sources)
+    for item in range(B):
+        wanted = max(si_sdr(est[item, list(order)], sources[item, kept]).mean()
+                     for order in itertools.permutations(range(num + 1), num))
+        torch.testing.assert_close(found[item], wanted)
+    gradient = torch.autograd.grad(upit_loss(est, sources), est)[0]
+    assert gradient.isfinite().all()
+    assert all(not gradient[item, chosen[item, 1]].any() for item in range(B))
+
+
+def test_silence_alone_costs_nothing():
+    est, _ = signals(2)
+    assert upit_loss(est, torch.zeros(B, 2, T, dtype=torch.double)) == 0
