@@ -9,10 +9,11 @@ from pathlib import Path
 
 from wesep_mix.analysis.controls import MIXTURE, SEPARATED, choose
 from wesep_mix.analysis.extraction import extract_set
+from wesep_mix.analysis.keys import MATCHED
 from wesep_mix.analysis.scoring import score_condition
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.checkpoint import load_model, num_parameters
-from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.mixing.plan import read_plans
 
 
@@ -21,12 +22,12 @@ def run_control(
 ) -> None:
     """Extract and score one control into `extractor/test/<control>`.
 
-    data: folder with the test set's plan.jsonl; embeddings: folder with its matched.scp and teacher.scp;
+    data: folder with the test set's plan.jsonl; embeddings: its folder of stage 4;
     extractor: folder with the trained `matched` and `none` models.
     """
     plans, out = read_plans(data / "plan.jsonl"), extractor / "test" / control
-    matched, teacher = (read_embeddings(embeddings / f"{name}.scp") for name in ("matched", "teacher"))
-    chosen = choose(control, plans, matched, teacher, settings.seed)
+    matched, clean = (read_embeddings(scp) for scp in (embeddings / MATCHED, clean_scp(embeddings)))
+    chosen = choose(control, plans, matched, clean, settings.seed)
     model = model_of(extractor, control)
     extract_set(model, plans, chosen, out / "wav", device, settings.wav_subtype, settings.chunks)
     score_extracted(control, data, extractor, settings, nj)

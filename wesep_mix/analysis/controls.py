@@ -21,17 +21,18 @@ SEPARATED, MIXTURE = "separated", "mixture"  # conditions beside them: a separat
 
 
 def choose(
-    control: str, plans: Sequence[Plan], matched: Embeddings, teacher: Embeddings, seed: int
+    control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, seed: int
 ) -> dict[str, np.ndarray] | None:
     """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on; None for `none`.
 
-    matched: the student's, by the speaker they were matched to; teacher: those of the clean sources.
+    matched: the student's, by the speaker they were matched to; clean: those of the clean sources
+    (io.embeddings.clean_scp).
     Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
     """
     if control == "none":
         return None
     if control == "oracle":
-        return take(teacher, {key: key for plan in plans for key in speaker_keys(plan)}, TEACHER)
+        return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, TEACHER)
     if control not in CONTROLS:
         raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
     keys = wrong_keys(plans) if control == "wrong" else random_keys(plans, seed)

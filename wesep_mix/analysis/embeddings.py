@@ -22,7 +22,7 @@ from wesep_mix.analysis.xvector import write_mixtures, write_single
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.io.decoded import Read, reader_of
-from wesep_mix.io.embeddings import write_embeddings
+from wesep_mix.io.embeddings import REFERENCE, write_embeddings
 from wesep_mix.io.files import write_table
 from wesep_mix.losses.set_matching import match
 from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
@@ -36,23 +36,27 @@ COUNTS = "reco2num_spk"
 class Tables:
     """What is known of a set of mixtures, by key. N heads may be more or fewer than the S talkers of a mixture.
 
-    teacher: of the clean sources, `<mix>-<speaker>`; student: of the N heads, `<mix>-<head>`; matched: the student's
-    for the speakers that the best assignment gives one, `<mix>-<speaker>`; num_spk: how many talkers the student
-    hears in a mixture, empty without presence; num_heads: N.
+    teacher: of the clean sources, `<mix>-<speaker>`; reference: the same of the student itself, for one that was
+    trained without the teacher, else empty; student: of the N heads, `<mix>-<head>`; matched: the student's for the
+    speakers that get one (losses.criteria), `<mix>-<speaker>`; num_spk: how many talkers the student hears in a
+    mixture, empty without presence; num_heads: N.
     """
 
     teacher: dict[str, np.ndarray] = field(default_factory=dict)
+    reference: dict[str, np.ndarray] = field(default_factory=dict)
     student: dict[str, np.ndarray] = field(default_factory=dict)
     matched: dict[str, np.ndarray] = field(default_factory=dict)
     num_spk: dict[str, int] = field(default_factory=dict)
     num_heads: int = 0
 
     def write(self, folder: Path, plans: Sequence[Plan], with_trials: bool) -> None:
-        """`folder/{teacher,student,matched}.{ark,scp}`, what analysis.xvector makes of them, and with counts Kaldi's
-        `reco2num_spk`: `<mix> <count>`.
+        """`folder/{teacher,student,matched}.{ark,scp}`, `reference` where it has any, what analysis.xvector makes of
+        them, and with counts Kaldi's `reco2num_spk`: `<mix> <count>`.
         """
         kinds = ("teacher", "student", "matched")
         places = {kind: write_embeddings(folder / kind, getattr(self, kind)) for kind in kinds}
+        if self.reference:
+            write_embeddings(folder / REFERENCE, self.reference)
         write_mixtures(folder, plans, places, self.num_heads, with_trials)
         if self.num_spk:
             write_table(folder / COUNTS, {mix: str(count) for mix, count in self.num_spk.items()})
@@ -73,7 +77,8 @@ def extract_embeddings(
     for name in settings.sets if student else ():
         plans = read_plans(data / name / "plan.jsonl")
         batches = _batches(plans, settings.batch_size, workers, device, name, reader_of(data / name))
-        mixture_embeddings(teacher, student, batches).write(out / name, plans, with_trials=name != "train")
+        tables = mixture_embeddings(teacher, student, batches, settings.matching)
+        tables.write(out / name, plans, with_trials=name != "train")
     if single:
         plans = read_plans(single / "test" / "plan.jsonl")
         batches = _batches(plans, settings.batch_size, workers, device, "single test", reader_of(single / "test"))
@@ -82,7 +87,9 @@ def extract_embeddings(
 
 
 @torch.inference_mode()
-def mixture_embeddings(teacher: nn.Module, student: nn.Module, batches: Iterator[MixBatch]) -> Tables:
+def mixture_embeddings(
+    teacher: nn.Module, student: nn.Module, batches: Iterator[MixBatch], matching: str = "assignment"
+) -> Tables:
     """Embeddings of mixtures and of their clean sources.
 
     The student's are matched by cosine to the teacher's, or, for a student trained without the teacher, to its own of
@@ -93,12 +100,15 @@ def mixture_embeddings(teacher: nn.Module, student: nn.Module, batches: Iterator
         taught = batch.by_talker(teacher(*batch.clean()))  # [B, S, D]
         reference = taught if judge is teacher else batch.by_talker(judge(*batch.clean()))
         found = student(batch.mix, batch.num_samples)
-        matched, got = match(found.embeddings, reference, batch.num_talkers)
+        matched, got = match(found.embeddings, reference, batch.num_talkers, matching)
         tables.num_heads = found.embeddings.shape[1]
-        parts = (taught.float(), found.embeddings.float(), matched.float(), got)
-        for plan, clean, heads, own, there in zip(batch.plans, *(part.cpu().numpy() for part in parts), strict=True):
+        parts = (taught.float(), reference.float(), found.embeddings.float(), matched.float(), got)
+        arrays = (part.cpu().numpy() for part in parts)
+        for plan, clean, judged, heads, own, there in zip(batch.plans, *arrays, strict=True):
             speakers = speaker_keys(plan)
             tables.teacher.update(zip(speakers, clean, strict=False))  # there are zeros after them
+            if judge is not teacher:
+                tables.reference.update(zip(speakers, judged, strict=False))
             tables.student.update(zip(head_keys(plan, len(heads)), heads, strict=True))
             tables.matched.update(zip(itertools.compress(speakers, there), own[there], strict=True))
         if (counts := found.num_talkers()) is not None:

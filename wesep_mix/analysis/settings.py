@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wesep_mix.losses.criteria import check_criterion
+
 SETS = ("train", "dev", "test")
 WAV_SUBTYPES = ("PCM_16", "FLOAT")
 LEAST_CHUNK_S = 0.5
@@ -60,10 +62,14 @@ class ScoreConfig:
 
 @dataclass(frozen=True)
 class EmbeddingsConfig:
-    """conf/embeddings.yaml. `sets`: which fixed sets of mixtures get embeddings (train, dev, test)."""
+    """conf/embeddings.yaml. `sets`: which fixed sets of mixtures get embeddings (train, dev, test).
+
+    matching: which of a student's embeddings is whose (losses.criteria).
+    """
 
     sets: tuple[str, ...] = ("dev", "test")
     batch_size: int = 16
+    matching: str = "assignment"
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.sets if name not in SETS]
@@ -71,3 +77,4 @@ class EmbeddingsConfig:
             raise ValueError(f"sets: wanted some of {', '.join(SETS)}, found {unknown[0] if unknown else 'none'}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size: wanted 1 or more, found {self.batch_size}")
+        check_criterion(self.matching)

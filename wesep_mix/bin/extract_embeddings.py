@@ -2,7 +2,8 @@
 
 OUT/SET/{teacher,student,matched}.{ark,scp} for SET in dev, test: teacher and matched are keyed <mix>-<speaker>,
 student <mix>-<head>; matched lacks the speakers whom a student with fewer heads than talkers has none for. A student
-with presence also gets OUT/SET/reco2num_spk: <mix> and how many talkers it hears. OUT/single_test/teacher.{ark,scp}:
+that was trained without the teacher also gets OUT/SET/reference.{ark,scp}, what it says of the clean sources; one with
+presence OUT/SET/reco2num_spk: <mix> and how many talkers it hears. OUT/single_test/teacher.{ark,scp}:
 noisy single speech of the test set, keyed by plan id. The former need --student, the latter --single.
 """
 

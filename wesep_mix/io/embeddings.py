@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path, read_table, write_table
+
+REFERENCE = "reference"  # the name of an ark of stage 4
 
 
 def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -32,17 +35,28 @@ def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> 
     return places
 
 
-def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
-    """Read `<name>.scp` into {key: float32 [D]}.
-
-    Raises: UserError when the scp or its ark is missing or damaged.
+def clean_scp(folder: Path) -> Path:
+    """Where in a set's folder of stage 4 the embeddings of the clean sources are that the student's were matched to:
+    the teacher's, or its own for a student that was trained without it.
     """
-    if not Path(scp).is_file():
+    own = folder / f"{REFERENCE}.scp"
+    return own if own.is_file() else folder / "teacher.scp"
+
+
+def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
+    """Read `<name>.scp` into {key: float32 [D]}; of an ark that is not where it was, the one beside the scp.
+
+    Raises: UserError when the scp or its ark is missing or damaged, or names a command for one.
+    """
+    scp = Path(scp)
+    if not scp.is_file():
         raise UserError(f"{scp}: no such file; stage 4 makes it")
+    lines = StringIO("".join(f"{key} {_place(scp, key, place)}\n" for key, place in read_table(scp).items()))
     try:
-        table = {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(str(scp))}
+        table = {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(lines)}
     except (OSError, ValueError, EOFError, AssertionError) as err:
-        raise UserError(f"{scp}: its ark cannot be read ({' '.join(str(err).split())}); redo stage 4 with --force true") from err
+        raise UserError(f"{scp}: its ark cannot be read ({' '.join(str(err).split())}); redo stage 4 with --force "
+                        "true") from err
     sizes = sorted({len(vector) for vector in table.values()})
     if len(sizes) > 1:  # kaldiio takes what is left of a truncated ark for a shorter vector
         raise UserError(f"{scp}: its ark cannot be read (vectors of {sizes} values); redo stage 4 with --force true")
@@ -51,6 +65,14 @@ def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
         found = f"values of {broken} that are not finite" if table else "no embedding at all"
         raise UserError(f"{scp}: wanted embeddings, found {found}; redo stage 4 with --force true")
     return table
+
+
+def _place(scp: Path, key: str, place: str) -> str:
+    if "|" in place:  # which kaldiio would give to a shell
+        raise UserError(f"{scp}: {key}: wanted a place in an ark, found the command {place}")
+    ark, colon, offset = place.rpartition(":")
+    moved = scp.with_suffix(".ark").absolute()
+    return f"{moved}{colon}{offset}" if ark and not Path(ark).exists() and moved.is_file() else place
 
 
 def _checked(key: str, vector: np.ndarray) -> np.ndarray:

@@ -41,15 +41,26 @@ def set_loss(
     return (total / (head >= 0).sum(1)).mean()
 
 
-def match(predicted: Tensor, reference: Tensor, num_talkers: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The predicted embedding of each reference under the best assignment by cosine.
+def match(
+    predicted: Tensor, reference: Tensor, num_talkers: Tensor | None = None, criterion: str = "assignment"
+) -> tuple[Tensor, Tensor]:
+    """The predicted embedding of each reference, by cosine.
 
+    criterion: one of losses.criteria.CRITERIA.
     predicted [B, N, D], reference [B, S, D], num_talkers int64 [B] (None: S). Returns: embeddings [B, S, D], and bool
     [B, S]: which references got one; the others have zeros.
     """
-    head = best_assignment(cosine_costs(predicted, reference), num_talkers)[1]  # [B, S]
+    costs = cosine_costs(predicted, reference)
+    head = (best_assignment(costs, num_talkers)[1] if criterion == "assignment"
+            else nearest(costs, num_talkers))  # [B, S]
     chosen = predicted.gather(1, head.clamp(min=0)[..., None].expand(-1, -1, predicted.shape[-1]))
     return chosen.masked_fill((head < 0)[..., None], 0), head >= 0
+
+
+def nearest(costs: Tensor, num_talkers: Tensor | None = None) -> Tensor:
+    """Costs [B, N, S] -> int64 [B, S]: for every talker the head of least cost, -1 past an item's talkers."""
+    head = costs.argmin(1)
+    return head if num_talkers is None else head.masked_fill(~_first(num_talkers, costs.shape[2]), -1)
 
 
 def best_assignment(

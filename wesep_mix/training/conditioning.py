@@ -12,14 +12,17 @@ from torch import Tensor, nn
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.conditions import ENROLMENT, KINDS
 from wesep_mix.errors import UserError
-from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.losses.set_matching import match
 from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.students.own_reference import reference_network
 from wesep_mix.training.references import TeacherReferences
 
 Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
-ARKS = {"predicted": "matched", "teacher": "teacher"}  # which of stage 4's files has what kind of condition
+SCPS = {  # which of stage 4's files, by a set's folder, has what kind of condition
+    "predicted": lambda folder: folder / "matched.scp",
+    "teacher": clean_scp,
+}
 
 
 class Conditioning:
@@ -28,14 +31,16 @@ class Conditioning:
 
     In full precision whatever that of the training, as an extractor is given them in use. Not a part of the module that
     is trained, and shared by its copies.
-    stored: what is taken from there instead of the networks, by kind.
+    stored: what is taken from there instead of the networks, by kind; matching: one of losses.criteria.
     """
 
-    def __init__(self, teacher: nn.Module, student: nn.Module, stored: Mapping[str, Embed] | None = None):
-        self.taught = TeacherReferences(teacher)
-        judge = reference_network(student, teacher)
-        matched = Matched(student, self.taught if judge is teacher else TeacherReferences(judge))
-        self.embed = {"predicted": matched, "teacher": self.taught, "enrolment": self._enrolled, **(stored or {})}
+    def __init__(
+        self, teacher: nn.Module, student: nn.Module, stored: Mapping[str, Embed] | None = None,
+        matching: str = "assignment",
+    ):
+        self.references = TeacherReferences(reference_network(student, teacher))
+        matched = Matched(student, self.references, matching)
+        self.embed = {"predicted": matched, "teacher": self.references, "enrolment": self._enrolled, **(stored or {})}
 
     def __deepcopy__(self, memo: dict) -> Conditioning:
         return self
@@ -58,9 +63,9 @@ class Conditioning:
         return chosen
 
     def _enrolled(self, batch: MixBatch) -> Tensor:
-        """The teacher's embeddings of the enrolments there are; else zeros."""
+        """The references' embeddings of the enrolments there are; else zeros."""
         drawn = batch.conditions
-        rows = self.taught.of(drawn.enrolments, lambda: (drawn.wav, drawn.num_samples), batch.mix.device)  # [M, D]
+        rows = self.references.of(drawn.enrolments, lambda: (drawn.wav, drawn.num_samples), batch.mix.device)  # [M, D]
         placed = rows.new_zeros(*drawn.kinds.shape, rows.shape[1])
         placed[drawn.kinds == ENROLMENT] = rows
         return placed
@@ -69,12 +74,13 @@ class Conditioning:
 class Matched:
     """The frozen student's embeddings, each given to the talker whose reference it matches."""
 
-    def __init__(self, student: nn.Module, references: TeacherReferences):
+    def __init__(self, student: nn.Module, references: TeacherReferences, criterion: str):
         self.student, self.references = student.eval().requires_grad_(False), references
+        self.criterion = criterion
 
     def __call__(self, batch: MixBatch) -> Tensor:
         found = self.student.to(batch.mix.device)(batch.mix, batch.num_samples)
-        return match(found.embeddings, self.references(batch), batch.num_talkers)[0]
+        return match(found.embeddings, self.references(batch), batch.num_talkers, self.criterion)[0]
 
 
 class Stored:
@@ -96,13 +102,12 @@ def stored_embeddings(
     Raises: UserError naming a file that is missing or damaged, or the first embedding that is missing.
     """
     return {
-        kind: Stored({key: vector for name in plans for key, vector in _read(folder / name, ark, plans[name]).items()})
-        for kind, ark in ARKS.items() if probabilities[kind] > 0
+        kind: Stored({key: vector for name in plans for key, vector in _read(scp(folder / name), plans[name]).items()})
+        for kind, scp in SCPS.items() if probabilities[kind] > 0
     }
 
 
-def _read(folder: Path, ark: str, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
-    scp = folder / f"{ark}.scp"
+def _read(scp: Path, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
     hint = "stage 4 makes it with --set embeddings.sets=[train,dev,test]"
     if not scp.is_file():
         raise UserError(f"{scp}: no such file; {hint}")

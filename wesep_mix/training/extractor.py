@@ -2,9 +2,9 @@
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
 matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
-choice another (settings.ConditionConfig). Differs: matched by the best assignment of all talkers, where the paper takes
-the nearest embedding for each, which may be that of another talker as well. They come from the frozen networks on the fly, so every mixture can be new,
-or for static plans from stage 4.
+choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new,
+or for static plans from stage 4. Differs by default: matched by the best assignment of all talkers, where the paper
+takes the nearest embedding for each (losses.criteria).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def train_extractor(
     extractor, conditioning, drawn = build_extractor(settings, student), None, None
     if student is not None:
         teacher = checkpoint.load_model(teacher_path, "teachers")
-        conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings))
+        conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings), settings.matching)
         drawn = settings.condition.probabilities if settings.condition.predicted < 1 else None
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wesep_mix import config
+from wesep_mix.losses.criteria import check_criterion
 
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed overflows now and then by design, which counts as bad steps
 
@@ -196,6 +197,8 @@ class LossConfig:
 class ConditionConfig:
     """Whose embedding an extractor is given in training, drawn anew for every example: probabilities that sum to 1.
 
+    A student that was trained without the teacher stands for it in all of this: it has a space of its own.
+
     predicted: the student's that is matched to the target, as in the paper and as in use; teacher: the teacher's of the
     target alone, clean; enrolment: the teacher's of another utterance of the target's speaker.
     """
@@ -226,6 +229,7 @@ class ExtractorConfig:
     mixtures and embeddings for as many examples.
     embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the train
     and dev sets, for static plans. Enrolments are on the fly with either.
+    matching: which of the student's embeddings is whose, on the fly (losses.criteria); arks have stage 4's.
     """
 
     model: Any = config.plugin("extractors")
@@ -238,11 +242,13 @@ class ExtractorConfig:
     targets: str = "random"
     condition: ConditionConfig = ConditionConfig()
     embeddings: str = "on_the_fly"
+    matching: str = "assignment"
 
     def __post_init__(self) -> None:
         _check_sizes(self, whole=True)
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
+        check_criterion(self.matching)
         if self.embeddings not in ("on_the_fly", "ark"):
             raise ValueError(f"embeddings: wanted on_the_fly or ark, found {self.embeddings}")
         if self.embeddings == "ark" and self.trainer.plans != "static":

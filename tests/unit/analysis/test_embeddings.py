@@ -13,7 +13,7 @@ from wesep_mix.analysis.keys import head_keys
 from wesep_mix.bin import extract_embeddings
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.frontends import logmel
-from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.io.files import read_table
 from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.students import parallel_heads
@@ -82,6 +82,10 @@ def test_every_key_has_its_embedding(teacher, mixtures, num_heads, references):
                 np.testing.assert_allclose(tables.teacher[key], one, atol=1e-5)
             chosen = best_heads(heads, judge(*batch.clean()))
             matched |= {key: heads[head] for key, head in zip(keys, chosen, strict=True) if head >= 0}
+            if references == "own":
+                for key, one in zip(keys, judge(*batch.clean()), strict=True):
+                    np.testing.assert_allclose(tables.reference[key], one, atol=1e-5)
+    assert len(tables.reference) == (len(tables.teacher) if references == "own" else 0)
     assert list(tables.matched) == list(matched)
     assert len(matched) == sum(min(num_heads, len(plan.sources)) for plan in mixtures)
     for key, one in matched.items():
@@ -97,6 +101,20 @@ def test_a_student_with_presence_counts(teacher, mixtures):
     with torch.inference_mode():
         wanted = {plan.id: max(1, int((student(alone(plan).mix).presence > 0).sum())) for plan in mixtures}
     assert tables.num_spk == wanted
+
+
+def test_the_embeddings_of_clean_sources_that_count_are_those_it_was_matched_to(teacher, mixtures, tmp_path):
+    for references, stem in ("teacher", "teacher"), ("own", "reference"):
+        tables_of(teacher, student_of(2, references=references), mixtures).write(tmp_path / stem, mixtures, True)
+        assert clean_scp(tmp_path / stem) == tmp_path / stem / f"{stem}.scp"
+        assert (tmp_path / stem / "teacher.scp").is_file()
+
+
+def test_by_nearest_every_talker_has_an_embedding(teacher, mixtures):
+    tables = mixture_embeddings(teacher, student_of(1), fixed_loader(mixtures, 3), "nearest")
+    assert list(tables.matched) == list(tables.teacher)
+    (of_one,) = {tuple(tables.matched[key]) for key in speaker_keys(mixtures[0])}
+    np.testing.assert_allclose(of_one, tables.student[head_keys(mixtures[0], 1)[0]])
 
 
 @pytest.mark.parametrize("num_heads, presence", [(2, False), (3, True)])

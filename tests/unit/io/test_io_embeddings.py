@@ -35,6 +35,19 @@ def test_plain_kaldiio_reads_scp_and_ark_from_any_folder(scp, tmp_path, monkeypa
         assert np.array_equal(vector, TABLE[key].astype(np.float32)) and np.array_equal(by_scp[key], vector)
 
 
+def test_they_are_found_where_they_were_moved_to(scp, tmp_path):
+    (tmp_path / "test").rename(tmp_path / "elsewhere")
+    found = read_embeddings(tmp_path / "elsewhere" / "student.scp")
+    assert all(np.array_equal(found[key], TABLE[key].astype(np.float32)) for key in TABLE)
+
+
+def test_a_command_for_an_ark_is_refused_and_not_run(scp, tmp_path):
+    scp.write_text(scp.read_text() + f"m4-0 touch {tmp_path / 'run'} |\n")
+    with pytest.raises(UserError, match="student.scp: m4-0: wanted a place in an ark, found the command touch"):
+        read_embeddings(scp)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_relative_stem_is_written_with_its_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_embeddings("exp/student", TABLE)

@@ -120,6 +120,24 @@ def test_the_best_sum_wins_over_the_best_first():
     assert total.item() == pytest.approx(0.3) and head.tolist() == [[1, 0]]
 
 
+def test_two_talkers_may_share_the_nearest_embedding():
+    heads = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).repeat(3, 1, 1)
+    talkers = torch.nn.functional.normalize(torch.tensor([
+        [[2.0, 1.0], [3.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]], [[1.0, 3.0], [9.0, 9.0]]]), dim=-1)
+    counts = torch.tensor([2, 2, 1])
+    first, second, none = [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]
+    shared, there = match(heads, talkers, counts, "nearest")
+    assert shared.tolist() == [[first, first], [second, first], [second, none]]
+    assert there.tolist() == [[True, True], [True, True], [True, False]]
+    assert match(heads, talkers, counts)[0].tolist() == [[second, first], [second, first], [second, none]]
+
+
+def test_fewer_heads_than_talkers_are_shared_by_nearest():
+    heads, talkers = torch.ones(1, 1, 4) / 2, torch.eye(4)[None, :3]
+    found, there = match(heads, talkers, criterion="nearest")
+    assert there.all() and torch.equal(found, heads.expand(1, 3, 4))
+
+
 def test_up_to_five_there_is_no_solver_on_the_host(monkeypatch):
     def refuse(*_):
         raise AssertionError("asked")

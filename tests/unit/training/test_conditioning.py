@@ -14,10 +14,12 @@ from wesep_mix.data.datasets import FixedMixtures, fixed_loader, loader_in_order
 from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.io.files import write_json
+from wesep_mix.losses.set_matching import match
 from wesep_mix.mixing.plan import read_plans, speaker_keys
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.stage import STATE_FILE
 from wesep_mix.students.own_reference import OwnReference
+from wesep_mix.training import conditioning
 from wesep_mix.training.conditioning import Conditioning, stored_embeddings
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor
 from wesep_mix.training.references import TeacherReferences
@@ -99,13 +101,34 @@ def test_the_student_is_asked_only_where_its_embedding_is_given(batch_of, teache
     assert bool(calls) == asked
 
 
-def test_the_teachers_embedding_is_the_teachers_also_beside_a_student_that_is_its_own_reference(
-    batch_of, teacher, student
-):
+def test_a_student_that_is_its_own_reference_stands_for_the_teacher(batch_of, teacher, student):
     own = type(student)(dataclasses.replace(student.config, references="own")).eval()
-    batch = batch_of(0, 1, 0)
-    torch.testing.assert_close(Conditioning(teacher, own)(batch), TeacherReferences(teacher)(batch))
-    assert not torch.allclose(TeacherReferences(OwnReference(own))(batch), TeacherReferences(teacher)(batch), atol=1e-2)
+    judge, batch = TeacherReferences(OwnReference(own)), batch_of(0, 0.5, 0.5)
+    kinds, drawn = batch.conditions.kinds, batch.conditions
+    found = Conditioning(teacher, own)(batch)
+    torch.testing.assert_close(found[kinds == 1], judge(batch)[kinds == 1])
+    torch.testing.assert_close(found[kinds == 2], OwnReference(own)(drawn.wav, drawn.num_samples))
+    assert (kinds == 1).any() and (kinds == 2).any()
+    assert not torch.allclose(judge(batch), TeacherReferences(teacher)(batch), atol=1e-2)
+
+
+def test_what_stage_4_wrote_of_such_a_student_is_its_own(tmp_path, plans):
+    keys = [key for plan in plans for key in speaker_keys(plan)]
+    for place, name in enumerate(("teacher", "reference", "matched")):
+        write_embeddings(tmp_path / "train" / name, dict.fromkeys(keys, [float(place)] * 3))
+    stored = stored_embeddings(tmp_path, {"train": plans}, by_kind(0.5, 0.5, 0.0))
+    assert {kind: each.table[keys[0]][0] for kind, each in stored.items()} == {"predicted": 2.0, "teacher": 1.0}
+
+
+def test_embeddings_are_matched_as_the_settings_say(batch_of, teacher, student, monkeypatch):
+    batch, asked = batch_of(1, 0, 0), []
+    monkeypatch.setattr(conditioning, "match", lambda *given: asked.append(given[-1]) or match(*given))
+    found = {way: Conditioning(teacher, student, matching=way)(batch) for way in ("assignment", "nearest")}
+    assert asked == ["assignment", "nearest"]
+    references, heads = TeacherReferences(teacher)(batch), student(batch.mix, batch.num_samples).embeddings
+    nearest = torch.einsum("bnd,bsd->bsn", heads, references).argmax(-1)  # [B, S]
+    wanted = heads[torch.arange(len(heads))[:, None], nearest]
+    torch.testing.assert_close(found["nearest"], wanted.detach())
 
 
 def test_it_works_in_full_precision_whatever_that_of_the_training(batch_of, teacher, student):
