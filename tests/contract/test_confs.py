@@ -123,6 +123,10 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     ("embeddings.batch_size=0", "embeddings.yaml: batch_size: wanted 1 or more, found 0"),
     ("trainer.average=2", "; a config that does not write it takes it as --set extractor.trainer.average=2"),
     ("condition={predicted: 0.5, teacher: 0.5}", "takes it as --set extractor.condition={predicted: 0.5, teacher: 0.5}"),
+    ("extractor.loss.weights=[1, 1]", "stft_tcn: loss.weights: wanted 1 (one an estimate), found [1.0, 1.0]"),
+    ("extractor.model.hop=3000", "model: cannot be built and run with these settings, found RuntimeError"),
+    ("embeddings.matching=best", "embeddings.yaml: matching: wanted one of assignment, nearest, found best"),
+    ("extractor.matching=best", "stft_tcn.yaml: matching: wanted one of assignment, nearest, found best"),
     ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
 ])
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
@@ -152,4 +156,3 @@ def test_a_key_twice_in_a_file_is_an_error(tmp_path, capsys):
     score.unlink()
     assert check_config.main([f"--egs={tmp_path}", "--extractor=stft_tcn"]) == 1
     assert "score.yaml: no such config file" in capsys.readouterr().err
-

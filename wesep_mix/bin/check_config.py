@@ -15,6 +15,7 @@ from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
 from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
+from wesep_mix.training.trial import try_out
 
 TABLES = ("table1", "table2")
 CLASSES = {
@@ -43,7 +44,14 @@ def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: b
     for override in overrides:
         _check_lands(override, raws, paths)
     for path in paths:
-        load_config(CLASSES[section_of(path)], path, overrides)
+        _check_config(path, overrides)
+
+
+def _check_config(path: Path, overrides: list[str]) -> None:
+    section = section_of(path)
+    settings = load_config(CLASSES[section], path, overrides)
+    if section in CHOSEN:
+        try_out(path, settings)
 
 
 def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
@@ -66,7 +74,7 @@ def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
 
 def _check_row(where: str, path: Path, overrides: list[str]) -> None:
     try:
-        load_config(CLASSES[section_of(path)], path, overrides)
+        _check_config(path, overrides)
     except UserError as err:
         raise UserError(f"{where}: {err}") from err
 
@@ -90,7 +98,8 @@ def _check_lands(override: str, raws: Sequence[tuple[str, Mapping]], paths: Sequ
     hint = f", did you mean {near[0]}?" if near else f"; first parts there are: {', '.join(SECTIONS)}"
     takers = [section for path in paths if _takes(section := section_of(path), path, override)]
     if takers:
-        hint = f"; a config that does not write it takes it as --set {' or '.join(f'{name}.{override}' for name in takers)}"
+        named = " or ".join(f"{name}.{override}" for name in takers)
+        hint = f"; a config that does not write it takes it as --set {named}"
     if key[0] in (*TABLES, *CHOSEN) and key[0] not in dict(raws):
         hint = f"; {key[0]}.yaml takes part with {'--tables true' if key[0] in TABLES else f'--{key[0]} NAME'} alone"
     raise UserError(f"--set {override}: unknown key in every config of this recipe{hint}")

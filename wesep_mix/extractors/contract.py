@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -34,6 +35,13 @@ def latency_ms(model: Network, sample_rate: int = 16000) -> float | None:
     input.
     """
     return None if model.lookahead is None else 1000 * (model.lookahead + 1) / sample_rate
+
+
+def check_weights(model: Network, weights: Sequence[float]) -> None:
+    """Raises: UserError when the loss has not one weight for each of the estimates."""
+    wanted, found = model.num_estimates, list(weights)
+    if len(found) != wanted:
+        raise UserError(f"{model.config.name}: loss.weights: wanted {wanted} (one an estimate), found {found}")
 
 
 def estimates(model: Network, mix: Tensor, emb: Tensor | None) -> Tensor:

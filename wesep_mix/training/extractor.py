@@ -19,7 +19,7 @@ from wesep_mix import checkpoint, plugins
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.data.chance import choose
 from wesep_mix.errors import UserError
-from wesep_mix.extractors.contract import estimates, latency_ms
+from wesep_mix.extractors.contract import check_weights, estimates, latency_ms
 from wesep_mix.losses.extraction import extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.training.chunks import chunk_length, starts
@@ -37,9 +37,7 @@ class ExtractorTraining(TrainingModule):
 
     def __init__(self, settings: ExtractorConfig, extractor: nn.Module, conditioning: Conditioning | None):
         super().__init__(settings, extractor)
-        wanted, found = extractor.num_estimates, list(settings.loss.weights)
-        if len(found) != wanted:
-            raise UserError(f"{extractor.config.name}: loss.weights: wanted {wanted} (one an estimate), found {found}")
+        check_weights(extractor, settings.loss.weights)
         self.conditioning = conditioning
 
     def loss(self, batch: MixBatch) -> Tensor:
