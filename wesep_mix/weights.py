@@ -22,6 +22,13 @@ def read_weights(path: str | Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as err:
-        reason = (str(err) or type(err).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a readable model file ({reason}); it is cut short or of another "
+        raise UserError(f"{path}: not a readable model file ({reason_of(err)}); it is cut short or of another "
                         "kind, copy or make it anew") from err
+
+
+def reason_of(err: Exception) -> str:
+    """One line for people, without torch's advice to load code."""
+    if isinstance(err, pickle.UnpicklingError):
+        return "it is no file of tensors and plain values"
+    text = str(err).strip()
+    return text.splitlines()[0] if text and not isinstance(err, KeyError) else type(err).__name__

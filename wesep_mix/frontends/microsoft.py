@@ -43,9 +43,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise UserError(f"{path}: wanted a checkpoint of WavLM's authors with cfg and model, found {found[:80]}")
     try:
         settings = _settings(content["cfg"])
-    except (KeyError, ValueError, SyntaxError) as err:
+    except (KeyError, ValueError, SyntaxError, TypeError) as err:
         raise UserError(f"{path}: its cfg is not that of a WavLM ({err!r})") from err
-    return settings, {_renamed(name): weight for name, weight in content["model"].items()}
+    weights = content["model"]
+    if not isinstance(weights, Mapping):
+        raise UserError(f"{path}: wanted weights by name under `model`, found {type(weights).__name__}")
+    return settings, {_renamed(name): weight for name, weight in weights.items()}
 
 
 def _renamed(name: str) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wesep_mix.errors import UserError
 from wesep_mix.frontends import microsoft
+from wesep_mix.weights import UNREADABLE, reason_of
 
 if TYPE_CHECKING:  # the import takes seconds
     from transformers import PreTrainedModel
 
 # SpecAugment's mask vector is not used here; some published files lack it.
 OPTIONAL_WEIGHTS = ("masked_spec_embed",)
+PREPROCESSOR = "preprocessor_config.json"
 UNUSED = {"apply_spec_augment": False, "layerdrop": 0.0}  # of what pretraining does
 
 
@@ -38,6 +41,7 @@ def load(source: str, architecture: str = "") -> tuple[PreTrainedModel, str]:
 
 
 def _read(source: str) -> PreTrainedModel:
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
@@ -47,27 +51,40 @@ def _read(source: str) -> PreTrainedModel:
         config = AutoConfig.from_pretrained(name)
         config.update(UNUSED | {"do_normalize": _wants_normalised_wav(name)})
         network, told = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as err:
+    except (*UNREADABLE, TypeError, AttributeError, SafetensorError, StrictDataclassError) as err:
         raise UserError(_unreadable(source, here, err)) from err
-    _refuse_unfit(source, told["missing_keys"], [key for key, *_ in told["mismatched_keys"]])
+    if not hasattr(network, "feature_extractor") or not hasattr(getattr(network, "encoder", None), "layers"):
+        raise UserError(f"{source}: wanted a speech model with a convolutional stem and a transformer, such as WavLM, "
+                        f"found {type(network).__name__}")
+    reshaped = [key for key, *_ in told["mismatched_keys"]]
+    _refuse_unfit(source, told["missing_keys"], reshaped, told["unexpected_keys"])
     return network.float()
 
 
 def _read_microsoft(path: Path) -> PreTrainedModel:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import WavLMConfig, WavLMModel
 
     if not path.is_file():
         raise UserError(f"{path}: no such file, wanted a WavLM checkpoint of its authors (or a folder, or a hub name)")
     settings, weights = microsoft.read(path)
-    network = WavLMModel(WavLMConfig(**settings, **UNUSED))
+    try:
+        network = WavLMModel(WavLMConfig(**settings, **UNUSED))
+    except (ValueError, TypeError, RuntimeError, StrictDataclassError) as err:
+        raise UserError(f"{path}: its cfg is not that of a WavLM ({reason_of(err)})") from err
     wanted = network.state_dict()
     _refuse_unfit(path, set(wanted) - set(weights),
-                  [key for key in wanted if key in weights and wanted[key].shape != weights[key].shape])
+                  [key for key in wanted if key in weights and wanted[key].shape != weights[key].shape],
+                  set(weights) - set(wanted))
     network.load_state_dict(weights, strict=False)
     return network.float()
 
 
-def _refuse_unfit(source: str | Path, missing: Iterable[str], reshaped: Sequence[str]) -> None:
+def _refuse_unfit(source: str | Path, missing: Iterable[str], reshaped: Sequence[str], spare: Iterable[str]) -> None:
+    layers = sorted(key for key in spare if "encoder.layers." in key)
+    if layers:
+        raise UserError(f"{source}: its weights do not fit its own config, which has no layer for {len(layers)} of "
+                        f"them: {', '.join(layers[:3])}, ...")
     lacking = sorted(key for key in missing if not key.endswith(OPTIONAL_WEIGHTS))
     if lacking or reshaped:
         raise UserError(f"{source}: its weights do not fit its own config, {len(lacking)} are missing, {len(reshaped)} "
@@ -75,16 +92,23 @@ def _refuse_unfit(source: str | Path, missing: Iterable[str], reshaped: Sequence
 
 
 def _wants_normalised_wav(name: str) -> bool:
-    """Whether the model was trained on wavs of mean 0 and variance 1, as its preprocessor_config.json says."""
+    """Whether the model was trained on wavs of mean 0 and variance 1, as its preprocessor_config.json says; where that
+    does not say, `transformers` takes it for true. Without that file wavs are taken as they are, which is told.
+    """
     from transformers.utils import cached_file
 
-    path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    return bool(path and json.loads(Path(path).read_text(encoding="utf-8")).get("do_normalize", False))
+    path = cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
+    if path is None:
+        print(f"warning: {name}: no {PREPROCESSOR}, which says whether the model wants normalised wavs (most of the Large "
+              "form do); they are taken as they are, so put it beside config.json if it was published", file=sys.stderr)
+        return False
+    return bool(json.loads(Path(path).read_text(encoding="utf-8")).get("do_normalize", True))
 
 
 def _unreadable(source: str, here: Path, err: Exception) -> str:
-    reason = (str(err).strip() or type(err).__name__).splitlines()[0]
+    reason = reason_of(err)
     if here.exists():
-        return f"{source}: not a readable model folder ({reason}); wanted config.json and the weights beside it"
+        return (f"{source}: not a readable model folder ({reason}); wanted config.json, {PREPROCESSOR} and the weights "
+                "of one model")
     return (f"{source}: no such folder here, and not to be had from the Hugging Face hub ({reason}); download the "
             "model's folder and set the front-end's `source` to it")

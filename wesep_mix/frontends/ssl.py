@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wesep_mix.errors import UserError
 from wesep_mix.frontends import pretrained
 from wesep_mix.layers.masked_group_norm import MaskedGroupNorm
 from wesep_mix.layers.masking import lengths_of, masked_mean_std, valid_frames
@@ -61,6 +62,7 @@ class Model(nn.Module):
         self.network, architecture = pretrained.load(config.source, config.architecture)
         self.config = dataclasses.replace(config, architecture=architecture)
         self.channels = self.network.config.hidden_size
+        self._check_layers()
         self.min_samples = _receptive_field(self.network.config)
         _mask_group_norm(self.network)
         self.network.requires_grad_(False)
@@ -103,6 +105,12 @@ class Model(nn.Module):
         mask = None if bool((num_samples == wav.shape[1]).all()) else valid_frames(num_samples, wav.shape[1]).long()
         out = self.network(wav, attention_mask=mask, output_hidden_states=self.config.layers != "last")
         return self._mixed(out), num_frames
+
+    def _check_layers(self) -> None:
+        there = self.network.config.num_hidden_layers
+        if self.config.finetuned_layers > there:
+            raise UserError(f"{self.config.source}: finetuned_layers: wanted 0 to {there}, as many layers as it has, "
+                            f"found {self.config.finetuned_layers}")
 
     def _mixed(self, out: Any) -> Tensor:
         """What `layers` says, of the network's output: [B, L, C]."""

@@ -30,4 +30,4 @@ class EmbeddingHead(nn.Module):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The second half of it: statistics -> unit vectors [B, D]."""
-        return functional.normalize(self.embedding(pooled), dim=-1)
+        return functional.normalize(self.embedding(pooled).float(), dim=-1)  # in bf16 its norm would not be 1

@@ -32,7 +32,8 @@ class ArcFace(nn.Module):
         return self.costs(embeddings, labels, margin).mean()
 
     def costs(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
-        """embeddings [..., D], labels int64 [...] -> one loss each, [...].
+        """embeddings [..., D], labels int64 [...] -> one loss each, [...]; one embedding may stand for several labels
+        of a row (broadcast).
 
         `margin` overrides the full margin while it warms up.
         """
@@ -42,7 +43,7 @@ class ArcFace(nn.Module):
 
     def _logits(self, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
         """[..., D], [...] -> [..., speakers], with the margin on the own one's angle."""
-        cosine = self._cosines(embeddings)
+        cosine = self._cosines(embeddings).expand(*labels.shape, -1)
         own = cosine.gather(-1, labels[..., None])
         sine = (1 - own.square()).sqrt()
         moved = own * math.cos(margin) - sine * math.sin(margin)

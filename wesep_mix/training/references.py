@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.data.batch import MixBatch
+from wesep_mix.errors import UserError
 from wesep_mix.mixing.plan import Source
 
+MOST = 500_000  # crops that are kept, about 0.8 GB of embeddings of 256 values
 Crop = tuple[str, int, int]  # utterance, first sample, number of samples
 
 
@@ -19,9 +21,14 @@ class TeacherReferences:
 
     teacher: any network with a teacher's call, such as students.own_reference.OwnReference; it is frozen, works in full
     precision whatever that of the training, and is shared by copies (a moving average of weights copies a training).
+    Raises: UserError for a teacher that hears levels.
     """
 
     def __init__(self, teacher: nn.Module):
+        frontend = getattr(teacher, "frontend", None)
+        if getattr(getattr(frontend, "config", None), "increase_only", False):
+            raise UserError("the teacher hears how loud a talker is, which is another in every mixture; set "
+                            "model.frontend.increase_only to false in teacher.yaml")
         self.teacher = teacher.eval().requires_grad_(False)
         self.known: dict[Crop, Tensor] = {}
 
@@ -41,7 +48,10 @@ class TeacherReferences:
         places = {key: place for place, key in enumerate(keys) if key not in self.known}
         if places:
             self._learn(*speech(), list(places.values()), list(places))
-        return torch.stack([self.known[key] for key in keys]).to(device)
+        found = torch.stack([self.known[key] for key in keys]).to(device)
+        while len(self.known) > MOST:  # the oldest go
+            del self.known[next(iter(self.known))]
+        return found
 
     def _learn(self, crops: Tensor, sizes: Tensor, rows: list[int], keys: list[Crop]) -> None:
         """Ask the teacher for these of the crops, all at once."""

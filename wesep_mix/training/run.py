@@ -13,8 +13,7 @@ from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.training.fit import fit
 from wesep_mix.training.module import TrainingModule
 
-
-STREAMS = {"teachers": 0, "students": 0, "extractors": 1, "separators": 1}  # extractors hear other mixtures than their student did
+STREAMS = {"teachers": 0, "students": 0, "extractors": 1, "separators": 1}  # extractors hear what no student heard
 DEV_WORKERS = 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,12 @@ class ArcFaceConfig:
     def __post_init__(self) -> None:
         if self.sub_centres < 1:
             raise ValueError(f"arcface.sub_centres: wanted 1 or more, found {self.sub_centres}")
+        if not self.scale > 0:
+            raise ValueError(f"arcface.scale: wanted a number above 0, found {self.scale}")
+        if not 0 <= self.margin < math.pi / 2:
+            raise ValueError(f"arcface.margin: wanted radians from 0 to below a right angle, found {self.margin}")
+        if not 0 <= self.margin_warmup <= 1:
+            raise ValueError(f"arcface.margin_warmup: wanted a share of all steps, 0 to 1, found {self.margin_warmup}")
 
     def margin_at(self, step: int, num_steps: int) -> float:
         """The margin after `step` of `num_steps` optimiser steps."""

@@ -100,7 +100,7 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
         speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
         shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
         margin = self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
-        return self.arcface.costs(embeddings[:, :, None].expand(*shape, -1), speakers[:, None].expand(shape), margin)
+        return self.arcface.costs(embeddings[:, :, None], speakers[:, None].expand(shape), margin)
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]

@@ -73,6 +73,10 @@ def test_a_file_of_a_normalised_model_says_so(tmp_path, wav):
     ([1, 2], "found list"),
     ({"cfg": {"encoder_layers": 2}, "model": {}}, "its cfg is not that of a WavLM"),
     ({"cfg": CFG | {"conv_feature_layers": "__import__('os').getcwd()"}, "model": {}}, "its cfg is not that"),
+    ({"cfg": None, "model": {}}, "its cfg is not that of a WavLM"),
+    ({"cfg": CFG | {"conv_feature_layers": None}, "model": {}}, "its cfg is not that of a WavLM"),
+    ({"cfg": CFG | {"encoder_attention_heads": 5}, "model": {}}, "its cfg is not that of a WavLM"),
+    ({"cfg": CFG, "model": [1.0]}, "wanted weights by name under `model`, found list"),
     ({"cfg": CFG, "model": {}}, "weights do not fit its own config, "),
 ])
 def test_other_files_are_told(tmp_path, content, said):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel, WavLMConfig, WavLMModel
+from transformers import BertConfig, BertModel, HubertConfig, HubertModel, WavLMConfig, WavLMModel
 
 from wesep_mix.errors import UserError
 from wesep_mix.frontends.ssl import Config, Model
@@ -95,18 +95,20 @@ def test_rwse_adds_the_weighted_layers_to_the_last(tiny, wav):
     torch.testing.assert_close(both, last + mixed, atol=1e-5, rtol=0)
 
 
-def test_checkpointing_changes_no_gradient(tiny, wav):
-    gradients = []
+def test_checkpointing_computes_layers_again_and_changes_no_gradient(tiny, wav):
+    gradients, calls = [], []
+    direction = torch.randn(3, 24, 32, generator=torch.Generator().manual_seed(1))
     for checkpointing in (False, True):
         model = Model(Config(source=tiny, finetuned_layers=2, checkpointing=checkpointing)).train()
+        model.network.encoder.layers[1].attention.register_forward_hook(lambda *_: calls.append(1))
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         for layer in model.network.encoder.layers:
             layer.attention.dropout = 0.0
-        model(wav)[0].square().sum().backward()
+        (model(wav)[0] * direction).sum().backward()
         gradients.append(model.network.encoder.layers[1].feed_forward.output_dense.weight.grad)
-    assert gradients[0].abs().max() > 0
+    assert len(calls) == 1 + 2 and gradients[0].abs().max() > 0.1
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-4, rtol=1e-4)
 
 
@@ -168,3 +170,52 @@ def test_weights_of_another_size_are_told(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     with pytest.raises(UserError, match="weights do not fit its own config"):
         Model(Config(source=folder))
+
+
+def test_weights_of_more_layers_are_told(tmp_path):
+    folder = save(tmp_path, WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
+    with pytest.raises(UserError, match="which has no layer for [0-9]+ of them: encoder.layers.2"):
+        Model(Config(source=folder))
+
+
+def test_more_fine_tuned_layers_than_there_are_is_told(tiny):
+    with pytest.raises(UserError, match="finetuned_layers: wanted 0 to 3, as many layers as it has, found 4"):
+        Model(Config(source=tiny, finetuned_layers=4))
+
+
+def test_another_model_is_told(tmp_path):
+    bert = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=30)
+    with pytest.raises(UserError, match="wanted a speech model with a convolutional stem .*, found BertModel"):
+        Model(Config(source=save(tmp_path, BertModel(bert), do_normalize=False)))
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"words", b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
+])
+def test_what_is_no_file_of_weights_is_told(tmp_path, content):
+    WavLMConfig(**TINY).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(UserError, match="not a readable model folder") as told:
+        Model(Config(source=str(tmp_path)))
+    assert "weights_only" not in str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("config", ['{"model_type": "wavlm", "conv_dim": [1, 2]}', "[1]", "{", '{"model_type": "new"}'])
+def test_what_is_no_config_is_told(tmp_path, config):
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UserError, match="not a readable model folder"):
+        Model(Config(source=str(tmp_path)))
+
+
+def test_whether_wavs_are_normalised_is_read_or_told(tmp_path, capsys):
+    network = WavLMModel(WavLMConfig(**TINY))
+    assert Model(Config(source=save(tmp_path, network))).network.config.do_normalize  # as transformers takes it
+    assert not Model(Config(source=save(tmp_path, network, do_normalize=False))).network.config.do_normalize
+    (tmp_path / "preprocessor_config.json").unlink()
+    capsys.readouterr()
+    assert not Model(Config(source=str(tmp_path))).network.config.do_normalize
+    assert f"warning: {tmp_path}: no preprocessor_config.json" in capsys.readouterr().err

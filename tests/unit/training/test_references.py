@@ -7,6 +7,9 @@ import torch
 
 from wesep_mix.data.datasets import dynamic_loader, fixed_loader, training_mixtures
 from wesep_mix.data.prepared import PreparedSet
+from wesep_mix.errors import UserError
+from wesep_mix.frontends import ge2e
+from wesep_mix.training import references
 from wesep_mix.training.references import TeacherReferences
 
 
@@ -93,3 +96,20 @@ def test_over_two_epochs_of_static_plans_the_teacher_hears_every_crop_once(prepa
 def test_the_teacher_of_references_does_not_learn(teacher):
     TeacherReferences(teacher.train())
     assert not teacher.training and not any(weight.requires_grad for weight in teacher.parameters())
+
+
+def test_no_more_is_kept_than_fits(batch, teacher, asked, monkeypatch):
+    monkeypatch.setattr(references, "MOST", 3)
+    kept = TeacherReferences(teacher)
+    first, wanted = kept(batch), TeacherReferences(teacher)(batch)
+    assert len(kept.known) == 3 and torch.equal(first, wanted)
+    before = len(asked)
+    torch.testing.assert_close(kept(batch), wanted)
+    assert len(asked) == before + 1 and asked[-1] == len(crops_of(batch)) - 3
+
+
+def test_a_teacher_that_hears_levels_is_refused(teacher):
+    teacher.frontend = torch.nn.Identity()
+    teacher.frontend.config = ge2e.Config(pretrained=False, increase_only=True)
+    with pytest.raises(UserError, match="the teacher hears how loud a talker is"):
+        TeacherReferences(teacher)
