@@ -23,13 +23,20 @@ Groups = dict[str, dict[str, dict[str, float]]]  # {condition: {value: {measure:
 
 
 def by_condition(rows: Mapping[str, Judged], plans: Sequence[Plan]) -> dict[str, Groups]:
-    """{row: {condition: {value: {"acc", "cos" where the row has a reference, "num" embeddings}}}}.
+    """{row: {condition: {value: {"acc", "cos" where the row has a reference, "count_acc" where it told the number of
+    talkers, "num" embeddings}}}}.
 
     acc: share of the embeddings that the one clustering of all of them put right (so the values' accs, weighted by
     num, make the row's acc), not a clustering of each value by itself.
     """
     known = conditions(plans)
     return {name: _grouped(row, known) for name, row in rows.items()}
+
+
+def flat(groups: Groups) -> dict[str, float]:
+    """{"<condition>/<value>/<measure>": number} of one row, its numbers of embeddings left away."""
+    return {f"{condition}/{value}/{measure}": number for condition, values in groups.items()
+            for value, measures in values.items() for measure, number in measures.items() if measure != "num"}
 
 
 def conditions(plans: Sequence[Plan]) -> dict[str, dict[str, str]]:
@@ -83,7 +90,11 @@ def _grouped(row: Judged, known: Mapping[str, Mapping[str, str]]) -> Groups:
 
 def _measures(row: Judged, chosen: np.ndarray) -> dict[str, float]:
     cos = {} if row.cos is None else {"cos": float(row.cos[chosen].mean())}
-    return {"acc": float(row.correct[chosen].mean()), **cos, "num": int(chosen.sum())}
+    measures = {"acc": float(row.correct[chosen].mean()), **cos, "num": int(chosen.sum())}
+    if row.counted is not None:
+        mixtures = {plan.id for plan, one in zip(row.labelled.plans, chosen, strict=True) if one}
+        measures["count_acc"] = sum(row.counted[mixture] for mixture in mixtures) / len(mixtures)
+    return measures
 
 
 def _snr_step(snr_db: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -87,23 +88,25 @@ def student_row(embeddings: Path, student: Path, plans: Sequence[Plan], trials: 
     matched, clean = (read_embeddings(embeddings / "test" / f"{kind}.scp") for kind in ("matched", "teacher"))
     row = judge(student_table(matched, plans), trials, num_trainable(student, "students"), seed, references=clean)
     row.metrics["num_missing"] = sum(len(plan.sources) for plan in plans) - row.metrics["num"]
-    row.metrics.update(count_accuracy(embeddings / "test" / COUNTS, plans))
-    return row
+    counted = counted_right(embeddings / "test" / COUNTS, plans)
+    if counted is not None:
+        row.metrics["count_acc"] = sum(counted.values()) / len(counted)
+    return dataclasses.replace(row, counted=counted)
 
 
-def count_accuracy(path: Path, plans: Sequence[Plan]) -> dict[str, float]:
-    """{"count_acc": share of the mixtures whose number of talkers the file has right}; empty without the file.
+def counted_right(path: Path, plans: Sequence[Plan]) -> dict[str, bool] | None:
+    """{mixture: whether the file has its number of talkers right}; None without the file.
 
     path: `<mix> <count>` a line. Raises: UserError when a mixture is missing or its count is no number.
     """
     if not path.is_file():
-        return {}
+        return None
     counts = read_table(path)
     for plan in plans:
         if not counts.get(plan.id, "").isdecimal():
             raise UserError(f"{path}: wanted the number of talkers of {plan.id}, found {counts.get(plan.id, 'none')}; "
                             "redo stage 4")
-    return {"count_acc": sum(int(counts[plan.id]) == len(plan.sources) for plan in plans) / len(plans)}
+    return {plan.id: int(counts[plan.id]) == len(plan.sources) for plan in plans}
 
 
 def num_trainable(path: Path, kind: str) -> int:

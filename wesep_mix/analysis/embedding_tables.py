@@ -39,13 +39,15 @@ class Labelled:
 class Judged:
     """A row of the table, and what it says of each embedding: in its speaker's cluster or not, cosine to a reference.
 
-    correct: bool [M]; cos: [M], None where the row has no reference of its own.
+    correct: bool [M]; cos: [M], None where the row has no reference of its own; counted: by mixture, whether its number
+    of talkers was told right, None where it was not told.
     """
 
     labelled: Labelled
     metrics: dict[str, float]
     correct: np.ndarray
     cos: np.ndarray | None = None
+    counted: Mapping[str, bool] | None = None
 
 
 def judge(

@@ -12,6 +12,7 @@ from wesep_mix.mixing.plan import Plan
 
 MATCHED, TEACHER = "matched.scp", "teacher.scp"
 
+
 def single_keys(plan: Plan) -> list[str]:
     """The key of the one talker of a plan of the single-speaker set."""
     return [plan.id]

@@ -66,7 +66,8 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
         remove_unfinished(work_dir / made)
     voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
     write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
-    wanted = [(voice, path) for name in SETS for voice in voices[name] for path in _paths(config, name, voice, work_dir)]
+    wanted = [(voice, path) for name in SETS for voice in voices[name]
+              for path in _paths(config, name, voice, work_dir)]
     missing = [(voice, path) for voice, path in wanted if not path.exists()]
     if missing:
         with data_folder(work_dir / "voices") as data:

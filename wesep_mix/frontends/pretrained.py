@@ -99,8 +99,9 @@ def _wants_normalised_wav(name: str) -> bool:
 
     path = cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
     if path is None:
-        print(f"warning: {name}: no {PREPROCESSOR}, which says whether the model wants normalised wavs (most of the Large "
-              "form do); they are taken as they are, so put it beside config.json if it was published", file=sys.stderr)
+        print(f"warning: {name}: no {PREPROCESSOR}, which says whether the model wants normalised wavs (most of the "
+              "Large form do); they are taken as they are, so put it beside config.json if it was published",
+              file=sys.stderr)
         return False
     return bool(json.loads(Path(path).read_text(encoding="utf-8")).get("do_normalize", True))
 

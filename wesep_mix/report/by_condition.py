@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,17 @@ def _grouped(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str, M
 
 
 def _table(condition: str, shown: Sequence[tuple[str, Mapping[str, Mapping[str, float]]]]) -> Table:
-    values = sorted({value for _, groups in shown for value in groups}, key=_by_number)
+    values = in_steps(value for _, groups in shown for value in groups)
     rows = [(f"{name}: {column.title}", *(column.cell(groups.get(value, {}), measure) for value in values))
             for name, groups in shown for measure, column in MEASURES.items()
             if any(measure in group for group in groups.values())]
     most = [max(groups.get(value, {}).get("num", 0) for _, groups in shown) for value in values]
     return Table((TITLES[condition], *values), [*rows, ("num", *map(str, most))])
+
+
+def in_steps(values: Iterable[str]) -> list[str]:
+    """Each value of a condition once, in the order of its numbers."""
+    return sorted(set(values), key=_by_number)
 
 
 def _by_number(value: str) -> tuple:

@@ -24,7 +24,8 @@ EMBEDDING_NOTES = {
     "teacher/clean": "the teacher on the clean sources of the test mixtures: the student's targets",
     "kmeans": "no training at all: k-means over each mixture's frames, of the front-end before the teacher's training",
     "kmeans/teacher": "no training for mixtures: the same with the front-end that the teacher has trained on speakers",
-    "student": "the student on the test mixtures, heads labelled by best assignment to the clean sources",
+    "student": "the student on the test mixtures, heads matched to the clean sources by cosine, as `matching` says in "
+               "conf/embeddings.yaml",
 }
 CONDITION_NOTES = {
     "": "given the student's embedding that was matched to the wanted speaker",

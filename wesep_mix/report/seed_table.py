@@ -46,8 +46,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Content:
-    """A table's own part of the documents. rows: of the config; described: {row: what it is, for programs}; made: {row:
-    how it is made, for readers}."""
+    """A table's own part of the documents. rows: of the config; described: {row: what it is, for programs}; made:
+    {row: how it is made, for readers}; more: tables for the end of the document.
+    """
 
     title: str
     name: str
@@ -58,6 +59,7 @@ class Content:
     made: Mapping[str, str]
     told: Sequence[Statement]
     rules: str
+    more: Sequence[Table] = ()
 
 
 def write(run: Run, content: Content) -> str:
@@ -97,7 +99,8 @@ def _document(run: Run, content: Content, averages: Mapping[str, Any]) -> str:
     blocks = [f"# {content.title}: {run.corpus}", f"Made by\n\n```\n{made_by}\n```", origin, content.shown.markdown(),
               gone, _fewer(run, content), _others(run, content),
               "\n".join(f"- {content.rows[name].title}: {content.made[name]}" for name in averages), statements,
-              f"{OVER_SEEDS} {content.rules}"]
+              f"{OVER_SEEDS} {content.rules}",
+              *(["## By condition", *(table.markdown() for table in content.more)] if content.more else [])]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 

@@ -6,6 +6,7 @@ import pytest
 from wesep_mix.analysis.by_condition import (
     by_condition,
     conditions,
+    flat,
     overlap_step,
     read_conditions,
     write_conditions,
@@ -59,6 +60,13 @@ def test_shares_and_means_of_each_value(various):
         "F": {"acc": 1, "cos": pytest.approx(0.6), "num": 1}}
     assert found["clean"]["snr_db"] == {"5": {"acc": 0.25, "num": 4}, "10": {"acc": 1, "num": 2},
                                         "12.5": {"acc": 1, "num": 1}}
+    counting = dataclasses.replace(row, counted={"a_b": True, "c_d": False, "b_e": True, "f": True})
+    sexes = by_condition({"": counting}, various)[""]["sexes"]
+    assert {value: group["count_acc"] for value, group in sexes.items()} == {"FM": 0.5, "FF": 1, "F": 1}
+    assert flat({"sexes": sexes}) | {"sexes/FM/cos": 0} == {
+        "sexes/FM/acc": 0.75, "sexes/FM/cos": 0, "sexes/FM/count_acc": 0.5, "sexes/FF/acc": 0, "sexes/FF/count_acc": 1,
+        "sexes/FF/cos": pytest.approx(0.45), "sexes/F/acc": 1, "sexes/F/cos": pytest.approx(0.6),
+        "sexes/F/count_acc": 1}
     for groups in found["student"].values():  # together they are the row again
         assert sum(group["acc"] * group["num"] for group in groups.values()) == correct.sum()
 

@@ -61,7 +61,7 @@ def test_counts_are_compared_with_the_plans(embeddings, mixtures, tmp_path):
 def test_a_count_that_is_none_is_named(embeddings, mixtures, second):
     write_table(embeddings / "test" / "reco2num_spk", {"m1": "2", **second, "m3": "2"})
     with pytest.raises(UserError, match="reco2num_spk: wanted the number of talkers of m2, found (none|two|-2)"):
-        rows.count_accuracy(embeddings / "test" / "reco2num_spk", mixtures)
+        rows.counted_right(embeddings / "test" / "reco2num_spk", mixtures)
 
 
 def test_a_teacher_without_a_frontend_has_no_kmeans(embeddings, mixtures, single, tmp_path, monkeypatch):

@@ -76,6 +76,26 @@ def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
     assert [each["holds"] for each in found["statements"]] == [True, True, False, None, False]
 
 
+def test_conditions_have_means_and_deviations_too(table, tmp_path):
+    found = {seed: {"good": BASE | {"acc": 0.5, "sexes/FM/acc": 0.25 * (1 + seed), "sexes/FM/cos": 0.5,
+                                    "snr_db/10/acc": 1.0, "snr_db/5/acc": 0.5, "snr_db/5/count_acc": 0.5},
+                    "bad": BASE | {"acc": 0.5, "snr_db/5/acc": 0.125},
+                    "teacher": BASE | {"acc": 0.5},
+                    "few": BASE | {"acc": 0.5, "sexes/FMM/acc": 0.5}} for seed in (0, 1)}
+    write(tmp_path, table, found)
+    by = (tmp_path / "TABLE1.md").read_text().partition("## By condition\n\n")[2]
+    assert by == ("""| row | sexes FM | SNR dB 5 | SNR dB 10 |
+| --- | ---: | ---: | ---: |
+| two: good: Acc % | 37.5 ± 17.7 | 50.0 ± 0.0 | 100.0 ± 0.0 |
+| two: good: Count % | - | 50.0 ± 0.0 | - |
+| two: bad: Acc % | - | 12.5 ± 0.0 | - |
+
+| row | sexes FMM |
+| --- | ---: |
+| three: few heads: Acc % | 50.0 ± 0.0 |
+""")
+
+
 def share_of(table, found):
     return share(table.shares[0], table.rows, found)
 
