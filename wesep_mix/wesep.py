@@ -6,7 +6,6 @@ A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], 
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from wesep_mix.extractors.contract import estimates
 from wesep_mix.extractors.wesep_names import from_wesep, to_wesep
 from wesep_mix.extractors.wesep_settings import config_from_wesep, wesep_args
 from wesep_mix.io.files import atomic_path, read_json
+from wesep_mix.weights import read_weights
 
 
 def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
@@ -42,11 +42,7 @@ def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], wher
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError when there is none."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as err:
-        reason = str(err).split("\n")[0] or type(err).__name__
-        raise UserError(f"{path}: wanted a checkpoint of WeSep, found no readable one ({reason})") from err
+    content = read_weights(path)
     if isinstance(content, Mapping) and isinstance(content.get("models"), list) and content["models"]:
         content = content["models"][0]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -80,9 +76,10 @@ def parity(path: str | Path) -> list[float]:
     if found.shape[1] != len(reference.ests):
         raise UserError(f"{path}: wanted {found.shape[1]} outputs est/0, ..., found {len(reference.ests)}")
     for place, est in enumerate(reference.ests):
-        if est.ndim != 2 or len(est) != len(found) or not 0 < est.shape[1] <= found.shape[2]:
-            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, "
-                            f"found {list(est.shape)}")
+        missing = found.shape[2] - est.shape[1] if est.ndim == 2 and len(est) == len(found) else -1
+        if not 0 <= missing < model.frame_step:
+            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than a "
+                            f"frame's step of {model.frame_step} samples fewer, found {list(est.shape)}")
     return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
 
 
@@ -113,6 +110,10 @@ def _read_reference(path: Path) -> _Reference:
     missing = [key for key in ("mix", "emb", "est/0", *(f"est/{k}" for k in range(count))) if key not in arrays]
     if missing:
         raise UserError(f"{path}: wanted an array {missing[0]}, found {', '.join(sorted(arrays)[:5])}...")
+    for key, value in arrays.items():
+        kinds = "fiu" if key.startswith("state/") else "f"  # num_batches_tracked is a whole number
+        if value.dtype.kind not in kinds or value.size == 0:
+            raise UserError(f"{path}: {key}: wanted real numbers, found {value.dtype} of shape {list(value.shape)}")
     state = {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items()
              if key.startswith("state/")}
     mix, emb = (torch.from_numpy(arrays[key]).float() for key in ("mix", "emb"))

@@ -98,7 +98,13 @@ def test_weights_of_another_seed_differ(reference):
     ({"mix": None}, {}, "made.npz: wanted an array mix"),
     ({"est/0": None}, {}, "wanted an array est/0"),
     ({"est/2": None}, {}, "wanted 3 outputs est/0, ..., found 2"),
-    ({"est/1": np.zeros((2, 1504))}, {}, r"est/1: wanted the shape of mix, [2, 1503], found [2, 1504]"),
+    ({"est/1": np.zeros((2, 1504))}, {}, r"est/1: wanted the shape of mix, [2, 1503], or less than a frame's step"),
+    ({"est/1": np.zeros((2, 1))}, {}, r"samples fewer, found [2, 1]"),
+    ({"est/0": np.array([["a"]])}, {}, "est/0: wanted real numbers, found <U1 of shape [1, 1]"),
+    ({"mix": np.zeros((0, 1503))}, {}, "mix: wanted real numbers, found float64 of shape [0, 1503]"),
+    ({"state/decoder.mask1.bias": np.array(["a"] * 8)}, {}, "state/decoder.mask1.bias: wanted real numbers, found <U1"),
+    ({}, {"args": {"joint_training": False, "norm": [1]}}, "norm: wanted one of gLN, cLN, BN, found (1,)"),
+    ({}, {"args": {"joint_training": False, "spk_fuse_type": {}}}, "spk_fuse_type: wanted one of concatConv"),
     ({"est/1": np.zeros(1503)}, {}, r"found [1503]"),
     ({"emb": np.zeros((2, 7))}, {}, r"spexplus: wanted an embedding of shape [2, 6], found [2, 7]"),
     ({"state/decoder.mask1.bias": None}, {}, 'wanted the weights of ConvTasNet made with these settings, found others'),
@@ -149,8 +155,10 @@ def test_what_is_no_checkpoint_is_named(content, tmp_path):
     with pytest.raises(UserError, match="odd.pt: wanted a state dict"):
         wesep.read_checkpoint(tmp_path / "odd.pt")
     (tmp_path / "odd.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(UserError, match="odd.pt: wanted a checkpoint"):
+    with pytest.raises(UserError, match="odd.pt: not a readable model file"):
         wesep.read_checkpoint(tmp_path / "odd.pt")
+    with pytest.raises(UserError, match="gone.pt: no such model file"):
+        wesep.read_checkpoint(tmp_path / "gone.pt")
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):

@@ -26,8 +26,8 @@ def run_control(
     extractor: folder with the trained `matched` and `none` models.
     """
     plans, out = read_plans(data / "plan.jsonl"), extractor / "test" / control
-    matched, clean = (read_embeddings(scp) for scp in (embeddings / MATCHED, clean_scp(embeddings)))
-    chosen = choose(control, plans, matched, clean, settings.seed)
+    scps = (embeddings / MATCHED, clean_scp(embeddings), embeddings / "student.scp")
+    chosen = choose(control, plans, *map(read_embeddings, scps), settings.seed)
     model = model_of(extractor, control)
     extract_set(model, plans, chosen, out / "wav", device, settings.wav_subtype, settings.chunks)
     score_extracted(control, data, extractor, settings, nj)

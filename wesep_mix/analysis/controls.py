@@ -6,6 +6,7 @@ embeddings. All tables are keyed `<mix>-<speaker>`: the key names the speaker wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,12 +22,12 @@ SEPARATED, MIXTURE = "separated", "mixture"  # conditions beside them: a separat
 
 
 def choose(
-    control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, seed: int
+    control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, heads: Embeddings, seed: int
 ) -> dict[str, np.ndarray] | None:
     """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on; None for `none`.
 
     matched: the student's, by the speaker they were matched to; clean: those of the clean sources
-    (io.embeddings.clean_scp).
+    (io.embeddings.clean_scp); heads: all of the student's, `<mix>-<head>`.
     Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
     """
     if control == "none":
@@ -35,13 +36,28 @@ def choose(
         return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, TEACHER)
     if control not in CONTROLS:
         raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
-    keys = wrong_keys(plans) if control == "wrong" else random_keys(plans, seed)
-    return take(matched, keys, MATCHED)
+    if control == "random":
+        return take(matched, random_keys(plans, seed), MATCHED)
+    others = take(matched, wrong_keys(plans), MATCHED)
+    return {key: _unlike(key, other, matched[key], heads) for key, other in others.items()}
 
 
 def take(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> dict[str, np.ndarray]:
     """The embedding of `keys[key]` for every key; scp: as for `lookup`."""
     return dict(zip(keys, lookup(embeddings, keys.values(), scp), strict=True))
+
+
+def _unlike(key: str, other: np.ndarray, own: np.ndarray, heads: Embeddings) -> np.ndarray:
+    """The other talker's embedding; where both talkers share one (matching: nearest), that of the first other head."""
+    if not np.array_equal(other, own):
+        return other
+    mix = key.rpartition("-")[0]
+    for place in itertools.count():
+        head = heads.get(f"{mix}-{place}")
+        if head is None:
+            raise UserError(f"control wrong: {key}: wanted a head of the student that says something else, found none")
+        if not np.array_equal(head, own):
+            return head
 
 
 def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
 from wesep_mix.bin.options import boolean, parser
@@ -47,11 +48,23 @@ def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: b
         _check_config(path, overrides)
 
 
-def _check_config(path: Path, overrides: list[str]) -> None:
+def _check_config(path: Path, overrides: list[str]) -> Any:
     section = section_of(path)
     settings = load_config(CLASSES[section], path, overrides)
     if section in CHOSEN:
         try_out(path, settings)
+    if section == "extractor":
+        _check_matching(path, settings, overrides)
+    return settings
+
+
+def _check_matching(path: Path, settings: ExtractorConfig, overrides: list[str]) -> None:
+    tested = path.parents[1] / "embeddings.yaml"
+    matching = load_config(EmbeddingsConfig, tested, overrides).matching
+    if settings.matching != matching:
+        raise UserError(f"{path}: matching: wanted {matching}, as in {tested.name}, found {settings.matching}: it would "
+                        "be tested on other embeddings than it is trained on; --set matching=... sets both where both "
+                        "write it")
 
 
 def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
@@ -67,14 +80,17 @@ def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
                        [*overrides, *table1.row_overrides(row)])
     named = {name: table2.config_path(conf, row) for name, row in second.rows.items() if row.config}
     for name, path in named.items():
-        _check_row(f"{conf / 'table2.yaml'}: row {name}", path,
-                   [*overrides, *table2.row_overrides(second.rows[name])])
+        where = f"{conf / 'table2.yaml'}: row {name}"
+        settings = _check_row(where, path, [*overrides, *table2.row_overrides(second.rows[name])])
+        if getattr(settings, "embeddings", "") == "ark":
+            raise UserError(f"{where}: embeddings: wanted on_the_fly, found ark: Table 1 writes those of the test set "
+                            "alone")
     return [*(conf / f"{table}.yaml" for table in TABLES), *dict.fromkeys(named.values())]
 
 
-def _check_row(where: str, path: Path, overrides: list[str]) -> None:
+def _check_row(where: str, path: Path, overrides: list[str]) -> Any:
     try:
-        _check_config(path, overrides)
+        return _check_config(path, overrides)
     except UserError as err:
         raise UserError(f"{where}: {err}") from err
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from wesep_mix.errors import UserError
-from wesep_mix.layers.inputs import check_finite, check_mix
+from wesep_mix.layers.inputs import check_finite, check_mix, check_type
 from wesep_mix.layers.network import Network
 
 
@@ -25,6 +25,7 @@ def check_inputs(mix: Tensor, emb: Tensor | None, config: Any) -> None:
     if emb is None or list(emb.shape) != wanted:
         found = "none" if emb is None else list(emb.shape)
         raise UserError(f"{config.name}: wanted an embedding of shape {wanted}, found {found}")
+    check_type(emb, "embedding", config.name)
     check_finite(emb, "embedding", config.name)
 
 

@@ -33,7 +33,7 @@ from wesep_mix.layers.conv_of_parts import conv_of_parts
 from wesep_mix.layers.elu_frames import elu_frames_last
 from wesep_mix.layers.elu_norm import elu_instance_norm, instance_norm
 from wesep_mix.layers.frames_last import depthwise, pointwise
-from wesep_mix.layers.fusion import Fusion, check_kind, embedding_transform
+from wesep_mix.layers.fusion import Fusion, check_fusion, embedding_transform
 from wesep_mix.layers.level import Longer, unit_level
 from wesep_mix.layers.network import Network
 from wesep_mix.layers.stft import STFT
@@ -53,6 +53,7 @@ class Config:
     transform_embedding: bool = False
     n_fft: int = 512
     hop: int = 128
+    filled: bool = False  # see layers.stft: with hops over 3/8 of n_fft the last samples are a click without it
     kernel_size: tuple[int, ...] = (3, 3)  # of the steps down and up, over (frames, bins)
     padding: tuple[int, ...] = (1, 1)
     output_padding: tuple[int, ...] = (0, 0)  # of the steps up; (0, 1) doubles to an even number of bins
@@ -67,9 +68,9 @@ class Config:
     unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
 
     def __post_init__(self):
-        check_kind(self.fusion)
-        if not 1 <= self.hop <= self.n_fft // 2:
-            raise ValueError(f"hop: wanted 1 to {self.n_fft // 2} (half of n_fft), found {self.hop}")
+        check_fusion(self)
+        if not 1 <= self.hop <= 3 * self.n_fft // 4:
+            raise ValueError(f"hop: wanted 1 to {3 * self.n_fft // 4} (3/4 of n_fft), found {self.hop}")
         if self.dense_depth < 1:
             raise ValueError(f"dense_depth: wanted at least 1, found {self.dense_depth}")
         for key in ("dense_channels", "conv_channels", "pool_sizes"):
@@ -107,7 +108,7 @@ class Model(Network):
         self.config, self.frame_step = config, config.hop
         steps = {"kernel_size": config.kernel_size, "padding": config.padding}
         top = config.dense_channels[0]
-        self.stft = STFT(config.n_fft, config.hop)
+        self.stft = STFT(config.n_fft, config.hop, config.filled)
         self.embedding_transform = embedding_transform(config)
         self.stem = nn.Conv2d(2, top, **steps)
         self.encoder = encoder(config, steps)

@@ -38,7 +38,7 @@ from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.complex_conv import ComplexConv2d, ComplexConvTranspose2d, complex_cat
 from wesep_mix.layers.complex_lstm import ComplexLSTM
 from wesep_mix.layers.framed_stft import FramedSTFT, check_frames
-from wesep_mix.layers.fusion import Fusion, check_kind
+from wesep_mix.layers.fusion import Fusion, check_fusion
 from wesep_mix.layers.level import Longer, check_causal, unit_level
 from wesep_mix.layers.network import Network
 
@@ -68,7 +68,7 @@ class Config:
     unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
 
     def __post_init__(self) -> None:
-        check_kind(self.fusion)
+        check_fusion(self)
         check_frames(self.window, self.hop, self.n_fft)
         if not self.channels or any(width < 2 or width % 2 for width in self.channels):
             raise ValueError(f"channels: wanted even numbers (real and imaginary parts), found {list(self.channels)}")
@@ -77,7 +77,7 @@ class Config:
                              f"{2 ** (len(self.channels) + 1)}, found {self.n_fft}")
         if self.kernel_bins < 1 or self.kernel_bins % 2 == 0:
             raise ValueError(f"kernel_bins: wanted an odd number, found {self.kernel_bins}")
-        for key in ("embedding_dim", "concat_dim", "lstm_layers", "lstm_hidden"):
+        for key in ("concat_dim", "lstm_layers", "lstm_hidden"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
         check_causal(self.causal, self.unit_level)

@@ -35,7 +35,7 @@ from torch.nn import functional
 from wesep_mix.extractors.contract import check_inputs
 from wesep_mix.layers.act_norm import prelu_global_norm
 from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
-from wesep_mix.layers.fusion import FUSIONS, Fusion, check_kind, embedding_transform
+from wesep_mix.layers.fusion import FUSIONS, Fusion, check_fusion, embedding_transform
 from wesep_mix.layers.level import Longer, check_causal, unit_level
 from wesep_mix.layers.network import Network
 from wesep_mix.layers.recompute import recomputed
@@ -70,7 +70,7 @@ class Config:
     unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
 
     def __post_init__(self) -> None:
-        check_kind(self.fusion, (*FUSIONS, "concat_conv"))
+        check_fusion(self, (*FUSIONS, "concat_conv"))
         for key, known in (("norm", NORMS), ("mask", MASKS)):
             if getattr(self, key) not in known:
                 raise ValueError(f"{key}: wanted one of {', '.join(known)}, found {getattr(self, key)}")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.extractors.contract import check_inputs
-from wesep_mix.layers.fusion import Fusion, check_kind
+from wesep_mix.layers.fusion import Fusion, check_fusion
 from wesep_mix.layers.level import Longer, level_so_far, unit_level
 from wesep_mix.layers.network import Network
 from wesep_mix.layers.stft import STFT, power
@@ -39,7 +39,12 @@ class Config:
     causal: bool = False
 
     def __post_init__(self) -> None:
-        check_kind(self.fusion)
+        check_fusion(self)
+        for key in ("channels", "hidden", "num_blocks", "num_stacks"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
+        if not 1 <= self.hop <= self.window // 2:
+            raise ValueError(f"hop: wanted 1 to {self.window // 2} (half of window), found {self.hop}")
 
 
 class Model(Network):

@@ -83,7 +83,7 @@ def _named(default: str, field: str, names: Mapping[str, str]) -> Argument:
     """A setting whose values have other names there: theirs -> ours."""
 
     def ours(value: Any) -> dict[str, Any]:
-        if value not in names:
+        if not isinstance(value, str) or value not in names:
             raise ValueError(f"wanted one of {', '.join(names)}, found {value}")
         return {field: names[value]}
 

@@ -94,9 +94,18 @@ def embedding_transform(config: Any) -> nn.Module:
 
 
 def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
-    """Raises: ValueError with the kinds there are (a config's own check calls this)."""
+    """Raises: ValueError with the kinds there are."""
     if kind not in known:
         raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
+
+
+def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
+    """Raises: ValueError for a kind that is not known or sizes that no fusion can have (a config's own check)."""
+    check_kind(config.fusion, known)
+    if config.embedding_dim < 1:
+        raise ValueError(f"embedding_dim: wanted at least 1, found {config.embedding_dim}")
+    if getattr(config, "film_hidden", 0) < 0:
+        raise ValueError(f"film_hidden: wanted 0 (a single layer) or more, found {config.film_hidden}")
 
 
 def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:

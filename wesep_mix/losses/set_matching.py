@@ -14,6 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from wesep_mix.losses.criteria import check_criterion
+
 MAX_PERMUTED = 5  # 120 orders; of six there are 720, and ever more
 
 
@@ -48,11 +50,11 @@ def match(
 
     criterion: one of losses.criteria.CRITERIA.
     predicted [B, N, D], reference [B, S, D], num_talkers int64 [B] (None: S). Returns: embeddings [B, S, D], and bool
-    [B, S]: which references got one; the others have zeros.
+    [B, S]: which references got one; the others have zeros. Raises: ValueError for another criterion.
     """
+    check_criterion(criterion)
     costs = cosine_costs(predicted, reference)
-    head = (best_assignment(costs, num_talkers)[1] if criterion == "assignment"
-            else nearest(costs, num_talkers))  # [B, S]
+    head = nearest(costs, num_talkers) if criterion == "nearest" else best_assignment(costs, num_talkers)[1]  # [B, S]
     chosen = predicted.gather(1, head.clamp(min=0)[..., None].expand(-1, -1, predicted.shape[-1]))
     return chosen.masked_fill((head < 0)[..., None], 0), head >= 0
 

@@ -12,7 +12,8 @@ def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRS
     """The schedule of the config, advanced once a step."""
     if optim.schedule == "one_cycle":
         return OneCycleLR(optimizer, optim.lr, total_steps=num_steps + 1, pct_start=optim.warmup)
-    warmup, fall = max(1, round(optim.warmup * num_steps)), optim.final_lr / optim.lr
+    warmup = max(1, round(optim.warmup * num_steps)) if optim.warmup else 0
+    fall = optim.final_lr / optim.lr
 
     def factor(step: int) -> float:
         if step < warmup:

@@ -32,8 +32,9 @@ class OptimConfig:
             raise ValueError(f"wanted lr above 0 and weight_decay from 0 on, found {self}")
         if self.schedule not in ("one_cycle", "exponential"):
             raise ValueError(f"optim.schedule: wanted one_cycle or exponential, found {self.schedule}")
-        if not 0 < self.warmup < 1:
-            raise ValueError(f"optim.warmup: wanted a share of all steps between 0 and 1, found {self.warmup}")
+        if not 0 <= self.warmup < 1 or (self.warmup == 0 and self.schedule == "one_cycle"):
+            raise ValueError("optim.warmup: wanted a share of all steps between 0 and 1, or none for exponential, found "
+                             f"{self.warmup}")
         if (self.schedule == "exponential") != (0 < self.final_lr <= self.lr):
             raise ValueError(f"optim.final_lr: wanted above 0 and up to lr for exponential, else none, found {self}")
 
@@ -65,6 +66,9 @@ class TrainerConfig:
         for name in ("max_steps", "steps_per_epoch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"trainer.{name}: wanted 1 or more, found {getattr(self, name)}")
+        for name in ("clip", "max_bad_steps", "num_workers", "num_threads"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"trainer.{name}: wanted 0 or more, found {getattr(self, name)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"trainer.precision: wanted one of {', '.join(PRECISIONS)}, found {self.precision}")
         if self.plans not in ("dynamic", "static"):

@@ -49,25 +49,36 @@ def test_random_reaches_all_that_it_may(many):
 
 def test_choose_takes_from_the_right_table(plans):
     matched, teacher = table(plans), table(plans, offset=100.0)
-    assert choose("none", plans, matched, teacher, 0) is None
-    oracle = choose("oracle", plans, matched, teacher, 0)
-    wrong = choose("wrong", plans, matched, teacher, 0)
-    random = choose("random", plans, matched, teacher, 0)
+    assert choose("none", plans, matched, teacher, {}, 0) is None
+    oracle = choose("oracle", plans, matched, teacher, {}, 0)
+    wrong = choose("wrong", plans, matched, teacher, {}, 0)
+    random = choose("random", plans, matched, teacher, {}, 0)
     assert sorted(oracle) == sorted(wrong) == sorted(random) == sorted(matched)
     assert all(np.array_equal(oracle[key], teacher[key]) for key in teacher)
     assert np.array_equal(wrong["a_b-a"], matched["a_b-b"])
     assert all(random[key].max() < 100 for key in random)
 
 
+def test_wrong_is_another_head_where_two_talkers_share_one(mixture_of):
+    plans = [mixture_of("a", "b", "c")]
+    heads = {f"a_b_c-{head}": np.full(4, float(head), dtype=np.float32) for head in range(3)}
+    matched = {f"a_b_c-{speaker}": heads[f"a_b_c-{head}"] for speaker, head in (("a", 0), ("b", 0), ("c", 2))}
+    wrong = choose("wrong", plans, matched, {}, heads, 0)
+    assert {key: vector[0] for key, vector in wrong.items()} == {"a_b_c-a": 1.0, "a_b_c-b": 2.0, "a_b_c-c": 0.0}
+    alike = dict.fromkeys(heads, heads["a_b_c-0"])
+    with pytest.raises(UserError, match="control wrong: a_b_c-a: wanted a head of the student that says something els"):
+        choose("wrong", plans, dict.fromkeys(matched, heads["a_b_c-0"]), {}, alike, 0)
+
+
 def test_what_cannot_be_chosen_is_named(plans, mixture_of):
     matched = table(plans)
     with pytest.raises(UserError, match="wanted one of none, wrong, random, oracle, found worng"):
-        choose("worng", plans, matched, matched, 0)
+        choose("worng", plans, matched, matched, {}, 0)
     with pytest.raises(UserError, match="mixture a has one talker"):
         wrong_keys([mixture_of("a")])
     with pytest.raises(UserError, match="2 mixtures have no talker who is not in a_b"):
         random_keys([mixture_of("a", "b"), mixture_of("b", "a")], 0)
     with pytest.raises(UserError, match="^teacher.scp: a_b-a is not among the 0 embeddings; redo stage 4$"):
-        choose("oracle", plans, matched, {}, 0)
+        choose("oracle", plans, matched, {}, {}, 0)
     with pytest.raises(UserError, match="^matched.scp: a_b-b is not .* student that has a head for every talker$"):
-        choose("wrong", plans, {}, matched, 0)
+        choose("wrong", plans, {}, matched, {}, 0)
