@@ -78,8 +78,8 @@ def parity(path: str | Path) -> list[float]:
     for place, est in enumerate(reference.ests):
         missing = found.shape[2] - est.shape[1] if est.ndim == 2 and len(est) == len(found) else -1
         if not 0 <= missing < model.frame_step:
-            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than a "
-                            f"frame's step of {model.frame_step} samples fewer, found {list(est.shape)}")
+            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
+                            f"a frame's step of {model.frame_step} samples fewer, found {list(est.shape)}")
     return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
 
 

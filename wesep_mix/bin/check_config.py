@@ -62,9 +62,9 @@ def _check_matching(path: Path, settings: ExtractorConfig, overrides: list[str])
     tested = path.parents[1] / "embeddings.yaml"
     matching = load_config(EmbeddingsConfig, tested, overrides).matching
     if settings.matching != matching:
-        raise UserError(f"{path}: matching: wanted {matching}, as in {tested.name}, found {settings.matching}: it would "
-                        "be tested on other embeddings than it is trained on; --set matching=... sets both where both "
-                        "write it")
+        raise UserError(f"{path}: matching: wanted {matching}, as in {tested.name}, found {settings.matching}: it "
+                        "would be tested on other embeddings than it is trained on; set embeddings.matching and "
+                        "extractor.matching alike")
 
 
 def check_tables(conf: Path, overrides: list[str]) -> list[Path]:

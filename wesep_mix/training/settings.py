@@ -33,8 +33,8 @@ class OptimConfig:
         if self.schedule not in ("one_cycle", "exponential"):
             raise ValueError(f"optim.schedule: wanted one_cycle or exponential, found {self.schedule}")
         if not 0 <= self.warmup < 1 or (self.warmup == 0 and self.schedule == "one_cycle"):
-            raise ValueError("optim.warmup: wanted a share of all steps between 0 and 1, or none for exponential, found "
-                             f"{self.warmup}")
+            raise ValueError("optim.warmup: wanted a share of all steps between 0 and 1, or none for exponential, "
+                             f"found {self.warmup}")
         if (self.schedule == "exponential") != (0 < self.final_lr <= self.lr):
             raise ValueError(f"optim.final_lr: wanted above 0 and up to lr for exponential, else none, found {self}")
 

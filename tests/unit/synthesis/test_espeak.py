@@ -76,7 +76,8 @@ def test_as_many_voices_as_espeak_has_room_for_and_no_more(tmp_path):
         for voice in (f"{accent}+{name}" for accent, name in ((ACCENTS[0], names[0]), (ACCENTS[-1], names[-1]))):
             assert len(call_forked(lambda voice=voice: Espeak(root).speak("Hello.", voice, 150))) > 1000
     (tmp_path / "more").write_text(VOICES[0].variant)
-    with pytest.raises(UserError, match="at most 336 voices.*found 337; lower corpus.num_voices"), data_folder(tmp_path):
+    too_many = "at most 336 voices.*found 337; lower corpus.num_voices"
+    with pytest.raises(UserError, match=too_many), data_folder(tmp_path):
         pass
 
 

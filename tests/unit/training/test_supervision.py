@@ -58,7 +58,7 @@ def placed(offsets: list[list[int]], counts: list[int], chance: float):
 
 @pytest.mark.parametrize("chance", [0.0, 0.2, 0.5, 0.8, 0.9999])
 def test_chunks_hold_enough_of_every_talker_and_are_moved_for_nothing_else(chance):
-    """Of two of 5 s that share half of it, a chunk of 3 s often holds less than 1 s of one; of three it may miss one."""
+    """Of two of 5 s that share half of it a chunk of 3 s often holds under 1 s of one; of three it may miss one."""
     batch = placed([[0, 1000, 3500], [0, 2500, 0], [0, 0, 0], [0, 2500, 5000]], [3, 2, 1, 3], chance)
     plain = [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
     for row, (first, last) in enumerate([(1500, 4000), (500, 4000), (0, 2000), (3000, 4000)]):
