@@ -29,7 +29,8 @@ def run_control(
     scps = (embeddings / MATCHED, clean_scp(embeddings), embeddings / "student.scp")
     chosen = choose(control, plans, *map(read_embeddings, scps), settings.seed)
     model = model_of(extractor, control)
-    extract_set(model, plans, chosen, out / "wav", device, settings.wav_subtype, settings.chunks)
+    extract_set(model, plans, chosen, out / "wav", device, settings.wav_subtype, settings.chunks,
+                settings.batch_size)
     score_extracted(control, data, extractor, settings, nj)
 
 

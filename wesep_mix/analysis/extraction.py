@@ -1,12 +1,18 @@
-"""Extraction of a whole set to wav: mixture and embedding in, that talker out, at the level it has in the mixture."""
+"""Extraction of a whole set to wav: mixture and embedding in, that talker out, at the level it has in the mixture.
+
+Mixtures of equal length may go through a network together. Others never do: padding is not silence to networks whose
+norms hear the whole input, so the output would not be that of the mixture alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from wesep_mix import checkpoint
@@ -23,56 +29,75 @@ from wesep_mix.mixing.render import render
 
 def extract_set(
     model_path: Path, plans: Sequence[Plan], embeddings: Mapping[str, np.ndarray] | None, out: Path, device: str,
-    subtype: str = "PCM_16", chunks: Chunks = WHOLE,
+    subtype: str = "PCM_16", chunks: Chunks = WHOLE, batch_size: int = 1,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
     embeddings: {`<mix>-<speaker>`: [D]}, or None for a model without embedding, whose one estimate of a mixture
-    stands for all of its talkers. Files of an interrupted run are kept.
+    stands for all of its talkers. batch_size: mixtures of equal length that are extracted together. Files of an
+    interrupted run are kept.
     Raises: UserError when an embedding is missing or an estimate cannot be written without clipping.
     """
     model = checkpoint.load_model(model_path, "extractors").to(device)
 
-    def estimate(plan: Plan) -> np.ndarray:
-        keys = speaker_keys(plan)
-        conditions = None if embeddings is None else lookup(embeddings, keys, MATCHED)
-        return extract(model, render(plan).mix, conditions, len(keys), device, chunks)
+    def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
+        signals = mixtures(group)  # [B, T]
+        counts = torch.tensor([len(plan.sources) for plan in group])
+        if embeddings is None:
+            est = at_mixture_level(chunked.extract(model, signals, None, chunks, device), signals)
+            return est.repeat_interleave(counts, 0).split(counts.tolist())
+        keys = [key for plan in group for key in speaker_keys(plan)]
+        emb, rows = torch.from_numpy(lookup(embeddings, keys, MATCHED)), signals.repeat_interleave(counts, 0)
+        return at_mixture_level(chunked.extract(model, rows, emb, chunks, device), rows).split(counts.tolist())
 
-    write_estimates(plans, estimate, out, subtype, "extracting")
+    write_estimates(plans, estimate, out, subtype, "extracting", batch_size)
+
+
+def mixtures(group: Sequence[Plan]) -> Tensor:
+    """Mixtures of equal length, rendered: float32 [B, T]."""
+    return torch.stack([torch.from_numpy(render(plan).mix) for plan in group])
 
 
 def write_estimates(
-    plans: Sequence[Plan], estimate: Callable[[Plan], np.ndarray], out: Path, subtype: str, doing: str
+    plans: Sequence[Plan], estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], out: Path, subtype: str, doing: str,
+    batch_size: int = 1,
 ) -> None:
-    """Write what `estimate` gives for each mixture, [S, T] in the order of its sources, unless it is there already.
+    """Write what `estimate` gives for mixtures of equal length, [S, T] each in the order of its sources, unless it is
+    there already.
 
     Raises: UserError that begins with the mixture whose estimates cannot be made, or the file that cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    index = {key: str(out / f"{key}.wav") for plan in plans for key in speaker_keys(plan)}
-    for plan in tqdm(plans, desc=f"{doing} {out.parent.name}", unit="mix", mininterval=1.0):
-        paths = [Path(index[key]) for key in speaker_keys(plan)]
-        if not all(path.is_file() for path in paths):
-            for path, est in zip(paths, _estimated(estimate, plan), strict=True):
-                write_audio(path, est, plan.sample_rate, subtype)
-    write_table(out / "wav.scp", index)
+    paths = {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
+    waiting = [plan for plan in plans if not all(path.is_file() for path in paths[plan.id])]
+    with tqdm(desc=f"{doing} {out.parent.name}", unit="mix", total=len(plans), mininterval=1.0,
+              initial=len(plans) - len(waiting)) as bar:
+        for group in _of_equal_length(waiting, batch_size):
+            for plan, ests in zip(group, _estimated(estimate, group), strict=True):
+                for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
+                    write_audio(path, est, plan.sample_rate, subtype)
+            bar.update(len(group))
+    write_table(out / "wav.scp", {path.stem: str(path) for each in paths.values() for path in each})
 
 
-def _estimated(estimate: Callable[[Plan], np.ndarray], plan: Plan) -> np.ndarray:
+def _of_equal_length(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
+    """All plans in groups of up to batch_size; one at a time they keep their order."""
+    if batch_size == 1:
+        yield from ([plan] for plan in plans)
+        return
+    for _, alike in itertools.groupby(sorted(plans, key=_length), key=_length):
+        group = list(alike)
+        yield from (group[first : first + batch_size] for first in range(0, len(group), batch_size))
+
+
+def _length(plan: Plan) -> int:
+    return plan.num_samples
+
+
+def _estimated(estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], group: Sequence[Plan]) -> Sequence[Tensor]:
     try:
-        return estimate(plan)
+        return estimate(group)
     except UserError as err:
-        raise UserError(f"{plan.id}: {err}") from err
-
-
-def extract(
-    model: torch.nn.Module, mix: np.ndarray, embeddings: np.ndarray | None, num_spk: int, device: str,
-    chunks: Chunks = WHOLE,
-) -> np.ndarray:
-    """One mixture [T] and embeddings [S, D] (or None) -> estimates float32 [S, T] at the talkers' levels."""
-    signal = torch.from_numpy(mix)[None]  # [1, T]
-    if embeddings is None:
-        est = chunked.extract(model, signal, None, chunks, device).expand(num_spk, -1)
-    else:
-        est = chunked.extract(model, signal.expand(num_spk, -1), torch.from_numpy(embeddings), chunks, device)
-    return at_mixture_level(est, signal).numpy()
+        if len(group) == 1:
+            raise UserError(f"{group[0].id}: {err}") from err
+        return [_estimated(estimate, [plan])[0] for plan in group]  # whose fault it is shows when each is alone

@@ -39,7 +39,8 @@ class ScoreConfig:
 
     max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype:
     PCM_16 refuses to clip, FLOAT keeps any level; seed: of k-means and of the choice of random embeddings;
-    chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones.
+    chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones; batch_size:
+    mixtures of equal length that go through a network together.
     """
 
     max_bad: int = 0
@@ -47,6 +48,7 @@ class ScoreConfig:
     seed: int = 0
     chunk_s: float = 0.0
     overlap_s: float = 1.0
+    batch_size: int = 1
 
     @property
     def chunks(self) -> Chunks:
@@ -57,6 +59,8 @@ class ScoreConfig:
             raise ValueError(f"wav_subtype: wanted {' or '.join(WAV_SUBTYPES)}, found {self.wav_subtype}")
         if self.max_bad < 0:
             raise ValueError(f"max_bad: wanted 0 or more, found {self.max_bad}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: wanted 1 or more, found {self.batch_size}")
         Chunks(self.chunk_s, self.overlap_s if self.chunk_s else 0.0)
 
 

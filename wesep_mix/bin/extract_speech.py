@@ -58,7 +58,8 @@ def _extract(args: argparse.Namespace) -> None:
         matched = None if args.embedding == "none" else read_embeddings(args.embeddings / "matched.scp")
         plans = read_plans(args.data / "plan.jsonl")
         device = "cuda" if args.ngpu else "cpu"
-        extract_set(_model(args), plans, matched, part.out, device, settings.wav_subtype, settings.chunks)
+        extract_set(_model(args), plans, matched, part.out, device, settings.wav_subtype, settings.chunks,
+                    settings.batch_size)
 
     run_part(part, args.force, work)
 

@@ -53,7 +53,8 @@ def _separate(args: argparse.Namespace) -> None:
         settings = load_config(ScoreConfig, args.config, args.set)
         plans = read_plans(args.data / "plan.jsonl")
         device = "cuda" if args.ngpu else "cpu"
-        separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks)
+        separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks,
+                     settings.batch_size)
 
     run_part(part, args.force, work)
 

@@ -103,3 +103,34 @@ def test_stage_6_is_done_anew_when_the_chunks_change(tmp_path, model, plans, cap
         written.append(wav.read_bytes() if ok else capsys.readouterr().err)
     assert written[0] != written[1]
     assert "overlap_s: wanted 0 to half of chunk_s 0.5, found 1.0" in written[2]
+
+
+def test_mixtures_of_one_length_go_through_together_and_give_the_same(tmp_path, model, mixture_of, monkeypatch):
+    shapes, forward = [], Model.forward
+
+    def noted(self, mix, emb, longer):
+        shapes.append(tuple(mix.shape))
+        return forward(self, mix, emb, longer)
+
+    monkeypatch.setattr(Model, "forward", noted)
+    plans = [mixture_of("a", "b"), mixture_of("c"), mixture_of("d", "e"), mixture_of("e", "f"), mixture_of("b")]
+    pair, single = plans[0].num_samples, plans[1].num_samples
+    random = np.random.default_rng(0)
+    embeddings = {key: random.standard_normal(3).astype(np.float32) for plan in plans for key in speaker_keys(plan)}
+    for fusion, given in ("film", embeddings), ("none", None):
+        for size in (1, 2):
+            extract_set(model(fusion), plans, given, tmp_path / fusion / str(size), "cpu", "FLOAT", batch_size=size)
+        for key in embeddings:
+            alone, together = (soundfile.read(tmp_path / fusion / size / f"{key}.wav")[0] for size in ("1", "2"))
+            np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert shapes == [
+        (2, pair), (1, single), (2, pair), (2, pair), (1, single), (2, single), (4, pair), (2, pair),
+        *[(1, pair), (1, single), (1, pair), (1, pair), (1, single)], (2, single), (2, pair), (1, pair)]
+
+
+def test_of_a_batch_the_one_at_fault_is_told(tmp_path, model, plans, mixture_of):
+    plans = [mixture_of("a", "b"), mixture_of("c", "d"), mixture_of("e", "f")]
+    embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    embeddings[speaker_keys(plans[1])[0]][2] = np.nan
+    with pytest.raises(UserError, match=f"^{plans[1].id}: stft_tcn: .*found NaN or infinity in embedding 0 "):
+        extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu", batch_size=3)

@@ -36,7 +36,7 @@ class Shuffled(Network):
 
 def test_estimates_are_in_the_order_of_the_sources_and_at_their_level(mixture_of):
     rendered = render(mixture_of("a", "c", "e"))
-    found = separate(Shuffled(rendered.sources), rendered.mix, rendered.sources, "cpu")
+    (found,) = separate(Shuffled(rendered.sources), [rendered], "cpu")
     wanted = at_mixture_level(torch.from_numpy(rendered.sources), torch.from_numpy(rendered.mix)[None]).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
