@@ -58,7 +58,7 @@ class Column:
 
 
 EMBEDDING_COLUMNS = {
-    "acc": Column("Acc", "%", 100, 1, "k-means with as many clusters as speakers (10 starts), best one-to-one "
+    "acc": Column("Acc", "%", 100, 1, "k-means with as many clusters as speakers (100 starts), best one-to-one "
                                       "assignment of clusters to speakers"),
     "sep": Column("Sep", "", 1, 3, "mean cosine of same-speaker pairs minus that of different-speaker pairs"),
     "nmi": Column("NMI", "", 1, 3, "normalised mutual information of the same clusters and the speakers"),

@@ -2,7 +2,15 @@ import json
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, HubertConfig, HubertModel, WavLMConfig, WavLMModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    HubertModel,
+    UniSpeechSatModel,
+    Wav2Vec2Model,
+    WavLMConfig,
+    WavLMModel,
+)
 
 from wesep_mix.errors import UserError
 from wesep_mix.frontends.ssl import Config, Model
@@ -42,11 +50,12 @@ def test_frames_are_those_of_transformers(tiny, wav):
 
 @pytest.mark.parametrize("settings, network, normalised", [
     ({}, WavLMModel, False), ({}, WavLMModel, True), (LARGE, WavLMModel, True), ({}, HubertModel, False),
+    ({}, Wav2Vec2Model, True), (LARGE, UniSpeechSatModel, False),
 ])
 @pytest.mark.parametrize("num_samples", [1, 400, 720, 4321, 7999])
 def test_padding_has_no_influence(tmp_path, wav, settings, network, normalised, num_samples):
     torch.manual_seed(0)
-    made = network((WavLMConfig if network is WavLMModel else HubertConfig)(**TINY, **settings))
+    made = network(network.config_class(**TINY, **settings))
     model = Model(Config(source=save(tmp_path, made, do_normalize=normalised))).eval()
     with torch.inference_mode():
         together, num_frames = model(wav, torch.tensor([8000, num_samples, 6000]))  # what follows the end is no silence
