@@ -53,8 +53,8 @@ def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], Non
     yield mixture, partial(_score_mixture, args, settings, mixture.out)
     for control in CONTROLS:
         trained = "none" if control == "none" else "matched"
-        needs = [plan, Need(test / "matched.scp", 4), Need(test / "teacher.scp", 4),
-                 Need(args.extractor / trained / "model.pt", 5)]
+        scps = [Need(test / f"{kind}.scp", 4) for kind in ("matched", "teacher", "student")]
+        needs = [plan, *scps, Need(args.extractor / trained / "model.pt", 5)]
         out = args.extractor / "test" / control
         yield Part(8, f"control {control}", out, raw, needs), partial(_control, args, settings, control)
 
