@@ -36,7 +36,7 @@ ROOMS = {  # what else each room may import, itself aside
     "teachers": {"layers", "weights"},
     "students": {"layers"},
     "extractors": {"layers"},
-    "wesep": {"extractors", "io"},
+    "wesep": {"extractors", "io", "weights"},
     "separators": {"layers"},
     "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "seeds", "together",
                  *MODELS},

@@ -16,7 +16,6 @@ from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
 from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
-from wesep_mix.training.trial import try_out
 
 TABLES = ("table1", "table2")
 CLASSES = {
@@ -52,6 +51,8 @@ def _check_config(path: Path, overrides: list[str]) -> Any:
     section = section_of(path)
     settings = load_config(CLASSES[section], path, overrides)
     if section in CHOSEN:
+        from wesep_mix.training.trial import try_out
+
         try_out(path, settings)
     if section == "extractor":
         _check_matching(path, settings, overrides)
