@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,14 @@ def script(name: str) -> ModuleType:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclass asks for it there
     spec.loader.exec_module(module)
     return module
+
+
+def beside_wesep(name: str, monkeypatch) -> Iterator[ModuleType]:
+    """A script that imports others of its folder; what it puts in place of WeSep's packages is gone afterwards."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield script(name)
+    for package in [package for package in sys.modules if package.split(".")[0] in ("wesep", "wespeaker")]:
+        del sys.modules[package]
 
 
 def cells(said: str) -> list[list[str]]:

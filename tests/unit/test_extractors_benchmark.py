@@ -1,12 +1,11 @@
 """benchmarks/extractors.py and extractor_run.py at a size that costs nothing; a stand-in is WeSep's checkout."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
-from benchmark import BENCHMARKS, cells, script
+from benchmark import beside_wesep, cells, script
 
 TINY = json.dumps({"N": 8, "B": 6, "H": 10, "R": 1, "X": 2, "spk_emb_dim": 5})
 SMALL = [f"settings={TINY}", "seconds=0.1", "repeats=1", "threads=1"]
@@ -55,11 +54,8 @@ def bench():
 
 @pytest.fixture
 def child(monkeypatch):
-    """extractor_run.py in this process; what it puts in place of WeSep's packages is gone afterwards."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield script("extractor_run")
-    for name in [name for name in sys.modules if name.split(".")[0] in ("wesep", "wespeaker")]:
-        del sys.modules[name]
+    """extractor_run.py in this process."""
+    yield from beside_wesep("extractor_run", monkeypatch)
 
 
 def test_table_beside_a_checkout(bench, checkout, capsys):

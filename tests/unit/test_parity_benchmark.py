@@ -1,9 +1,7 @@
 """benchmarks/parity.py at a size that costs nothing; a stand-in is WeSep's checkout."""
 
-import sys
-
 import pytest
-from benchmark import BENCHMARKS, cells, script
+from benchmark import beside_wesep, cells
 
 STAND_IN = """
 import torch
@@ -33,11 +31,7 @@ class ConvTasNet(torch.nn.Module):  # ours, with WeSep's interface
 
 @pytest.fixture
 def sweep(monkeypatch):
-    """What it puts in place of WeSep's packages is gone afterwards."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield script("parity")
-    for name in [name for name in sys.modules if name.split(".")[0] in ("wesep", "wespeaker")]:
-        del sys.modules[name]
+    yield from beside_wesep("parity", monkeypatch)
 
 
 @pytest.mark.parametrize("factor, status", [("1.0", 0), ("1.001", 1)])
