@@ -112,7 +112,8 @@ run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixture
 run_table 4
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" --embeddings "$embeddings" \
-    --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
+    --embeddings_config "$conf/embeddings.yaml" --teacher "$teacher/model.pt" --student "$student/model.pt" \
+    --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
 [ -z "$separator" ] ||
     run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \
         --out "$separated/separated" --ngpu "$ngpu"

@@ -131,9 +131,7 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     ("teacher.arcface.margin=4", "arcface.margin: wanted radians from 0 to below a right angle, found 4"),
     ("teacher.arcface.margin_warmup=5", "arcface.margin_warmup: wanted a share of all steps, 0 to 1, found 5"),
     ("teacher.trainer.clip=-1", "trainer.clip: wanted 0 or more, found -1"),
-    ("embeddings.matching=nearest", "stft_tcn.yaml: matching: wanted nearest, as in embeddings.yaml, found assignment"),
     ("embeddings.matching=best", "embeddings.yaml: matching: wanted one of assignment, nearest, found best"),
-    ("extractor.matching=best", "stft_tcn.yaml: matching: wanted one of assignment, nearest, found best"),
     ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
 ])
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from wesep_mix.analysis.keys import MATCHED, TEACHER, lookup
+from wesep_mix.analysis.keys import MATCHED, lookup
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.seeds import rng_for
@@ -33,7 +33,7 @@ def choose(
     if control == "none":
         return None
     if control == "oracle":
-        return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, TEACHER)
+        return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, "embeddings of clean sources")
     if control not in CONTROLS:
         raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
     if control == "random":

@@ -7,6 +7,7 @@ norms hear the whole input, so the output would not be that of the mixture alone
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def extract_set(
     model = checkpoint.load_model(model_path, "extractors").to(device)
 
     def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
-        signals = mixtures(group)  # [B, T]
+        signals = torch.stack([torch.from_numpy(render(plan).mix) for plan in group])  # [B, T]
         counts = torch.tensor([len(plan.sources) for plan in group])
         if embeddings is None:
             est = at_mixture_level(chunked.extract(model, signals, None, chunks, device), signals)
@@ -51,11 +52,6 @@ def extract_set(
         return at_mixture_level(chunked.extract(model, rows, emb, chunks, device), rows).split(counts.tolist())
 
     write_estimates(plans, estimate, out, subtype, "extracting", batch_size)
-
-
-def mixtures(group: Sequence[Plan]) -> Tensor:
-    """Mixtures of equal length, rendered: float32 [B, T]."""
-    return torch.stack([torch.from_numpy(render(plan).mix) for plan in group])
 
 
 def write_estimates(
@@ -81,17 +77,11 @@ def write_estimates(
 
 
 def _of_equal_length(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
-    """All plans in groups of up to batch_size; one at a time they keep their order."""
-    if batch_size == 1:
-        yield from ([plan] for plan in plans)
-        return
-    for _, alike in itertools.groupby(sorted(plans, key=_length), key=_length):
+    """All plans, the shorter first, in groups of up to batch_size."""
+    length = operator.attrgetter("num_samples")
+    for _, alike in itertools.groupby(sorted(plans, key=length), key=length):
         group = list(alike)
         yield from (group[first : first + batch_size] for first in range(0, len(group), batch_size))
-
-
-def _length(plan: Plan) -> int:
-    return plan.num_samples
 
 
 def _estimated(estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], group: Sequence[Plan]) -> Sequence[Tensor]:

@@ -54,18 +54,7 @@ def _check_config(path: Path, overrides: list[str]) -> Any:
         from wesep_mix.training.trial import try_out
 
         try_out(path, settings)
-    if section == "extractor":
-        _check_matching(path, settings, overrides)
     return settings
-
-
-def _check_matching(path: Path, settings: ExtractorConfig, overrides: list[str]) -> None:
-    tested = path.parents[1] / "embeddings.yaml"
-    matching = load_config(EmbeddingsConfig, tested, overrides).matching
-    if settings.matching != matching:
-        raise UserError(f"{path}: matching: wanted {matching}, as in {tested.name}, found {settings.matching}: it "
-                        "would be tested on other embeddings than it is trained on; set embeddings.matching and "
-                        "extractor.matching alike")
 
 
 def check_tables(conf: Path, overrides: list[str]) -> list[Path]:

@@ -1,8 +1,8 @@
 """Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
 
 The two trainings are independent: on the CPU both run at once, each a process of its own. Embeddings come from teacher
-and student on the fly; with `embeddings: ark` and `trainer.plans: static` from --embeddings, which stage 4 writes for
-that with --set embeddings.sets=[train,dev,test].
+and student on the fly, matched as stage 4's config says; with `embeddings: ark` and `trainer.plans: static` from
+--embeddings, which stage 4 writes for that with --set embeddings.sets=[train,dev,test].
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
     options.add_argument("--embeddings", type=Path, help="what stage 4 wrote of train and dev, for `embeddings: ark`")
+    options.add_argument("--embeddings_config", type=Path,
+                         help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--embedding", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
@@ -61,12 +63,19 @@ def _parts(args) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
     stored = [Need(args.embeddings, 4)] if args.embeddings is not None and raw.get("embeddings") == "ark" else []
+    own = {"matched": (_matching(args), stored), "none": ({}, [])}  # what the network without embedding has no part in
     return {
-        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding},
-                        [*needs, *(stored if embedding == "matched" else [])])
-        for embedding in EMBEDDINGS
+        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding} | settings,
+                        [*needs, *more])
+        for embedding, (settings, more) in own.items()
         if args.embedding in ("both", embedding)
     }
+
+
+def _matching(args) -> dict[str, str]:
+    """{"matching": stage 4's}, empty where its config leaves that out."""
+    raw = read_raw(args.embeddings_config, args.set) if args.embeddings_config else {}
+    return {key: value for key, value in raw.items() if key == "matching"}
 
 
 def _work(args, out: Path, embedding: str) -> None:
@@ -76,7 +85,8 @@ def _work(args, out: Path, embedding: str) -> None:
 
     settings = load_config(ExtractorConfig, args.config, args.set)
     train_extractor(
-        settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu, args.embeddings
+        settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu, args.embeddings,
+        **_matching(args),
     )
 
 

@@ -53,7 +53,7 @@ class Config:
     transform_embedding: bool = False
     n_fft: int = 512
     hop: int = 128
-    filled: bool = False  # see layers.stft: with hops over 3/8 of n_fft the last samples are a click without it
+    end_frame: bool = False  # with hops over 3/8 of n_fft, WeSep ends in a click for want of it (layers.stft)
     kernel_size: tuple[int, ...] = (3, 3)  # of the steps down and up, over (frames, bins)
     padding: tuple[int, ...] = (1, 1)
     output_padding: tuple[int, ...] = (0, 0)  # of the steps up; (0, 1) doubles to an even number of bins
@@ -108,7 +108,7 @@ class Model(Network):
         self.config, self.frame_step = config, config.hop
         steps = {"kernel_size": config.kernel_size, "padding": config.padding}
         top = config.dense_channels[0]
-        self.stft = STFT(config.n_fft, config.hop, config.filled)
+        self.stft = STFT(config.n_fft, config.hop, config.end_frame)
         self.embedding_transform = embedding_transform(config)
         self.stem = nn.Conv2d(2, top, **steps)
         self.encoder = encoder(config, steps)

@@ -13,13 +13,13 @@ class STFT(nn.Module):
     A signal of T samples has L = 1 + T // hop frames of F = n_fft // 2 + 1 bins. Two kinds are filled up with
     zeros first: one too short to be reflected, to n_fft // 2 + 1 samples; and one whose end lies over 3/8 of
     a window behind its last frame's middle (only with hops that long), to a frame more: the inverse divides
-    by the squared window, which is close to nothing there. With `filled` false the latter has no frame more. The
+    by the squared window, which is close to nothing there. Without `end_frame` the latter has no frame more. The
     window is no part of the state dict.
     """
 
-    def __init__(self, n_fft: int, hop: int, filled: bool = True):
+    def __init__(self, n_fft: int, hop: int, end_frame: bool = True):
         super().__init__()
-        self.n_fft, self.hop, self.filled = n_fft, hop, filled
+        self.n_fft, self.hop, self.end_frame = n_fft, hop, end_frame
         self.num_bins = n_fft // 2 + 1
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
@@ -35,7 +35,7 @@ class STFT(nn.Module):
     def _missing(self, num_samples: int) -> int:
         wanted = max(num_samples, self.num_bins)
         beyond = wanted % self.hop
-        short = self.filled and beyond > 3 * self.n_fft // 8
+        short = self.end_frame and beyond > 3 * self.n_fft // 8
         return wanted - num_samples + (self.hop - beyond if short else 0)
 
 

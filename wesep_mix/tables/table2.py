@@ -150,7 +150,8 @@ class Table2Layout:
         row = self.table.rows[name]
         teacher, student = self.table1.teacher(row.student, seed), self.table1.student(row.student, seed)
         out = self.folder(name, seed)
-        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.condition}
+        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.condition,
+                   "embeddings_config": self.table1.conf / "embeddings.yaml"}
         return self._training(name, seed, out, options)
 
     def _separator_job(self, name: str, seed: int) -> Job:

@@ -4,7 +4,7 @@ The target is one of the sources, chosen at random, or each in turn; the conditi
 matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
 choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new,
 or for static plans from stage 4. Differs by default: matched by the best assignment of all talkers, where the paper
-takes the nearest embedding for each (losses.criteria).
+takes the nearest embedding for each (conf/embeddings.yaml, `matching`).
 """
 
 from __future__ import annotations
@@ -69,12 +69,13 @@ class ExtractorTraining(TrainingModule):
 
 def train_extractor(
     settings: ExtractorConfig, data: Path, teacher_path: Path, student_path: Path, out: Path, num_spk: int,
-    embedding: str, ngpu: int, embeddings: Path | None = None,
+    embedding: str, ngpu: int, embeddings: Path | None = None, matching: str = "assignment",
 ) -> None:
     """Train on mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
 
     embedding: `matched`, one for each mixture's target, or `none` for the same network without one; embeddings: the
-    folder of stage 4, needed for those from ark.
+    folder of stage 4, needed for those from ark; matching: which of the student's embeddings is whose, on the fly
+    (losses.criteria), as arks have it from stage 4.
     Raises: UserError when the student has not one head a talker, or an embedding is missing.
     """
     student = None if embedding == "none" else _load_student(student_path, num_spk)
@@ -82,7 +83,7 @@ def train_extractor(
     extractor, conditioning, drawn = build_extractor(settings, student), None, None
     if student is not None:
         teacher = checkpoint.load_model(teacher_path, "teachers")
-        conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings), settings.matching)
+        conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings), matching)
         drawn = settings.condition.probabilities if settings.condition.predicted < 1 else None
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:

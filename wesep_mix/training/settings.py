@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from wesep_mix import config
-from wesep_mix.losses.criteria import check_criterion
 
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed overflows now and then by design, which counts as bad steps
 
@@ -240,7 +239,6 @@ class ExtractorConfig:
     mixtures and embeddings for as many examples.
     embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the train
     and dev sets, for static plans. Enrolments are on the fly with either.
-    matching: which of the student's embeddings is whose, on the fly (losses.criteria); arks have stage 4's.
     """
 
     model: Any = config.plugin("extractors")
@@ -253,13 +251,11 @@ class ExtractorConfig:
     targets: str = "random"
     condition: ConditionConfig = ConditionConfig()
     embeddings: str = "on_the_fly"
-    matching: str = "assignment"
 
     def __post_init__(self) -> None:
         _check_sizes(self, whole=True)
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
-        check_criterion(self.matching)
         if self.embeddings not in ("on_the_fly", "ark"):
             raise ValueError(f"embeddings: wanted on_the_fly or ark, found {self.embeddings}")
         if self.embeddings == "ark" and self.trainer.plans != "static":

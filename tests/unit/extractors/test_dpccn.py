@@ -101,8 +101,8 @@ def test_sizes_that_do_not_fit_are_refused(changes, message):
 def test_a_long_hop_has_weseps_frames_or_one_more(hop, num_samples):
     """WeSep's has none for an end that lies behind 3/8 of a window; the estimate is a click there."""
     mix, emb = torch.randn(1, num_samples), torch.randn(1, 6)
-    for filled, frames in (False, 11), (True, 12):
-        model = small(hop=hop, filled=filled)
+    for end_frame, frames in (False, 11), (True, 12):
+        model = small(hop=hop, end_frame=end_frame)
         assert model.stft(mix).shape[2] == frames and model(mix, emb).shape == (1, num_samples)
-    whole = small(hop=hop, filled=True)(mix, emb)
+    whole = small(hop=hop, end_frame=True)(mix, emb)
     assert whole[:, -20:].abs().max() < 10 * whole.std()

@@ -51,7 +51,8 @@ def test_an_extractor_is_trained_run_and_scored_on_the_students_embeddings(layou
     assert list(train) == [
         "--config=conf/extractor/pdccrn.yaml", f"--out={folder}", f"--data={data}", "--num_spk=2",
         f"--teacher={first}/teacher/teacher/model.pt", f"--student={first}/student/plain/model.pt",
-        "--embedding=matched", "--set=batch_size=3", "--set=extractor.seed=4"]
+        "--embedding=matched", "--embeddings_config=conf/embeddings.yaml", "--set=batch_size=3",
+        "--set=extractor.seed=4"]
     assert {f"--embeddings={first}/embeddings/plain/test", f"--extractor={folder}", f"--data={data}/test",
             "--embedding=matched"} <= set(extract)
     assert {f"--extractor={folder}", "--condition=matched"} <= set(score)

@@ -207,6 +207,22 @@ def test_both_ways_train_the_same_extractor(train, tmp_path, stage4, capsys):
     assert "done already" in capsys.readouterr().out
 
 
+def test_embeddings_are_matched_as_in_stage_4(train, tmp_path, capsys, monkeypatch):
+    asked, config = [], tmp_path / "matching.yaml"
+    monkeypatch.setattr(conditioning, "match", lambda *given: asked.append(given[-1]) or match(*given))
+    config.write_text("sets: [dev, test]\n")
+    assert train("fly", f"--embeddings_config={config}") == 0
+    assert set(asked) == {"assignment"}
+    asked.clear()
+    config.write_text("sets: [dev, test]\nmatching: nearest\n")
+    capsys.readouterr()
+    assert train("fly", f"--embeddings_config={config}") == 0
+    assert set(asked) == {"nearest"} and "matching changed (not set to 'nearest')" in capsys.readouterr().out
+    assert train("fly", f"--embeddings_config={config}", "--embedding=none") == 0
+    assert train("fly", "--embedding=none") == 0  # which has no embedding to match
+    assert "fly/none; --force true" in capsys.readouterr().out
+
+
 def test_embeddings_from_stage_4_are_asked_for(train, stage4, capsys):
     assert train("ark", "--set", "extractor.embeddings=ark") == 1
     assert "embeddings: ark: wanted the folder that stage 4 wrote them to, found none; give" in capsys.readouterr().err
