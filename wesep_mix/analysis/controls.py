@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -21,23 +22,26 @@ CONTROLS = ("none", "wrong", "random", "oracle")
 SEPARATED, MIXTURE = "separated", "mixture"  # conditions beside them: a separator's outputs, nothing done at all
 
 
+def model_of(extractor: Path, condition: str) -> Path:
+    """The model file of a condition: the controls share the network of `matched`, but for `none`."""
+    return extractor / (condition if condition in ("none", SEPARATED) else "matched") / "model.pt"
+
+
 def choose(
     control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, heads: Embeddings, seed: int
-) -> dict[str, np.ndarray] | None:
-    """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on; None for `none`.
+) -> dict[str, np.ndarray]:
+    """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on, any but `none`.
 
     matched: the student's, by the speaker they were matched to; clean: those of the clean sources
     (io.embeddings.clean_scp); heads: all of the student's, `<mix>-<head>`.
     Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
     """
-    if control == "none":
-        return None
     if control == "oracle":
         return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, "embeddings of clean sources")
-    if control not in CONTROLS:
-        raise UserError(f"control: wanted one of {', '.join(CONTROLS)}, found {control}")
     if control == "random":
         return take(matched, random_keys(plans, seed), MATCHED)
+    if control != "wrong":
+        raise UserError(f"control: wanted wrong, random or oracle, found {control}")
     others = take(matched, wrong_keys(plans), MATCHED)
     return {key: _unlike(key, other, matched[key], heads) for key, other in others.items()}
 

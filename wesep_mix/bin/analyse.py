@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.analysis.controls import CONTROLS
+from wesep_mix.analysis.controls import CONTROLS, model_of
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
@@ -52,9 +52,8 @@ def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], Non
     mixture = Part(8, "unprocessed mixture", mixtures / "mixture" / "test", raw, [plan])
     yield mixture, partial(_score_mixture, args, settings, mixture.out)
     for control in CONTROLS:
-        trained = "none" if control == "none" else "matched"
         scps = [Need(test / f"{kind}.scp", 4) for kind in ("matched", "teacher", "student")]
-        needs = [plan, *scps, Need(args.extractor / trained / "model.pt", 5)]
+        needs = [plan, *scps, Need(model_of(args.extractor, control), 5)]
         out = args.extractor / "test" / control
         yield Part(8, f"control {control}", out, raw, needs), partial(_control, args, settings, control)
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wesep_mix.analysis.controls import MIXTURE, SEPARATED
+from wesep_mix.analysis.controls import CONTROLS, MIXTURE, SEPARATED, model_of
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
@@ -29,9 +29,9 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")
     options.add_argument("--extractor", type=Path, required=True, help="trained extractor or separator: EXP/Nmix/NAME")
-    options.add_argument("--condition", choices=("matched", "none", SEPARATED, MIXTURE), default="matched",
-                         help="separated for a separator, none for the network without embedding; mixture scores the "
-                              "unprocessed mixtures and needs no model [matched]")
+    options.add_argument("--condition", choices=("matched", *CONTROLS, SEPARATED, MIXTURE), default="matched",
+                         help="as --embedding of stage 6; separated for a separator; mixture scores the unprocessed "
+                              "mixtures and needs no model [matched]")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     return options.parse_args(argv)
 
@@ -39,7 +39,7 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
 def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
     needs, extracted = [Need(args.data / "plan.jsonl", 1)], args.extractor / "test" / args.condition
     if args.condition != MIXTURE:
-        needs += [Need(args.extractor / args.condition / "model.pt", 5), Need(extracted / "wav" / "wav.scp", 6)]
+        needs += [Need(model_of(args.extractor, args.condition), 5), Need(extracted / "wav" / "wav.scp", 6)]
     return Part(7, "score", extracted / "scores", to_dict(settings), needs)
 
 

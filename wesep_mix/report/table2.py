@@ -21,6 +21,13 @@ RULES = (
     "models. Its DNSMOS columns (SIG, BAK, OVRL) are not here: stage 7 does not compute them."
 )
 
+GIVEN = {
+    "none": "no embedding", "matched": "embeddings of {student}",
+    "wrong": "embeddings of {student}, of each talker that of the mixture's next",
+    "random": "embeddings of {student}, of each talker one of another mixture who is not in this one",
+    "oracle": "embeddings of the clean sources, by the teacher of {student}",
+}
+
 
 def write_table(run: Run, table: Table2Config) -> str:
     """Write `exp/TABLE2.md` and `exp/table2.json`; return the table and the statements as text."""
@@ -52,7 +59,7 @@ def row_table(rows: Mapping[str, RowConfig], averages: Mapping[str, Mapping[str,
 def described(row: RowConfig) -> dict[str, Any]:
     """What a row is, for table2.json."""
     return {"title": row.title, "model": row.model, "num_spk": row.num_spk, "config": row.config,
-            "student": row.student, "paper": dict(row.paper)}
+            "student": row.student, "embedding": row.embedding, "paper": dict(row.paper)}
 
 
 def _without(average: Mapping[str, Any] | None) -> str:
@@ -65,7 +72,6 @@ def made(row: RowConfig) -> str:
     """How the row is made, in the words of the config."""
     if row.model == "mixture":
         return f"the mixtures of {row.num_spk} as they are"
-    embedding = {"none": "no embedding", "matched": f"embeddings of `{row.student}` of Table 1"}
-    given = [f"given {embedding[row.condition]}"] if row.student else []
+    given = [f"given {GIVEN[row.condition].format(student=f'`{row.student}` of Table 1')}"] if row.student else []
     return "; ".join([f"`{row.model}/{row.config}.yaml` on mixtures of {row.num_spk}", *given,
                       *(f"`{setting}`" for setting in row_overrides(row))])

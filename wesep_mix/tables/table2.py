@@ -7,7 +7,7 @@ teacher, student and embeddings are those of a row of Table 1. This module impor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_row
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
 MODELS = ("mixture", "extractor", "separator")
+EMBEDDINGS = ("matched", "wrong", "random", "oracle")
 PAPER = ("si_sdri", "pesq", "stoi", "sig", "bak", "ovrl")
 
 
@@ -26,7 +27,9 @@ class RowConfig:
 
     model: `mixture` is not processed. config: a file of conf/extractor or conf/separator; settings: `key: value`, as
     in `--set key=value`, over it. student: the row of table1.yaml whose embeddings an extractor is given; with
-    `model.fusion: none` they only tell its size. paper: numbers of the paper's row.
+    `model.fusion: none` they only tell its size. embedding: which one it is given in the test, the student's of the
+    talker (`matched`) or a control's; rows that only differ in this have one network. paper: numbers of the paper's
+    row.
     """
 
     title: str
@@ -34,6 +37,7 @@ class RowConfig:
     model: str
     config: str | None = None
     student: str | None = None
+    embedding: str = "matched"
     settings: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, float] = field(default_factory=dict)
 
@@ -47,12 +51,20 @@ class RowConfig:
                              f"no settings; found {self.config} and {self.settings}")
         if (self.student is None) != (self.model != "extractor"):
             raise ValueError(f"model {self.model}: an extractor has a student, others have none; found {self.student}")
+        if self.embedding not in EMBEDDINGS or (self.embedding != "matched" and self.condition != self.embedding):
+            raise ValueError(f"embedding: wanted one of {', '.join(EMBEDDINGS)} for an extractor with fusion, matched "
+                             f"for all others, found {self.embedding}")
         if not set(self.paper) <= set(PAPER):
             raise ValueError(f"paper: wanted some of {', '.join(PAPER)}, found {', '.join(self.paper)}")
 
     @property
     def condition(self) -> str:
         """What the stages call its speech, in the folder's name."""
+        return self.embedding if self.trained == "matched" else self.trained
+
+    @property
+    def trained(self) -> str:
+        """What the stages call its network, in the folder's name."""
         if self.model == "extractor":
             return "none" if self.settings.get("model.fusion") == "none" else "matched"
         return {"mixture": "mixture", "separator": "separated"}[self.model]
@@ -123,7 +135,7 @@ class Table2Layout:
 
     def folder(self, name: str, seed: int) -> Path:
         """As stages 5 to 7 write it; the unprocessed mixtures are the same for every seed."""
-        return self.exp / (f"seed{seed}" if self.table.rows[name].config else "mixture") / name
+        return self.exp / (f"seed{seed}" if self.table.rows[name].config else "mixture") / self._network(name)
 
     def jobs(self, name: str, seed: int) -> list[Job]:
         """The calls of stages 2 to 7 for a row, each of which needs those before it."""
@@ -146,11 +158,16 @@ class Table2Layout:
     def _data(self, name: str) -> Path:
         return self.table1.talkers(self.table.rows[name].num_spk)
 
+    def _network(self, name: str) -> str:
+        """The first row with the row's network."""
+        alike = {other: replace(row, title="", paper={}, embedding="matched") for other, row in self.table.rows.items()}
+        return next(other for other in alike if alike[other] == alike[name])
+
     def _extractor_job(self, name: str, seed: int) -> Job:
         row = self.table.rows[name]
         teacher, student = self.table1.teacher(row.student, seed), self.table1.student(row.student, seed)
         out = self.folder(name, seed)
-        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.condition,
+        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.trained,
                    "embeddings_config": self.table1.conf / "embeddings.yaml"}
         return self._training(name, seed, out, options)
 
@@ -162,7 +179,7 @@ class Table2Layout:
         given = {"config": config_path(self.table1.conf, row), "out": out, "data": self._data(name),
                  "num_spk": row.num_spk, **options}
         settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
-        return job(5, f"train_{row.model}", self.folder(name, seed) / row.condition, "model.pt", given, settings)
+        return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", given, settings)
 
     def _extraction_job(self, name: str, seed: int) -> Job:
         row, folder = self.table.rows[name], self.folder(name, seed)

@@ -19,6 +19,7 @@ def table():
         "noisy": {"title": "noisy", "num_spk": 2, "model": "mixture", "paper": {"pesq": 1.18, "sig": 2.98}},
         "none": {"title": "without", **extractor, "settings": {"model.fusion": "none"}},
         "film": {"title": "film", **extractor, "paper": {"pesq": 1.54, "si_sdri": 9.6}},
+        "wrong": {"title": "other", **extractor, "embedding": "wrong"},
         "net": {"title": "tasnet", "num_spk": 3, "model": "separator", "config": "conv_tasnet"},
     }
     pairs = [["film", "none"], ["net", "film"]]
@@ -28,7 +29,8 @@ def table():
 def write(exp, table, seeds=(0, 1)):
     found = {seed: {"film": NUMBERS | {"si_sdri": 9.0 + seed, "params": 3_800_000},
                     "noisy": NUMBERS | {"si_sdri": 0.0, "params": 0, "num_bad": 3},
-                    "none": NUMBERS | {"si_sdri": 1.0, "params": 3_700_000}} for seed in seeds}
+                    "none": NUMBERS | {"si_sdri": 1.0, "params": 3_700_000},
+                    "wrong": NUMBERS | {"si_sdri": -9.0, "params": 3_800_000}} for seed in seeds}
     return table2.write_table(Run(exp, "mini", ["lr=1"], "abc", found), table)
 
 
@@ -51,6 +53,8 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
                  "- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; "
                  '`extractor.model.fusion="none"`\n',
                  "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
+                 "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of each "
+                 "talker that of the mixture's next\n",
                  "mean over all mixtures and speakers", "DNSMOS"):
         assert part in text, part
 

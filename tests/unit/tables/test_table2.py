@@ -23,6 +23,7 @@ rows:
   noisy: {title: n, num_spk: 2, model: mixture, paper: {pesq: 1.18}}
   none: {title: o, num_spk: 2, model: extractor, config: pdccrn, student: plain, settings: {model.fusion: none}}
   film: {title: f, num_spk: 2, model: extractor, config: pdccrn, student: plain}
+  wrong: {title: w, num_spk: 2, model: extractor, config: pdccrn, student: plain, embedding: wrong}
   tasnet: {title: c, num_spk: 5, model: separator, config: conv_tasnet, settings: {optim.lr: 1}}
 seeds: [4]
 """
@@ -66,6 +67,15 @@ def test_a_network_without_embedding_is_a_condition_of_its_own(layout):
     assert '--set=extractor.model.fusion="none"' in train
 
 
+def test_a_control_is_the_same_network_on_other_embeddings(layout):
+    made, (train, extract, score) = calls(layout, "wrong")
+    assert made == [["train_extractor", "seed4/film/matched"], ["extract_speech", "seed4/film/test/wrong/wav"],
+                    ["score", "seed4/film/test/wrong/scores"]]
+    assert train == calls(layout, "film")[1][0]
+    assert "--embedding=wrong" in extract and f"--extractor={layout.exp}/seed4/film" in extract
+    assert "--condition=wrong" in score
+
+
 def test_a_separator_needs_no_student(layout):
     made, (train, _, score) = calls(layout, "tasnet")
     assert made == [["train_separator", "seed4/tasnet/separated"],
@@ -104,6 +114,12 @@ def test_the_talkers_of_both_tables(layout):
     ("{title: x, num_spk: 2, model: separator}", "model separator: an extractor or separator has a config"),
     ("{title: x, num_spk: 2, model: extractor, config: dpccn}", "an extractor has a student, others have none; found"),
     ("{title: x, num_spk: 2, model: separator, config: a, student: b}", "others have none; found b"),
+    ("{title: x, num_spk: 2, model: extractor, config: a, student: b, embedding: none}",
+     "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all others, "
+     "found none"),
+    ("{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}", "matched for all others, found wrong"),
+    ("{title: x, num_spk: 2, model: extractor, config: a, student: b, settings: {model.fusion: none}, "
+     "embedding: random}", "matched for all others, found random"),
     ("{title: x, num_spk: 2, model: mixture, paper: {acc: 1}}", "paper: wanted some of si_sdri, pesq, stoi, sig, "),
 ])
 def test_a_wrong_row_is_named(row, said):
@@ -121,7 +137,7 @@ def test_a_wrong_row_is_named(row, said):
 def test_tables_that_do_not_fit_together_are_named(tmp_path, setting, said):
     for name, text in (("table1", TABLE_1), ("table2", TABLE_2 + "ahead: []\n")):
         (tmp_path / f"{name}.yaml").write_text(text)
-    assert [len(table.rows) for table in load_tables(tmp_path, [])] == [4, 4]
+    assert [len(table.rows) for table in load_tables(tmp_path, [])] == [4, 5]
     with pytest.raises(UserError) as caught:
         load_tables(tmp_path, [setting])
     assert said in str(caught.value)
