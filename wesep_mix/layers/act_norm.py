@@ -45,12 +45,13 @@ class _PReLUGlobalNorm(torch.autograd.Function):
         # the gradient of act is a multiple of grad in each channel, plus one of act itself, plus a constant
         of_act = -rstd.square() * (grad_weight @ weight)[:, None] / x[0].numel()  # [B, 1]
         constant = -rstd * (grad_bias @ weight)[:, None] / x[0].numel() - mean * of_act
-        grad_act = act.mul_(of_act[..., None]).add_(constant[..., None])
+        grad_act = torch.addcmul(constant[..., None], act, of_act[..., None], out=act)
         grad_act.addcmul_(grad, (rstd * weight)[..., None])
         below = x.clamp(max=0).to(weight.dtype)
         grad_slope = torch.dot(_in_order(grad_act), _in_order(below)).view(1)
         if x.device.type == "cpu":
-            grad_x = torch.ops.aten.leaky_relu_backward(grad_act, x.to(weight.dtype), float(slope), False)
+            grad_x = torch.ops.aten.leaky_relu_backward(
+                grad_act, x.to(weight.dtype), float(slope), False, grad_input=grad_act)
         else:  # where reading the slope would wait for the device
             grad_x = torch.where(x > 0, grad_act, slope * grad_act)
         return grad_x.to(x.dtype), grad_slope, grad_weight.sum(0), grad_bias.sum(0)

@@ -39,17 +39,19 @@ class _ELUInstanceNorm(torch.autograd.Function):
         normed = functional.elu(x).to(torch.promote_types(x.dtype, torch.float32))
         mean = normed.mean(PLACES, keepdim=True)
         normed -= mean
-        std = (normed.square().mean(PLACES, keepdim=True) + EPS).sqrt()
-        normed /= std
-        ctx.save_for_backward(normed, mean, std)
+        rstd = (normed.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
+        normed *= rstd
+        ctx.save_for_backward(normed, mean, rstd)
         ctx.dtype = x.dtype
         return normed
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        normed, mean, std = ctx.saved_tensors
-        along = (grad * normed).mean(PLACES, keepdim=True)
-        slope = torch.addcmul(mean + 1, normed, std).clamp_(max=1)  # of ELU: where it gave y < 0, y + 1
-        below = torch.addcmul(grad.mean(PLACES, keepdim=True), normed, along)
-        return ((grad - below) / std).mul_(slope).to(ctx.dtype)
+        normed, mean, rstd = ctx.saved_tensors
+        below = grad * normed
+        along = below.mean(PLACES, keepdim=True)
+        torch.addcmul(grad.mean(PLACES, keepdim=True), normed, along, out=below)
+        slope = normed + (mean + 1) * rstd  # of ELU, times rstd: where it gave y < 0, y + 1
+        torch.minimum(slope, rstd, out=slope)
+        return torch.sub(grad, below, out=below).mul_(slope).to(ctx.dtype)

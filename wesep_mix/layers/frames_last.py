@@ -6,6 +6,7 @@ takes a quarter of the time. A GPU's signals are left as they are. The functions
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,9 +48,10 @@ def depthwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
     # Frames a dilation apart stand below each other in an image, where the convolution has none: PyTorch's gradients of
     # a dilated one take many times as long.
     num_frames, num_rows = x.shape[2], -(-x.shape[2] // dilation)
-    frames = functional.pad(x.transpose(1, 2), (0, 0, 0, num_rows * dilation - num_frames))
+    rest = x.new_zeros(x.shape[0], num_rows * dilation - num_frames, x.shape[1])
+    frames = torch.cat([x.transpose(1, 2), rest], 1) if rest.numel() else x.transpose(1, 2)
     image = frames.unflatten(1, (num_rows, dilation)).permute(0, 3, 1, 2)  # [B, C, rows, dilation], channels last
     out = functional.conv2d(image, conv.weight.unsqueeze(3), conv.bias, padding=(padding // dilation, 0),
                             groups=conv.groups)
     wanted = num_frames + 2 * padding - dilation * (conv.kernel_size[0] - 1)
-    return frames_last(out.flatten(2)[..., :wanted])
+    return frames_last(out.permute(0, 2, 3, 1).flatten(1, 2)[:, :wanted].transpose(1, 2))
