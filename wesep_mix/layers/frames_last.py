@@ -27,9 +27,10 @@ def is_frames_last(x: Tensor) -> bool:
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """1x1 convolution: float [B, C, L], [D, C, 1], [D] -> float [B, D, L]."""
-    if is_frames_last(x):
-        return functional.linear(x.transpose(1, 2), weight[..., 0], bias).transpose(1, 2)
-    return functional.conv1d(x, weight, bias)
+    if not is_frames_last(x):
+        return functional.conv1d(x, weight, bias)
+    out = x.transpose(1, 2) @ weight[..., 0].T
+    return (out if bias is None else out.add_(bias)).transpose(1, 2)  # in one step PyTorch writes the bias out first
 
 
 def depthwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
