@@ -1,4 +1,4 @@
-"""WeSep's files: checkpoints to our models and back, and numerical references of its modules.
+"""WeSep's files: configs and checkpoints to our models and back, and numerical references of its modules.
 
 A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], ...}`. A reference is what
 `parity` describes.
@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 
 from wesep_mix import plugins
+from wesep_mix.config import read_raw, to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.contract import estimates
 from wesep_mix.extractors.wesep_names import from_wesep, to_wesep
 from wesep_mix.extractors.wesep_settings import config_from_wesep, wesep_args
-from wesep_mix.io.files import atomic_path, read_json
+from wesep_mix.io.files import atomic_path, atomic_write, read_json
 from wesep_mix.weights import read_weights
 
 
@@ -38,6 +40,24 @@ def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], wher
         raise UserError(f"{where}: wanted the weights of {model} made with these settings, found others: "
                         f"{' '.join(str(err).split())}") from err
     return extractor.eval()
+
+
+def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
+    """WeSep's class and its keyword arguments in a config of WeSep's. Raises: UserError when it has none."""
+    raw = read_raw(path)
+    model, args = (raw[key].get("tse_model") if isinstance(raw.get(key), dict) else None
+                   for key in ("model", "model_args"))
+    if not isinstance(model, str) or not isinstance(args, dict):
+        raise UserError(f"{path}: wanted a config of WeSep's, with model.tse_model (a name) and model_args.tse_model "
+                        "(a mapping)")
+    return model, args
+
+
+def write_settings(path: str | Path, model: str, args: Mapping[str, Any]) -> None:
+    """What `read_settings` reads."""
+    plain = {"model": {"tse_model": model}, "model_args": {"tse_model": to_dict(args)}}
+    with atomic_write(path) as file:
+        yaml.safe_dump(plain, file, sort_keys=False)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

@@ -43,8 +43,8 @@ ROOMS = {  # what else each room may import, itself aside
     "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
     "report": {"analysis", "io", "metrics", "mixing", "stage", "tables"},
-    "bin": {"analysis", "exports", "git", "io", "mixing", "report", "stage", "tables", "together", "training",
-            "validation", "wesep"},
+    "bin": {"analysis", "checkpoint", "exports", "git", "io", "mixing", "report", "stage", "tables", "together",
+            "training", "validation", "wesep"},
 }
 WITHOUT_TORCH = (
     "errors", "config", "plugins", "git", "seeds", "parallel", "stage", "together", "tables", "io", "metrics",

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from wesep_mix import wesep
-from wesep_mix.bin import check_parity
+from wesep_mix.bin import check_parity, convert_wesep
+from wesep_mix.config import to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.extractors import dpccn, spexplus
 from wesep_mix.extractors.contract import estimates
 from wesep_mix.extractors.wesep_names import to_wesep
 from wesep_mix.extractors.wesep_settings import wesep_args
+from wesep_mix.stage import Need, Part
 
 SHARED = sorted((Path(__file__).resolve().parents[3] / "shared" / "parity").glob("*.npz"))
 SPEXPLUS = spexplus.Config(embedding_dim=6, filters=8, channels=6, hidden=10, num_stacks=2, num_blocks=2)
@@ -159,6 +162,43 @@ def test_what_is_no_checkpoint_is_named(content, tmp_path):
         wesep.read_checkpoint(tmp_path / "odd.pt")
     with pytest.raises(UserError, match="gone.pt: no such model file"):
         wesep.read_checkpoint(tmp_path / "gone.pt")
+
+
+def test_a_model_of_weseps_goes_through_an_experiment_and_back(tmp_path, capsys):
+    torch.manual_seed(0)
+    name, args = wesep.write_checkpoint(tmp_path / "theirs.pt", dpccn.Model(DPCCN))
+    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({
+        "model": {"tse_model": name}, "num_avg": 5,
+        "model_args": {"tse_model": {**to_dict(args), "spksInTrain": 251, "multi_task": False}}}))
+    take = ["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
+            f"--out={tmp_path}/exp/net"]
+    assert convert_wesep.main(take) == 0
+    made = tmp_path / "exp/net/matched/model.pt"
+    Part(6, "extraction", tmp_path, {}, [Need(made, 5)]).check_needs()
+    assert convert_wesep.main(["export", f"--model={made}", f"--out={tmp_path}/back"]) == 0
+    back, wanted = (wesep.read_checkpoint(path) for path in (tmp_path / "back/avg_model.pt", tmp_path / "theirs.pt"))
+    assert list(back) == list(wanted) and all(torch.equal(back[key], value) for key, value in wanted.items())
+    found, settings = wesep.read_settings(tmp_path / "back/config.yaml")
+    assert found == name and settings == to_dict(args)
+    capsys.readouterr()
+    assert convert_wesep.main(take) == 0 and "done already" in capsys.readouterr().out
+    torch.save({key: value + 1 for key, value in wanted.items()}, tmp_path / "theirs.pt")
+    assert convert_wesep.main(take) == 0 and "is made anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"model": {"tse_model": "BSRNN"}}, "WeSep model BSRNN: wanted one of DPCCN, ConvTasNet"),
+    ({"model_args": {"tse_model": {"joint_training": True}}}, "joint_training: wanted False, found True"),
+    ({"model_args": None}, "theirs.yaml: wanted a config of WeSep's, with model.tse_model (a name) and model_args"),
+    ({"model_args": {"tse_model": {"joint_training": False}}}, "theirs.pt: wanted the weights of DPCCN made with thes"),
+])
+def test_what_cannot_be_imported_is_named(changes, said, tmp_path, capsys):
+    name, args = wesep.write_checkpoint(tmp_path / "theirs.pt", dpccn.Model(DPCCN))
+    settings = {"model": {"tse_model": name}, "model_args": {"tse_model": to_dict(args)}, **changes}
+    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump(settings))
+    assert convert_wesep.main(["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
+                               f"--out={tmp_path}/net"]) == 1
+    assert said in capsys.readouterr().err and not (tmp_path / "net/matched/model.pt").exists()
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
