@@ -35,6 +35,8 @@ setup(
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
+        "speechmos",  # DNSMOS's networks, 9 MB; nothing of its code is used
+        "onnxruntime",
         "espeakng-loader",
         "matplotlib",
         "tqdm",

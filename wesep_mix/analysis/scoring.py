@@ -9,20 +9,29 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.config import to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.files import atomic_write, write_json
+from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 from wesep_mix.parallel import map_items
 
-METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
+METRICS = ("si_sdr", "si_sdri", "pesq", "stoi", *SCALES)
 SCORES, SUMMARY = "scores.csv", "summary.json"
+
+
+def scored_by(settings: ScoreConfig) -> dict[str, Any]:
+    """What defines the scores of a condition."""
+    return to_dict(settings) | {"metrics": list(METRICS)}
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ def score_trial(trial: Trial) -> dict[str, float]:
             "si_sdri": ratio - si_sdr(rendered.mix, source),
             "pesq": pesq_wideband(est, source, trial.plan.sample_rate),
             "stoi": stoi(est, source, trial.plan.sample_rate),
+            **dnsmos(est, trial.plan.sample_rate),
         }
     except UserError as err:
         raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err

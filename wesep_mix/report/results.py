@@ -67,7 +67,7 @@ def conditions(mixtures: Path) -> dict[str, dict]:
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
-    """{row: {si_sdr, si_sdri, pesq, stoi, each with _std, num, params}} of all conditions that are scored."""
+    """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
     columns = (*METRICS, *(f"{metric}_std" for metric in METRICS), "num", "params")
     return {name: _picked(read_json(folder / SUMMARY), columns, folder / SUMMARY)
             for name, folder in scored_conditions(mixtures).items()}

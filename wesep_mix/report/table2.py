@@ -17,8 +17,7 @@ RULES = (
     f"{rules(SPEECH_COLUMNS)} num: mixtures times talkers. params: all parameters of the extractor or separator alone, "
     "without the model that gives it the embedding. Which embedding is whose: as `matching` says in "
     "conf/embeddings.yaml, by the best assignment (no two talkers of a mixture share one) or, as in the paper, the "
-    "nearest for each. The paper's numbers (arXiv 2604.03219, Tables 2 and 4) are of its own data and "
-    "models. Its DNSMOS columns (SIG, BAK, OVRL) are not here: stage 7 does not compute them."
+    "nearest for each. The paper's numbers (arXiv 2604.03219, Tables 2 and 4) are of its own data and models."
 )
 
 GIVEN = {

@@ -81,6 +81,9 @@ SPEECH_COLUMNS = {
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR less that of the mixture"),
     "pesq": Column("PESQ", "", 1, 2, "wideband"),
     "stoi": Column("STOI", "", 1, 3, "not extended"),
+    "sig": Column("SIG", "", 1, 2, "DNSMOS P.835 of the speech, 1 to 5, without a reference"),
+    "bak": Column("BAK", "", 1, 2, "the same of the background"),
+    "ovrl": Column("OVRL", "", 1, 2, "the same of the whole"),
 }
 
 

@@ -9,7 +9,7 @@ from wesep_mix.report import table2
 from wesep_mix.report.seed_table import Run
 from wesep_mix.tables.table2 import Table2Config
 
-NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "num": 200, "num_bad": 0}
+NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "sig": 3.0, "bak": 4.0, "ovrl": 2.5, "num": 200, "num_bad": 0}
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def write(exp, table, seeds=(0, 1)):
 
 def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
     lines = write(tmp_path, table, seeds=[0]).splitlines()
-    assert lines[0].split() == "row SI-SDR dB SI-SDRi dB paper PESQ paper STOI num params seeds".split()
+    assert lines[0].split() == "row SI-SDR dB SI-SDRi dB paper PESQ paper STOI SIG paper BAK OVRL num params seeds".split()
     assert [line.split() for line in lines[1:4]] == [
-        ["noisy", "4.00", "0.00", "-", "1.50", "1.18", "0.800", "200", "-", "1"],
-        ["without", "4.00", "1.00", "-", "1.50", "-", "0.800", "200", "3.70", "M", "1"],
-        ["film", "4.00", "9.00", "9.60", "1.50", "1.54", "0.800", "200", "3.80", "M", "1"]]
+        ["noisy", "4.00", "0.00", "-", "1.50", "1.18", "0.800", "3.00", "2.98", "4.00", "2.50", "200", "-", "1"],
+        ["without", "4.00", "1.00", "-", "1.50", "-", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.70", "M", "1"],
+        ["film", "4.00", "9.00", "9.60", "1.50", "1.54", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.80", "M", "1"]]
 
 
 def test_the_document_says_how_it_was_made(table, tmp_path):

@@ -1,0 +1,56 @@
+"""DNSMOS beside what `speechmos` 0.0.1.1 says of the same signals by its own code, a window at a time."""
+
+import numpy as np
+import pytest
+
+from wesep_mix.errors import UserError
+from wesep_mix.metrics.dnsmos import WINDOW, dnsmos, windows
+
+RATE = 16000
+
+
+def buzz(seconds: float, noise: float) -> np.ndarray:
+    """Syllable-like bursts of a buzz whose pitch falls, in noise."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    voice = sum(np.sin(2 * np.pi * k * (140 * time - time**2)) / k for k in range(1, 20))
+    bursts = 0.1 * voice * np.clip(np.sin(2 * np.pi * 3 * time), 0, None)
+    return (bursts + noise * np.random.default_rng(0).standard_normal(time.size)).astype(np.float32)
+
+
+SAID = [
+    (2, 0.001, False, [2.16724, 2.5807, 1.62623]),
+    (9.5, 0.02, False, [2.31935, 1.51068, 1.41574]),
+    (20, 0.005, False, [2.61593, 2.27244, 1.66686]),
+    (20, 0.005, True, [3.58636, 2.11361, 2.24767]),
+]
+
+
+@pytest.mark.parametrize("seconds, noise, personalised, said", SAID)
+def test_ratings_are_those_of_the_package(seconds, noise, personalised, said):
+    found = dnsmos(buzz(seconds, noise), RATE, personalised)
+    assert list(found) == ["sig", "bak", "ovrl"]
+    assert list(found.values()) == pytest.approx(said, abs=1e-4)
+
+
+def test_a_short_signal_is_doubled_until_it_fills_a_window():
+    wav = np.arange(40000, dtype=np.float32)
+    (window,) = windows(wav)
+    np.testing.assert_array_equal(window, np.tile(wav, 4)[:WINDOW])
+
+
+def test_windows_begin_every_second_but_those_that_rounding_cuts():
+    wav = np.arange(30 * RATE, dtype=np.float32)
+    np.testing.assert_array_equal(windows(wav)[:, 0], np.arange(7) * RATE)
+    assert windows(wav[: 10 * RATE]).shape == (1, WINDOW)
+    assert windows(np.zeros(34 * RATE, np.float32)).shape == (8, WINDOW)  # the 24th second's too
+
+
+@pytest.mark.parametrize("wav, rate, said", [
+    (np.ones(9), 8000, "wanted 16000 Hz, found 8000 Hz"),
+    (np.ones((2, 9)), RATE, r"found one of shape \[2, 9\]"),
+    (np.ones(0), RATE, r"found one of shape \[0\]"),
+    (np.array([0.1, np.nan]), RATE, r"shape \[2\], not finite"),
+])
+def test_an_unfit_signal_is_named(wav, rate, said):
+    with pytest.raises(UserError, match=f"DNSMOS: .*{said}"):
+        dnsmos(wav, rate)
