@@ -12,7 +12,7 @@ import soundfile
 import yaml
 from tiny import commands, run_sh
 
-METRICS = ("si_sdr", "si_sdri", "pesq", "stoi", "sig", "bak", "ovrl")
+METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
 MADE = {
     1: ["data/mini/2mix/test/plan.jsonl", "data/mini/2mix/train/spk2utt", "data/mini/single/dev/utt2spk"],
     2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],

@@ -6,15 +6,12 @@ Torch is not imported here, so that the worker processes start fast and stay sma
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from wesep_mix.analysis.settings import ScoreConfig
-from wesep_mix.config import to_dict
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.files import atomic_write, write_json
@@ -25,35 +22,35 @@ from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 from wesep_mix.parallel import map_items
 
-METRICS = ("si_sdr", "si_sdri", "pesq", "stoi", *SCALES)
+METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")  # and those of DNSMOS where they are asked for
 SCORES, SUMMARY = "scores.csv", "summary.json"
-
-
-def scored_by(settings: ScoreConfig) -> dict[str, Any]:
-    """What defines the scores of a condition."""
-    return to_dict(settings) | {"metrics": list(METRICS)}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture."""
+    """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
+
+    dnsmos: by DNSMOS too, which takes longer than all else together.
+    """
 
     plan: Plan
     index: int
     wav: Path | None
+    dnsmos: bool = False
 
 
 def score_condition(
-    plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0
+    plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0,
+    dnsmos: bool = False,
 ) -> dict[str, float]:
     """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
 
     wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture. params: number of parameters
-    of the extractor, passed on to the summary. The result does not depend on `nj`.
+    of the extractor, passed on to the summary. The result does not depend on `nj`. dnsmos: as for `Trial`.
     Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
         silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
     """
-    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav")
+    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", dnsmos)
               for plan in plans for index, key in enumerate(speaker_keys(plan))]
     scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad)
     if not scored:
@@ -76,19 +73,20 @@ def score_trial(trial: Trial) -> dict[str, float]:
             "si_sdri": ratio - si_sdr(rendered.mix, source),
             "pesq": pesq_wideband(est, source, trial.plan.sample_rate),
             "stoi": stoi(est, source, trial.plan.sample_rate),
-            **dnsmos(est, trial.plan.sample_rate),
+            **(dnsmos(est, trial.plan.sample_rate) if trial.dnsmos else {}),
         }
     except UserError as err:
         raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err
 
 
 def write_scores(path: Path, rows: Sequence[dict]) -> None:
-    """Write rows {mix, speaker, metrics} sorted by mixture and speaker, six decimals."""
+    """Write rows {mix, speaker, metrics}, at least one, sorted by mixture and speaker, six decimals."""
+    metrics = _metrics(rows[0])
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("mix", "speaker", *METRICS))
+        writer.writerow(("mix", "speaker", *metrics))
         for row in sorted(rows, key=lambda row: (row["mix"].encode(), row["speaker"].encode())):
-            writer.writerow((row["mix"], row["speaker"], *(f"{row[metric]:.6f}" for metric in METRICS)))
+            writer.writerow((row["mix"], row["speaker"], *(f"{row[metric]:.6f}" for metric in metrics)))
 
 
 def read_scores(path: Path) -> list[dict]:
@@ -96,7 +94,7 @@ def read_scores(path: Path) -> list[dict]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        return [{**row, **{metric: float(row[metric]) for metric in METRICS}} for row in rows]
+        return [{**row, **{metric: float(row[metric]) for metric in _metrics(row)}} for row in rows]
     except (KeyError, TypeError, ValueError) as err:
         raise UserError(f"{path}: not a table of scores ({err}); redo the stage with --force true") from err
 
@@ -107,10 +105,14 @@ def summarise(rows: Sequence[dict]) -> dict[str, float]:
     The deviation is the population's (divided by num, not num - 1).
     """
     summary: dict[str, float] = {"num": len(rows)}
-    for metric in METRICS:
+    for metric in _metrics(rows[0]):
         values = np.array([row[metric] for row in rows])
         summary[metric], summary[f"{metric}_std"] = float(values.mean()), float(values.std(ddof=0))
     return summary
+
+
+def _metrics(row: Mapping) -> tuple[str, ...]:
+    return (*METRICS, *(scale for scale in SCALES if scale in row))
 
 
 def _row(trial: Trial, scores: dict[str, float]) -> dict:

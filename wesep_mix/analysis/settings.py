@@ -40,7 +40,8 @@ class ScoreConfig:
     max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype:
     PCM_16 refuses to clip, FLOAT keeps any level; seed: of k-means and of the choice of random embeddings;
     chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones; batch_size:
-    mixtures of equal length that go through a network together.
+    mixtures of equal length that go through a network together; dnsmos: score by DNSMOS P.835 too, which takes longer
+    than the other metrics together.
     """
 
     max_bad: int = 0
@@ -49,6 +50,7 @@ class ScoreConfig:
     chunk_s: float = 0.0
     overlap_s: float = 1.0
     batch_size: int = 1
+    dnsmos: bool = False
 
     @property
     def chunks(self) -> Chunks:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from wesep_mix.analysis.controls import CONTROLS, model_of
-from wesep_mix.analysis.scoring import scored_by
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.bin.options import parser
 from wesep_mix.config import load_config, to_dict
@@ -44,19 +43,19 @@ def _analyse(args) -> None:
 
 
 def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], None]]]:
-    mixtures, plan, scored = args.extractor.parent, Need(args.data / "plan.jsonl", 1), scored_by(settings)
+    mixtures, plan, raw = args.extractor.parent, Need(args.data / "plan.jsonl", 1), to_dict(settings)
     test = args.embeddings / "test"
     tables = [plan, Need(args.single / "plan.jsonl", 1), Need(args.teacher, 2), Need(args.student, 3),
               Need(test / "matched.scp", 4), Need(args.embeddings / "single_test" / "teacher.scp", 4)]
-    clustering = Part(8, "clustering", mixtures / "clustering", to_dict(settings), tables)
+    clustering = Part(8, "clustering", mixtures / "clustering", raw, tables)
     yield clustering, partial(_cluster, args, settings, clustering.out)
-    mixture = Part(8, "unprocessed mixture", mixtures / "mixture" / "test", scored, [plan])
+    mixture = Part(8, "unprocessed mixture", mixtures / "mixture" / "test", raw, [plan])
     yield mixture, partial(_score_mixture, args, settings, mixture.out)
     for control in CONTROLS:
         scps = [Need(test / f"{kind}.scp", 4) for kind in ("matched", "teacher", "student")]
         needs = [plan, *scps, Need(model_of(args.extractor, control), 5)]
         out = args.extractor / "test" / control
-        yield Part(8, f"control {control}", out, scored, needs), partial(_control, args, settings, control)
+        yield Part(8, f"control {control}", out, raw, needs), partial(_control, args, settings, control)
 
 
 def _cluster(args, settings: ScoreConfig, out: Path) -> None:
@@ -74,7 +73,7 @@ def _score_mixture(args, settings: ScoreConfig, out: Path) -> None:
     from wesep_mix.mixing.plan import read_plans
 
     plans = read_plans(args.data / "plan.jsonl")
-    score_condition(plans, None, out / "scores", 0, args.nj, settings.max_bad)
+    score_condition(plans, None, out / "scores", 0, args.nj, settings.max_bad, settings.dnsmos)
 
 
 def _control(args, settings: ScoreConfig, control: str) -> None:

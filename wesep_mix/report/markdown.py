@@ -17,6 +17,7 @@ from wesep_mix.report.tables import (
     extraction_table,
     in_order,
     rules,
+    shown,
 )
 
 EMBEDDING_NOTES = {
@@ -62,7 +63,7 @@ def document(results: Mapping[str, Any], context: Context) -> str:
                    _rows_explained(results["embeddings"]), _embedding_rules(results["embeddings"])]
     if results["extraction"]:
         blocks += ["## Extraction", extraction_table(results["extraction"]).markdown(),
-                   _rows_explained(results["extraction"]), _extraction_rules(context)]
+                   _rows_explained(results["extraction"]), _extraction_rules(results["extraction"], context)]
     tables = condition_tables(results)
     if tables:
         blocks += ["## By condition", *(table.markdown() for table in tables), CONDITION_RULES]
@@ -117,11 +118,11 @@ def _embedding_rules(rows: Mapping[str, Any]) -> str:
     return f"{rule} {left_out}: {', '.join(missing)}." if missing else rule
 
 
-def _extraction_rules(context: Context) -> str:
+def _extraction_rules(rows: Mapping[str, Any], context: Context) -> str:
     rule = (
         "Every number is the mean ± standard deviation (divided by num) over all mixtures and speakers of "
-        f"the test set, each of the `num` counting once. {rules(SPEECH_COLUMNS)} params: all parameters of the "
-        "extractor alone, without the model that gives it the embedding."
+        f"the test set, each of the `num` counting once. {rules(shown(SPEECH_COLUMNS, rows))} params: all parameters "
+        "of the extractor alone, without the model that gives it the embedding."
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
     return f"{rule} Left out of every mean, could not be scored: {', '.join(bad)}." if bad else rule

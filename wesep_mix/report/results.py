@@ -14,11 +14,11 @@ import yaml
 
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
 from wesep_mix.analysis.controls import CONTROLS, SEPARATED
-from wesep_mix.analysis.scoring import METRICS, SCORES, SUMMARY, read_scores
+from wesep_mix.analysis.scoring import SCORES, SUMMARY, read_scores
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
-from wesep_mix.report.tables import EMBEDDING_COLUMNS
+from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
 from wesep_mix.stage import outdated_by
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
@@ -68,9 +68,13 @@ def conditions(mixtures: Path) -> dict[str, dict]:
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
-    columns = (*METRICS, *(f"{metric}_std" for metric in METRICS), "num", "params")
-    return {name: _picked(read_json(folder / SUMMARY), columns, folder / SUMMARY)
+    return {name: _speech(read_json(folder / SUMMARY), folder / SUMMARY)
             for name, folder in scored_conditions(mixtures).items()}
+
+
+def _speech(row: dict[str, float], path: Path) -> dict[str, float]:
+    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in row or not column.maybe]
+    return _picked(row, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), path)
 
 
 def scored_conditions(mixtures: Path) -> dict[str, Path]:

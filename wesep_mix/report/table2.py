@@ -8,13 +8,13 @@ from typing import Any
 from wesep_mix.report import seed_table
 from wesep_mix.report.seed_table import Content, Run, cell
 from wesep_mix.report.statements import ahead
-from wesep_mix.report.tables import SPEECH_COLUMNS, Table, millions, rules
+from wesep_mix.report.tables import SPEECH_COLUMNS, Table, millions, rules, shown
 from wesep_mix.tables.table2 import RowConfig, Table2Config, row_overrides
 
 RULES = (
     "What a row has for one seed is the mean over all mixtures and speakers of its test set, each counting once. A "
     "seed draws first weights, training mixtures and their order, of teacher and student too. "
-    f"{rules(SPEECH_COLUMNS)} num: mixtures times talkers. params: all parameters of the extractor or separator alone, "
+    "{rules} num: mixtures times talkers. params: all parameters of the extractor or separator alone, "
     "without the model that gives it the embedding. Which embedding is whose: as `matching` says in "
     "conf/embeddings.yaml, by the best assignment (no two talkers of a mixture share one) or, as in the paper, the "
     "nearest for each. The paper's numbers (arXiv 2604.03219, Tables 2 and 4) are of its own data and models."
@@ -35,19 +35,21 @@ def write_table(run: Run, table: Table2Config) -> str:
     return seed_table.write(run, Content(
         "Tables 2 and 4", "table2", 9, table.rows, row_table(table.rows, averages),
         {name: described(row) for name, row in table.rows.items()},
-        {name: made(row) + _without(averages.get(name)) for name, row in table.rows.items()}, told, RULES))
+        {name: made(row) + _without(averages.get(name)) for name, row in table.rows.items()}, told,
+        RULES.format(rules=rules(shown(SPEECH_COLUMNS, averages)))))
 
 
 def row_table(rows: Mapping[str, RowConfig], averages: Mapping[str, Mapping[str, Any]]) -> Table:
     """A line a row that is there; the paper's number beside ours where it has one."""
-    beside = {metric for metric in SPEECH_COLUMNS if any(metric in row.paper for row in rows.values())}
-    titles = [title for metric, column in SPEECH_COLUMNS.items()
+    columns = shown(SPEECH_COLUMNS, averages)
+    beside = {metric for metric in columns if any(metric in row.paper for row in rows.values())}
+    titles = [title for metric, column in columns.items()
               for title in (column.title, *(["paper"] if metric in beside else []))]
     lines = []
     for name, measured in averages.items():
         # unprocessed mixtures were measured once, whatever the number of seeds
         average = {**measured, "num_seeds": 1} if rows[name].model == "mixture" else measured
-        cells = [each for metric, column in SPEECH_COLUMNS.items()
+        cells = [each for metric, column in columns.items()
                  for each in (cell(column, average, metric),
                               *([column.cell(rows[name].paper, metric)] if metric in beside else []))]
         counted = [str(round(average["num"]["mean"])), millions(average["params"]["mean"]), str(average["num_seeds"])]

@@ -81,9 +81,9 @@ SPEECH_COLUMNS = {
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR less that of the mixture"),
     "pesq": Column("PESQ", "", 1, 2, "wideband"),
     "stoi": Column("STOI", "", 1, 3, "not extended"),
-    "sig": Column("SIG", "", 1, 2, "DNSMOS P.835 of the speech, 1 to 5, without a reference"),
-    "bak": Column("BAK", "", 1, 2, "the same of the background"),
-    "ovrl": Column("OVRL", "", 1, 2, "the same of the whole"),
+    "sig": Column("SIG", "", 1, 2, "DNSMOS P.835 of the speech, 1 to 5, without a reference", maybe=True),
+    "bak": Column("BAK", "", 1, 2, "the same of the background", maybe=True),
+    "ovrl": Column("OVRL", "", 1, 2, "the same of the whole", maybe=True),
 }
 
 
@@ -94,15 +94,21 @@ def rules(columns: Mapping[str, Column]) -> str:
 
 def embedding_table(rows: Mapping[str, Row]) -> Table:
     """Clustering and verification metrics, one row a kind of embedding; `-` where a row has not the metric."""
-    metrics = [metric for metric in EMBEDDING_COLUMNS if any(metric in row for row in rows.values())]
-    header = ("embedding", *(EMBEDDING_COLUMNS[metric].title for metric in metrics), "num", "trainable")
-    return Table(header, [(name, *_embedding_cells(rows[name], metrics)) for name in in_order(rows)])
+    columns = shown(EMBEDDING_COLUMNS, rows)
+    header = ("embedding", *(column.title for column in columns.values()), "num", "trainable")
+    return Table(header, [(name, *_embedding_cells(rows[name], columns)) for name in in_order(rows)])
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
-    """Scores of extracted speech, mean ± standard deviation."""
-    header = ("extraction", *(column.title for column in SPEECH_COLUMNS.values()), "num", "params")
-    return Table(header, [(name, *_extraction_cells(rows[name])) for name in in_order(rows)])
+    """Scores of extracted speech, mean ± standard deviation; `-` where a row has not the metric."""
+    columns = shown(SPEECH_COLUMNS, rows)
+    header = ("extraction", *(column.title for column in columns.values()), "num", "params")
+    return Table(header, [(name, *_extraction_cells(rows[name], columns)) for name in in_order(rows)])
+
+
+def shown(columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[str, Column]:
+    """The columns that some row has."""
+    return {metric: column for metric, column in columns.items() if any(metric in row for row in rows.values())}
 
 
 def in_order(names: Mapping[str, Row]) -> list[str]:
@@ -119,13 +125,14 @@ def in_order(names: Mapping[str, Row]) -> list[str]:
     return sorted(names, key=place)
 
 
-def _embedding_cells(row: Row, metrics: Sequence[str]) -> list[str]:
-    numbers = (EMBEDDING_COLUMNS[metric].cell(row, metric) for metric in metrics)
+def _embedding_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
+    numbers = (column.cell(row, metric) for metric, column in columns.items())
     return [*numbers, str(int(row["num"])), millions(row["trainable"])]
 
 
-def _extraction_cells(row: Row) -> list[str]:
-    means = [column.number(row[metric], row[f"{metric}_std"]) for metric, column in SPEECH_COLUMNS.items()]
+def _extraction_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
+    means = [column.number(row[metric], row[f"{metric}_std"]) if metric in row else "-"
+             for metric, column in columns.items()]
     return [*means, str(int(row["num"])), millions(row["params"])]
 
 

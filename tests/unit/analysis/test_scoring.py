@@ -8,6 +8,7 @@ import pytest
 from wesep_mix.analysis.scoring import METRICS, read_scores, score_condition, summarise
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import write_audio
+from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.render import render
@@ -35,6 +36,17 @@ def test_table_and_summary(wavs, plans, tmp_path):
     assert rows[1]["si_sdr"] == pytest.approx(si_sdr(est, rendered.sources[1]), abs=1e-4)
     gained = si_sdr(est, rendered.sources[1]) - si_sdr(rendered.mix, rendered.sources[1])
     assert rows[1]["si_sdri"] == pytest.approx(gained, abs=1e-4) and gained > 10
+
+
+def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
+    asked = score_condition(plans[:1], wavs, tmp_path / "asked", params=0, dnsmos=True)
+    plain = score_condition(plans[:1], wavs, tmp_path / "plain", params=0)
+    assert set(asked) - set(plain) == {"sig", "bak", "ovrl", "sig_std", "bak_std", "ovrl_std"}
+    assert {name: asked[name] for name in plain} == plain
+    rendered = render(plans[0])
+    est = 0.9 * rendered.sources[1] + 0.1 * rendered.mix
+    row = read_scores(tmp_path / "asked" / "scores.csv")[1]
+    assert {scale: row[scale] for scale in SCALES} == pytest.approx(dnsmos(est), abs=1e-4)
 
 
 def test_number_of_processes_changes_nothing(wavs, plans, tmp_path):

@@ -36,7 +36,8 @@ def write(exp, table, seeds=(0, 1)):
 
 def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
     lines = write(tmp_path, table, seeds=[0]).splitlines()
-    assert lines[0].split() == "row SI-SDR dB SI-SDRi dB paper PESQ paper STOI SIG paper BAK OVRL num params seeds".split()
+    wanted = "row SI-SDR dB SI-SDRi dB paper PESQ paper STOI SIG paper BAK OVRL num params seeds"
+    assert lines[0].split() == wanted.split()
     assert [line.split() for line in lines[1:4]] == [
         ["noisy", "4.00", "0.00", "-", "1.50", "1.18", "0.800", "3.00", "2.98", "4.00", "2.50", "200", "-", "1"],
         ["without", "4.00", "1.00", "-", "1.50", "-", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.70", "M", "1"],
@@ -53,8 +54,8 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
                  "- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; "
                  '`extractor.model.fusion="none"`\n',
                  "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
-                 "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of each "
-                 "talker that of the mixture's next\n",
+                 "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of "
+                 "each talker that of the mixture's next\n",
                  "mean over all mixtures and speakers", "DNSMOS"):
         assert part in text, part
 
