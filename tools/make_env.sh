@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extra=${1:-}
 modules=(torch torchaudio lightning transformers speechbrain tensorboard numpy scipy sklearn yaml kaldiio soundfile
-    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
+    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib speechmos onnxruntime tqdm)
 # Of these only the files are read, they are not imported: installed without what they say they need (old, or large),
 # and not asked of an environment made by others, where the one front-end that reads them says how to get them.
 files_of=(resemblyzer)
