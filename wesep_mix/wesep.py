@@ -49,7 +49,7 @@ def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
                    for key in ("model", "model_args"))
     if not isinstance(model, str) or not isinstance(args, dict):
         raise UserError(f"{path}: wanted a config of WeSep's, with model.tse_model (a name) and model_args.tse_model "
-                        "(a mapping)")
+                        f"(a mapping), found {model!r} and {args!r} among {', '.join(map(str, raw)) or 'nothing'}")
     return model, args
 
 

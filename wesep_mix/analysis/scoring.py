@@ -30,7 +30,7 @@ SCORES, SUMMARY = "scores.csv", "summary.json"
 class Trial:
     """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
 
-    dnsmos: by DNSMOS too, which takes longer than all else together.
+    dnsmos: by DNSMOS too, which takes four times as long as all else together.
     """
 
     plan: Plan

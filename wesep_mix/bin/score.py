@@ -1,4 +1,4 @@
-"""Stage 7: score the extracted test set: SI-SDR, SI-SDRi, PESQ, STOI, DNSMOS of every mixture and speaker."""
+"""Stage 7: score the extracted test set: SI-SDR, SI-SDRi, PESQ, STOI and, with `dnsmos: true`, DNSMOS of each talker."""
 
 from __future__ import annotations
 

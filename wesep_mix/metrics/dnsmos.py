@@ -18,6 +18,7 @@ from wesep_mix.errors import UserError
 SAMPLE_RATE = 16000
 WINDOW_S = 9.01
 WINDOW = 144160  # samples
+BATCH_SIZE = 8  # windows that go through a network together
 SCALES = ("sig", "bak", "ovrl")  # in the order of the networks' outputs
 MODELS = {False: "dnsmos_models", True: "pdnsmos_models"}  # whether personalised
 CURVES = {  # of each scale, from the network's number to the rating: coefficients, the highest power first
@@ -40,13 +41,15 @@ def dnsmos(wav: np.ndarray, sample_rate: int = SAMPLE_RATE, personalised: bool =
     if wav.ndim != 1 or not wav.size or not np.isfinite(wav).all():
         raise UserError(f"DNSMOS: wanted a signal [T] of finite samples, found one of shape {list(wav.shape)}"
                         f"{'' if np.isfinite(wav).all() else ', not finite'}")
-    (found,) = _network(personalised).run(None, {"input_1": windows(wav)})  # [W, 3]
+    each = windows(wav)
+    batches = [np.stack(each[first : first + BATCH_SIZE]) for first in range(0, len(each), BATCH_SIZE)]
+    found = np.concatenate([_network(personalised).run(None, {"input_1": batch})[0] for batch in batches])  # [W, 3]
     ratings = [np.polyval(curve, raw).mean() for curve, raw in zip(CURVES[personalised], found.T, strict=True)]
     return {scale: float(rating) for scale, rating in zip(SCALES, ratings, strict=True)}
 
 
-def windows(wav: np.ndarray) -> np.ndarray:
-    """A signal [T], doubled until it fills a window, -> a window a second, [W, WINDOW].
+def windows(wav: np.ndarray) -> list[np.ndarray]:
+    """A signal [T], doubled until it fills a window, -> a window a second, [WINDOW] each.
 
     The second's end is computed in floating point as in Microsoft's script, which drops windows that come out a sample
     short: those from the 7th to the 23rd second.
@@ -55,8 +58,8 @@ def windows(wav: np.ndarray) -> np.ndarray:
         wav = np.concatenate([wav, wav])
     starts = range(int(wav.size // SAMPLE_RATE - WINDOW_S) + 1)
     ends = [int((start + WINDOW_S) * SAMPLE_RATE) for start in starts]
-    return np.stack([wav[end - WINDOW : end] for start, end in zip(starts, ends, strict=True)
-                     if end - start * SAMPLE_RATE == WINDOW])
+    return [wav[end - WINDOW : end] for start, end in zip(starts, ends, strict=True)
+            if end - start * SAMPLE_RATE == WINDOW]
 
 
 @cache

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.errors import UserError
+from wesep_mix.metrics import dnsmos as module
 from wesep_mix.metrics.dnsmos import WINDOW, dnsmos, windows
 
 RATE = 16000
@@ -40,9 +41,16 @@ def test_a_short_signal_is_doubled_until_it_fills_a_window():
 
 def test_windows_begin_every_second_but_those_that_rounding_cuts():
     wav = np.arange(30 * RATE, dtype=np.float32)
-    np.testing.assert_array_equal(windows(wav)[:, 0], np.arange(7) * RATE)
-    assert windows(wav[: 10 * RATE]).shape == (1, WINDOW)
-    assert windows(np.zeros(34 * RATE, np.float32)).shape == (8, WINDOW)  # the 24th second's too
+    assert [window[0] for window in windows(wav)] == [start * RATE for start in range(7)]
+    assert [window.shape for window in windows(wav[: 10 * RATE])] == [(WINDOW,)]
+    assert len(windows(np.zeros(34 * RATE, np.float32))) == 8  # the 24th second's too
+
+
+def test_ratings_do_not_depend_on_the_batch(monkeypatch):
+    wav = buzz(12, 0.005)
+    whole = dnsmos(wav)
+    monkeypatch.setattr(module, "BATCH_SIZE", 2)
+    assert len(windows(wav)) == 3 and dnsmos(wav) == pytest.approx(whole, abs=1e-5)
 
 
 @pytest.mark.parametrize("wav, rate, said", [
