@@ -20,14 +20,6 @@ from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.mixing.plan import Plan, read_plans
 
 
-def run_control(
-    control: str, data: Path, embeddings: Path, extractor: Path, settings: ScoreConfig, nj: int, device: str
-) -> None:
-    """Extract and score one control; as for `extract_condition` and `score_extracted`."""
-    extract_condition(control, data, embeddings, extractor, settings, device)
-    score_extracted(control, data, extractor, settings, nj)
-
-
 def extract_condition(
     condition: str, data: Path, embeddings: Path, extractor: Path, settings: ScoreConfig, device: str
 ) -> None:

@@ -1,20 +1,21 @@
 """Stage 8: clustering metrics of the embeddings, and the controls of the extraction.
 
 Controls: the unprocessed mixture, no embedding, the wrong talker's, a random other one, and the teacher's own
-of the clean source (oracle).
+of the clean source (oracle). They are extracted by stage 6's entry point and scored by stage 7's.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.analysis.controls import CONTROLS, model_of
+from wesep_mix.analysis.controls import CONTROLS, MIXTURE
 from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.bin import extract_speech, score
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config, to_dict
+from wesep_mix.config import load_config
 from wesep_mix.stage import Need, Part, guarded, run_part
 
 
@@ -33,58 +34,49 @@ def main(argv: list[str] | None = None) -> int:
     return guarded(lambda: _analyse(args), "stage 8 (analyse)")
 
 
-def _analyse(args) -> None:
+def _analyse(args: argparse.Namespace) -> int:
     settings = load_config(ScoreConfig, args.config, args.set)
-    parts = list(_parts(args, settings))
-    for part, _ in parts:
+    clustering, extractions = _clustering(args, settings), [_extraction(args, control) for control in CONTROLS]
+    for part in (clustering, *(part for options in extractions for part in extract_speech.parts(options))):
         part.check_needs()
-    for part, work in parts:
-        run_part(part, args.force, work)
+    run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
+    status = score.main(_scoring(args, args.extractor.parent / MIXTURE, MIXTURE))
+    for control, extraction in zip(CONTROLS, extractions, strict=True):
+        status = status or extract_speech.main(extraction) or score.main(_scoring(args, args.extractor, control))
+    return status
 
 
-def _parts(args, settings: ScoreConfig) -> Iterator[tuple[Part, Callable[[], None]]]:
-    mixtures, plan, raw = args.extractor.parent, Need(args.data / "plan.jsonl", 1), to_dict(settings)
-    test = args.embeddings / "test"
-    tables = [plan, Need(args.single / "plan.jsonl", 1), Need(args.teacher, 2), Need(args.student, 3),
-              Need(test / "matched.scp", 4), Need(args.embeddings / "single_test" / "teacher.scp", 4)]
-    clustering = Part(8, "clustering", mixtures / "clustering", raw, tables)
-    yield clustering, partial(_cluster, args, settings, clustering.out)
-    mixture = Part(8, "unprocessed mixture", mixtures / "mixture" / "test", raw, [plan])
-    yield mixture, partial(_score_mixture, args, settings, mixture.out)
-    for control in CONTROLS:
-        scps = [Need(test / f"{kind}.scp", 4) for kind in ("matched", "teacher", "student")]
-        needs = [plan, *scps, Need(model_of(args.extractor, control), 5)]
-        out = args.extractor / "test" / control
-        yield Part(8, f"control {control}", out, raw, needs), partial(_control, args, settings, control)
+def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:
+    needs = [Need(args.data / "plan.jsonl", 1), Need(args.single / "plan.jsonl", 1), Need(args.teacher, 2),
+             Need(args.student, 3), Need(args.embeddings / "test" / "matched.scp", 4),
+             Need(args.embeddings / "single_test" / "teacher.scp", 4)]
+    return Part(8, "clustering", args.extractor.parent / "clustering", {"seed": settings.seed}, needs)
 
 
-def _cluster(args, settings: ScoreConfig, out: Path) -> None:
+def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
     from wesep_mix.analysis.clustering_rows import clustering_rows, write_rows
     from wesep_mix.mixing.plan import read_plans
 
     plans, single = (read_plans(folder / "plan.jsonl") for folder in (args.data, args.single))
-    models = (args.teacher, args.student)
-    rows = clustering_rows(args.embeddings, *models, plans, single, settings.seed, _device(args))
+    models, device = (args.teacher, args.student), "cuda" if args.ngpu else "cpu"
+    rows = clustering_rows(args.embeddings, *models, plans, single, settings.seed, device)
     write_rows(out, rows, plans)
 
 
-def _score_mixture(args, settings: ScoreConfig, out: Path) -> None:
-    from wesep_mix.analysis.scoring import score_condition
-    from wesep_mix.mixing.plan import read_plans
-
-    plans = read_plans(args.data / "plan.jsonl")
-    score_condition(plans, None, out / "scores", 0, args.nj, settings.max_bad, settings.dnsmos)
+def _extraction(args: argparse.Namespace, control: str) -> list[str]:
+    """Options of stage 6's entry point."""
+    return [f"--embeddings={args.embeddings / 'test'}", f"--extractor={args.extractor}", f"--embedding={control}",
+            f"--ngpu={args.ngpu}", *_common(args)]
 
 
-def _control(args, settings: ScoreConfig, control: str) -> None:
-    from wesep_mix.analysis.conditions import run_control
-
-    embeddings = args.embeddings / "test"
-    run_control(control, args.data, embeddings, args.extractor, settings, args.nj, _device(args))
+def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[str]:
+    """Options of stage 7's entry point."""
+    return [f"--extractor={extractor}", f"--condition={condition}", f"--nj={args.nj}", *_common(args)]
 
 
-def _device(args) -> str:
-    return "cuda" if args.ngpu else "cpu"
+def _common(args: argparse.Namespace) -> list[str]:
+    return [f"--config={args.config}", f"--data={args.data}", f"--force={str(args.force).lower()}",
+            *(f"--set={setting}" for setting in args.set)]
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def _part(args: argparse.Namespace) -> Part:
         defining["seed"] = settings.seed
     given = [] if args.embedding == "none" else [Need(args.embeddings / "matched.scp", 4)]
     needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.embedding), 5)]
-    return Part(6, "extraction", args.extractor / "test" / args.embedding / "wav", defining, needs)
+    return Part(6, f"extraction, {args.embedding}", args.extractor / "test" / args.embedding / "wav", defining, needs)
 
 
 def _extract(args: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
     needs, extracted = [Need(args.data / "plan.jsonl", 1)], args.extractor / "test" / args.condition
     if args.condition != MIXTURE:
         needs += [Need(model_of(args.extractor, args.condition), 5), Need(extracted / "wav" / "wav.scp", 6)]
-    return Part(7, "score", extracted / "scores", to_dict(settings), needs)
+    return Part(7, f"score, {args.condition}", extracted / "scores", to_dict(settings), needs)
 
 
 def _score(args: argparse.Namespace) -> None:

@@ -101,7 +101,7 @@ def _all_scored(mixtures: Path) -> dict[str, Path]:
         for condition in CONDITIONS:
             name = model.name if condition == "matched" else f"{model.name}/{condition}"
             found[name] = model / "test" / condition / "scores"
-    found["mixture"] = mixtures / "mixture" / "test" / "scores"
+    found["mixture"] = mixtures / "mixture" / "test" / "mixture" / "scores"
     return found
 
 

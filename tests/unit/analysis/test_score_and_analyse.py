@@ -126,9 +126,20 @@ def test_finished_conditions_are_not_redone(analysed, capsys):
     shutil.rmtree(test / "random")
     assert scoring(analysed) == analysis(analysed) == 0
     said = capsys.readouterr().out
-    assert said.count("done already") == 6 and "control random): done in" in said
+    assert said.count("done already") == 9
+    assert all(f"({what}, random): done in" in said for what in ("extraction", "score"))
     after = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
     assert {path for path in before if before[path] != after[path]} == set((test / "random").rglob("*.wav"))
+
+
+def test_a_setting_of_the_scores_alone_leaves_wavs_and_clustering_as_they_are(analysed, capsys):
+    wavs = list((analysed / "exp" / "mini" / "2mix").rglob("*.wav"))
+    before = [path.stat().st_mtime_ns for path in wavs]
+    assert analysis(analysed, "--set=score.max_bad=1") == 0
+    said = capsys.readouterr().out
+    assert said.count("done already") == 5 and said.count("max_bad changed") == 5 and "(clustering): done al" in said
+    assert [path.stat().st_mtime_ns for path in wavs] == before
+    assert analysis(analysed) == 0
 
 
 def test_a_bad_wav_fails_the_stage_in_one_line(analysed, capsys):

@@ -15,7 +15,7 @@ def experiment(tmp_path):
     exp = tmp_path / "exp" / "mini_trial"
     mixtures = exp / "2mix"
     pairs = [("m1", "a"), ("m1", "b"), ("m2", "c"), ("m2", "a"), ("m3", "b"), ("m3", "c")]
-    scored(mixtures / "mixture" / "test", pairs, 0.0, 0)
+    scored(mixtures / "mixture" / "test" / "mixture", pairs, 0.0, 0)
     for condition, gain in GAINS.items():
         scored(mixtures / "net" / "test" / condition, pairs, gain, 1_234_567)
     row = {"acc": 2 / 3, "sep": 0.2, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.1, "num": 6, "trainable": 0}
