@@ -7,6 +7,7 @@ A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def parity(path: str | Path) -> list[float]:
 
     NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json
     beside it WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind
-    the last whole frame; then they are compared as far as they go.
+    the last whole frame, SpEx+'s of a window shorter than the first more than that; then they are compared as far as
+    they go.
     Raises: UserError when a file is missing, damaged, or not of our model's sizes.
     """
     reference = _read_reference(Path(path))
@@ -97,10 +99,16 @@ def parity(path: str | Path) -> list[float]:
         raise UserError(f"{path}: wanted {found.shape[1]} outputs est/0, ..., found {len(reference.ests)}")
     for place, est in enumerate(reference.ests):
         missing = found.shape[2] - est.shape[1] if est.ndim == 2 and len(est) == len(found) else -1
-        if not 0 <= missing < model.frame_step:
+        if not 0 <= missing < (bound := _may_lack(model, place)):
             raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
-                            f"a frame's step of {model.frame_step} samples fewer, found {list(est.shape)}")
+                            f"{bound} samples fewer, found {list(est.shape)}")
     return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
+
+
+def _may_lack(model: nn.Module, place: int) -> int:
+    """WeSep's output `place` lacks fewer samples than this: of a frame's step, and by which SpEx+'s window is short."""
+    windows = getattr(model.config, "windows", ())
+    return model.frame_step + (max(0, windows[0] - windows[place]) if windows else 0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def _read_reference(path: Path) -> _Reference:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as err:
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as err:
         raise UserError(f"{path}: wanted a readable .npz of arrays ({err})") from err
     count = sum(key.startswith("est/") for key in arrays)
     missing = [key for key in ("mix", "emb", "est/0", *(f"est/{k}" for k in range(count))) if key not in arrays]

@@ -37,6 +37,12 @@ def test_every_config_is_valid(corpus, extractor, capsys):
     assert check(corpus, extractor) == 0, capsys.readouterr().err
 
 
+@pytest.mark.parametrize("corpus, extractor", RECIPES)
+def test_a_recipes_extractor_has_a_fusion(corpus, extractor, capsys):
+    assert check(corpus, extractor, "extractor.model.fusion=none") == 1
+    assert "model.fusion: wanted a fusion, found none: stage 5 trains the same network" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("corpus", TABLES)
 def test_every_row_of_the_tables_is_valid(corpus, capsys):
     extractor = next(name for place, name in RECIPES if place == corpus)

@@ -1,6 +1,8 @@
 """Weights and references of WeSep's: a reference of our own making, and those in ../shared/parity."""
 
+import dataclasses
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,14 @@ def test_weseps_outputs_may_end_with_the_last_frame(reference):
     assert wesep.parity(reference(**cut)) == [0.0] * 3
 
 
+def test_those_of_a_window_that_is_shorter_than_the_first_end_sooner(reference):
+    config = dataclasses.replace(SPEXPLUS, windows=(100, 80, 160), stride=50)
+    ests = np.load(reference(config))
+    assert wesep.parity(reference(config, **{"est/1": ests["est/1"][:, :1503 - 69]})) == [0.0] * 3
+    with pytest.raises(UserError, match="est/1: .*less than 70 samples fewer"):
+        wesep.parity(reference(config, **{"est/1": ests["est/1"][:, :1503 - 70]}))
+
+
 def test_weights_of_another_seed_differ(reference):
     path = reference()
     arrays = dict(np.load(path))
@@ -101,7 +111,7 @@ def test_weights_of_another_seed_differ(reference):
     ({"mix": None}, {}, "made.npz: wanted an array mix"),
     ({"est/0": None}, {}, "wanted an array est/0"),
     ({"est/2": None}, {}, "wanted 3 outputs est/0, ..., found 2"),
-    ({"est/1": np.zeros((2, 1504))}, {}, r"est/1: wanted the shape of mix, [2, 1503], or less than a frame's step"),
+    ({"est/1": np.zeros((2, 1504))}, {}, r"est/1: wanted the shape of mix, [2, 1503], or less than 10 samples fewer"),
     ({"est/1": np.zeros((2, 1))}, {}, r"samples fewer, found [2, 1]"),
     ({"est/0": np.array([["a"]])}, {}, "est/0: wanted real numbers, found <U1 of shape [1, 1]"),
     ({"mix": np.zeros((0, 1503))}, {}, "mix: wanted real numbers, found float64 of shape [0, 1503]"),
@@ -128,10 +138,16 @@ def test_files_that_are_not_there_or_damaged(reference, tmp_path, capsys):
     path = reference()
     path.write_bytes(path.read_bytes()[:500])
     assert check_parity.main([str(path)]) == 1
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("mix.npy", bytes(2000))
+    content = bytearray(path.read_bytes())
+    content[37:45] = bytes(range(100, 108))
+    path.write_bytes(content)
+    assert check_parity.main([str(path)]) == 1
     path.with_suffix(".json").unlink()
     assert check_parity.main([str(path)]) == 1
     error = capsys.readouterr().err
-    assert error.count("error: ") == error.count("\n") == 3
+    assert error.count("error: ") == error.count("\n") == 4
     assert "none.npz: no such file" in error and "made.npz: wanted a readable .npz" in error
     assert "made.json: no such file" in error
 

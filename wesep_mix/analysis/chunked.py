@@ -7,7 +7,8 @@ no sample of it depends on others further away than a quarter of the overlap. Ch
 
 Levels: a network that works at unit level is given the whole signal's in every chunk (layers.level). One whose norms
 leave the level of its output open (`free_level`) would have a level of its own in every chunk: there each chunk is
-brought to the level that the talker has in the mixture.
+brought to the level that the talker has in the mixture. Where the talker is silent that is too loud, by as much as the
+network suppresses the others; there the chunk is brought to the level of those beside it.
 
 B batch, S speakers, T samples.
 """
@@ -26,6 +27,9 @@ from wesep_mix.layers.level import Longer, unit_level
 from wesep_mix.layers.network import Network
 from wesep_mix.losses.set_matching import best_assignment
 
+APART = 2.0  # two chunks whose levels differ by this factor in what they share are not both right
+ALIKE = 3.0  # a chunk that is louder than its shared part by less than this factor says nothing more outside of it
+
 
 @torch.inference_mode()
 def extract(
@@ -38,7 +42,7 @@ def extract(
         est = model(chunk, emb, longer)
         return at_mixture_level(est, chunk) if longer is not None and model.free_level else est
 
-    return _in_chunks(estimate, mix, chunks, model.frame_step, device)
+    return _in_chunks(estimate, mix, chunks, model.frame_step, device, model.free_level)
 
 
 @torch.inference_mode()
@@ -65,7 +69,8 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 
 
 def _in_chunks(
-    estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, grid: int, device: str
+    estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, grid: int, device: str,
+    free_level: bool = False,
 ) -> Tensor:
     """`estimate` (chunk [B, t] on the device -> [B, ..., t]) over all of the mixture: [B, ..., T]."""
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
@@ -81,9 +86,30 @@ def _in_chunks(
             total[..., :size] = est
         else:
             shared = before + size - start
+            if free_level:
+                est = _at_one_level(total, est, start, shared)
             _join(total, est, start, shared, round(overlap / 2))
         before = start
     return total
+
+
+def _at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:
+    """The next chunk, which begins at `start`, and all before it, `total` (written to), at one level: [B, t] -> [B, t].
+
+    A fit to the mixture is right where the talker speaks and too loud where not. So of two that are far apart in what
+    they share the louder gives way, if what they share is as loud as the rest of it: it then heard the talker nowhere.
+    """
+    earlier = total[:, :start + shared]
+    old, new = _rms(earlier[:, start:]), _rms(est[:, :shared])
+    factor = torch.where((old > 0) & (new > 0), new / old, 1.0)
+    too_loud = (factor > APART) & (_rms(est) < ALIKE * new)
+    too_loud_before = (factor < 1 / APART) & (_rms(earlier) < ALIKE * old)
+    earlier.mul_(torch.where(too_loud_before, factor, 1.0))
+    return torch.where(too_loud, est / factor, est)
+
+
+def _rms(wav: Tensor) -> Tensor:
+    return wav.square().mean(-1, keepdim=True).sqrt()
 
 
 def _join(total: Tensor, est: Tensor, start: int, shared: int, fade: int) -> None:

@@ -44,7 +44,10 @@ def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: b
     for override in overrides:
         _check_lands(override, raws, paths)
     for path in paths:
-        _check_config(path, overrides)
+        settings = _check_config(path, overrides)
+        if isinstance(settings, ExtractorConfig) and settings.model.fusion == "none":
+            raise UserError(f"{path}: model.fusion: wanted a fusion, found none: stage 5 trains the same network "
+                            "without embedding beside it in any case")
 
 
 def _check_config(path: Path, overrides: list[str]) -> Any:

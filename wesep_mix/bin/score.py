@@ -1,4 +1,4 @@
-"""Stage 7: score the extracted test set: SI-SDR, SI-SDRi, PESQ, STOI and, with `dnsmos: true`, DNSMOS of each talker."""
+"""Stage 7: score the extracted test set: SI-SDR, SI-SDRi, PESQ, STOI of each talker, DNSMOS with `dnsmos: true`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from wesep_mix.analysis.controls import CONTROLS, MIXTURE, SEPARATED, model_of
 from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config, to_dict
+from wesep_mix.config import load_config
 from wesep_mix.stage import Need, Part, guarded, run_part
 
 
@@ -40,7 +40,8 @@ def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
     needs, extracted = [Need(args.data / "plan.jsonl", 1)], args.extractor / "test" / args.condition
     if args.condition != MIXTURE:
         needs += [Need(model_of(args.extractor, args.condition), 5), Need(extracted / "wav" / "wav.scp", 6)]
-    return Part(7, f"score, {args.condition}", extracted / "scores", to_dict(settings), needs)
+    defining = {"max_bad": settings.max_bad, "dnsmos": settings.dnsmos}
+    return Part(7, f"score, {args.condition}", extracted / "scores", defining, needs)
 
 
 def _score(args: argparse.Namespace) -> None:

@@ -5,7 +5,8 @@ Robust Speech Separation and Extraction", ICASSP 2022, sections 2 and 3, in the 
 Interspeech 2024).
 
 A U-Net on the complex spectrogram [B, 2, L, F]: dense blocks on the way down and up, every step halving or
-doubling the bins F and keeping the frames L; a dilated TCN at the bottom over the line of L x F positions; a
+doubling the bins F and keeping the frames L (with a `kernel_size` of 2p+1 frames; else a step up undoes what the
+step down does to them); a dilated TCN at the bottom over the line of L x F positions; a
 pyramid of average pools on top; the output is the estimate's spectrogram itself (complex mapping). Every
 convolution of the U-Net is followed by ELU, then instance norm over the utterance.
 
@@ -71,15 +72,15 @@ class Config:
         check_fusion(self)
         if not 1 <= self.hop <= 3 * self.n_fft // 4:
             raise ValueError(f"hop: wanted 1 to {3 * self.n_fft // 4} (3/4 of n_fft), found {self.hop}")
-        if self.dense_depth < 1:
-            raise ValueError(f"dense_depth: wanted at least 1, found {self.dense_depth}")
+        for key, least in (("dense_depth", 1), ("pool_channels", 1), ("tcn_repeats", 0), ("tcn_blocks", 0)):
+            if getattr(self, key) < least:
+                raise ValueError(f"{key}: wanted at least {least}, found {getattr(self, key)}")
         for key in ("dense_channels", "conv_channels", "pool_sizes"):
-            if not getattr(self, key):
-                raise ValueError(f"{key}: wanted at least one number, found none")
+            if not getattr(self, key) or min(getattr(self, key)) < 1:
+                raise ValueError(f"{key}: wanted numbers of at least 1, one or more, found {list(getattr(self, key))}")
         kernel_size, padding = list(self.kernel_size), list(self.padding)
-        if len(kernel_size) != 2 or len(padding) != 2 or kernel_size[0] != 2 * padding[0] + 1:
-            raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, with frames 2p+1 and p, "
-                             f"found {kernel_size} and {padding}")
+        if len(kernel_size) != 2 or len(padding) != 2 or min(kernel_size) < 1 or min(padding) < 0:
+            raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, found {kernel_size} and {padding}")
         if self.output_padding not in ((0, 0), (0, 1)):
             raise ValueError(f"output_padding: wanted [0, 0] or [0, 1], found {list(self.output_padding)}")
         bins = self.num_bins
@@ -98,6 +99,12 @@ class Config:
         for _ in range(len(self.dense_channels) + len(self.conv_channels) - 1):
             bins.append((bins[-1] - lost) // 2 + 1)
         return bins
+
+    @property
+    def least_frames(self) -> int:
+        """Of which enough are left for the largest pool, and at the bottom."""
+        lost = self.kernel_size[0] - 1 - 2 * self.padding[0]  # by the first layer and every step down
+        return max(2, max(self.pool_sizes) + lost, 1 + lost * len(self.num_bins))
 
 
 class Model(Network):
@@ -131,7 +138,7 @@ class Model(Network):
         """
         check_inputs(mix, emb, self.config)
         level = unit_level(mix, longer) if self.config.unit_level else 1.0
-        missing = max(0, (max(2, *self.config.pool_sizes) - 1) * self.config.hop - mix.shape[1])
+        missing = max(0, (self.config.least_frames - 1) * self.config.hop - mix.shape[1])
         est = self.extract(functional.pad(mix / level, (0, missing)), emb)  # [B, T + missing]
         return est[:, :mix.shape[1]] * level
 

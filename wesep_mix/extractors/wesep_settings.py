@@ -50,6 +50,7 @@ def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
         wanted = argument.theirs(config)
         if given[key] != wanted:
             raise UserError(f"WeSep {model}: {key}: wanted {wanted}, found {given[key]}")
+    _check_theirs(config)
     return config
 
 
@@ -63,13 +64,32 @@ def wesep_args(config: ExtractorConfig) -> tuple[str, dict[str, Any]]:
     back = config_from_wesep(model, args)
     for field in dataclasses.fields(config):
         wanted, found = getattr(back, field.name), getattr(config, field.name)
-        if wanted != found:
+        if wanted != found and field.name not in _idle(config):
             raise UserError(f"{config.name}: {field.name}: WeSep has {wanted} only, found {found}")
     return model, args
 
 
+def _idle(config: ExtractorConfig) -> set[str]:
+    """Settings of ours that change no output."""
+    return {"recompute"} if config.fusion == "film" else {"recompute", "film_hidden"}
+
+
+def _check_theirs(config: ExtractorConfig) -> None:
+    """Raises: UserError for settings with which WeSep's own class cannot be made or run."""
+    if config.transform_embedding and config.embedding_dim != 256:
+        raise UserError(f"{config.name}: embedding_dim: WeSep's transform of embeddings has 256 values only, "
+                        f"found {config.embedding_dim}")
+    if isinstance(config, dpccn.Config) and len(config.pool_sizes) != 4:
+        raise UserError(f"{config.name}: pool_sizes: WeSep has four pools only, found {list(config.pool_sizes)}")
+    if isinstance(config, spexplus.Config) and config.causal and config.kernel_size == 1:
+        raise UserError(f"{config.name}: kernel_size: WeSep's causal convolution cuts kernel_size - 1 samples, wanted "
+                        "2 or more, found 1")
+
+
 def _plain(value: Any, default: Any) -> Any:
-    """Lists as tuples, and a number that stands for a pair as the pair."""
+    """Lists as tuples, a number that stands for a pair as the pair, 0 and 1 that stand for a flag as the flag."""
+    if isinstance(default, bool) and value in (0, 1):
+        return bool(value)
     if isinstance(default, tuple) and len(default) == 2 and isinstance(value, int):
         return (value, value)
     return tuple(value) if isinstance(value, list) else value

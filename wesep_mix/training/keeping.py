@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -59,7 +60,19 @@ class Keeper:
 
     def _checkpoints(self, **which) -> ModelCheckpoint:
         """Written after validation; `save_last` would write the last one only when it is among the best."""
-        return ModelCheckpoint(self.folder, enable_version_counter=False, save_on_train_epoch_end=False, **which)
+        return _Movable(self.folder, enable_version_counter=False, save_on_train_epoch_end=False, **which)
+
+
+class _Movable(ModelCheckpoint):
+    """Goes on in a folder that was moved; Lightning's own forgets the best epochs there."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(self.dirpath, Path(path).name)) if path else path
+
+        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": best})
 
 
 def state_of(path: Path) -> State:

@@ -25,6 +25,14 @@ def test_any_length_is_finite_and_kept(num_samples):
     assert est.shape == (2, num_samples) and est.dtype == torch.float32 and est.isfinite().all()
 
 
+@pytest.mark.parametrize("kernel_size, padding", [((2, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (1, 1)),
+                                                  ((1, 3), (0, 1))])
+@pytest.mark.parametrize("num_samples", [1, 1601])
+def test_steps_may_add_frames_or_take_some(kernel_size, padding, num_samples):
+    est = small(kernel_size=kernel_size, padding=padding)(torch.randn(2, num_samples), torch.randn(2, 6))
+    assert est.shape == (2, num_samples) and est.isfinite().all()
+
+
 @pytest.mark.parametrize("unit_level", [False, True])
 def test_silence_gives_finite_samples_and_gradients(unit_level):
     model = small(unit_level=unit_level)
@@ -89,6 +97,11 @@ def test_what_is_refused(mix, emb, fusion, found):
     ({"pool_sizes": (400,)}, "pool_sizes"),
     ({"conv_channels": ()}, "conv_channels"),
     ({"dense_depth": 0}, "dense_depth"),
+    ({"tcn_repeats": -1}, "tcn_repeats: wanted at least 0, found -1"),
+    ({"pool_channels": 0}, "pool_channels"),
+    ({"pool_sizes": (0, 4)}, "pool_sizes: wanted numbers of at least 1"),
+    ({"dense_channels": (4, 0)}, "dense_channels"),
+    ({"padding": (-1, 1)}, "kernel_size, padding"),
     ({"output_padding": (1, 0)}, "output_padding"),
     ({"output_padding": (0, 1)}, "bins"),
 ])

@@ -35,6 +35,16 @@ def test_settings_go_both_ways(model, args, config):
     assert name == model and config_from_wesep(name, back) == config and back["joint_training"] is False
 
 
+@pytest.mark.parametrize("config, same", [(spexplus.Config(recompute=False), spexplus.Config()),
+                                          (dpccn.Config(film_hidden=8), dpccn.Config())])
+def test_settings_that_change_no_output_are_no_obstacle(config, same):
+    assert wesep_args(config) == wesep_args(same)
+
+
+def test_a_flag_may_be_a_number():
+    assert config_from_wesep("ConvTasNet", GIVEN | {"causal": 1, "skip_con": 0}).causal is True
+
+
 @pytest.mark.parametrize("theirs, ours", [("concatConv", "concat_conv"), ("concat", "concat"), ("additive", "additive"),
                                           ("multiply", "multiply"), ("FiLM", "film")])
 def test_fusions(theirs, ours):
@@ -59,6 +69,10 @@ def test_fusions(theirs, ours):
     ("ConvTasNet", {"activate": "softmax"}, "activate: wanted one of relu, sigmoid, found softmax"),
     ("ConvTasNet", {"norm": "gln"}, "norm: wanted one of gLN, cLN, BN, found gln"),
     ("ConvTasNet", {"P": 4}, "kernel_size: wanted an odd number"),
+    ("ConvTasNet", {"P": 1, "causal": True}, "kernel_size: WeSep's causal convolution"),
+    ("ConvTasNet", {"spk_emb_dim": 16}, "embedding_dim: WeSep's transform of embeddings has 256 values only, found 16"),
+    ("DPCCN", {"spk_emb_dim": 16, "use_spk_transform": True}, "embedding_dim: WeSep's transform"),
+    ("DPCCN", {"pool_size": [4, 8]}, "pool_sizes: WeSep has four pools only"),
     ("ConvTasNet", {"L": "20"}, "L: wanted a whole number, found '20'"),
     ("ConvTasNet", {"sr": 16000}, "sr: unknown argument"),
 ])
@@ -77,6 +91,9 @@ def test_weseps_default_is_a_speaker_encoder_inside():
     (dpccn.Config(unit_level=True), "dpccn: unit_level: WeSep has False only, found True"),
     (dpccn.Config(dense_channels=(8, 16, 16)), "dpccn: dense_channels: WeSep has"),
     (dpccn.Config(fusion="none"), "dpccn: fusion: WeSep has one of concat"),
+    (dpccn.Config(pool_sizes=(4, 8)), "dpccn: pool_sizes: WeSep has four pools only"),
+    (dpccn.Config(embedding_dim=192, transform_embedding=True), "dpccn: embedding_dim: WeSep's transform"),
+    (spexplus.Config(causal=True, kernel_size=1), "spexplus: kernel_size: WeSep's causal convolution"),
     (spexplus.Config(windows=(40, 160, 320), stride=20), "spexplus: windows: WeSep has"),
     (spexplus.Config(stride=5), "spexplus: stride: WeSep has 10 only, found 5"),
     (spexplus.Config(fusion="film", film_hidden=3), "spexplus: film_hidden"),

@@ -70,6 +70,17 @@ def test_the_best_epochs_before_a_stop_are_remembered(train, stopped):
     assert names(folder) == ["best-step=2.ckpt", "best-step=6.ckpt", "last.ckpt"]
 
 
+@pytest.mark.parametrize("average", [0, 2])
+def test_in_a_folder_that_was_moved_they_are_too(train, stopped, tmp_path, average):
+    first = scored(TeacherTraining, [0.1, 0.3])
+    stopped(5, using=first, average=average)
+    (tmp_path / "teacher").rename(tmp_path / "moved")
+    then = scored(TeacherTraining, [0.2])
+    folder = train("moved", using=then, average=average)
+    assert is_the_mean(weights(folder), [first.at[0], then.at[0]] if average else [first.at[0]])
+    assert not (tmp_path / "teacher").exists()
+
+
 def test_stopped_after_its_last_step_it_only_averages_again(train):
     folder = train(using=scored(TeacherTraining, [0.3, 0.1, 0.2]), average=2)
     before = weights(folder)

@@ -29,6 +29,13 @@ def test_one_cycle_peaks_after_the_warmup_and_ends_near_nothing():
     assert found[-1] < 1e-6
 
 
+@pytest.mark.parametrize("warmup, num_steps", [(0.1, 9), (0.05, 19), (0.5, 1), (0.1, 1)])
+def test_one_cycle_of_few_steps_rises_for_one(warmup, num_steps):
+    found = rates(OptimConfig(lr=1e-3, warmup=warmup), num_steps)
+    assert all(0 < rate <= 1e-3 for rate in found)
+    assert num_steps == 1 or max(found) == found[1] == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("values, said", [
     ({"schedule": "steps"}, "wanted one_cycle or exponential"), ({"warmup": 1.0}, "between 0 and 1"),
     ({"schedule": "exponential"}, "final_lr"), ({"final_lr": 1e-5}, "final_lr"),
