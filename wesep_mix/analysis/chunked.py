@@ -37,12 +37,7 @@ def extract(
 ) -> Tensor:
     """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
     emb = None if emb is None else emb.to(device)
-
-    def estimate(chunk: Tensor, longer: Longer | None) -> Tensor:
-        est = model(chunk, emb, longer)
-        return at_mixture_level(est, chunk) if longer is not None and model.free_level else est
-
-    return _in_chunks(estimate, mix, chunks, model.frame_step, device, model.free_level)
+    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device)
 
 
 @torch.inference_mode()
@@ -52,7 +47,7 @@ def separate(model: Network, mix: Tensor, chunks: Chunks = WHOLE, device: str = 
     The speakers' order is that of the first chunk. Who is who in the next is known from what they share alone: where
     all are silent there, the order behind it is as likely another one.
     """
-    return _in_chunks(model, mix, chunks, model.frame_step, device)
+    return _in_chunks(model, model, mix, chunks, device)
 
 
 def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[int]:
@@ -69,31 +64,33 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 
 
 def _in_chunks(
-    estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, grid: int, device: str,
-    free_level: bool = False,
+    model: Network, estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, device: str
 ) -> Tensor:
-    """`estimate` (chunk [B, t] on the device -> [B, ..., t]) over all of the mixture: [B, ..., T]."""
+    """`estimate`, the model's of a chunk [B, t] on the device -> [B, ..., t], over all of the mixture: [B, ..., T]."""
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
     if chunks == WHOLE or mix.shape[1] <= size:
         return estimate(mix.to(device), None).float().cpu()
     level, energy, before, total = unit_level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
-    for start in chunk_starts(mix.shape[1], size, overlap, grid):
+    for start in chunk_starts(mix.shape[1], size, overlap, model.frame_step):
         energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
         longer = Longer(level, energy.to(device), start)
-        est = estimate(mix[:, start : start + size].to(device), longer).float().cpu()
+        chunk = mix[:, start : start + size]
+        est = estimate(chunk.to(device), longer).float().cpu()
+        if model.free_level:
+            est = at_mixture_level(est, chunk)
         if total is None:
             total = est.new_zeros(*est.shape[:-1], mix.shape[1])
             total[..., :size] = est
         else:
             shared = before + size - start
-            if free_level:
-                est = _at_one_level(total, est, start, shared)
+            if model.free_level:
+                est = at_one_level(total, est, start, shared)
             _join(total, est, start, shared, round(overlap / 2))
         before = start
     return total
 
 
-def _at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:
+def at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:
     """The next chunk, which begins at `start`, and all before it, `total` (written to), at one level: [B, t] -> [B, t].
 
     A fit to the mixture is right where the talker speaks and too loud where not. So of two that are far apart in what

@@ -80,7 +80,8 @@ class Config:
                 raise ValueError(f"{key}: wanted numbers of at least 1, one or more, found {list(getattr(self, key))}")
         kernel_size, padding = list(self.kernel_size), list(self.padding)
         if len(kernel_size) != 2 or len(padding) != 2 or min(kernel_size) < 1 or min(padding) < 0:
-            raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, found {kernel_size} and {padding}")
+            raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, of at least 1 and of at least 0, "
+                             f"found {kernel_size} and {padding}")
         if self.output_padding not in ((0, 0), (0, 1)):
             raise ValueError(f"output_padding: wanted [0, 0] or [0, 1], found {list(self.output_padding)}")
         bins = self.num_bins

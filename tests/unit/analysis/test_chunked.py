@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wesep_mix import plugins
-from wesep_mix.analysis.chunked import chunk_starts, extract, same_order, separate
+from wesep_mix.analysis.chunked import at_one_level, chunk_starts, extract, same_order, separate
 from wesep_mix.analysis.settings import WHOLE, Chunks, ScoreConfig
 from wesep_mix.layers.network import Network
 
@@ -173,6 +173,24 @@ def test_where_the_talker_is_silent_an_open_level_is_that_of_the_chunks_beside(t
         # where chunks with the target in them begin and end, a little of the other one's is louder
         torch.testing.assert_close(est[:, 4800:-4800], (part if turn == "+" else 0.01 * part)[:, 4800:-4800],
                                    atol=2e-3, rtol=0.05)
+
+
+@pytest.mark.parametrize("levels, before, after", [
+    ((1, 1, 1.5, 1.5), 1, 1),        # near enough
+    ((1, 0.01, 1, 1), 1, 0.01),      # the next chunk heard the talker nowhere
+    ((1, 0.01, 0.1, 1), 1, 1),       # the talker begins again behind what they share
+    ((1, 1, 0.01, 0.01), 0.01, 1),   # none of those before heard the talker
+    ((1, 0.1, 0.01, 0.01), 1, 1),    # they did, in front of what they share
+    ((1, 0, 1, 1), 1, 1), ((1, 1, 0, 1), 1, 1), ((1, 0, 0, 1), 1, 1),  # silence says nothing
+])
+def test_the_louder_of_two_gives_way_where_it_is_no_louder_elsewhere(levels, before, after):
+    """levels: of those before in front of the shared stretch and in it, of the next chunk in it and behind it."""
+    early, old, new, late = (torch.full((1, 40), float(level)) for level in levels)
+    total, est = torch.cat([early, old, torch.full((1, 40), 7.0)], 1), torch.cat([new, late], 1)
+    found = at_one_level(total, est.clone(), 40, 40)
+    torch.testing.assert_close(found, after * est)
+    torch.testing.assert_close(total[:, :80], before * torch.cat([early, old], 1))
+    assert (total[:, 80:] == 7).all()
 
 
 def test_an_open_level_in_silence_stays():

@@ -42,7 +42,8 @@ def test_settings_that_change_no_output_are_no_obstacle(config, same):
 
 
 def test_a_flag_may_be_a_number():
-    assert config_from_wesep("ConvTasNet", GIVEN | {"causal": 1, "skip_con": 0}).causal is True
+    config = config_from_wesep("ConvTasNet", GIVEN | {"causal": 1, "skip_con": 0})
+    assert config.causal is True and config.skip is False
 
 
 @pytest.mark.parametrize("theirs, ours", [("concatConv", "concat_conv"), ("concat", "concat"), ("additive", "additive"),
