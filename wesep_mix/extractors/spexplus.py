@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix.extractors.contract import check_inputs
+from wesep_mix.layers import act_norm_conv
 from wesep_mix.layers.act_norm import prelu_global_norm
 from wesep_mix.layers.frames_last import depthwise, frames_last, pointwise
 from wesep_mix.layers.fusion import FUSIONS, Fusion, check_fusion, embedding_transform
@@ -225,6 +226,8 @@ class Block(nn.Module):
     def outputs(self, x: Tensor, emb: Tensor | None = None) -> tuple[Tensor, ...]:
         """What is added to the input and, with skip connections, what goes to the stack's output: float [B, C, L]."""
         y = self._widen(x, emb)
+        if self.recompute and isinstance(self.norm_in, GlobalNorm) and act_norm_conv.applies(y, self.widen.weight):
+            return self._joined(y)
         if self.recompute:
             return recomputed(self._narrow, recomputed(self._filter, y))
         return self._narrow(self._filter(y))
@@ -238,6 +241,16 @@ class Block(nn.Module):
         """float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
         y = act_norm(self.act_out, self.norm_out, x)
         return tuple(pointwise(y, conv.weight, conv.bias) for conv in (self.narrow, self.skip) if conv is not None)
+
+    def _joined(self, x: Tensor) -> tuple[Tensor, ...]:
+        """`_filter` and `_narrow` with each norm a part of the convolution behind it."""
+        learned = self.norm_in.weight[:, 0], self.norm_in.bias[:, 0]
+        y = act_norm_conv.norm_depthwise(x, self.act_in.weight, *learned, self.depthwise)
+        convs = [conv for conv in (self.narrow, self.skip) if conv is not None]
+        weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
+        learned = self.norm_out.weight[:, 0], self.norm_out.bias[:, 0]
+        y = act_norm_conv.norm_pointwise(y[..., :x.shape[2]], self.act_out.weight, *learned, weight, bias)
+        return y.split(self.narrow.out_channels, 1)
 
     def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
         if emb is None:

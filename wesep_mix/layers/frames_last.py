@@ -39,20 +39,46 @@ def depthwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
     It has a group for every channel, a bias and stride 1, and is padded with zeros, by whole dilations. Raises:
     ValueError for another.
     """
-    (padding,), (dilation,) = conv.padding, conv.dilation
-    if (conv.groups != conv.in_channels or conv.bias is None or conv.stride != (1,) or conv.padding_mode != "zeros"
-            or padding % dilation):
-        raise ValueError("wanted a depthwise convolution of stride 1 with a bias, padded with zeros by whole "
-                         f"dilations, found {conv}")
+    check_depthwise(conv)
     if not is_frames_last(x):
         return conv(x)
-    # Frames a dilation apart stand below each other in an image, where the convolution has none: PyTorch's gradients of
-    # a dilated one take many times as long.
-    num_frames, num_rows = x.shape[2], -(-x.shape[2] // dilation)
-    rest = x.new_zeros(x.shape[0], num_rows * dilation - num_frames, x.shape[1])
-    frames = torch.cat([x.transpose(1, 2), rest], 1) if rest.numel() else x.transpose(1, 2)
-    image = frames.unflatten(1, (num_rows, dilation)).permute(0, 3, 1, 2)  # [B, C, rows, dilation], channels last
-    out = functional.conv2d(image, conv.weight.unsqueeze(3), conv.bias, padding=(padding // dilation, 0),
-                            groups=conv.groups)
-    wanted = num_frames + 2 * padding - dilation * (conv.kernel_size[0] - 1)
-    return frames_last(out.permute(0, 2, 3, 1).flatten(1, 2)[:, :wanted].transpose(1, 2))
+    rows = whole_rows(x.transpose(1, 2), *conv.dilation)
+    return frames_last(of_rows(rows, x.shape[2], conv.weight, conv.bias, *conv.padding, *conv.dilation).transpose(1, 2))
+
+
+def check_depthwise(conv: nn.Conv1d) -> None:
+    """Raises: ValueError for a convolution that `depthwise` does not take."""
+    if (conv.groups != conv.in_channels or conv.bias is None or conv.stride != (1,) or conv.padding_mode != "zeros"
+            or conv.padding[0] % conv.dilation[0]):
+        raise ValueError("wanted a depthwise convolution of stride 1 with a bias, padded with zeros by whole "
+                         f"dilations, found {conv}")
+
+
+def whole_rows(frames: Tensor, dilation: int) -> Tensor:
+    """Fill up with zeros to a multiple of the dilation: float [B, L, C] -> float [B, R * dilation, C]."""
+    missing = -frames.shape[1] % dilation
+    rest = frames.new_zeros(frames.shape[0], missing, frames.shape[2])
+    return torch.cat([frames, rest], 1) if missing else frames
+
+
+def of_rows(rows: Tensor, length: int, weight: Tensor, bias: Tensor, padding: int, dilation: int) -> Tensor:
+    """Depthwise convolution of the first `length` frames of whole rows: float [B, R * dilation, C], [C, 1, K], [C] ->
+    float [B, L', C].
+    """
+    out = functional.conv2d(as_image(rows, dilation), weight.unsqueeze(3), bias, padding=(padding // dilation, 0),
+                            groups=len(weight))
+    return as_frames(out)[:, :length + 2 * padding - dilation * (weight.shape[2] - 1)]
+
+
+def as_image(rows: Tensor, dilation: int) -> Tensor:
+    """[B, R * dilation, C] -> [B, C, R, dilation], channels last in memory.
+
+    Frames a dilation apart stand below each other there, and the convolution has none: PyTorch's gradients of a dilated
+    one take many times as long.
+    """
+    return rows.unflatten(1, (-1, dilation)).permute(0, 3, 1, 2)
+
+
+def as_frames(image: Tensor) -> Tensor:
+    """[B, C, R, dilation] -> [B, R * dilation, C]."""
+    return image.permute(0, 2, 3, 1).flatten(1, 2)
