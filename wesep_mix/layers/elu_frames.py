@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
+from wesep_mix.layers.elu import elu
 from wesep_mix.layers.frames_last import frames_last
 
 
@@ -22,7 +22,7 @@ def elu_frames_last(x: Tensor) -> Tensor:
 class _ELUFramesLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        y = frames_last(functional.elu(x))
+        y = frames_last(elu(x))
         ctx.save_for_backward(y)
         return y
 

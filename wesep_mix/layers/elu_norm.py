@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from wesep_mix.layers.elu import elu
+
 EPS = 1e-5
 PLACES = (2, 3)
 
@@ -34,24 +36,30 @@ def instance_norm(x: Tensor) -> Tensor:
 
 
 class _ELUInstanceNorm(torch.autograd.Function):
+    """Item by item and in place where that goes: a cache then holds what the next operation reads."""
+
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        normed = functional.elu(x).to(torch.promote_types(x.dtype, torch.float32))
-        mean = normed.mean(PLACES, keepdim=True)
-        normed -= mean
-        rstd = (normed.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
-        normed *= rstd
-        ctx.save_for_backward(normed, mean, rstd)
+        normed = torch.empty_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
+        ctx.norms = []
+        for image, made in zip(x.to(normed.dtype).split(1), normed.split(1), strict=True):
+            mean = elu(image, out=made).mean(PLACES, keepdim=True)
+            made -= mean
+            rstd = (made.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
+            made *= rstd
+            ctx.norms.append((mean, rstd))
+        ctx.save_for_backward(normed)
         ctx.dtype = x.dtype
         return normed
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        normed, mean, rstd = ctx.saved_tensors
-        below = grad * normed
-        along = below.mean(PLACES, keepdim=True)
-        torch.addcmul(grad.mean(PLACES, keepdim=True), normed, along, out=below)
-        slope = normed + (mean + 1) * rstd  # of ELU, times rstd: where it gave y < 0, y + 1
-        torch.minimum(slope, rstd, out=slope)
-        return torch.sub(grad, below, out=below).mul_(slope).to(ctx.dtype)
+        (normed,) = ctx.saved_tensors
+        grad_x = grad.to(normed.dtype, memory_format=torch.channels_last, copy=True)
+        for image, made, (mean, rstd) in zip(normed.split(1), grad_x.split(1), ctx.norms, strict=True):
+            along, constant = (made * image).mean(PLACES, keepdim=True), made.mean(PLACES, keepdim=True)
+            made.addcmul_(image, along, value=-1).sub_(constant)
+            slope = image.clone().add_((mean + 1) * rstd)  # of ELU, times rstd: where it gave y < 0, y + 1
+            made.mul_(torch.minimum(slope, rstd, out=slope))
+        return grad_x.to(ctx.dtype)
