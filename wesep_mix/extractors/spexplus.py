@@ -246,11 +246,12 @@ class Block(nn.Module):
         """`_filter` and `_narrow` with each norm a part of the convolution behind it."""
         learned = self.norm_in.weight[:, 0], self.norm_in.bias[:, 0]
         y = act_norm_conv.norm_depthwise(x, self.act_in.weight, *learned, self.depthwise)
+        y = y if y.shape == x.shape else y[..., :x.shape[2]]  # a slice of all costs a copy on the way back
         convs = [conv for conv in (self.narrow, self.skip) if conv is not None]
         weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
         learned = self.norm_out.weight[:, 0], self.norm_out.bias[:, 0]
-        y = act_norm_conv.norm_pointwise(y[..., :x.shape[2]], self.act_out.weight, *learned, weight, bias)
-        return y.split(self.narrow.out_channels, 1)
+        y = act_norm_conv.norm_pointwise(y, self.act_out.weight, *learned, weight, bias)
+        return (y,) if self.skip is None else y.chunk(2, 1)
 
     def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
         if emb is None:

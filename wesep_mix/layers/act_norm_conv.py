@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from wesep_mix.layers.act_norm import EPS
-from wesep_mix.layers.frames_last import as_frames, as_image, check_depthwise, is_frames_last, of_rows, whole_rows
+from wesep_mix.layers.frames_last import as_frames, as_image, check_depthwise, is_frames_last, of_rows
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
@@ -97,23 +97,24 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, slope, gain, weight = ctx.saved_tensors
         padding, dilation = ctx.sizes
-        out, rows = torch.empty_like(x), _empty_rows(x[:1], dilation)
+        out, rows, grad_rows = torch.empty_like(x), _empty_rows(x[:1], dilation), _empty_rows(grad[:1], dilation)
         act = rows[0, :x.shape[1]]
         of_taps = weight[:, 0]  # [C, K]
         grads = []
-        for frames, grad_out, made, norm in zip(x, grad.contiguous(), out, ctx.norms, strict=True):
+        for frames, grad_out, made, norm in zip(x, grad, out, ctx.norms, strict=True):
             _prelu(frames, slope, act)
+            grad_rows[0, :len(grad_out)] = grad_out
             of_input, products, _ = torch.ops.aten.convolution_backward(
-                as_image(whole_rows(grad_out[None], dilation), dilation), as_image(rows, dilation),
+                as_image(grad_rows, dilation), as_image(rows, dilation),
                 weight.unsqueeze(3) * norm.gain[:, None, None, None], None, [1, 1], [padding // dilation, 0], [1, 1],
                 False, [0, 0], len(weight), [True, True, False])
-            products = products[:, 0, :, 0]  # [C, K]
-            sums = _sums_at_taps(grad_out, len(frames), weight.shape[2], padding, dilation)  # [C, K]
+            products, total = products[:, 0, :, 0], grad_out.sum(0)  # [C, K], [C]
+            sums = total[:, None] - _sums_beyond(grad_out, len(frames), weight.shape[2], padding, dilation)  # [C, K]
             back = norm.back(gain, (of_taps * products).sum(1), (of_taps * sums).sum(1), act.numel())
             grad_act = as_frames(of_input)[0, :len(frames)].add_(act, alpha=back.of_act).add_(back.constant)
             grad_slope = _back_through_prelu(grad_act, frames, slope, made)
             grad_weight = products * norm.gain[:, None] + sums * norm.shift[:, None]
-            grads.append((grad_slope, back.gain, back.shift, grad_weight[:, None], grad_out.sum(0)))
+            grads.append((grad_slope, back.gain, back.shift, grad_weight[:, None], total))
         return out, *_summed(grads), None, None
 
 
@@ -173,13 +174,14 @@ def _empty_rows(x: Tensor, dilation: int) -> Tensor:
     return rows
 
 
-def _sums_at_taps(grad: Tensor, length: int, kernel_size: int, padding: int, dilation: int) -> Tensor:
-    """Over the frames at which each tap of a convolution meets its input of that length: [L', C] -> [C, K]."""
-    total, sums = grad.sum(0), []
-    for tap in range(kernel_size):
-        offset = tap * dilation - padding
+def _sums_beyond(grad: Tensor, length: int, kernel_size: int, padding: int, dilation: int) -> Tensor:
+    """Over the frames at which a tap of the convolution does not meet its input, which has that length: [L', C] ->
+    [C, K].
+    """
+    sums = []
+    for offset in range(-padding, dilation * kernel_size - padding, dilation):
         first = max(0, -offset)
-        sums.append(total - grad[:first].sum(0) - grad[max(first, length - offset):].sum(0))
+        sums.append(grad[:first].sum(0) + grad[max(first, length - offset):].sum(0))
     return torch.stack(sums, 1)
 
 

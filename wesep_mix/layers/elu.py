@@ -9,8 +9,8 @@ from torch import Tensor
 def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
     """x, where it is negative e^x - 1: float, any shape -> the same, into `out` where that is given.
 
-    On a CPU from the exponential, in place: PyTorch's takes three times as long there. It rounds e^x where it is near 1,
-    so a small negative value is off by half the distance of numbers at 1, 6e-8 in float32.
+    On a CPU from the exponential, in place: PyTorch's takes three times as long there. e^x is rounded where it is near
+    1, so a small negative value is off by half the distance of numbers there, 6e-8 in float32.
     """
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return torch.ops.aten.elu(x) if out is None else torch.ops.aten.elu.out(x, out=out)
