@@ -37,7 +37,7 @@ def extract_set(
     embeddings: {`<mix>-<speaker>`: [D]}, or None for a model without embedding, whose one estimate of a mixture
     stands for all of its talkers. batch_size: mixtures of equal length that are extracted together. Files of an
     interrupted run are kept.
-    Raises: UserError when an embedding is missing or an estimate cannot be written without clipping.
+    Raises: UserError when an embedding is missing or an estimate is not finite.
     """
     model = checkpoint.load_model(model_path, "extractors").to(device)
 
@@ -61,6 +61,8 @@ def write_estimates(
     """Write what `estimate` gives for mixtures of equal length, [S, T] each in the order of its sources, unless it is
     there already.
 
+    What an integer format would clip is written in FLOAT: one loud estimate is no reason to lose the others.
+
     Raises: UserError that begins with the mixture whose estimates cannot be made, or the file that cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +73,7 @@ def write_estimates(
         for group in _of_equal_length(waiting, batch_size):
             for plan, ests in zip(group, _estimated(estimate, group), strict=True):
                 for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
-                    write_audio(path, est, plan.sample_rate, subtype)
+                    write_audio(path, est, plan.sample_rate, "FLOAT" if np.abs(est).max() > 1.0 else subtype)
             bar.update(len(group))
     write_table(out / "wav.scp", {path.stem: str(path) for each in paths.values() for path in each})
 

@@ -37,8 +37,8 @@ WHOLE = Chunks()
 class ScoreConfig:
     """Settings of extraction, scoring and the controls.
 
-    max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype:
-    PCM_16 refuses to clip, FLOAT keeps any level; seed: of k-means and of the choice of random embeddings;
+    max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype: of what is
+    extracted, PCM_16 (FLOAT where that would clip) or FLOAT; seed: of k-means and of the choice of random embeddings;
     chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones; batch_size:
     mixtures of equal length that go through a network together; dnsmos: score by DNSMOS P.835 too, which takes longer
     than the other metrics together.

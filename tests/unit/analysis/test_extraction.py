@@ -4,7 +4,7 @@ import soundfile
 import torch
 
 from wesep_mix import checkpoint
-from wesep_mix.analysis.extraction import extract_set
+from wesep_mix.analysis.extraction import extract_set, write_estimates
 from wesep_mix.analysis.settings import Chunks
 from wesep_mix.bin import extract_speech
 from wesep_mix.errors import UserError
@@ -50,6 +50,16 @@ def test_files_that_are_there_are_kept_and_missing_ones_made(tmp_path, model, pl
     lost.unlink()
     extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu")
     assert kept.stat().st_mtime_ns == stamp and lost.read_bytes() == content
+
+
+def test_what_16_bit_would_clip_is_written_in_float_and_the_others_stay(tmp_path, plans):
+    def loud_and_quiet(group):
+        return [torch.stack([1.5 * torch.ones(plan.num_samples), 0.5 * torch.ones(plan.num_samples)]) for plan in group]
+
+    write_estimates(plans[:1], loud_and_quiet, tmp_path / "wav", "PCM_16", "extracting")
+    loud, quiet = (tmp_path / "wav" / f"{key}.wav" for key in speaker_keys(plans[0]))
+    assert soundfile.info(loud).subtype == "FLOAT" and soundfile.info(quiet).subtype == "PCM_16"
+    assert (soundfile.read(loud)[0] == 1.5).all() and (soundfile.read(quiet)[0] == 0.5).all()
 
 
 def test_a_missing_embedding_is_named(tmp_path, model, plans):
