@@ -1,4 +1,6 @@
-"""Version and dependencies of wesep_mix. `bash run.sh` installs this into .venv by itself."""
+"""Version and dependencies of wesep_mix. `bash run.sh` installs this into .venv by itself, at the versions of
+tools/requirements.lock; `bash tools/lock.sh` renews that file from the bounds here.
+"""
 
 import re
 from pathlib import Path
@@ -8,6 +10,13 @@ from setuptools import find_packages, setup
 INIT = Path(__file__).parent / "wesep_mix" / "__init__.py"
 VERSION = re.search(r'__version__ = "(.+)"', INIT.read_text()).group(1)
 
+# What one optional feature alone needs; together 150 MB.
+OPTIONAL = {
+    "dnsmos": ["speechmos", "onnxruntime"],  # score.dnsmos: of speechmos only the networks are used
+    "ecapa": ["speechbrain>=1.1"],  # the teacher ecapa of Table 1
+    "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
+}
+
 setup(
     name="wesep_mix",
     version=VERSION,
@@ -15,16 +24,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["wesep_mix*"]),
+    entry_points={"console_scripts": ["wesep-mix = wesep_mix.__main__:main"]},
     install_requires=[
-        # torch and torchaudio must be the same release: torchaudio's compiled part loads only beside the
-        # torch it was built for. torchaudio 2.11, its last release, does not say so in its metadata (older
-        # ones do), so both have the same bounds here, and pip picks the newest, 2.11, of both.
-        "torch>=2.6,<2.12",
-        "torchaudio>=2.6,<2.12",
-        "lightning>=2.6",
-        "transformers>=5",
-        "speechbrain>=1.1",  # ECAPA-TDNN: 8 MB with what it needs beside the rest
-        "tensorboard",
+        # torchaudio's compiled part loads only beside a torch that has what it was built with, and its metadata asks
+        # for less: 2.11.1 loads beside torch 2.13.0, 2.14.0, 2.14.1 and 2.15.0, not beside 2.11.0, 2.12.0 and 2.12.1
+        # (seen on 2026-11-28). So every pair within these bounds is one that loads; torch 2.15 has no build for
+        # Python 3.10.
+        "torch>=2.13,<2.15",
+        "torchaudio==2.11.1",
+        "lightning>=2.6,<3",
+        "transformers>=5,<6",
         "numpy",
         "scipy",
         "scikit-learn",
@@ -35,11 +44,16 @@ setup(
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
-        "speechmos",  # DNSMOS's networks, 9 MB; nothing of its code is used
-        "onnxruntime",
         "espeakng-loader",
         "matplotlib",
         "tqdm",
     ],
-    extras_require={"test": ["pytest", "pytest-timeout", "pytest-xdist"]},
+    extras_require={
+        **OPTIONAL,
+        "test": ["pytest", "pytest-timeout", "pytest-xdist", *(name for names in OPTIONAL.values() for name in names)],
+        "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with
+        # Not on PyPI, nor needed: see README.md, "WeSep and WeSpeaker".
+        "wesep": ["wesep @ git+https://github.com/wenet-e2e/wesep"],
+        "wespeaker": ["wespeaker @ git+https://github.com/wenet-e2e/wespeaker"],
+    },
 )

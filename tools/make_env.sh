@@ -1,40 +1,73 @@
 #!/usr/bin/env bash
-# Finds or makes the Python environment and prints its folder: `env_dir=$(bash tools/make_env.sh [test])`.
+# Finds or makes the Python environment and prints its folder: `env_dir=$(bash tools/make_env.sh [EXTRA...])`.
 #
 # An active virtual or conda environment that has all packages is used as it is. Otherwise .venv here, or
-# $WESEP_MIX_VENV, is made, or completed after an interruption, from setup.py with pip, whose own settings
-# (PIP_INDEX_URL, ...) apply; `test` adds the packages of the tests. Nothing is ever installed into an
-# environment made by others: a stamp marks ours. It also says what is installed: no Python start to check it.
+# $WESEP_MIX_VENV, is made, or completed after an interruption: what setup.py asks for, at the versions of
+# tools/requirements.lock and no others. It is done by uv where that is installed, else by pip; the settings of either
+# (UV_DEFAULT_INDEX, PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment made by others: a stamp
+# marks ours, and says what is installed, so that no Python starts to check it.
+#
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, tensorboard, test
+#   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
+#   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
+#   WESEP_MIX_PYTHON, WESEP_MIX_UV=false   the Python to take; pip though uv is there
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-extra=${1:-}
-modules=(torch torchaudio lightning transformers speechbrain tensorboard numpy scipy sklearn yaml kaldiio soundfile
-    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib speechmos onnxruntime tqdm)
+lock=tools/requirements.lock
+extras="$* ${WESEP_MIX_EXTRAS:-}"
+read -ra extras <<<"${extras//,/ }"
+modules=(torch torchaudio lightning transformers numpy scipy sklearn yaml kaldiio soundfile webrtcvad pyloudnorm pesq
+    pystoi espeakng_loader matplotlib tqdm)
 # Of these only the files are read, they are not imported: installed without what they say they need (old, or large),
 # and not asked of an environment made by others, where the one front-end that reads them says how to get them.
 files_of=(resemblyzer)
-[ -z "$extra" ] || modules+=(pytest pytest_timeout xdist)
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}
 env_dir=${env_dir%/}
 [[ $env_dir == /* ]] || env_dir=$PWD/$env_dir
 stamp=$env_dir/wesep_mix.stamp
-log=$env_dir/pip.log
+log=$env_dir/install.log
 
 say() { echo "environment: $*" >&2; }
 die() { say "$@" && exit 1; }
 
-wanted() { echo "${extra:-run} $(cksum <setup.py) ${files_of[*]} $(readlink -f "$env_dir/bin/python")"; }
+for extra in ${extras[@]+"${extras[@]}"}; do
+    case $extra in
+        dnsmos) modules+=(speechmos onnxruntime) ;;
+        ecapa) modules+=(speechbrain) ;;
+        tensorboard) modules+=(tensorboard) ;;
+        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist) ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, tensorboard and test" ;;
+    esac
+done
 
-complete() { [ -x "$env_dir/bin/python" ] && grep -qsxF "$(wanted)" "$stamp"; }
+wanted() {  # a line for each part that is wanted: what it was made of
+    local part made_of
+    made_of="$(cat setup.py "$lock" | cksum) ${files_of[*]} newest:${WESEP_MIX_NEWEST:-} torch:${WESEP_MIX_TORCH:-}"
+    made_of+=" $(readlink -f "$env_dir/bin/python") $(torch_pair)"
+    for part in run ${extras[@]+"${extras[@]}"}; do echo "$part $made_of"; done
+}
+
+torch_pair() {  # the releases of torch and torchaudio that lie in the environment
+    (shopt -s nullglob && cd "$env_dir" && echo lib/python3*/site-packages/torch{,audio}-*.dist-info)
+}
+
+complete() {
+    [ -x "$env_dir/bin/python" ] && [ -f "$stamp" ] && [ -z "$(wanted | grep -vxFf "$stamp")" ]
+}
 
 use_if_whole() {  # ENV_DIR: prints it and ends if it has every package (looked up, not imported: fast)
     local lacks
     [ -x "$1/bin/python" ] || return 0
     lacks=$("$1/bin/python" -c 'import sys; from importlib.util import find_spec
 print(", ".join(name for name in sys.argv[1:] if not find_spec(name)))' "${modules[@]}") || return 0
-    [ -n "$lacks" ] || { echo "$1" && exit 0; }
-    say "$1 is not used, it lacks $lacks"
+    [ -z "$lacks" ] || { say "$1 is not used, it lacks $lacks" && return 0; }
+    check_pair "$1" && echo "$1" && exit 0
+}
+
+check_pair() {  # ENV_DIR: ends in one line where torch and torchaudio do not load together
+    local problem
+    problem=$("$1/bin/python" -m wesep_mix.torch_pair --known "$lock") || die "$1: $problem"
 }
 
 python_problem() {  # COMMAND: says why this Python cannot make the environment; nothing if it can
@@ -45,9 +78,10 @@ if sys.version_info < (3, 10):
 try:
     import ensurepip, venv
 except ImportError:
-    sys.exit("has no venv module (Debian, Ubuntu: apt install python%s-venv)" % found)
+    if not sys.argv[1:]:
+        sys.exit("has no venv module (Debian, Ubuntu: apt install python%s-venv)" % found)
 if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
-    sys.exit("has no C headers (Debian, Ubuntu: apt install python%s-dev)" % found)' 2>&1 | tail -n 1
+    sys.exit("has no C headers (Debian, Ubuntu: apt install python%s-dev)" % found)' ${uv:+"$uv"} 2>&1 | tail -n 1
 }
 
 find_python() {  # prints the first Python that can make the environment
@@ -56,7 +90,7 @@ find_python() {  # prints the first Python that can make the environment
     for name in "${candidates[@]}"; do
         "$name" -c "" >/dev/null 2>&1 || continue  # not there
         problem=$(python_problem "$name") || true
-        [ -n "$problem" ] || { echo "$name" && return; }
+        [ -n "$problem" ] || { "$name" -c 'import sys; print(sys.executable)' && return; }
         problems+="$name $problem; "
     done
     die "${problems:-${candidates[0]} does not run; }Python 3.10 or newer, with venv and C headers, is" \
@@ -64,23 +98,40 @@ find_python() {  # prints the first Python that can make the environment
 }
 
 make_venv() {  # an empty environment of ours; one whose Python has gone is made again
-    local python
-    "$env_dir/bin/python" -m pip --version >/dev/null 2>&1 && return
+    local python needs="import pip"
+    [ -z "$uv" ] || needs=""
+    "$env_dir/bin/python" -c "$needs" >/dev/null 2>&1 && return
     python=$(find_python)
     mkdir -p "$env_dir" && echo "unfinished" >"$stamp"
     find "$env_dir/" -mindepth 1 ! -name "$(basename "$stamp")" -delete
-    "$python" -m venv "$env_dir" >"$log" 2>&1 || die "$python -m venv $env_dir failed: $(tail -n 1 "$log")"
+    if [ -n "$uv" ]; then
+        "$uv" venv --python "$python" --allow-existing "$env_dir" >"$log" 2>&1
+    else
+        "$python" -m venv "$env_dir" >"$log" 2>&1
+    fi || die "no environment could be made in $env_dir with $python: $(tail -n 1 "$log")"
 }
 
-install() {  # [PIP OPTION...]
+install() {  # [OPTION...]: first what the source packages are built with, so that no build fetches its own
+    local parts="" versions=(-c "$lock")
+    [ -z "${WESEP_MIX_NEWEST:-}" ] || versions=(--upgrade)
+    parts=$(IFS=, && echo "${extras[*]-}")
     : >"$log"
-    pip_install --use-pep517 "$@" -e ".${extra:+[$extra]}" && pip_install --no-deps "$@" "${files_of[@]}"
+    put setuptools cython numpy "${versions[@]}" "$@" &&
+        put --no-build-isolation -e ".${parts:+[$parts]}" "${versions[@]}" "$@" &&
+        put --no-deps "${files_of[@]}" "${versions[@]}" "$@"
 }
 
-pip_install() {  # ARGUMENT...: everything into the log, one short line a package to the terminal
+put() {  # ARGUMENT...: everything into the log, one short line a package to the terminal
+    local tool=("$env_dir/bin/python" -m pip install --use-pep517) torch=${WESEP_MIX_TORCH:-}
+    [ -z "$torch" ] || tool+=(--extra-index-url "https://download.pytorch.org/whl/$torch")
+    [ -z "$uv" ] || tool=("$uv" pip install --python "$env_dir/bin/python" --compile-bytecode
+        ${torch:+--torch-backend "$torch"})
     # PIP_USER=0: a user's `pip config set global.user true` cannot work inside a virtual environment.
-    PIP_USER=0 "$env_dir/bin/python" -m pip install "$@" 2>&1 | tee -a "$log" | while IFS= read -r line; do
-        case "$line" in Collecting* | Building* | Installing*) echo "  ${line:0:76}" >&2 ;; esac
+    PIP_USER=0 "${tool[@]}" "$@" 2>&1 | tee -a "$log" | while IFS= read -r line; do
+        case "$line" in
+            Collecting* | *Building* | Installing* | Resolved* | *Downloading* | Prepared* | Installed*)
+                echo "  ${line:0:76}" >&2 ;;
+        esac
     done
 }
 
@@ -93,6 +144,15 @@ imports() {  # whether all import, or are there where only their files are read
 failed() {  # WHAT
     tail -n 15 "$log" >&2
     die "$1 (see above, all of it in $log): mend the cause, the same command then goes on from here"
+}
+
+hold_lock() {  # so that two calls do not install into one folder; not every file system has locks
+    local status=0
+    command -v flock >/dev/null || return 0
+    exec 9>"$env_dir.lock"
+    flock -n 9 || status=$?
+    [ "$status" -ne 1 ] || { say "another call is making $env_dir: waiting for it" && flock 9 && return; }
+    [ "$status" -eq 0 ] || say "no locks on this file system: start no second call until this one is ready"
 }
 
 made_by_others=("${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}")
@@ -109,22 +169,27 @@ fi
 trap 'say "interrupted: the same command goes on from here"; exit 130' INT
 { mkdir -p "$(dirname "$env_dir")" && : >>"$env_dir.lock"; } 2>/dev/null ||
     die "cannot write to $(dirname "$env_dir"): set WESEP_MIX_VENV=DIR to put the environment elsewhere"
-if command -v flock >/dev/null; then
-    exec 9>"$env_dir.lock"
-    flock -n 9 || { say "another call is making $env_dir: waiting for it" && flock 9; }
-    complete && echo "$env_dir" && exit 0
-fi
+hold_lock
+complete && echo "$env_dir" && exit 0
 
 command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null ||
     die "no C compiler: pesq is built from source, so install one (Debian, Ubuntu: apt install gcc)"
+uv=$(command -v uv) || uv=""
+[ "${WESEP_MIX_UV:-}" != false ] || uv=""
 make_venv
-say "installing what is missing into $env_dir (all of it: some minutes and 5.3 GB; log: $log)"
-install || failed "pip failed"
+size="some minutes and 5.7 GB; WESEP_MIX_TORCH=cpu takes a fraction of that where there is no GPU"
+installer=pip
+[ -z "$uv" ] || installer=uv
+say "installing what is missing into $env_dir with $installer (all of it: $size; log: $log)"
+install || failed "$installer failed"
+check_pair "$env_dir"
 # A package cut off by an interrupted installation can pass for installed: install all of them once more.
 if ! imports; then
     say "the packages do not import: installing them again"
-    install --force-reinstall && imports || failed "the installed packages do not import"
+    again=--force-reinstall
+    [ -z "$uv" ] || again=--reinstall
+    install "$again" && imports || failed "the installed packages do not import"
 fi
-{ extra="" && wanted && extra=${1:-} && wanted; } >"$stamp"
+{ cat "$stamp" && wanted; } | grep -v unfinished | sort -u >"$stamp.new" && mv "$stamp.new" "$stamp"
 say "ready: $env_dir"
 echo "$env_dir"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wesep_mix import optional
 from wesep_mix.losses.criteria import check_criterion
 
 SETS = ("train", "dev", "test")
@@ -63,6 +64,8 @@ class ScoreConfig:
             raise ValueError(f"max_bad: wanted 0 or more, found {self.max_bad}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size: wanted 1 or more, found {self.batch_size}")
+        if self.dnsmos and not optional.is_there("dnsmos"):
+            raise ValueError(f"dnsmos: {optional.how_to_get('dnsmos')}")
         Chunks(self.chunk_s, self.overlap_s if self.chunk_s else 0.0)
 
 

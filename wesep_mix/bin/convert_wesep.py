@@ -42,10 +42,11 @@ def _import(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix import checkpoint, wesep
         from wesep_mix.git import revision
+        from wesep_mix.versions import shown, versions
 
         model = wesep.build(*wesep.read_settings(args.config), wesep.read_checkpoint(args.checkpoint),
                             str(args.checkpoint))
-        checkpoint.save_model(part.out / "model.pt", "extractors", model, git=revision(),
+        checkpoint.save_model(part.out / "model.pt", "extractors", model, git=revision(), versions=shown(versions()),
                               num_trainable=checkpoint.num_parameters(model))
 
     run_part(part, args.force, work)

@@ -19,6 +19,7 @@ from wesep_mix.report.tables import (
     rules,
     shown,
 )
+from wesep_mix.versions import shown as shown_versions
 
 EMBEDDING_NOTES = {
     "teacher": "noisy single speech of the test speakers: what the teacher can do where nobody overlaps",
@@ -91,8 +92,11 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     made = "\n".join(context.commands)
     return (f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
             f"Made by\n\n```\n{made}\n```\n\n"
-            f"Seed {results['seed']}, git revision {results['git']}. Written by stage 9, like `results.json` "
-            "with the same numbers. The ± is over the utterances of one run, it says nothing of other seeds."
+            f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Written by "
+            "stage 9, like `results.json` with the same numbers. The ± is over the utterances of one run, it says "
+            "nothing of other seeds."
+            + "".join(f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
+                      for name, made_by in results["trained_with"].items())
             + "".join(f"\n\nLeft out: {line}." for line in context.outdated))
 
 

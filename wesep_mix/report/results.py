@@ -1,7 +1,7 @@
 """All that stages 7 and 8 left in an experiment's folder as one dictionary: the content of results.json.
 
 It holds no time and no path, its numbers are rounded and its keys sorted when written: two runs of one seed
-on one machine give the same file, `git` aside.
+on one machine with the same versions give the same file, `git` aside.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
 from wesep_mix.stage import outdated_by
+from wesep_mix.versions import versions
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
 MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")
@@ -42,7 +43,8 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
     if not embeddings and not extraction:
         raise UserError(f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
                         "run with --stage 7 --stop_stage 8 first")
-    head = {"corpus": corpus, "num_spk": num_spk, "seed": seed, "git": git}
+    head = {"corpus": corpus, "num_spk": num_spk, "seed": seed, "git": git, "versions": versions(),
+            "trained_with": trained_with(exp, num_spk)}
     return head | {"embeddings": embeddings, "extraction": extraction} | conditions(mixtures)
 
 
@@ -129,11 +131,25 @@ def separators(results: dict[str, Any]) -> list[str]:
 
 def training_seed(exp: Path) -> int:
     """The seed that the teacher was trained with, from the config saved beside it; 0 when it says none."""
-    path = exp / "teacher" / "config.yaml"
-    if not path.is_file():
-        return 0
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return int(config.get("seed", 0))
+    return int(_config_of(exp / "teacher").get("seed", 0))
+
+
+def trained_with(exp: Path, num_spk: int) -> dict[str, dict[str, str]]:
+    """{model: versions that trained it}, of the models whose training had others than there are now."""
+    patterns = ("teacher/config.yaml", f"{num_spk}mix/*/config.yaml", f"{num_spk}mix/*/*/config.yaml")
+    folders = [path.parent for pattern in patterns for path in sorted(exp.glob(pattern))]
+    found = {folder.relative_to(exp).as_posix(): _versions_of(folder) for folder in folders}
+    return {name: made_by for name, made_by in found.items() if made_by not in ({}, versions())}
+
+
+def _versions_of(folder: Path) -> dict[str, str]:
+    """What the config.yaml of a training says; nothing where there is none, or one of a revision that did not note it."""
+    return _config_of(folder).get("versions", {})
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def rounded(value: Any) -> Any:

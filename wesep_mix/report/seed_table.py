@@ -13,6 +13,7 @@ from wesep_mix.report.results import rounded
 from wesep_mix.report.seeds import over_seeds
 from wesep_mix.report.statements import Runs, Statement
 from wesep_mix.report.tables import Column, Table
+from wesep_mix.versions import shown, versions
 
 OVER_SEEDS = (
     "Every number is the mean ± standard deviation (of the sample) over seeds of what the row has for one seed, on the "
@@ -66,7 +67,7 @@ def write(run: Run, content: Content) -> str:
     """Write `exp/TABLE<N>.md` and `exp/table<N>.json`; return the table and the statements as text."""
     averages = run.averages(content.rows)
     write_json(run.exp / f"{content.name}.json", rounded({
-        "corpus": run.corpus, "seeds": run.seeds, "git": run.git,
+        "corpus": run.corpus, "seeds": run.seeds, "git": run.git, "versions": versions(),
         "rows": {name: {**content.described[name], **averages[name]} for name in averages},
         "by_seed": {str(seed): dict(run.found[seed]) for seed in run.seeds},
         "left_out": [name for name in content.rows if name not in averages],
@@ -90,7 +91,7 @@ def cell(column: Column, average: Mapping[str, Any], metric: str) -> str:
 def _document(run: Run, content: Content, averages: Mapping[str, Any]) -> str:
     seeds = ", ".join(map(str, run.seeds)) or "none"
     made_by = command(run.exp, run.corpus, ("--tables", "true"), run.settings)
-    origin = (f"Seeds {seeds}; git revision {run.git}. Written by stage {content.stage}, like `{content.name}.json` "
+    origin = (f"Seeds {seeds}; git revision {run.git}, {shown(versions())}. Written by stage {content.stage}, like `{content.name}.json` "
               "with the same numbers and those of each seed.")
     left_out = [row.title for name, row in content.rows.items() if name not in averages]
     gone = ("Left out, because their data or results are not there, or were made with other settings: "

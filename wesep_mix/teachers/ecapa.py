@@ -18,6 +18,7 @@ from torch.nn import functional
 from wesep_mix.errors import UserError
 from wesep_mix.layers.by_length import by_length
 from wesep_mix.layers.fbank import fbank
+from wesep_mix.optional import how_to_get
 
 LEAST = 3200  # samples: its convolutions need some frames
 
@@ -60,5 +61,5 @@ def _network_class() -> type[nn.Module]:
     try:
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
     except ImportError as err:
-        raise UserError(f"teacher ecapa: wanted the package speechbrain ({err}); pip install speechbrain") from err
+        raise UserError(f"teacher ecapa: {how_to_get('ecapa')} ({err})") from err
     return ECAPA_TDNN

@@ -9,10 +9,11 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
+from wesep_mix import optional
 from wesep_mix.io.files import atomic_path
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
@@ -58,7 +59,7 @@ def fit(
         use_distributed_sampler=False,
         callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
-        logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
+        logger=_loggers(out),
         enable_model_summary=False, plugins=[AtomicCheckpoints()],
     )
     start = keeper.last if keeper.last.is_file() else None
@@ -73,6 +74,14 @@ def fit(
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         _save_model(module, kind, keeper.weights(), out, trainer.global_step)
+
+
+def _loggers(out: Path) -> list[Logger]:
+    """`out/logs/csv`, and `out/logs/tensorboard` where the package tensorboard is installed."""
+    loggers: list[Logger] = [CSVLogger(out, name="logs", version="csv")]
+    if optional.is_there("tensorboard"):
+        loggers.insert(0, TensorBoardLogger(out, name="logs", version="tensorboard"))
+    return loggers
 
 
 def _keep_log(path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from wesep_mix import checkpoint, config
 from wesep_mix.git import revision
 from wesep_mix.io.files import atomic_write
+from wesep_mix.versions import shown, versions
 
 
 def resolved(settings: Any, model: nn.Module) -> dict[str, Any]:
@@ -19,9 +20,9 @@ def resolved(settings: Any, model: nn.Module) -> dict[str, Any]:
 
 
 def write_config(out: Path, settings: dict[str, Any]) -> None:
-    """Write resolved settings and the git revision to `out/config.yaml`."""
+    """Write resolved settings, the git revision and the packages' versions to `out/config.yaml`."""
     with atomic_write(out / "config.yaml") as file:
-        yaml.safe_dump({"git": revision(), **settings}, file, sort_keys=False)
+        yaml.safe_dump({"git": revision(), "versions": versions(), **settings}, file, sort_keys=False)
 
 
 def write_model(
@@ -30,5 +31,5 @@ def write_model(
     """Write `out/model.pt`; num_trainable counts what the training alone needs too, such as ArcFace weights."""
     checkpoint.save_model(
         out / "model.pt", kind, model, git=revision(), num_steps=num_steps, num_trainable=num_trainable,
-        num_bad_steps=num_bad_steps,
+        num_bad_steps=num_bad_steps, versions=shown(versions()),
     )

@@ -2,12 +2,15 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 from wesep_mix.report.build import write_report
+from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
 from wesep_mix.stage import STATE_FILE
+from wesep_mix.versions import versions
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}
@@ -17,8 +20,8 @@ EXTRACTION_KEYS = {"si_sdr", "si_sdri", "pesq", "stoi", "si_sdr_std", "si_sdri_s
 
 def test_keys_and_rows(experiment):
     results = gather(experiment, "mini", 2, 0, "abc")
-    assert set(results) == {"corpus", "num_spk", "seed", "git", "embeddings", "extraction", "embeddings_by",
-                            "extraction_by"}
+    assert set(results) == {"corpus", "num_spk", "seed", "git", "versions", "trained_with", "embeddings",
+                            "extraction", "embeddings_by", "extraction_by"}
     assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
     controls = {"net/none", "net/wrong", "net/random", "net/oracle"}
     assert set(results["extraction"]) == {"mixture", "net"} | controls
@@ -122,3 +125,19 @@ def test_left_out_utterances_are_counted(experiment):
 def test_seed_is_the_one_the_teacher_was_trained_with(experiment, tmp_path):
     assert training_seed(experiment) == 7
     assert training_seed(tmp_path) == 0
+
+
+def test_models_trained_with_other_versions_are_named(experiment):
+    (experiment / "2mix" / "net" / "matched").mkdir(parents=True, exist_ok=True)
+    old, now = {"python": "3.9", "torch": "2.6.0"}, versions()
+    for name, made_by in (("teacher", now), ("2mix/net/matched", old)):
+        (experiment / name / "config.yaml").write_text(yaml.safe_dump({"seed": 7, "versions": made_by}))
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert (results["versions"], results["trained_with"]) == (now, {"2mix/net/matched": old})
+    text = document(results, Context(()))
+    assert f"git revision abc, python {now['python']}, torch {now['torch']}, torchaudio {now['torchaudio']}" in text
+    assert "Trained with other versions: `2mix/net/matched`, python 3.9, torch 2.6.0." in text
+
+
+def test_models_of_a_revision_that_noted_no_versions_are_not_named(experiment):
+    assert gather(experiment, "mini", 2, 0, "abc")["trained_with"] == {}

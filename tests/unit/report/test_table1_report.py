@@ -56,7 +56,7 @@ def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path
     write(tmp_path / "mini_wide", table, runs(), ["optim.lr=1", "a={b: c}"], [7])
     text = (tmp_path / "mini_wide" / "TABLE1.md").read_text()
     for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
-                 "Seeds 0, 1, 2; git revision abc",
+                 "Seeds 0, 1, 2; git revision abc, python 3.", ", torch 2.",
                  "data or results are not there, or were made with other settings: three: gone.",
                  "Also there, not in this table: seeds 7, which table1.seeds does not name.",
                  "| two: good | 70.0 ± 0.0 | 75.5 |", "mean ± standard deviation (of the sample)",

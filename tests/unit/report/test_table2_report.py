@@ -48,7 +48,7 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
     write(tmp_path / "mini_wide", table)
     text = (tmp_path / "mini_wide" / "TABLE2.md").read_text()
     for part in ("# Tables 2 and 4: mini", "bash run.sh --corpus mini --tables true --tag wide --set lr=1\n",
-                 "Seeds 0, 1; git revision abc. Written by stage 9", "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
+                 "Seeds 0, 1; git revision abc, python 3.", ". Written by stage 9", "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
                  "| noisy | 4.00 | 0.00 | - |", "with other settings: tasnet.",
                  "- noisy: the mixtures of 2 as they are; without 3 utterances a seed, which could not be scored\n",
                  "- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; "

@@ -1,0 +1,43 @@
+"""`wesep-mix COMMAND [OPTION...]`, or `python -m wesep_mix COMMAND`: the entry points of wesep_mix.bin by their names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+BIN = Path(__file__).parent / "bin"
+NO_COMMANDS = ("__init__", "options")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command with the options behind it; return its status, 2 for a command that is not there."""
+    command, *options = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if command in ("-h", "--help"):
+        print(_help())
+        return 0
+    if command not in commands():
+        print(f"wesep-mix: no command {command!r}; there are: {', '.join(commands())}", file=sys.stderr)
+        return 2
+    sys.argv[0] = f"wesep-mix {command}"  # as usage lines begin
+    return importlib.import_module(f"wesep_mix.bin.{command}").main(options)
+
+
+def commands() -> list[str]:
+    return sorted(path.stem for path in BIN.glob("*.py") if path.stem not in NO_COMMANDS)
+
+
+def _help() -> str:
+    """Every command with the first line of its module's docstring; no module is imported for it."""
+    wide = max(map(len, commands()))
+    lines = [f"  {name:{wide}}  {_first_line(BIN / f'{name}.py')}" for name in commands()]
+    return "\n".join(["usage: wesep-mix COMMAND [OPTION...]; wesep-mix COMMAND --help lists its options", "", *lines])
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
