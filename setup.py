@@ -17,6 +17,9 @@ OPTIONAL = {
     "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
 }
 
+WESEP = "wesep @ git+https://github.com/wenet-e2e/wesep@cf8ee7fe4a517c515deefebe822fe60517ff9b87"
+WESPEAKER = "wespeaker @ git+https://github.com/wenet-e2e/wespeaker@dfa741957e5c11f477623b6e583d67d0af25ee88"
+
 setup(
     name="wesep_mix",
     version=VERSION,
@@ -52,8 +55,10 @@ setup(
         **OPTIONAL,
         "test": ["pytest", "pytest-timeout", "pytest-xdist", *(name for names in OPTIONAL.values() for name in names)],
         "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with
-        # Not on PyPI, nor needed: see README.md, "WeSep and WeSpeaker".
-        "wesep": ["wesep @ git+https://github.com/wenet-e2e/wesep"],
-        "wespeaker": ["wespeaker @ git+https://github.com/wenet-e2e/wespeaker"],
+        # Not on PyPI, and not needed here. Both install beside the lock's packages; with torchaudio 2.9 or newer neither
+        # imports as a whole: s3prl, which WeSpeaker needs, calls torchaudio.set_audio_backend, which is gone. The
+        # teacher `wespeaker` imports the networks of WeSpeaker alone, which load.
+        "wesep": [WESEP, WESPEAKER],
+        "wespeaker": [WESPEAKER],
     },
 )

@@ -63,9 +63,13 @@ def _parts(args) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
     stored = [Need(args.embeddings, 4)] if args.embeddings is not None and raw.get("embeddings") == "ark" else []
-    own = {"matched": (_matching(args), stored), "none": ({}, [])}  # what the network without embedding has no part in
+    with_one = {key: value for key, value in raw.items() if key != "none_share"}
+    own = {  # what the other network has no part in is not among its settings
+        "matched": (with_one | _matching(args), stored),
+        "none": (raw, []),
+    }
     return {
-        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, raw | {"embedding": embedding} | settings,
+        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, settings | {"embedding": embedding},
                         [*needs, *more])
         for embedding, (settings, more) in own.items()
         if args.embedding in ("both", embedding)

@@ -79,6 +79,7 @@ def train_extractor(
     Raises: UserError when the student has not one head a talker, or an embedding is missing.
     """
     student = None if embedding == "none" else _load_student(student_path, num_spk)
+    settings = settings.without_embedding() if student is None else settings
     torch.manual_seed(settings.seed)
     extractor, conditioning, drawn = build_extractor(settings, student), None, None
     if student is not None:

@@ -239,6 +239,8 @@ class ExtractorConfig:
     mixtures and embeddings for as many examples.
     embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the train
     and dev sets, for static plans. Enrolments are on the fly with either.
+    none_share: the same network without an embedding, which has less to learn, is trained for this share of
+    `trainer.max_steps`, in whole epochs.
     """
 
     model: Any = config.plugin("extractors")
@@ -251,9 +253,12 @@ class ExtractorConfig:
     targets: str = "random"
     condition: ConditionConfig = ConditionConfig()
     embeddings: str = "on_the_fly"
+    none_share: float = 1.0
 
     def __post_init__(self) -> None:
         _check_sizes(self, whole=True)
+        if not 0 < self.none_share <= 1:
+            raise ValueError(f"none_share: wanted a share of trainer.max_steps, above 0 to 1, found {self.none_share}")
         if self.targets not in ("random", "all"):
             raise ValueError(f"targets: wanted random or all, found {self.targets}")
         if self.embeddings not in ("on_the_fly", "ark"):
@@ -261,6 +266,14 @@ class ExtractorConfig:
         if self.embeddings == "ark" and self.trainer.plans != "static":
             raise ValueError(f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found "
                              f"{self.trainer.plans}")
+
+    def without_embedding(self) -> ExtractorConfig:
+        """The settings of the training of the same network without an embedding."""
+        given = self.trainer
+        num_epochs = max(1, round(self.none_share * given.max_steps / given.steps_per_epoch))
+        trainer = dataclasses.replace(
+            given, max_steps=num_epochs * given.steps_per_epoch, average=min(given.average, num_epochs))
+        return dataclasses.replace(self, trainer=trainer)
 
 
 @dataclass(frozen=True)

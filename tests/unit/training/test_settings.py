@@ -45,3 +45,18 @@ def test_a_student_has_a_head():
 
 def test_there_is_a_probability_of_every_kind_of_condition():
     assert set(ConditionConfig().probabilities) == set(KINDS)
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 1400), (0.5, 700), (0.44, 600), (0.001, 100)])
+def test_the_network_without_an_embedding_is_trained_for_its_share_in_whole_epochs(extractor_settings, share, steps):
+    given = dataclasses.replace(extractor_settings, trainer=TrainerConfig(max_steps=1400, average=14), none_share=share)
+    without = given.without_embedding()
+    assert without.trainer.max_steps == steps and without.trainer.average == steps // 100
+    changed = dataclasses.replace(without.trainer, max_steps=1400, average=14)
+    assert dataclasses.replace(without, trainer=changed) == given
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
+def test_a_share_of_no_steps_or_more_than_all_is_refused(extractor_settings, share):
+    with pytest.raises(ValueError, match="none_share: wanted a share of trainer.max_steps"):
+        dataclasses.replace(extractor_settings, none_share=share)
