@@ -69,7 +69,10 @@ class Model(nn.Module):
         for part in self._finetuned():
             part.requires_grad_(True)
         if config.checkpointing:
-            self.network.activation_checkpointing_enable({"use_reentrant": False})
+            # by its older name in the transformers of Python 3.10, which the newest no longer support
+            network = self.network
+            enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         if config.layers != "last":  # as many as layers and one for what goes into the first
             self.layer_weights = nn.Parameter(torch.zeros(self.network.config.num_hidden_layers + 1))
         self.train(self.training)

@@ -285,5 +285,6 @@ def test_student_and_extractors_are_trained_from_files(
 
 
 def dict_of(settings):
-    """The class of the settings with the key that `fit` adds."""
-    return dataclasses.make_dataclass("Written", [("git", str)], bases=(type(settings),), frozen=True, kw_only=True)
+    """The class of the settings with the keys that `fit` adds."""
+    added = [("git", str), ("versions", dict[str, str])]
+    return dataclasses.make_dataclass("Written", added, bases=(type(settings),), frozen=True, kw_only=True)
