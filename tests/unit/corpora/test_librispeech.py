@@ -63,8 +63,9 @@ def test_files_that_are_not_named_after_their_speaker(speech_folder):
     found = librispeech.read_speech_folder(speech_folder)["dev-clean"]
     assert ("21-7-hello", "U") in {(item.id, item.sex) for item in found}
     (chapter / "hello.FLAC").rename(chapter / "hello there.flac")
+    subsets = {"train": ("train-clean-100",), "dev": ("dev-clean",), "test": ("train-clean-100",)}
     with pytest.raises(UserError, match="hello there.flac: wanted a name without blanks"):
-        librispeech.read_speech_folder(speech_folder)
+        collect(Config(speech_dir=str(speech_folder), noise=NOISE, subsets=subsets), chapter / "work", nj=1)
 
 
 def test_named_subsets(speech_folder, tmp_path):
@@ -204,10 +205,10 @@ def test_settings_that_contradict_each_other(speech_folder, tmp_path):
 
 def test_only_the_subsets_that_are_wanted_are_looked_into(speech_folder):
     locked = speech_folder / "dev-clean" / "21" / "7"
-    (locked / "a b.flac").touch()  # a name that is refused where it is read
+    (locked / "one-more.flac").touch()
     assert set(librispeech.read_speech_folder(speech_folder, ["train-clean-100"])) == {"train-clean-100"}
-    with pytest.raises(UserError, match="a b.flac"):
-        librispeech.read_speech_folder(speech_folder, ["train-clean-100", "dev-clean"])
+    both = librispeech.read_speech_folder(speech_folder, ["train-clean-100", "dev-clean"])
+    assert "21-7-one-more" in {item.id for item in both["dev-clean"]}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
