@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wesep_mix import parallel, plugins
 from wesep_mix.errors import UserError, escaped
 from wesep_mix.io import audio
@@ -26,7 +24,7 @@ from wesep_mix.mixing.silence import silent_stretches
 from wesep_mix.mixing.vad import Crop, best_crops
 
 EXAMINED = "examined"
-RUMBLE = 0.1  # of a sound's power, above which that is told
+RUMBLE = 0.1  # of an utterance's power, above which that is told
 
 
 def check_folders(corpus: Any) -> None:
@@ -91,7 +89,8 @@ def _noise_entries(
     entries = [entry for entry in read if entry.sounds]
     silent = [{"noise": entry.id, "path": entry.path, "reason": "silent"} for entry in read if not entry.sounds]
     if not entries:
-        raise UserError(f"{title}: wanted noise, found none in {len(noises)} files: they are silent or unreadable")
+        raise UserError(f"{title}: wanted a file that sounds, found none among {len(noises)}; take silent ones out of "
+                        "the noise folder, or add others")
     if silent:
         print(f"note: {title}: {len(silent)} of {len(noises)} files are silent and are not used, see {UNUSED}")
     if num := sum(bool(entry.silent) for entry in entries):
@@ -110,7 +109,7 @@ def _examined(
 ) -> dict[str, dict[str, Any]]:
     """`function` of every file by its id, those of a killed run from its journal; more than max_bad bad ones raise."""
     with Journal(folder / EXAMINED / f"{title.replace(' ', '-')}.jsonl") as journal:
-        rows = {key: row for key, row in journal.rows.items() if "rumbles" in row}  # an older revision did not look
+        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"rumbles", "silent"}}  # older ones lack them
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]
@@ -118,7 +117,7 @@ def _examined(
     rows |= {file.id: row for file, row in found}
     read = [(file.path, rows[file.id]) for file in files if file.id in rows]
     _tell([path for path, row in read if row["channels"] > 1], title, "have several channels, the first is used")
-    _tell([path for path, row in read if row["rumbles"]], title,
+    _tell([path for path, row in read if row.get("rumbles")], title,
           f"have more than {100 * RUMBLE:g} % of their power below 20 Hz, unheard, but counted by SNR and SI-SDR")
     return rows
 
@@ -142,7 +141,8 @@ def _examine(utterance: Any, size: int, max_crops: int) -> dict[str, Any]:
     samples = audio.read_audio(utterance.path)
     crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops)]
     reason = "" if crops else "short" if len(samples) < size else "silent"
-    return {"id": utterance.id, "reason": reason, "crops": crops, **_common(samples, utterance.path)}
+    return {"id": utterance.id, "reason": reason, "crops": crops, "channels": audio.num_channels(utterance.path),
+            "rumbles": audio.rumble_share(samples) > RUMBLE}
 
 
 def _measure(noise: Any) -> dict[str, Any]:
@@ -153,8 +153,4 @@ def _measure(noise: Any) -> dict[str, Any]:
     _check_names(path_problem(noise.path))
     samples = audio.read_audio(noise.path)
     return {"id": noise.id, "num_samples": len(samples), "silent": silent_stretches(samples),
-            "dc": audio.dc_offset(samples, audio.LARGE_DC_DB), **_common(samples, noise.path)}
-
-
-def _common(samples: np.ndarray, path: Path) -> dict[str, Any]:
-    return {"channels": audio.num_channels(path), "rumbles": audio.rumble_share(samples) > RUMBLE}
+            "dc": audio.dc_offset(samples, audio.LARGE_DC_DB), "channels": audio.num_channels(noise.path)}

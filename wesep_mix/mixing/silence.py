@@ -17,14 +17,18 @@ def silent_stretches(samples: np.ndarray) -> tuple[Stretch, ...]:
     """Where a noise [T], which starts over at its end, must not begin; () where it sounds all along.
 
     From every other sample on a frame that sounds follows within PAUSE_S. Silent is what hardly leaves one value,
-    which need not be 0. The last frame before a pause belongs to it: its sound may be over.
+    which need not be 0. The last frame before a stretch belongs to it: its sound may be over.
     """
     starts = np.arange(0, len(samples), round(FRAME_S * SAMPLE_RATE))
     sounds = np.maximum.reduceat(samples, starts) - np.minimum.reduceat(samples, starts) > STEP
     ahead = round(PAUSE_S / FRAME_S)
-    heard = np.concatenate([[0], np.cumsum(np.resize(sounds, len(sounds) + ahead + 1))])
-    silent = heard[ahead + 1 :][: len(sounds)] == heard[1:][: len(sounds)]  # in the `ahead` frames after each
+    before_silence = ~_any_of(sounds, range(1, ahead + 1))
+    silent = _any_of(before_silence, range(-ahead, 1))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]])))
     bounds = np.append(starts, len(samples))[edges].tolist()
     return tuple(zip(bounds[::2], bounds[1::2], strict=True))
 
+
+def _any_of(frames: np.ndarray, places: range) -> np.ndarray:
+    """For every frame whether any of those at `places` from it is true; the first follows the last."""
+    return np.any([np.roll(frames, -place) for place in places], axis=0)
