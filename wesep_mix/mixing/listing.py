@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,7 +138,7 @@ def _examine(utterance: Any, size: int, max_crops: int) -> dict[str, Any]:
 
     Raises: UserError when it cannot be read, or its names cannot be in lists.
     """
-    _check_names(utterance_problem(utterance.id, utterance.speaker, utterance.path))
+    _check_names(utterance_problem(utterance.id, utterance.speaker, os.path.abspath(utterance.path)))  # for wav.scp
     samples = audio.read_audio(utterance.path)
     crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops)]
     reason = "" if crops else "short" if len(samples) < size else "silent"
