@@ -62,7 +62,7 @@ def num_frames(path: str | Path, sample_rate: int = SAMPLE_RATE) -> int:
 
 
 def dc_offset(samples: np.ndarray, above_db: float) -> float:
-    """The constant that a recorder has added to a sound [T]; 0 where it is not above `above_db` of the sound's power."""
+    """The constant that a recorder has added to a sound [T]; 0 where it is not above `above_db` of its power."""
     mean = float(samples.mean(dtype=np.float64))
     power = float(np.square(samples, dtype=np.float64).mean()) - mean**2
     return mean if mean**2 > 10 ** (above_db / 10) * power else 0.0

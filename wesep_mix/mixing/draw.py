@@ -69,8 +69,8 @@ def check_enough_speakers(pool: Pool, num_spk: int, where: str) -> None:
         found = ", ".join(f"{spk} of {own[0].path}" for spk, own in pool.speech.items())
         raise UserError(
             f"{where}: {num_spk}-talker mixtures need at least {num_spk} speakers with {pool.config.segment_s:g} s of "
-            f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set. Taken for speakers: {found}; "
-            "where these are none, the corpus has another layout than its recipe wants"
+            f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set. Taken for speakers: "
+            f"{found}; where these are none, the corpus has another layout than its recipe wants"
         )
     if not pool.noises:
         raise UserError(f"{where}: no noise file of this set, wanted at least one")

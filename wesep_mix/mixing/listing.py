@@ -110,7 +110,7 @@ def _examined(
 ) -> dict[str, dict[str, Any]]:
     """`function` of every file by its id, those of a killed run from its journal; more than max_bad bad ones raise."""
     with Journal(folder / EXAMINED / f"{title.replace(' ', '-')}.jsonl") as journal:
-        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"rumbles", "silent"}}  # older ones lack them
+        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"rumbles", "silent"}}  # or an older one
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]

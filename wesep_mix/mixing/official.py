@@ -124,8 +124,8 @@ def _missing(row: Row, corpus: _Set, noises: _Noises) -> str:
 def _tell_offsets(entries: Sequence[SpeechEntry], name: str) -> None:
     paths = sorted({entry.path for entry in entries if entry.crops[0].dc})
     if paths:
-        print(f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of their "
-              f"power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ...")
+        print(f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of "
+              f"their power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ...")
 
 
 def _tell_bad(bad: Sequence[str], max_bad: int, name: str) -> None:

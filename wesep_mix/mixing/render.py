@@ -29,8 +29,9 @@ class Rendered:
 def render(plan: Plan, read: Read = read_audio) -> Rendered:
     """Render a plan; of each file only the samples that it needs are read.
 
-    Every source is its crop, without the constant that the plan says, times its gain. The noise is scaled so that mean power of the summed speech over mean
-    power of the noise, both over the whole mixture, is `snr_db`. A peak above 0.9 rescales all of it alike.
+    Every source is its crop, without the constant that the plan says, times its gain. The noise is scaled so that
+    mean power of the summed speech over mean power of the noise, both over the whole mixture, is `snr_db`. A peak
+    above 0.9 rescales all of it alike.
     read: `read_audio`, or another way to the same samples (io.decoded).
     Raises: UserError when a file is missing or shorter than planned, or the noise is silent there.
     """

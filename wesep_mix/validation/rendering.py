@@ -69,13 +69,13 @@ def _snr_faults(plan: Plan, rendered: Rendered) -> list[str]:
 
 
 def _offset_faults(plan: Plan, rendered: Rendered) -> list[str]:
-    """Sources with a constant that SNR and SI-SDR count as speech: of LibriMix's lists, or planned before it was seen."""
+    """Sources with a constant that SNR and SI-SDR count as speech: of LibriMix's lists, or of older plans."""
     faults = []
     for row, source in zip(rendered.sources, plan.sources, strict=True):
         crop = row[source.offset :][: source.num_samples]
         if dc := dc_offset(crop, LARGE_DC_DB):
-            faults.append(f"{source.utt}: wanted no constant offset above {LARGE_DC_DB:g} dB of its power, found {dc:.4f}; "
-                          f"{REMOVE}")
+            faults.append(f"{source.utt}: wanted no constant offset above {LARGE_DC_DB:g} dB of its power, found "
+                          f"{dc:.4f}; {REMOVE}")
     return faults
 
 

@@ -134,7 +134,7 @@ def header_says(path, num_bytes):
 class TestLengthsInHeaders:
     def test_an_unfinished_recording_is_told_from_an_empty_file(self, tmp_path, read):
         header_says(tmp_path / "a.wav", 0)
-        with pytest.raises(UserError, match="a.wav: its header says no samples, but .* bytes follow: an unfinished rec"):
+        with pytest.raises(UserError, match="a.wav: its header says no samples, but .* bytes follow: an unfinished"):
             read(tmp_path / "a.wav")
         write_audio(tmp_path / "b.wav", np.zeros(0, np.float32))
         with pytest.raises(UserError, match="b.wav: empty, it holds no samples"):
@@ -151,7 +151,7 @@ class TestLengthsInHeaders:
     def test_a_wav_that_was_cut(self, tmp_path, read):
         write_audio(tmp_path / "a.wav", np.zeros(16000, np.float32))
         (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:20000])
-        with pytest.raises(UserError, match="a.wav: truncated, its header promises 32000 bytes of samples, found 19956"):
+        with pytest.raises(UserError, match="a.wav: truncated, its header promises 32000 bytes .*, found 19956"):
             read(tmp_path / "a.wav")
 
     @pytest.mark.parametrize("num_bytes", [0xFFFFFFFF, 0x7FFFFFFF - 36])
@@ -165,7 +165,7 @@ def test_a_file_whose_folder_is_gone_has_a_hint(tmp_path):
     with pytest.raises(UserError) as caught:
         read_audio(tmp_path / "a.wav")
     assert str(caught.value) == f"{tmp_path}/a.wav: cannot be read as audio (no such file)"
-    with pytest.raises(UserError, match=f"no such file.; all of {tmp_path}/old is gone: .*--corpus_root {tmp_path}/old=NEW"):
+    with pytest.raises(UserError, match=f"no such file.; all of {tmp_path}/old is gone: .*_root {tmp_path}/old=NEW"):
         read_audio(tmp_path / "old" / "speech" / "1" / "a.wav")
     (tmp_path / "link.wav").symlink_to(tmp_path / "nothing")
     with pytest.raises(UserError, match="link.wav: cannot be read as audio .no such file.$"):

@@ -293,8 +293,8 @@ def test_silent_noise_is_left_out_counted_and_told(speech, tmp_path, noises, cap
 def test_a_noise_that_sounds_is_listed_as_ever(speech, tmp_path, noises):
     folder = noises(good=(1, 1))
     prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
-    (row,) = read_jsonl(lists(tmp_path, "dev") / "noises.jsonl")
-    assert row == {"id": "dev-good.wav", "path": str(folder / "dev" / "good.wav"), "num_samples": 2 * RATE, "kind": "dev"}
+    (row,), path = read_jsonl(lists(tmp_path, "dev") / "noises.jsonl"), str(folder / "dev" / "good.wav")
+    assert row == {"id": "dev-good.wav", "path": path, "num_samples": 2 * RATE, "kind": "dev"}
 
 
 def test_a_set_whose_noise_is_all_silent_is_refused(speech, tmp_path, noises):

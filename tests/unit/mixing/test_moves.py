@@ -336,7 +336,7 @@ def test_audio_of_the_corpus_is_really_there(standing):
 
 
 def test_a_project_that_moves_works_on_and_its_tables_follow(config, tmp_path, corpora, monkeypatch):
-    """Generated corpora have paths that are relative to the project; wav.scp is for tools that are started elsewhere."""
+    """Generated corpora have paths relative to the project; wav.scp is for tools that are started elsewhere."""
     one, two = tmp_path / "one", tmp_path / "two"
     (one / "corpora").parent.mkdir()
     shutil.move(corpora, one / "corpora")

@@ -162,9 +162,10 @@ def test_gains_of_the_real_test_lists_are_kept(num_spk):
 
 
 def test_a_row_whose_noise_is_silent_is_bad(capsys):
-    silent = [dataclasses.replace(WHAM[0], silent=((0, 90000 - 100),)), dataclasses.replace(WHAM[1], silent=((0, 900),))]
+    ends = (90000 - 100, 900)
+    silent = [dataclasses.replace(noise, silent=((0, end),)) for noise, end in zip(WHAM, ends, strict=True)]
     rows = [row("1-0-0", "2-0-0", noise="tt/a.wav"), row("1-0-1", "2-0-1", noise="tt/b.wav")]
-    with pytest.raises(UserError, match="wanted noise tt/a.wav at an SNR, found that it is silent for the first segment"):
+    with pytest.raises(UserError, match="wanted noise tt/a.wav at an SNR, found that it is silent for the first"):
         plans_of(rows, pool_of(silent), UNUSED, RULES, "test")
     (one,) = plans_of(rows, pool_of(silent), UNUSED, dataclasses.replace(RULES, max_bad=1), "test")
     assert (one.noise.id, one.noise.start) == ("tt-b", 0)
