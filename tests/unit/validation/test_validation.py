@@ -390,3 +390,9 @@ def test_tables_with_the_relative_paths_of_older_revisions_are_good(folder, monk
         if path.suffix in (".jsonl", ".scp"):
             path.write_text(path.read_text().replace(f"{folder}/", ""))
     assert found(folder) == {}
+
+
+def test_an_id_that_no_file_can_be_called_after(folder, edit):
+    """As revisions that did not shorten them planned mixtures of long names."""
+    edit(folder / "2mix" / "dev" / "plan.jsonl", 0, lambda row: row.update(id="u" * 240))
+    assert "wanted an id whose files have names of at most 255 bytes, found 261" in the_only(found(folder), "plans")
