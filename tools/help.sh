@@ -33,7 +33,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --ngpu N           GPUs, 0 for none [$ngpu]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
   --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
-                     student.optim.lr=5e-4 in student.yaml only
+                     student.optim.lr=5e-4 in student.yaml only; KEY:=TEXT is text as it stands, never read as YAML
   --force BOOL       true: do the chosen stages again though they are done [$force]
   --dry_run BOOL     true: print the commands of the chosen stages, run nothing [$dry_run]
   --data_dir DIR     lists and plans [$data_dir]

@@ -24,6 +24,13 @@ usage() {
     echo "The other options and the stages: bash run.sh --help"
 }
 
+add_folder() {  # KEY DIR: a setting that is taken as it stands, whatever the folder is called
+    local folder=$2
+    [[ $folder == /* ]] || folder=$PWD/$folder  # before cd, to which `-` is another folder
+    folder=$(cd "$folder" && pwd && echo .)     # the dot keeps newlines at the end of a name
+    settings+=(--set "$1:=${folder%$'\n'.}")
+}
+
 settings=() others=()
 while [ $# -gt 0 ]; do
     [[ $1 != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
@@ -33,12 +40,12 @@ while [ $# -gt 0 ]; do
     elif [[ $1 == --* && " ${folders[*]} " == *" $name "* ]]; then
         [ $# -gt 1 ] || die "$1 needs a folder (see --help)"
         [ -d "$2" ] || die "$1: no folder '$2'"
-        settings+=(--set "${key[$name]}=$(cd "$2" && pwd)")
+        add_folder "${key[$name]}" "$2"
         shift 2
     else
         others+=("$1") && shift
     fi
 done
-[[ " ${settings[*]-}" == *" ${key[librispeech]}="* || " ${others[*]-}" == *" --stage"* ]] ||
+[[ " ${settings[*]-}" == *" ${key[librispeech]}:="* || " ${others[*]-}" == *" --stage"* ]] ||
     die "--librispeech DIR is needed (see --help)"
 exec bash "$root/run.sh" --corpus "$corpus" ${settings[@]+"${settings[@]}"} ${others[@]+"${others[@]}"}

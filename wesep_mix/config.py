@@ -64,17 +64,26 @@ def section_of(path: str | Path) -> str:
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
-    """Split `a.b=value` into its key parts and its value, read as YAML.
+    """Split `a.b=value` into its key parts and its value, read as YAML; that of `a.b:=value` is text as it stands.
 
     Raises: UserError when it is not of that form.
     """
     key, equals, value = text.partition("=")
+    as_it_stands = key.endswith(":")  # a folder may be called `corpus #1`, `a: b` or `null`
+    key = key.removesuffix(":")
     if not equals or not all(key.split(".")):
         raise UserError(f"--set {text}: wanted key=value, as in --set optim.lr=5e-4")
+    if as_it_stands:
+        return key.split("."), value
     try:
-        return key.split("."), yaml.safe_load(value)
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+        read = yaml.safe_load(value)
     except yaml.YAMLError as err:
         raise UserError(f"--set {text}: the value is not valid YAML ({_first_line(err)})") from err
+    if isinstance(node, yaml.ScalarNode) and (rest := value[node.end_mark.index :].strip()):
+        raise UserError(f"--set {text}: wanted a value, found a comment of YAML's behind it, {rest}; "
+                        f"--set '{key}:={value}' takes it as it stands")
+    return key.split("."), read
 
 
 def locate(key: list[str], section: str, raw: Mapping[str, Any]) -> list[str] | None:

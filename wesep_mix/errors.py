@@ -1,5 +1,24 @@
 """The one exception that is meant for the user's eyes."""
 
+import re
+
+_BREAKS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class UserError(Exception):
     """A problem that the user can mend; its message is one line: where, what was wanted, what was found."""
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
+
+
+def escaped(text: str) -> str:
+    """`text` on one line that can be printed: control characters, line breaks and bytes that are not UTF-8, all of
+    which a file's name may have, are written as \\n, \\x0c, \\xe9.
+    """
+    return _BREAKS_A_LINE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(char: str) -> str:
+    byte = ord(char) - 0xDC00  # how Python holds a byte of a name that is not UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode()

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, bare_environment, stand_in_python
 
+from wesep_mix.config import parse_override
+
 ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
            "extract_speech", "score", "analyse", "report"]
 PYTHON_STUB = """#!/usr/bin/env bash
@@ -142,8 +144,27 @@ def test_libri_small_passes_absolute_folders(tmp_path, stub_env):
     done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", "my speech", "--stage", 9, cwd=tmp_path,
                 **stub_env)
     assert done.returncode == 0, done.stderr
-    assert f"<--set=corpus.corpus.speech_dir={tmp_path}/my speech>" in done.stdout
+    assert f"<--set=corpus.corpus.speech_dir:={tmp_path}/my speech>" in done.stdout
     assert "noise_dir" not in done.stdout
+
+
+ODD_NAMES = ["corpus #1", "a: b", "trail:", "blanks  ", " blank", "'single'", '"double"', "two\nlines", "end\n", "-",
+             "-x", "--set=a=b", "~", "null", "1e3", "true", "[x]", "{a: 1}", "&a", "*a", "!a", "%a", "@a", "`a`", "a=b",
+             "$HOME", "back\\slash", "tab\t", "caf\u00e9", "? a", "- a", "#"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_exactly_the_folder_that_was_named_is_used(tmp_path, stub_env, name):
+    """And no other that YAML, or a shell, would make of its name."""
+    for folder in (name, name.partition(" ")[0] or "x", name.strip()):
+        (tmp_path / "here" / folder).mkdir(parents=True, exist_ok=True)
+    for given in (name, f"{tmp_path}/here/{name}"):
+        done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", given, f"--noise={given}", "--stage", 9,
+                    cwd=tmp_path / "here", CDPATH=str(tmp_path), OLDPWD=str(tmp_path), **stub_env)
+        assert done.returncode == 0, done.stderr
+        for key in ("speech_dir", "noise_dir"):
+            found = re.search(rf"<--set=(corpus\.corpus\.{key}:=.*?)>(?=<--set|\n(?:==|<|results))", done.stdout, re.S)
+            assert parse_override(found[1]) == (["corpus", "corpus", key], f"{tmp_path}/here/{name}")
 
 
 def test_libri3mix_has_three_talkers_and_shares_lists_and_teacher(stub_env):

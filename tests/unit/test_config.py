@@ -135,6 +135,9 @@ def test_the_section_is_the_files_stem_or_its_folder(name, section):
     (["optim.steps=5"], {"lr": 1}),  # without its section an override adds no key
     (["teacher.optim.steps=5"], {"lr": 1, "steps": 5}),
     (["trainer.max_steps=5"], {"lr": 1}),
+    (["optim.lr:=a: b #1 "], {"lr": "a: b #1 "}),  # text as it stands
+    (["teacher.optim.lr:="], {"lr": ""}),
+    (["optim.lr='x' "], {"lr": "x"}),
 ])
 def test_overrides_go_where_they_belong(file, overrides, wanted):
     assert read_raw(file("seed: 0\noptim: {lr: 1}\n"), overrides) == {"seed": 0, "optim": wanted}
@@ -162,6 +165,8 @@ def test_overridden_values_are_checked_like_the_files(file):
     ("=3", "--set =3: wanted key=value"),
     ("optim..lr=3", "wanted key=value"),
     ("seed=[1", "the value is not valid YAML"),
+    ("seed=1 #2", "wanted a value, found a comment of YAML's behind it, #2; --set 'seed:=1 #2' takes it as it stands"),
+    (":=3", "wanted key=value"),
     ("teacher.seed.deep=1", "seed is a single value, it has no keys inside"),
 ])
 def test_what_is_no_override(file, override, said):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wesep_mix.bin.options import boolean
@@ -36,11 +36,22 @@ def _check(args) -> int:
     checked = check_folder(args.folder, args.nj, args.quick)
     contents = [Content(each.group, each.name, each.speech, each.noises, each.plans) for each in checked.sets]
     print(summary_text(contents, checked.lengths), flush=True)
+    for line in _offset_notes(contents):
+        print(line, flush=True)
     _draw(contents, args.out or args.folder / PICTURE)
     if checked.problems:
         print(f"\n{listing(checked.problems, args.show)}\n", flush=True)
     print(_verdict(args.folder, checked, args.quick), flush=True)
     return 1 if checked.problems else 0
+
+
+def _offset_notes(contents: Sequence[Content]) -> Iterator[str]:
+    """How many recordings have a constant that is taken out of them."""
+    speech = {entry.utt for content in contents for entry in content.speech if any(crop.dc for crop in entry.crops)}
+    noises = {entry.path for content in contents for entry in content.noises if entry.dc}
+    if speech or noises:
+        yield (f"\nnote: {len(speech)} utterances and {len(noises)} noises have a constant offset (DC), which "
+               "mixtures are made without")
 
 
 def _draw(contents: Sequence[Content], path: Path) -> None:

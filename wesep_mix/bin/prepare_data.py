@@ -16,7 +16,7 @@ from wesep_mix.errors import UserError
 from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.listing import check_folders, prepare_lists
 from wesep_mix.mixing.metadata import check_lists
-from wesep_mix.mixing.moves import Root, before_moves, follow, move, parse_root, read_moves
+from wesep_mix.mixing.moves import Root, before_moves, follow, follow_project, move, parse_root, read_moves
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import Need, Part, alone_in, guarded, run_part
@@ -65,6 +65,7 @@ def _prepare(args: argparse.Namespace) -> None:
     for num_spk in dict.fromkeys([*args.num_spk, *(_of_tables(args, settings) if args.tables else ())]):
         mixtures = _plans(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
         run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
+    follow_project(sorted({shared, args.data}))
 
 
 def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wesep_mix.errors import UserError
+from wesep_mix.io.names import path_problem
 
 SUFFIXES = (".flac", ".wav")
 
 
 def existing_folder(folder: str | Path) -> Path:
-    """Return `folder` as a path. Raises: UserError when there is no such folder."""
+    """Return `folder` as a path. Raises: UserError when there is no such folder, or lists cannot hold its name."""
     path = Path(folder).expanduser()
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing of that name"
         raise UserError(f"{path}: wanted a folder, found {found}")
+    if problem := path_problem(path.absolute()):
+        raise UserError(problem)
     return path
 
 

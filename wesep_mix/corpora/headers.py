@@ -1,4 +1,6 @@
-"""Files of a corpus that are damaged or of another rate, found by their headers: seconds where decoding takes hours."""
+"""Files of a corpus that are damaged, of another rate or of names that lists cannot hold, found by their headers:
+seconds where decoding takes hours.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import num_frames
+from wesep_mix.io.names import path_problem
 from wesep_mix.parallel import map_items
 
 
@@ -30,4 +33,4 @@ def _problem(path: str) -> str:
         num_frames(path)
     except UserError as err:
         return str(err)
-    return ""
+    return path_problem(path)

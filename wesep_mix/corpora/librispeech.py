@@ -6,6 +6,7 @@ is chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,12 @@ from wesep_mix.corpora.noise_parts import check_choice, corpora_of, noise_folder
 from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.split import Split, split_names
 from wesep_mix.corpora.types import SETS, Corpus, NoiseFile, Utterance, checked
-from wesep_mix.errors import UserError
+from wesep_mix.errors import UserError, escaped
+from wesep_mix.io.names import utterance_problem
 
 LAYOUT = "[subset/]speaker/chapter/*.flac or *.wav"
 _SPEAKERS = "SPEAKERS.TXT"
+_LOW = re.compile("[ -,-]")  # printable characters up to the hyphen
 _MAX_LINES = 20  # of damaged files a list, where every file of a corpus may be one
 
 
@@ -109,18 +112,47 @@ def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dic
     found = [path for subset in wanted for path in audio_files(subset, max_depth=3)]
     if not wanted:
         found = audio_files(root, max_depth=4)
-    utterances: dict[str, list[Utterance]] = {}
-    for path in found:
-        parts = path.relative_to(root).parts
-        if len(parts) in (3, 4):
-            subset = parts[0] if len(parts) == 4 else ""
-            utterances.setdefault(subset, []).append(_utterance(path, sexes))
-    if not utterances:
+    named = [path for path in found if len(path.relative_to(root).parts) in (3, 4)]
+    if not named:
         elsewhere = f", such as {found[0].relative_to(root)}" if found else ""
         raise UserError(
             f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}"
         )
+    names = kaldi_names({path.parts[-3] for path in named})
+    utterances: dict[str, list[Utterance]] = {}
+    for path in named:
+        parts = path.relative_to(root).parts
+        subset = parts[0] if len(parts) == 4 else ""
+        utterances.setdefault(subset, []).append(_utterance(path, sexes, names))
     return utterances
+
+
+def kaldi_names(speakers: Collection[str]) -> dict[str, str]:
+    """Speaker -> what it is called: itself, unless utterance ids `<speaker>-...` would not sort as speakers do.
+
+    Kaldi wants them to. They do not where a speaker is the beginning of another whose next character is not above
+    the hyphen (`12` and `12+`): then such characters of the other are `_`.
+    Raises: UserError when another speaker is called so.
+    """
+    names = {speaker: speaker for speaker in speakers}
+    for speaker in sorted(speakers):
+        ends = (end for end in range(1, len(speaker)) if speaker[end] <= "-")
+        if any(speaker[:end] in names for end in ends):
+            before = {*names, *names.values()}
+            names[speaker] = _LOW.sub("_", speaker)
+            if names[speaker] in before:
+                raise UserError(f"speaker {speaker}: wanted a name whose utterances sort beside others as speakers do, "
+                                f"as Kaldi wants it, and {names[speaker]} is another; rename that folder")
+    if changed := [speaker for speaker in sorted(names) if names[speaker] != speaker]:
+        print(f"note: {len(changed)} speakers get names whose utterances sort as Kaldi wants: "
+              f"{escaped(changed[0])} is {escaped(names[changed[0]])}, ...")
+    return names
+
+
+def _example(items: Collection[Utterance]) -> str:
+    """What was taken for a speaker, for an error that another layout may be behind."""
+    some = min(items, key=lambda item: item.path)
+    return f"taken for a speaker: {some.speaker} of {some.path}; wanted speech as {LAYOUT}"
 
 
 def _speech_root(folder: str | Path) -> Path:
@@ -130,13 +162,12 @@ def _speech_root(folder: str | Path) -> Path:
     return root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
 
 
-def _utterance(path: Path, sexes: Mapping[str, str]) -> Utterance:
-    """Utterance of a file in speaker/chapter/; its id begins with the speaker, as Kaldi wants."""
-    speaker, chapter = path.parts[-3:-1]
+def _utterance(path: Path, sexes: Mapping[str, str], names: Mapping[str, str]) -> Utterance:
+    """Utterance of a file in speaker/chapter/; its id begins with the speaker's name, as Kaldi wants."""
+    folder, chapter = path.parts[-3:-1]
+    speaker = names[folder]
     name = path.stem if path.stem.startswith(f"{speaker}-") else f"{speaker}-{chapter}-{path.stem}"
-    if name.split() != [name]:
-        raise UserError(f"{path}: wanted a name without blanks (Kaldi tables have none), found {name!r}")
-    return Utterance(name, speaker, sexes.get(speaker, "U"), path)
+    return Utterance(name, speaker, sexes.get(folder, "U"), path)
 
 
 def _read_sexes(root: Path) -> dict[str, str]:
@@ -144,7 +175,7 @@ def _read_sexes(root: Path) -> dict[str, str]:
     tables = [folder / _SPEAKERS for folder in (root, root.parent) if (folder / _SPEAKERS).is_file()]
     if not tables:
         return {}
-    lines = tables[0].read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = tables[0].read_text(encoding="utf-8-sig", errors="replace").splitlines()
     fields = [[part.strip() for part in line.split("|")] for line in lines if not line.startswith(";")]
     return {row[0]: row[1] for row in fields if len(row) > 1 and row[1] in ("F", "M")}
 
@@ -171,7 +202,10 @@ def _subfolders(folder: str) -> str:
 
 def _split_speech(config: Config, pooled: list[Utterance]) -> dict[str, list[Utterance]]:
     speakers = sorted({utterance.speaker for utterance in pooled})
-    chosen = split_names(speakers, config.split, config.seed, f"{config.speech_dir}: speakers")
+    try:
+        chosen = split_names(speakers, config.split, config.seed, f"{config.speech_dir}: speakers")
+    except UserError as err:
+        raise UserError(f"{err}; {_example(pooled)}") from err
     return {name: [item for item in pooled if item.speaker in chosen[name]] for name in SETS}
 
 
@@ -186,13 +220,17 @@ def _check_headers(
     speech: Mapping[str, list[Utterance]], noise: Mapping[str, list[NoiseFile]], nj: int, max_bad: int,
     problems: Problems,
 ) -> None:  # fmt: skip
-    """Add every list with more than `max_bad` bad headers to `problems`, file by file."""
+    """Add every list with more than `max_bad` files of bad headers or names to `problems`, file by file."""
     lists = {f"{name} speech": [item.path for item in items] for name, items in speech.items()}
     lists |= {f"{name} noise": [file.path for file in files] for name, files in noise.items()}
-    for title, bad in bad_headers(lists, nj).items():
+    found = bad_headers(lists, nj)
+    for name, items in speech.items():
+        named = {item.path: utterance_problem(item.id, item.speaker, item.path) for item in items}
+        found[f"{name} speech"] |= {path: problem for path, problem in named.items() if problem}
+    for title, bad in found.items():
         if len(bad) <= max_bad:
             continue
-        advice = f"fetch damaged files again, or --set corpus.max_bad={len(bad)} leaves them out"
+        advice = f"mend these files, or --set corpus.max_bad={len(bad)} leaves them out"
         for line in list(bad.values())[:_MAX_LINES]:
             problems.add(f"{title}: {line}", advice)
         if len(bad) > _MAX_LINES:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,13 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path
 
 SAMPLE_RATE = 16000
+SPEECH_DC_DB = -40.0  # of its power: a constant below that is left; more would limit the SI-SDR of a clean estimate
+LARGE_DC_DB = -20.0  # which is 0.04 dB of an SNR
+_UNKNOWN = 2**63 - 1  # frames of a flac file whose header does not know
+_MAX_HEADER = 1024  # bytes of a wav file's
+_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)  # libsndfile's, where the two differ
+_STREAMED = 0x7FFF0000  # bytes, from which on a header means: to the end of the file
+RUMBLE_BLOCK = 400  # samples, whose mean is a low-pass at 18 Hz (16 kHz)
 
 
 def read_audio(
@@ -22,16 +33,13 @@ def read_audio(
     Raises: UserError naming the file when it is missing, unreadable, truncated, empty, shorter than asked,
         of another sampling rate, or holds a sample that is not finite.
     """
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            _check_header(path, file, sample_rate)
-            wanted = file.frames - start if num_samples is None else num_samples
-            if start < 0 or wanted < 0 or start + wanted > file.frames:
-                raise UserError(f"{path}: wanted samples {start} to {start + wanted}, found {file.frames} in the file")
-            file.seek(start)
-            samples = file.read(wanted, dtype="float32", always_2d=True)[:, 0]
-    except soundfile.LibsndfileError as err:
-        raise UserError(_unreadable(path, err)) from err
+    with _opened(path) as file:
+        _check_header(path, file, sample_rate, whole=num_samples is None)
+        wanted = file.frames - start if num_samples is None else num_samples
+        if start < 0 or wanted < 0 or start + wanted > file.frames:
+            raise UserError(f"{path}: wanted samples {start} to {start + wanted}, found {file.frames} in the file")
+        file.seek(start)
+        samples = file.read(wanted, dtype="float32", always_2d=True)[:, 0]
     if len(samples) != wanted:
         raise UserError(f"{path}: truncated, the header promises {wanted} samples from {start}, found {len(samples)}")
     if not np.isfinite(samples).all():
@@ -42,20 +50,29 @@ def read_audio(
 
 def num_channels(path: str | Path) -> int:
     """Number of channels of an audio file, from its header. Raises: UserError when it is no audio file."""
-    try:
-        return soundfile.info(str(path)).channels
-    except soundfile.LibsndfileError as err:
-        raise UserError(_unreadable(path, err)) from err
+    with _opened(path) as file:
+        return file.channels
 
 
 def num_frames(path: str | Path, sample_rate: int = SAMPLE_RATE) -> int:
     """Number of samples of a channel, as the header says. Raises: UserError as `read_audio` does for a header."""
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            _check_header(path, file, sample_rate)
-            return file.frames
-    except soundfile.LibsndfileError as err:
-        raise UserError(_unreadable(path, err)) from err
+    with _opened(path) as file:
+        _check_header(path, file, sample_rate, whole=True)
+        return file.frames
+
+
+def dc_offset(samples: np.ndarray, above_db: float) -> float:
+    """The constant that a recorder has added to a sound [T]; 0 where it is not above `above_db` of its power."""
+    mean = float(samples.mean(dtype=np.float64))
+    power = float(np.square(samples, dtype=np.float64).mean()) - mean**2
+    return mean if mean**2 > 10 ** (above_db / 10) * power else 0.0
+
+
+def rumble_share(samples: np.ndarray) -> float:
+    """Share of a sound's power [T], without its mean, that is below about 20 Hz."""
+    blocks = samples[: len(samples) // RUMBLE_BLOCK * RUMBLE_BLOCK].reshape(-1, RUMBLE_BLOCK)
+    power = float(samples.var(dtype=np.float64))
+    return float(blocks.mean(axis=1, dtype=np.float64).var()) / power if len(blocks) and power else 0.0
 
 
 def write_audio(
@@ -73,19 +90,43 @@ def write_audio(
         raise UserError(f"{path}: not written, peak {peak:.2f} would clip in {subtype}; use wav_subtype FLOAT")
     with atomic_path(path) as temporary:
         try:
-            soundfile.write(temporary, samples, sample_rate, subtype=subtype)
+            soundfile.write(os.fsencode(temporary), samples, sample_rate, subtype=subtype)
         except soundfile.LibsndfileError as err:
             raise UserError(f"{path}: cannot be written ({err.error_string}); is the disk full?") from err
 
 
-def _unreadable(path: str | Path, err: soundfile.LibsndfileError) -> str:
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # a name need not be UTF-8
+            yield file
+    except soundfile.LibsndfileError as err:
+        raise UserError(_unreadable(Path(path), err)) from err
+
+
+def _unreadable(path: Path, err: soundfile.LibsndfileError) -> str:
+    if not path.exists():
+        gone = next((folder for folder in reversed(path.parents) if not folder.is_dir()), None)
+        hint = f"; all of {gone} is gone: where a corpus has moved, stage 1 follows with --corpus_root {gone}=NEW"
+        return f"{path}: cannot be read as audio (no such file)" + (hint if gone else "")
+    if path.is_file() and path.stat().st_size == 0:
         return f"{path}: empty, it has no bytes"
     return f"{path}: cannot be read as audio ({err.error_string})"
 
 
-def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int) -> None:
+def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int, whole: bool) -> None:
+    """whole: all of the file is wanted, so its header must tell its length."""
     if file.samplerate != sample_rate:
         raise UserError(f"{path}: wanted {sample_rate} Hz, found {file.samplerate} Hz; resample the corpus first")
+    if whole and file.frames == _UNKNOWN:
+        raise UserError(f"{path}: its header does not say how long it is, as of an unfinished recording or a stream; "
+                        "write it anew (flac -d, then flac)")
+    if file.frames == 0 and (rest := os.path.getsize(path) - _MAX_HEADER) > 0:
+        raise UserError(f"{path}: its header says no samples, but more than {rest} bytes follow: an unfinished "
+                        "recording; mend its header (sox --ignore-length IN OUT) or leave it out")
     if file.frames == 0:
         raise UserError(f"{path}: empty, it holds no samples")
+    if whole and (sizes := _DATA.search(file.extra_info)):
+        promised, found = map(int, sizes.groups())
+        if found + 1 < promised < _STREAMED:
+            raise UserError(f"{path}: truncated, its header promises {promised} bytes of samples, found {found}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.names import mixture_id
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Noise, Plan, Source
 
@@ -65,9 +66,11 @@ class Pool:
 def check_enough_speakers(pool: Pool, num_spk: int, where: str) -> None:
     """Raises: UserError when a mixture needs more speakers than the set has."""
     if len(pool.speech) < num_spk:
+        found = ", ".join(f"{spk} of {own[0].path}" for spk, own in pool.speech.items())
         raise UserError(
             f"{where}: {num_spk}-talker mixtures need at least {num_spk} speakers with {pool.config.segment_s:g} s of "
-            f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set"
+            f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set. Taken for speakers: "
+            f"{found}; where these are none, the corpus has another layout than its recipe wants"
         )
     if not pool.noises:
         raise UserError(f"{where}: no noise file of this set, wanted at least one")
@@ -121,18 +124,23 @@ def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -
 
 
 def placed(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -> Plan:
-    """The plan of sources of equal length that have their offsets, called `name` or after its utterances."""
+    """The plan of sources of equal length that have their offsets, called `name` or after its utterances, shortened
+    where no file could be called so.
+    """
     size, offsets = sources[0].num_samples, [source.offset for source in sources]
     realised = tuple(1 - (after - before) / size for before, after in pairwise(offsets))
-    name = name or "_".join(source.utt for source in sources)
+    name = mixture_id(name or "_".join(source.utt for source in sources), [source.spk for source in sources])
     return Plan(name, offsets[-1] + size, sources, noise, realised, SAMPLE_RATE)
 
 
 def draw_noise(pool: Pool, rng: np.random.Generator) -> Noise:
-    """Any noise of the set from any sample, at any of the SNRs."""
+    """Any noise of the set from any sample where it sounds, at any of the SNRs."""
     entry = pool.noises[int(rng.integers(len(pool.noises)))]
-    start = int(rng.integers(entry.num_samples))
-    return Noise(entry.id, entry.path, start, entry.num_samples, draw_snr(pool.config, rng))
+    start = int(rng.integers(entry.num_samples - sum(end - first for first, end in entry.silent)))
+    for first, end in entry.silent:  # so far `start` counts the samples outside of them
+        if start >= first:
+            start += end - first
+    return Noise(entry.id, entry.path, start, entry.num_samples, draw_snr(pool.config, rng), entry.dc)
 
 
 def draw_snr(config: MixingConfig, rng: np.random.Generator) -> float:
@@ -145,4 +153,4 @@ def _source(
     crop = entry.crops[0 if best_crop else int(rng.integers(len(entry.crops)))]
     lufs = float(rng.uniform(*config.lufs))
     gain = float(10 ** ((lufs - crop.lufs) / 20))
-    return Source(entry.utt, entry.spk, entry.sex, entry.path, crop.start, size, offset, gain, lufs)
+    return Source(entry.utt, entry.spk, entry.sex, entry.path, crop.start, size, offset, gain, lufs, crop.dc)

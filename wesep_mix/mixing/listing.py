@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from wesep_mix import parallel, plugins
-from wesep_mix.errors import UserError
+from wesep_mix.errors import UserError, escaped
 from wesep_mix.io import audio
 from wesep_mix.io.files import write_jsonl
 from wesep_mix.io.journal import Journal
+from wesep_mix.io.names import path_problem, utterance_problem
 from wesep_mix.mixing.lists import UNUSED, NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.mixing.settings import SETS, CorpusConfig
+from wesep_mix.mixing.silence import silent_stretches
 from wesep_mix.mixing.vad import Crop, best_crops
 
 EXAMINED = "examined"
+RUMBLE = 0.1  # of an utterance's power, above which that is told
 
 
 def check_folders(corpus: Any) -> None:
@@ -32,17 +36,17 @@ def check_folders(corpus: Any) -> None:
 def prepare_lists(settings: CorpusConfig, folder: Path, nj: int) -> None:
     """Collect (or generate) the corpus into `folder` and write `folder/lists/<set>/`.
 
-    Beside a set's lists, `unused.jsonl` names the utterances that are not in them, a line
-    {"utt", "spk", "path", "reason"} each: `short` (of a segment), `silent`, or `unreadable`.
+    Beside a set's lists, `unused.jsonl` names what is not in them: utterances, a line {"utt", "spk", "path", "reason"}
+    each, `short` (of a segment), `silent`, or `unreadable`; and noises, {"noise", "path", "reason"}, that are `silent`.
     Raises: UserError for a corpus that is empty or damaged (files named).
     """
     collect = plugins.load("corpora", settings.corpus.name).collect
     corpus = collect(settings.corpus, folder, nj, settings.max_bad)
     for name in SETS:
         speech, unused = _speech_entries(corpus.speech[name], settings, folder, nj, f"{name} speech")
-        noises = _noise_entries(corpus.noise[name], settings, folder, nj, f"{name} noise")
+        noises, silent = _noise_entries(corpus.noise[name], settings, folder, nj, f"{name} noise")
         write_lists(folder / "lists" / name, speech, noises)
-        write_jsonl(folder / "lists" / name / UNUSED, unused)
+        write_jsonl(folder / "lists" / name / UNUSED, [*unused, *silent])
     shutil.rmtree(folder / EXAMINED)
 
 
@@ -79,9 +83,25 @@ def _reason(rows: dict[str, dict[str, Any]], utterance: Any) -> str:
 
 def _noise_entries(
     noises: Sequence, settings: CorpusConfig, folder: Path, nj: int, title: str
-) -> list[NoiseEntry]:
+) -> tuple[list[NoiseEntry], list[dict[str, str]]]:
+    """The noises that sound, and rows of `unused.jsonl` for the silent ones."""
     rows = _examined(_measure, noises, settings, folder, nj, title)
-    return [NoiseEntry(n.id, str(n.path), rows[n.id]["num_samples"], n.kind) for n in noises if n.id in rows]
+    read = [_noise_entry(noise, rows[noise.id]) for noise in noises if noise.id in rows]
+    entries = [entry for entry in read if entry.sounds]
+    silent = [{"noise": entry.id, "path": entry.path, "reason": "silent"} for entry in read if not entry.sounds]
+    if not entries:
+        raise UserError(f"{title}: wanted a file that sounds, found none among {len(noises)}; take silent ones out of "
+                        "the noise folder, or add others")
+    if silent:
+        print(f"note: {title}: {len(silent)} of {len(noises)} files are silent and are not used, see {UNUSED}")
+    if num := sum(bool(entry.silent) for entry in entries):
+        print(f"note: {title}: {num} of {len(noises)} files have silent stretches, where none begins in a mixture")
+    return entries, silent
+
+
+def _noise_entry(noise: Any, row: dict[str, Any]) -> NoiseEntry:
+    silent = tuple(map(tuple, row["silent"]))
+    return NoiseEntry(noise.id, str(noise.path), row["num_samples"], noise.kind, silent, row["dc"])
 
 
 def _examined(
@@ -90,30 +110,48 @@ def _examined(
 ) -> dict[str, dict[str, Any]]:
     """`function` of every file by its id, those of a killed run from its journal; more than max_bad bad ones raise."""
     with Journal(folder / EXAMINED / f"{title.replace(' ', '-')}.jsonl") as journal:
-        rows = journal.rows
+        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"rumbles", "silent"}}  # or an older one
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]
         found = parallel.map_items(function, missing, nj, title, settings.max_bad, keep=journal.add)
     rows |= {file.id: row for file, row in found}
-    _tell_channels([file.path for file in files if file.id in rows and rows[file.id]["channels"] > 1], title)
+    read = [(file.path, rows[file.id]) for file in files if file.id in rows]
+    _tell([path for path, row in read if row["channels"] > 1], title, "have several channels, the first is used")
+    _tell([path for path, row in read if row.get("rumbles")], title,
+          f"have more than {100 * RUMBLE:g} % of their power below 20 Hz, unheard, but counted by SNR and SI-SDR")
     return rows
 
 
-def _tell_channels(paths: Sequence[Path], title: str) -> None:
+def _tell(paths: Sequence[Path], title: str, what: str) -> None:
     if paths:
-        print(f"note: {title}: {len(paths)} files have several channels, the first is used: {paths[0]}, ...")
+        print(f"note: {title}: {len(paths)} files {what}: {escaped(str(paths[0]))}, ...")
+
+
+def _check_names(problem: str) -> None:
+    if problem:
+        raise UserError(problem)
 
 
 def _examine(utterance: Any, size: int, max_crops: int) -> dict[str, Any]:
-    """What there is to know of an utterance: its crops, or why it has none, and its number of channels."""
+    """What there is to know of an utterance: its crops, or why it has none, and its number of channels.
+
+    Raises: UserError when it cannot be read, or its names cannot be in lists.
+    """
+    _check_names(utterance_problem(utterance.id, utterance.speaker, os.path.abspath(utterance.path)))  # for wav.scp
     samples = audio.read_audio(utterance.path)
     crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops)]
     reason = "" if crops else "short" if len(samples) < size else "silent"
-    return {"id": utterance.id, "reason": reason, "crops": crops, "channels": audio.num_channels(utterance.path)}
+    return {"id": utterance.id, "reason": reason, "crops": crops, "channels": audio.num_channels(utterance.path),
+            "rumbles": audio.rumble_share(samples) > RUMBLE}
 
 
 def _measure(noise: Any) -> dict[str, Any]:
-    """A noise's length in samples, all of it read, and its number of channels."""
-    length = len(audio.read_audio(noise.path))
-    return {"id": noise.id, "num_samples": length, "channels": audio.num_channels(noise.path)}
+    """A noise's length in samples, all of it read, where it is silent, its offset, and its number of channels.
+
+    Raises: UserError as `_examine` does.
+    """
+    _check_names(path_problem(noise.path))
+    samples = audio.read_audio(noise.path)
+    return {"id": noise.id, "num_samples": len(samples), "silent": silent_stretches(samples),
+            "dc": audio.dc_offset(samples, audio.LARGE_DC_DB), "channels": audio.num_channels(noise.path)}

@@ -1,7 +1,8 @@
 """Official LibriMix lists: `libri2mix_train-clean-360.csv` says which utterances are mixed, and how loud.
 
 Columns: mixture_ID, source_K_path, source_K_gain for each talker K, noise_path, noise_gain; paths are relative to
-LibriSpeech and WHAM! (LibriMix, arXiv 2005.11262).
+LibriSpeech and WHAM! (LibriMix, arXiv 2005.11262). A list that a spreadsheet has written again, with a mark of UTF-8
+before it, blanks around its values, or semicolons or tabs between them, is read like the original.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ def _read(path: Path, num_spk: int) -> list[Row]:
     columns = ["mixture_ID", *(f"source_{k + 1}_{what}" for k in range(num_spk) for what in ("path", "gain"))]
     rows: dict[str, Row] = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.reader(file, strict=True)
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=_delimiter(file.readline()), skipinitialspace=True, strict=True)
+            file.seek(0)
             places = _places(next(reader, []), [*columns, "noise_path"], path)
             for fields in filter(None, reader):
                 row = _row(fields, places, f"{path}, line {reader.line_num}")
@@ -69,12 +71,18 @@ def _read(path: Path, num_spk: int) -> list[Row]:
     return list(rows.values())
 
 
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
 def _places(header: Sequence[str], columns: Sequence[str], path: Path) -> list[int]:
     """Where the columns are. The number of all columns comes last."""
+    header = [name.strip() for name in header]
     missing = [column for column in columns if column not in header]
     if missing:
         found = ", ".join(header) or "an empty file"
-        raise UserError(f"{path}, line 1: wanted the column {missing[0]}, found {found}")
+        hint = "" if len(header) != 1 else "; separate columns by commas"
+        raise UserError(f"{path}, line 1: wanted the column {missing[0]}, found {found}{hint}")
     return [*map(header.index, columns), len(header)]
 
 

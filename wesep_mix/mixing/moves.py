@@ -18,12 +18,12 @@ from typing import Any
 from wesep_mix.errors import UserError
 from wesep_mix.io.decoded import rename
 from wesep_mix.io.files import atomic_write, read_json, write_json
-from wesep_mix.mixing.lists import NOISES, UNUSED, UTTERANCES
+from wesep_mix.mixing.lists import NOISES, UNUSED, UTTERANCES, WAVS, refresh_wavs
 from wesep_mix.mixing.plan import PLANS, Plan
 
 MOVES = "moves.json"
-_NAMES = (UTTERANCES, NOISES, UNUSED, PLANS, "wav.scp")
-_TEXTS = [f"{folder}/*/{name}" for folder in ("corpus/lists", "single", "*mix") for name in _NAMES]
+_GROUPS = ("corpus/lists", "single", "*mix")
+_TEXTS = [f"{group}/*/{name}" for group in _GROUPS for name in (UTTERANCES, NOISES, UNUSED, PLANS)]
 _PATH = re.compile(r'"path":("[^"\\]*(?:\\.[^"\\]*)*")')  # as io.files.write_jsonl writes it
 Root = tuple[str, str]  # where a corpus was, and where it is
 
@@ -107,6 +107,22 @@ def follow(corpus: Path, folders: Sequence[Path]) -> None:
     for folder in folders:
         for path in sorted(path for pattern in _TEXTS for path in folder.glob(pattern)):
             _rewrite(path, there)
+    for path in _tables(folders):
+        refresh_wavs(path)
+
+
+def follow_project(folders: Sequence[Path]) -> None:
+    """Where lists have paths relative to the project and this has moved, let wav.scp, with full ones for other tools,
+    follow.
+    """
+    for path in _tables(folders):
+        refresh_wavs(path, if_first=True)
+
+
+def _tables(folders: Sequence[Path]) -> list[Path]:
+    """All sets in `folders` with a wav.scp."""
+    found = [path.parent for folder in folders for group in _GROUPS for path in folder.glob(f"{group}/*/{WAVS}")]
+    return sorted(path for path in found if (path / UTTERANCES).is_file())
 
 
 def _check(staying: Iterable[str], going: Mapping[str, str], root: Root) -> None:
@@ -136,11 +152,7 @@ def _listed(corpus: Path) -> list[str]:
 def _rewrite(path: Path, there: Callable[[str], str]) -> None:
     """`there`: where a file is now."""
     before = path.read_text(encoding="utf-8")
-    if path.suffix == ".jsonl":
-        after = _PATH.sub(lambda found: '"path":' + json.dumps(there(json.loads(found[1]))), before)
-    else:
-        pairs = (line.split(" ", 1) for line in before.splitlines())
-        after = "".join(f"{key} {there(value)}\n" for key, value in pairs)
+    after = _PATH.sub(lambda found: '"path":' + json.dumps(there(json.loads(found[1]))), before)
     if after != before:
         with atomic_write(path) as file:
             file.write(after)

@@ -3,7 +3,7 @@
 From a row come the utterances, the gain of each, and, where the set's noises include it, the noise file (then from
 its first sample on). The rest is ours, seeded by the row's mixture id: crops, offsets and SNR, since the paper
 (arXiv 2604.03219, section 'Data') draws these; so `noise_gain` does not apply. MUSAN is in no list: noise of a
-set without WHAM! is drawn.
+set without WHAM! is drawn. Crops and WHAM! noise keep a constant that their recording has, as in LibriMix's mixing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import PurePath
 import numpy as np
 
 from wesep_mix.errors import UserError
-from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.audio import SAMPLE_RATE, SPEECH_DC_DB
 from wesep_mix.mixing.draw import Pool, draw_noise, draw_offsets, draw_snr, placed
 from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.metadata import Row
@@ -56,6 +56,7 @@ def plans_of(rows: Sequence[Row], pool: Pool, unused: Mapping[str, str], rules: 
     if not chosen:
         raise UserError(f"{rows[0].where}: wanted rows of this corpus, found none of {len(rows)} for the set {name}")
     plans = [_plan(row, entries, corpus, noises, rules.seed) for row, entries in chosen]
+    _tell_offsets([entry for _, entries in chosen for entry in entries], name)
     if noises.num_other_speed:
         print(f"note: {name}: {noises.num_other_speed} rows name a noise at another speed, the recording that it was "
               "made from is taken")
@@ -90,6 +91,11 @@ class _Noises:
     def find(self, path: str) -> NoiseEntry | None:
         return self._entries.get(path) or self._entries.get(_original(path))
 
+    def is_silent(self, path: str, seconds: float) -> bool:
+        """Whether a noise of these folders is silent for so long from its first sample on."""
+        entry = self.find(path)
+        return entry is not None and any(first == 0 and end >= seconds * SAMPLE_RATE for first, end in entry.silent)
+
     def take(self, path: str) -> NoiseEntry:
         self.num_other_speed += path not in self._entries
         return self._entries.get(path) or self._entries[_original(path)]
@@ -108,8 +114,18 @@ def _missing(row: Row, corpus: _Set, noises: _Noises) -> str:
             return f"{row.where}: mixture {row.id}: wanted utterance {utt}, found no such file in the set {corpus.name}"
     if noises.has_folder(row.noise_path) and noises.find(row.noise_path) is None:
         return (f"{row.where}: mixture {row.id}: wanted noise {row.noise_path}, found no such file in the set "
-                f"{corpus.name}")
+                f"{corpus.name}, or a silent one")
+    if noises.is_silent(row.noise_path, corpus.pool.config.segment_s):
+        return (f"{row.where}: mixture {row.id}: wanted noise {row.noise_path} at an SNR, found that it is silent for "
+                "the first segment")
     return ""
+
+
+def _tell_offsets(entries: Sequence[SpeechEntry], name: str) -> None:
+    paths = sorted({entry.path for entry in entries if entry.crops[0].dc})
+    if paths:
+        print(f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of "
+              f"their power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ...")
 
 
 def _tell_bad(bad: Sequence[str], max_bad: int, name: str) -> None:

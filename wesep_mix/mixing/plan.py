@@ -2,7 +2,8 @@
 
 A `plan.jsonl` line: {"id", "sample_rate", "num_samples", "overlaps", "sources": [{"utt", "spk", "sex", "path",
 "start", "num_samples", "offset", "gain", "lufs"}], "noise": {"id", "path", "start", "num_samples", "snr_db"}}.
-`start` is where the crop begins in the file, `offset` where it begins in the mixture (samples); `gain` is linear.
+`start` is where the crop begins in the file, `offset` where it begins in the mixture (samples); `gain` is linear. A
+source or noise that is mixed without a constant of its recording has it as "dc".
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PLANS = "plan.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One talker: `num_samples` samples of `path` from `start`, times `gain` (for `lufs`), placed at `offset`."""
+    """One talker: `num_samples` samples of `path` from `start`, without `dc`, times `gain` (for `lufs`), placed at
+    `offset`.
+    """
 
     utt: str
     spk: str
@@ -32,17 +35,21 @@ class Source:
     offset: int
     gain: float
     lufs: float
+    dc: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Noise from sample `start` of a file of `num_samples` samples, wrapped around where the mixture is longer."""
+    """Noise from sample `start` of a file of `num_samples` samples, wrapped around where the mixture is longer,
+    without `dc`.
+    """
 
     id: str
     path: str
     start: int
     num_samples: int
     snr_db: float
+    dc: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ def _to_row(plan: Plan) -> dict[str, Any]:
 
 def _values(one: Any) -> dict[str, Any]:
     """Like dataclasses.asdict of one level, which by going deeper takes most of the time of planning."""
-    return {name: getattr(one, name) for name in one.__slots__}
+    return {name: value for name in one.__slots__ if (value := getattr(one, name)) or name != "dc"}
 
 
 def _from_row(row: dict, where: str) -> Plan:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,6 +13,7 @@ from wesep_mix import config
 from wesep_mix.errors import UserError
 from wesep_mix.io.decoded import name_corpus
 from wesep_mix.io.files import read_json, write_json
+from wesep_mix.io.names import bytes_of_file
 from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, plan_of
 from wesep_mix.mixing.grouping import draw_groups
 from wesep_mix.mixing.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
@@ -35,6 +38,7 @@ def prepare_plans(settings: CorpusConfig, lists: Path, folder: Path, num_spk: in
     for name, pool in pools.items():
         check_enough_speakers(pool, num_spk, f"{lists / name}")
     plans = {name: _plans(pool, lists / name, settings, num_spk, name) for name, pool in pools.items()}
+    _check_names(folder, [plan for own in plans.values() for plan in own])
     write_json(folder / MIXING, config.to_dict(settings.mixing))
     name_corpus(folder, lists.parent)
     for name, pool in pools.items():
@@ -46,6 +50,17 @@ def load_pool(folder: Path) -> Pool:
     """What can be mixed in a prepared set, and how its plans were drawn, for drawing more."""
     mixing = config.from_dict(MixingConfig, read_json(folder.parent / MIXING), str(folder.parent / MIXING))
     return _pool(folder, mixing)
+
+
+def _check_names(folder: Path, plans: Sequence[Plan]) -> None:
+    """Raises: UserError where this disk takes shorter names than others, too short for a mixture's files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    limit = os.pathconf(folder, "PC_NAME_MAX")
+    sizes = {plan.id: bytes_of_file(plan.id, [source.spk for source in plan.sources]) for plan in plans}
+    longest = max(sizes, key=sizes.__getitem__)
+    if sizes[longest] > limit:
+        raise UserError(f"{folder}: wanted a disk that takes file names of {sizes[longest]} bytes (mixture {longest}), "
+                        f"found one that takes {limit}; use another --data_dir and --exp_dir, or shorter names")
 
 
 def _pool(folder: Path, mixing: MixingConfig) -> Pool:

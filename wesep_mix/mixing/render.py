@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.plan import Noise, Plan, Source
@@ -28,10 +29,11 @@ class Rendered:
 def render(plan: Plan, read: Read = read_audio) -> Rendered:
     """Render a plan; of each file only the samples that it needs are read.
 
-    Every source is its crop times its gain. The noise is scaled so that mean power of the summed speech over mean
-    power of the noise, both over the whole mixture, is `snr_db`. A peak above 0.9 rescales all of it alike.
+    Every source is its crop, without the constant that the plan says, times its gain. The noise is scaled so that
+    mean power of the summed speech over mean power of the noise, both over the whole mixture, is `snr_db`. A peak
+    above 0.9 rescales all of it alike.
     read: `read_audio`, or another way to the same samples (io.decoded).
-    Raises: UserError when a file is missing or shorter than planned.
+    Raises: UserError when a file is missing or shorter than planned, or the noise is silent there.
     """
     sources = np.zeros((len(plan.sources), plan.num_samples), dtype=np.float32)
     speech = np.zeros(plan.num_samples, dtype=np.float32)
@@ -40,7 +42,7 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
         row[place] = render_source(source, plan.sample_rate, read)
         speech[place] += row[place]
     noise = _noise(plan.noise, plan.num_samples, plan.sample_rate, read)
-    noise *= _noise_gain(speech, noise, plan.noise.snr_db)
+    noise *= _noise_gain(speech, noise, plan.noise)
     mix = np.add(speech, noise, out=speech)
     peak = max(float(mix.max(initial=0.0)), -float(mix.min(initial=0.0)))
     if peak > PEAK:
@@ -51,7 +53,7 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
 
 def render_source(source: Source, sample_rate: int, read: Read = read_audio) -> np.ndarray:
     """The clean crop of one source at its planned level, before placing and clipping protection: [num_samples]."""
-    samples = read(source.path, source.start, source.num_samples, sample_rate)
+    samples = _without(source.dc, read(source.path, source.start, source.num_samples, sample_rate))
     samples *= np.float32(source.gain)
     return samples
 
@@ -61,13 +63,21 @@ def _noise(noise: Noise, num_samples: int, sample_rate: int, read: Read) -> np.n
     first = read(noise.path, noise.start, min(num_samples, noise.num_samples - noise.start), sample_rate)
     missing = num_samples - len(first)
     if missing == 0:
-        return first
+        return _without(noise.dc, first)
     again = read(noise.path, 0, min(missing, noise.num_samples), sample_rate)
-    return np.concatenate([first, np.resize(again, missing)])
+    return _without(noise.dc, np.concatenate([first, np.resize(again, missing)]))
 
 
-def _noise_gain(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.float32:
+def _without(dc: float, samples: np.ndarray) -> np.ndarray:
+    if dc:
+        samples -= np.float32(dc)
+    return samples
+
+
+def _noise_gain(speech: np.ndarray, noise: np.ndarray, planned: Noise) -> np.float32:
     speech_power, noise_power = (float(np.square(x, dtype=np.float64).sum()) for x in (speech, noise))
     if noise_power == 0.0:
-        return np.float32(0.0)
-    return np.float32(np.sqrt(speech_power / noise_power / 10 ** (snr_db / 10)))
+        raise UserError(f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is "
+                        f"silent here, from sample {planned.start} on; redo stage 1 with --force true: no mixture has "
+                        "it then")
+    return np.float32(np.sqrt(speech_power / noise_power / 10 ** (planned.snr_db / 10)))

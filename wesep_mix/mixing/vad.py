@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import webrtcvad
 
-from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.audio import SAMPLE_RATE, SPEECH_DC_DB, dc_offset
 from wesep_mix.mixing.loudness import ABSOLUTE_GATE, crop_loudness
 
 FRAME_S = 0.03  # WebRTC VAD takes frames of 10, 20 or 30 ms
@@ -16,11 +16,14 @@ GRID_S = 0.51  # candidate crops start on this grid, a whole number of frames
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A stretch of an utterance: first sample, share of frames with speech, loudness in LUFS."""
+    """A stretch of an utterance: first sample, share of frames with speech, loudness in LUFS of it without `dc`, the
+    constant that it is to be mixed without.
+    """
 
     start: int
     speech: float
     lufs: float
+    dc: float = 0.0
 
 
 def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
@@ -53,5 +56,14 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     others = [int(s) for s in grid if s != best and counts[s] >= min_share * counts[best]]
     chosen = [best, *sorted(others, key=lambda s: (-counts[s], s))][:max_crops]
     levels = crop_loudness(samples, [s * size for s in chosen], num_samples)
-    crops = [Crop(s * size, float(counts[s] / width), lufs) for s, lufs in zip(chosen, levels, strict=True)]
+    crops = [_crop(samples[s * size :][:num_samples], s * size, float(counts[s] / width), lufs)
+             for s, lufs in zip(chosen, levels, strict=True)]
     return [crop for crop in crops if crop.lufs > ABSOLUTE_GATE]
+
+
+def _crop(samples: np.ndarray, start: int, speech: float, lufs: float) -> Crop:
+    """The crop of these samples, whose loudness is `lufs` where they have no offset."""
+    dc = dc_offset(samples, SPEECH_DC_DB)
+    if dc:
+        lufs = crop_loudness(samples - np.float32(dc), [0], len(samples))[0]
+    return Crop(start, speech, lufs, dc)

@@ -11,25 +11,36 @@ import numpy as np
 
 from wesep_mix import parallel
 from wesep_mix.errors import UserError
-from wesep_mix.io.audio import num_frames, read_audio
+from wesep_mix.io.audio import LARGE_DC_DB, dc_offset, num_frames, read_audio
 from wesep_mix.io.decoded import DecodedAudio, reader_of
 from wesep_mix.mixing.lists import NOISES, UTTERANCES
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.validation.folders import PreparedSet, segment_size
-from wesep_mix.validation.problems import Problem
+from wesep_mix.validation.problems import REMOVE, Problem
 
 MEND = "mend it, or redo stage 1: with --corpus_root OLD=NEW if the corpus has moved, else with --force true"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a list or plan says of a file: samples up to `end` are used, and it has `length` (None: not said)."""
+    """What a list or plan says of a file: samples up to `end` are used, it has `length`, and is mixed without the
+    constant `dc` (None: not said).
+    """
 
     of: str  # heading of a problem with it
     who: str
     path: str
     end: int
     length: int | None = None
+    dc: float | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Length of a good file in samples, and its constant offset, 0 where it is small or only the header was read."""
+
+    length: int
+    dc: float = 0.0
 
 
 def examine_files(sets: Sequence[PreparedSet], nj: int, quick: bool) -> tuple[dict[str, int], list[Problem]]:
@@ -43,24 +54,24 @@ def examine_files(sets: Sequence[PreparedSet], nj: int, quick: bool) -> tuple[di
         first.setdefault(claim.path, claim.who)
     examine = functools.partial(_examine, quick=quick, decoded=decoded)
     examined = parallel.map_items(examine, sorted(first), nj, "audio files")
-    lengths = {path: found for path, found in examined if isinstance(found, int)}
+    good = {path: found for path, found in examined if isinstance(found, Examined)}
     problems = [Problem("audio files", f"{found} (wanted by {first[path]}); {MEND}")
                 for path, found in examined if isinstance(found, str)]
-    claims = _all_claims(sets)
-    return lengths, problems + [Problem(claim.of, text) for claim in claims for text in _claim_faults(claim, lengths)]
+    problems += [Problem(claim.of, text) for claim in _all_claims(sets) for text in _claim_faults(claim, good)]
+    return {path: found.length for path, found in good.items()}, problems
 
 
-def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> int | str:
-    """Length of a file in samples, or what is wrong with it or with its decoded copy."""
+def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> Examined | str:
+    """What a file is, or what is wrong with it or with its decoded copy."""
     if not Path(path).is_file():
         return f"{path}: wanted an audio file, found none"
     try:
         if quick:
-            return num_frames(path)
+            return Examined(num_frames(path))
         samples = read_audio(path)
         if decoded is not None and path in decoded and not np.array_equal(decoded(path), samples):
             return f"{path}: wanted the same samples in {decoded.folder}, found others; remove that folder"
-        return len(samples)
+        return Examined(len(samples), dc_offset(samples, LARGE_DC_DB))
     except UserError as err:
         return str(err)
 
@@ -77,21 +88,24 @@ def _claims(each: PreparedSet, segment: int | None) -> Iterator[Claim]:
         yield Claim("lists", f"{each.path / UTTERANCES}, utterance {entry.utt}", entry.path, end)
     for noise in each.noises:
         who = f"{each.path / NOISES}, noise {noise.id}"
-        yield Claim("lists", who, noise.path, noise.num_samples, noise.num_samples)
+        yield Claim("lists", who, noise.path, noise.num_samples, noise.num_samples, noise.dc)
     for plan in each.plans:
         who = f"{each.path / PLANS}, mixture {plan.id}"
         for source in plan.sources:
             yield Claim("plans", f"{who}, {source.utt}", source.path, source.start + source.num_samples)
         noise = plan.noise
-        yield Claim("plans", f"{who}, noise {noise.id}", noise.path, noise.num_samples, noise.num_samples)
+        yield Claim("plans", f"{who}, noise {noise.id}", noise.path, noise.num_samples, noise.num_samples, noise.dc)
 
 
-def _claim_faults(claim: Claim, lengths: Mapping[str, int]) -> list[str]:
-    found = lengths.get(claim.path)
-    if found is None:
+def _claim_faults(claim: Claim, good: Mapping[str, Examined]) -> list[str]:
+    if claim.path not in good:
         return []
+    found = good[claim.path].length
     if claim.length is not None and claim.length != found:
         return [f"{claim.who}: wanted {claim.length} samples in {claim.path}, found {found}; {MEND}"]
     if claim.end > found:
         return [f"{claim.who}: wanted {claim.path} up to sample {claim.end}, found {found} samples; {MEND}"]
+    if claim.dc == 0 and (dc := good[claim.path].dc):
+        return [f"{claim.who}: wanted no constant offset above {LARGE_DC_DB:g} dB of the power of {claim.path}, found "
+                f"{dc:.4f}; {REMOVE}"]
     return []

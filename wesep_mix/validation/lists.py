@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_table
-from wesep_mix.mixing.lists import NOISES, UTTERANCES, SpeechEntry
+from wesep_mix.mixing.lists import NOISES, UTTERANCES, WAVS, NoiseEntry, SpeechEntry, wavs_of
 from wesep_mix.mixing.vad import Crop
 from wesep_mix.validation.folders import PreparedSet
 from wesep_mix.validation.problems import Problem
@@ -25,7 +26,7 @@ def check_lists(each: PreparedSet) -> list[Problem]:
     for entry in each.speech:
         texts += [f"{speech}, utterance {entry.utt}: {fault}; {REDO}" for fault in _utterance_faults(entry)]
     for noise in each.noises:
-        texts += [f"{noises}, noise {noise.id}: {fault}; {REDO}" for fault in _noise_faults(noise.num_samples)]
+        texts += [f"{noises}, noise {noise.id}: {fault}; {REDO}" for fault in _noise_faults(noise)]
     problems = [Problem("lists", text) for text in texts]
     return problems + _check_tables(each) if UTTERANCES in each.read else problems
 
@@ -53,8 +54,13 @@ def _crop_faults(crop: Crop) -> list[str]:
     return faults
 
 
-def _noise_faults(num_samples: int) -> list[str]:
-    return [] if num_samples > 0 else [f"wanted a positive number of samples, found {num_samples}"]
+def _noise_faults(noise: NoiseEntry) -> list[str]:
+    if noise.num_samples <= 0:
+        return [f"wanted a positive number of samples, found {noise.num_samples}"]
+    bounds = [bound for stretch in noise.silent for bound in stretch]
+    if bounds != sorted(set(bounds)) or bounds and not (bounds[0] >= 0 and bounds[-1] <= noise.num_samples):
+        return [f"wanted silent stretches in order inside its {noise.num_samples} samples, found {noise.silent}"]
+    return [] if noise.sounds else ["wanted a noise that sounds, found a silent one"]
 
 
 def _check_tables(each: PreparedSet) -> list[Problem]:
@@ -62,7 +68,7 @@ def _check_tables(each: PreparedSet) -> list[Problem]:
     for entry in each.speech:
         by_speaker.setdefault(entry.spk, []).append(entry.utt)
     tables = {
-        "wav.scp": {entry.utt: entry.path for entry in each.speech},
+        WAVS: wavs_of(each.speech),
         "utt2spk": {entry.utt: entry.spk for entry in each.speech},
         "spk2utt": {spk: " ".join(sorted(set(utts))) for spk, utts in by_speaker.items()},
     }
@@ -75,7 +81,9 @@ def _table_faults(path: Path, wanted: Mapping[str, str]) -> list[str]:
         found = read_table(path)
     except UserError as err:
         return [f"{err}; {REDO}"]
-    faults = _order_faults(list(found))
+    if path.name == WAVS:  # an older revision wrote the paths of the lists, which may be relative
+        found = {utt: os.path.abspath(wav) for utt, wav in found.items()}
+    faults = _order_faults(list(found)) or (_speaker_order_faults(found) if path.name == "utt2spk" else [])
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             faults.append(f"{key}: wanted {wanted.get(key, 'no such key')!r} as in {UTTERANCES}, "
@@ -87,4 +95,14 @@ def _order_faults(keys: Sequence[str]) -> list[str]:
     for before, after in zip(keys, keys[1:], strict=False):
         if before.encode() > after.encode():
             return [f"wanted keys sorted as LC_ALL=C sort does, found {before} before {after}"]
+    return []
+
+
+def _speaker_order_faults(utt2spk: Mapping[str, str]) -> list[str]:
+    """Kaldi's own checks want utt2spk sorted by speaker, too: ids begin with the speaker's, and sort as these do."""
+    rows = list(utt2spk.items())
+    for (utt, spk), (next_utt, next_spk) in zip(rows, rows[1:], strict=False):
+        if spk.encode() > next_spk.encode():
+            return [f"wanted the order of utterances to be that of speakers, as Kaldi wants it, found {utt} of {spk} "
+                    f"before {next_utt} of {next_spk}; rename a speaker"]
     return []

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.names import MAX_NAME, bytes_of_file
 from wesep_mix.mixing.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import PLANS, Noise, Plan, Source
 from wesep_mix.validation.folders import PreparedSet
@@ -68,6 +69,8 @@ def _whole_faults(plan: Plan) -> list[str]:
     speakers = [source.spk for source in plan.sources]
     if len(set(speakers)) < len(speakers):
         faults.append(f"wanted different speakers, found {', '.join(speakers)}")
+    if (size := bytes_of_file(plan.id, speakers)) > MAX_NAME:
+        faults.append(f"wanted an id whose files have names of at most {MAX_NAME} bytes, found {size}")
     return faults
 
 

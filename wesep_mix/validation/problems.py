@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+REMOVE = ("SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true (mixtures of "
+          "LibriMix's lists keep it, all others are made without)")
 HEADINGS = ("folders", "lists", "plans", "sets", "audio files", "rendering", "exported audio")
 
 

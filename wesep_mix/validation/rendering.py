@@ -11,10 +11,11 @@ import pyloudnorm
 
 from wesep_mix import parallel
 from wesep_mix.errors import UserError
+from wesep_mix.io.audio import LARGE_DC_DB, SPEECH_DC_DB, dc_offset
 from wesep_mix.mixing.plan import PLANS, Plan, Source
 from wesep_mix.mixing.render import PEAK, Rendered, render
 from wesep_mix.validation.folders import PreparedSet
-from wesep_mix.validation.problems import Problem
+from wesep_mix.validation.problems import REMOVE, Problem
 
 MAX_SUM_ERROR = 1e-6  # between the mixture and its sources plus noise
 MAX_PEAK_ERROR = 1e-4
@@ -40,7 +41,8 @@ def rendering_faults(plan: Plan) -> list[str]:
         return [f"wanted a mixture and sources of shapes {wanted}, found {shapes}"]
     if not all(np.isfinite(part).all() for part in (rendered.mix, rendered.sources, rendered.noise)):
         return ["wanted finite samples, found NaN or infinite ones"]
-    return _sum_faults(rendered) + _snr_faults(plan, rendered) + _level_faults(plan, rendered)
+    return (_sum_faults(rendered) + _snr_faults(plan, rendered) + _level_faults(plan, rendered)
+            + _offset_faults(plan, rendered))
 
 
 def _sum_faults(rendered: Rendered) -> list[str]:
@@ -59,12 +61,22 @@ def _snr_faults(plan: Plan, rendered: Rendered) -> list[str]:
     speech = rendered.sources.sum(axis=0, dtype=np.float64)
     speech_power, noise_power = np.mean(speech**2), np.mean(rendered.noise.astype(np.float64) ** 2)
     if not speech_power or not noise_power:
-        silent = "speech" if not speech_power else f"noise {plan.noise.id}"
-        return [f"wanted an SNR of {plan.noise.snr_db:g} dB, found that the {silent} is silent here; leave it out"]
+        return [f"wanted an SNR of {plan.noise.snr_db:g} dB, found that the speech is silent here; leave it out"]
     measured = 10 * np.log10(speech_power / noise_power)
     if abs(measured - plan.noise.snr_db) > MAX_DB_ERROR:
         return [f"wanted an SNR of {plan.noise.snr_db:g} dB, found {measured:.2f} dB; redo stage 1 with --force true"]
     return []
+
+
+def _offset_faults(plan: Plan, rendered: Rendered) -> list[str]:
+    """Sources with a constant that SNR and SI-SDR count as speech: of LibriMix's lists, or of older plans."""
+    faults = []
+    for row, source in zip(rendered.sources, plan.sources, strict=True):
+        crop = row[source.offset :][: source.num_samples]
+        if dc := dc_offset(crop, LARGE_DC_DB):
+            faults.append(f"{source.utt}: wanted no constant offset above {LARGE_DC_DB:g} dB of its power, found "
+                          f"{dc:.4f}; {REMOVE}")
+    return faults
 
 
 def _level_faults(plan: Plan, rendered: Rendered) -> list[str]:
@@ -85,6 +97,7 @@ def _loudness(row: np.ndarray, source: Source, sample_rate: int) -> float:
     was 0.1 LU off for 1 of 1000 real crops.
     """
     crop = row[source.offset :][: source.num_samples].astype(np.float64) / source.gain
+    crop -= dc_offset(crop, SPEECH_DC_DB)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pyloudnorm warns of silence, whose loudness is -inf
         return float(pyloudnorm.Meter(sample_rate).integrated_loudness(crop)) + 20 * math.log10(source.gain)

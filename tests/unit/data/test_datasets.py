@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 from collections import Counter
 from itertools import islice
@@ -19,13 +20,15 @@ from wesep_mix.data.datasets import (
 )
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.errors import UserError
-from wesep_mix.io.audio import read_audio
+from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.io.decoded import DecodedAudio
 from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.lists import NoiseEntry
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
+from wesep_mix.mixing.silence import silent_stretches
 
 
 def same(first, second) -> bool:
@@ -269,3 +272,23 @@ def test_a_prepared_set_is_read_through_its_decoded_audio(prepared, tmp_path):
     decode_corpus(data / "lists", data / "decoded", nj=1)
     for kind in ("dynamic", "static"):
         assert isinstance(training_mixtures(PreparedSet(data / "2mix" / "train"), 2, 0, kind).read, DecodedAudio)
+
+
+def test_training_reaches_every_snr_with_noise_that_is_mostly_silent(pool, tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.2, 0.2, 64000).astype(np.float32)
+    samples[:48000] = 0
+    write_audio(tmp_path / "n.wav", samples, subtype="FLOAT")
+    silent = NoiseEntry("n", str(tmp_path / "n.wav"), len(samples), "", silent_stretches(samples))
+    mixtures = DynamicMixtures(dataclasses.replace(pool, noises=[silent]), 2, seed=0)
+    for index in range(60):
+        example = mixtures[Turn(0, index, index)]
+        speech, noise = (float(np.square(part, dtype=np.float64).sum())
+                         for part in (example.audio.sources.sum(axis=0), example.audio.noise))
+        assert 10 * np.log10(speech / noise) == pytest.approx(example.plan.noise.snr_db, abs=0.01)
+
+
+def test_old_lists_that_do_not_know_of_silence_say_what_to_redo(pool, tmp_path):
+    write_audio(tmp_path / "n.wav", np.zeros(64000), subtype="FLOAT")
+    silent = NoiseEntry("n", str(tmp_path / "n.wav"), 64000)
+    with pytest.raises(UserError, match="n.wav: wanted an SNR of .* is silent here.* redo stage 1 with --force true"):
+        DynamicMixtures(dataclasses.replace(pool, noises=[silent]), 2, seed=0)[Turn(0, 0, 0)]

@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from wesep_mix.errors import UserError
-from wesep_mix.io.audio import num_channels, read_audio, write_audio
+from wesep_mix.io.audio import dc_offset, num_channels, num_frames, read_audio, rumble_share, write_audio
 
 NOISE = (0.2 * np.random.default_rng(0).standard_normal(4000)).clip(-0.99, 0.99).astype(np.float32)
 
@@ -119,3 +119,71 @@ def test_what_is_not_finite_is_not_written(wav, subtype):
     with pytest.raises(UserError, match="a.wav: not written, the audio holds samples that are not finite"):
         write_audio(wav, np.array([0.0, np.nan]), subtype=subtype)
     assert np.array_equal(read_audio(wav), NOISE) and list(wav.parent.iterdir()) == [wav]
+
+
+def header_says(path, num_bytes):
+    """A wav of a second whose header says so many bytes of samples."""
+    write_audio(path, np.zeros(16000, np.float32))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = num_bytes.to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("read", [read_audio, num_frames])
+class TestLengthsInHeaders:
+    def test_an_unfinished_recording_is_told_from_an_empty_file(self, tmp_path, read):
+        header_says(tmp_path / "a.wav", 0)
+        with pytest.raises(UserError, match="a.wav: its header says no samples, but .* bytes follow: an unfinished"):
+            read(tmp_path / "a.wav")
+        write_audio(tmp_path / "b.wav", np.zeros(0, np.float32))
+        with pytest.raises(UserError, match="b.wav: empty, it holds no samples"):
+            read(tmp_path / "b.wav")
+
+    def test_a_flac_file_of_unknown_length(self, tmp_path, read):
+        write_audio(tmp_path / "a.flac", np.zeros(16000, np.float32))
+        data = bytearray((tmp_path / "a.flac").read_bytes())
+        data[21], data[22:26] = data[21] & 0xF0, bytes(4)  # number of samples: 0, which means unknown
+        (tmp_path / "a.flac").write_bytes(data)
+        with pytest.raises(UserError, match="a.flac: its header does not say how long it is"):
+            read(tmp_path / "a.flac")
+
+    def test_a_wav_that_was_cut(self, tmp_path, read):
+        write_audio(tmp_path / "a.wav", np.zeros(16000, np.float32))
+        (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:20000])
+        with pytest.raises(UserError, match="a.wav: truncated, its header promises 32000 bytes .*, found 19956"):
+            read(tmp_path / "a.wav")
+
+    @pytest.mark.parametrize("num_bytes", [0xFFFFFFFF, 0x7FFFFFFF - 36])
+    def test_a_wav_written_to_a_pipe_goes_to_its_end(self, tmp_path, read, num_bytes):
+        header_says(tmp_path / "a.wav", num_bytes)
+        found = read(tmp_path / "a.wav")
+        assert (found if isinstance(found, int) else len(found)) == 16000
+
+
+def test_a_file_whose_folder_is_gone_has_a_hint(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read_audio(tmp_path / "a.wav")
+    assert str(caught.value) == f"{tmp_path}/a.wav: cannot be read as audio (no such file)"
+    with pytest.raises(UserError, match=f"no such file.; all of {tmp_path}/old is gone: .*_root {tmp_path}/old=NEW"):
+        read_audio(tmp_path / "old" / "speech" / "1" / "a.wav")
+    (tmp_path / "link.wav").symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="link.wav: cannot be read as audio .no such file.$"):
+        read_audio(tmp_path / "link.wav")
+
+
+def test_an_offset_is_measured_where_it_is_large(buzz):
+    speech = buzz(100, 1.0).astype(np.float64)
+    speech -= speech.mean()
+    power = np.square(speech).mean()
+    for level_db, found in ((-39, True), (-41, False), (3, True)):
+        dc = -np.sqrt(power * 10 ** (level_db / 10))
+        assert dc_offset((speech + dc).astype(np.float32), -40.0) == (pytest.approx(dc, rel=1e-4) if found else 0.0)
+    assert dc_offset(np.zeros(10, np.float32), -40.0) == 0.0
+
+
+def test_the_share_of_power_below_hearing(buzz):
+    time = np.arange(32000) / 16000
+    tone, rumble = np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 7 * time)
+    assert rumble_share(tone) < 0.01 and rumble_share(rumble + 5) > 0.9 and 0.4 < rumble_share(tone + rumble) < 0.55
+    assert rumble_share(np.zeros(1000)) == rumble_share(np.ones(3)) == 0.0

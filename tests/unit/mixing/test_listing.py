@@ -252,3 +252,97 @@ def test_a_run_that_was_killed_goes_on_to_the_same_lists(many, whole, tmp_path):
     prepare_lists(settings_of(many, segment_s=0.5), tmp_path / "corpus", nj=1)
     ours = contents(tmp_path / "corpus" / "lists")
     assert all(ours[name] == whole[name] for name in whole if not name.endswith("noises.jsonl"))
+
+
+# noise and offsets
+
+
+@pytest.fixture
+def noises(tmp_path):
+    """Function: writes NAME.wav of levels by the second into each set's folder of noise, returns that folder."""
+    rng = np.random.default_rng(0)
+
+    def make(**files):
+        for name in SETS:
+            for file, levels in files.items():
+                samples = np.repeat(levels, RATE) * rng.uniform(-0.3, 0.3, RATE * len(levels))
+                write_audio(tmp_path / "noise" / name / f"{file}.wav", samples.astype(np.float32))
+        return tmp_path / "noise"
+
+    return make
+
+
+def with_noise(speech, folder, **mixing):
+    settings = settings_of(speech, segment_s=1.0, **mixing)
+    return dataclasses.replace(settings, corpus=dataclasses.replace(settings.corpus, noise_dir=str(folder)))
+
+
+def test_silent_noise_is_left_out_counted_and_told(speech, tmp_path, noises, capsys):
+    folder = noises(good=(1, 1), silent=(0, 0), partly=(0, 0, 0, 1))
+    prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
+    said = capsys.readouterr().out
+    for name in SETS:
+        entries = {entry.id: entry.silent for entry in read_noises(lists(tmp_path, name))}
+        assert entries == {f"{name}-good.wav": (), f"{name}-partly.wav": ((0, 3 * RATE), (4 * RATE - 160, 4 * RATE))}
+        row = {"noise": f"{name}-silent.wav", "path": str(folder / name / "silent.wav"), "reason": "silent"}
+        assert row in read_jsonl(lists(tmp_path, name) / "unused.jsonl")
+        assert f"note: {name} noise: 1 of 3 files are silent and are not used, see unused.jsonl" in said
+        assert f"note: {name} noise: 1 of 3 files have silent stretches" in said
+
+
+def test_a_noise_that_sounds_is_listed_as_ever(speech, tmp_path, noises):
+    folder = noises(good=(1, 1))
+    prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
+    (row,), path = read_jsonl(lists(tmp_path, "dev") / "noises.jsonl"), str(folder / "dev" / "good.wav")
+    assert row == {"id": "dev-good.wav", "path": path, "num_samples": 2 * RATE, "kind": "dev"}
+
+
+def test_a_set_whose_noise_is_all_silent_is_refused(speech, tmp_path, noises):
+    with pytest.raises(UserError, match="train noise: wanted a file that sounds, found none among 2"):
+        prepare_lists(with_noise(speech, noises(a=(0, 0), b=(0,))), tmp_path / "corpus", nj=1)
+
+
+def test_offsets_of_speech_and_noise_are_listed(speech, tmp_path, noises):
+    folder = noises(good=(1, 1))
+    for path in (folder / "dev" / "good.wav", *speech.rglob("*-0.flac")):
+        write_audio(path, read_audio(path) + np.float32(0.125))
+    prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
+    (noise,) = read_noises(lists(tmp_path, "dev"))
+    assert noise.dc == pytest.approx(0.125, abs=0.005)
+    for name in SETS:
+        for entry in read_speech(lists(tmp_path, name)):
+            samples = read_audio(entry.path)
+            for crop in entry.crops:
+                assert crop.dc == pytest.approx(samples[crop.start :][:RATE].mean(), abs=1e-6) and crop.dc > 0.1
+
+
+def test_speech_with_rumble_is_told(speech, tmp_path, capsys):
+    path = speech / "3" / "7" / "3-7-0.flac"
+    samples = read_audio(path)
+    write_audio(path, samples + 0.1 * np.sin(2 * np.pi * 5 * np.arange(len(samples)) / RATE).astype(np.float32))
+    prepare_lists(settings_of(speech, segment_s=1.0), tmp_path / "corpus", nj=1)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "below 20 Hz" in line)
+    assert "speech: 1 files have more than 10 % of their power below 20 Hz" in line and str(path) in line
+
+
+def test_what_an_older_revision_examined_is_examined_again(speech, tmp_path, noises):
+    folder = noises(partly=(0, 0, 0, 1))
+    journal = tmp_path / "corpus" / "examined" / "dev-noise.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"id":"dev-partly.wav","num_samples":64000,"channels":1}\n')
+    prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
+    assert read_noises(lists(tmp_path, "dev"))[0].silent
+
+
+@pytest.mark.parametrize("old, new", [("1-7-0.flac", b"caf\xe9.flac"), ("1-7-0.flac", b"two\nlines.flac"),
+                                      ("1-7-0.flac", b"1-7-0 .flac"), ("1-7-0.flac", b"a\x0cb.flac")])
+def test_a_name_that_lists_cannot_hold_is_told_on_one_line_and_left_out(speech, tmp_path, old, new, capsys):
+    os.rename(speech / "1" / "7" / old, os.fsencode(speech / "1" / "7") + b"/" + new)
+    with pytest.raises(UserError) as caught:
+        prepare_lists(settings_of(speech, segment_s=0.5), tmp_path / "corpus", nj=1)
+    assert "wanted a name" in str(caught.value) and str(caught.value).isprintable()
+    prepare_lists(settings_of(speech, segment_s=0.5, max_bad=1), tmp_path / "corpus", nj=1)
+    used = {entry.utt for name in SETS for entry in read_speech(lists(tmp_path, name))}
+    unused = [row for name in SETS for row in read_jsonl(lists(tmp_path, name) / "unused.jsonl")]
+    assert len(used) == 11 and [row["reason"] for row in unused] == ["unreadable"]
+    assert "left out: " in capsys.readouterr().err

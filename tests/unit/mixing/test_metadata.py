@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,26 @@ def test_the_real_lists(num_spk, subset, num_rows):
         assert len({utt.split("-")[0] for utt in row.utts}) == num_spk
         assert [repr(gain) for gain in row.gains] == line.split(",")[2 : 2 * num_spk + 1 : 2]
         assert row.noise_path == line.split(",")[-2]
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: "\ufeff" + text, lambda text: text.replace(",", ", "), lambda text: text.replace(",", ";"),
+    lambda text: text.replace(",", "\t"), lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace("\n", "\r"),
+    lambda text: "\ufeff" + text.replace(",", " ; ").replace("\n", " \r\n"), lambda text: text.replace("\n", "\n\n"),
+    lambda text: "\n".join(", ".join(f'"{value}"' for value in line.split(",")) for line in text.splitlines()),
+])
+def test_a_list_that_was_written_again_elsewhere_reads_as_before(tmp_path, change):
+    text = f"{HEADER}\n{ONE}\n{TWO}\n"
+    for folder, content in (("plain", text), ("changed", change(text))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "libri2mix_dev-clean.csv").write_bytes(content.encode())
+    plain, changed = ([dataclasses.replace(row, where="") for row in read_lists(tmp_path / folder, 2, ["dev-clean"])]
+                      for folder in ("plain", "changed"))
+    assert changed == plain
+
+
+def test_columns_that_nothing_known_separates_have_a_hint(tmp_path):
+    write(tmp_path / "libri2mix_dev-clean.csv", HEADER.replace(",", "|"), ONE.replace(",", "|"))
+    with pytest.raises(UserError, match="wanted the column mixture_ID, found mixture_ID.source_1.*; separate columns"):
+        read_lists(tmp_path, 2, ["dev-clean"])

@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -332,3 +333,34 @@ def test_audio_of_the_corpus_is_really_there(standing):
     """The other tests could pass on silence."""
     *_, corpora = standing
     assert np.abs(read_audio(next((corpora / "speech").rglob("*.wav")))).max() > 0.1
+
+
+def test_a_project_that_moves_works_on_and_its_tables_follow(config, tmp_path, corpora, monkeypatch):
+    """Generated corpora have paths relative to the project; wav.scp is for tools that are started elsewhere."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    (one / "corpora").parent.mkdir()
+    shutil.move(corpora, one / "corpora")
+
+    def sets(project):
+        return [project / "data" / group / name for group in ("corpus/lists", "single", "2mix") for name in SETS]
+
+    def prepare():
+        assert stage(config, Path("data"), Path("corpora")) == 0
+
+    monkeypatch.chdir(one)
+    prepare()
+    before = {folder.relative_to(one): read_table(folder / "wav.scp") for folder in sets(one)}
+    assert all(path.startswith(f"{one}/corpora/speech/") for table in before.values() for path in table.values())
+    assert all(entry.path.startswith("corpora/speech/") for entry in read_speech(sets(one)[0]))
+    plans = read_plans(one / "data/2mix/test/plan.jsonl")
+    audio_before = [render(plan).mix for plan in plans]
+    monkeypatch.chdir(tmp_path)
+    shutil.move(one, two)
+    monkeypatch.chdir(two)
+    assert read_plans("data/2mix/test/plan.jsonl") == plans
+    assert all(np.array_equal(render(plan).mix, mix) for plan, mix in zip(plans, audio_before, strict=True))
+    no_work(monkeypatch)
+    prepare()
+    for folder in sets(two):
+        after = read_table(folder / "wav.scp")
+        assert after == {utt: path.replace(str(one), str(two)) for utt, path in before[folder.relative_to(two)].items()}

@@ -159,3 +159,24 @@ def test_gains_of_the_real_test_lists_are_kept(num_spk):
         assert tuple(source.utt for source in made.sources) == one.utts
         for source in made.sources:
             assert source.lufs == pytest.approx(-25 + 20 * math.log10(source.gain))
+
+
+def test_a_row_whose_noise_is_silent_is_bad(capsys):
+    ends = (90000 - 100, 900)
+    silent = [dataclasses.replace(noise, silent=((0, end),)) for noise, end in zip(WHAM, ends, strict=True)]
+    rows = [row("1-0-0", "2-0-0", noise="tt/a.wav"), row("1-0-1", "2-0-1", noise="tt/b.wav")]
+    with pytest.raises(UserError, match="wanted noise tt/a.wav at an SNR, found that it is silent for the first"):
+        plans_of(rows, pool_of(silent), UNUSED, RULES, "test")
+    (one,) = plans_of(rows, pool_of(silent), UNUSED, dataclasses.replace(RULES, max_bad=1), "test")
+    assert (one.noise.id, one.noise.start) == ("tt-b", 0)
+
+
+def test_offsets_are_kept_as_librimix_keeps_them_and_told(capsys):
+    speech = [dataclasses.replace(entry, crops=tuple(dataclasses.replace(crop, dc=0.03) for crop in entry.crops))
+              for entry in SPEECH[:2]] + SPEECH[2:]
+    wham = [dataclasses.replace(noise, dc=0.1) for noise in WHAM]
+    rows = [row("1-0-0", "2-0-3"), row("1-0-1", "2-0-3"), row("1-0-2", "2-0-3")]
+    with_dc = plans_of(rows, pool_of(wham, speech), UNUSED, RULES, "test")
+    assert with_dc == plans_of(rows, pool_of(), UNUSED, RULES, "test")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "offset" in line)
+    assert "test: the crops of 2 files have a constant offset" in line and "1-0-0.flac" in line

@@ -65,3 +65,21 @@ def test_a_line_that_is_no_plan_is_named(plans, tmp_path, spoil):
     (tmp_path / "plan.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(UserError, match="plan.jsonl, line 2: not a mixture plan .*redo stage 1"):
         read_plans(tmp_path / "plan.jsonl")
+
+
+def test_a_source_and_a_noise_have_an_offset_where_there_is_one(plans, tmp_path):
+    plan = plans[2]
+    sources = (dataclasses.replace(plan.sources[0], dc=0.0123456789), plan.sources[1])
+    moved = dataclasses.replace(plan, sources=sources, noise=dataclasses.replace(plan.noise, dc=-0.5))
+    write_plans(tmp_path / "plan.jsonl", [moved])
+    assert read_plans(tmp_path / "plan.jsonl") == [moved]
+    row = json.loads((tmp_path / "plan.jsonl").read_text())
+    assert [source.get("dc") for source in row["sources"]] == [0.0123456789, None] and row["noise"]["dc"] == -0.5
+
+
+def test_a_mixture_of_long_names_is_called_so_that_files_can_be(pool):
+    long = {spk: [dataclasses.replace(entry, utt=f"{entry.utt}-{'n' * 130}") for entry in own]
+            for spk, own in pool.speech.items()}
+    drawn = draw_plan(dataclasses.replace(pool, speech=long), 2, np.random.default_rng(0))
+    name = f"{drawn.sources[0].utt}_{drawn.sources[1].utt}"
+    assert len(name) > 255 >= len(f".{drawn.id}-eva.1234567.tmp.wav") and drawn.id[:150] == name[:150]

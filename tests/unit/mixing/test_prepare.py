@@ -218,3 +218,11 @@ def test_rendered_sets_hold_speech(prepared):
     for plan in read_plans(prepared / "single" / "test" / "plan.jsonl"):
         source = plan.sources[0]
         assert np.abs(read_audio(source.path, source.start, source.num_samples)).max() > 0.1
+
+
+def test_a_disk_that_takes_short_names_only_is_told_beforehand(prepared, settings, tmp_path, monkeypatch):
+    """As encrypted home folders do: 143 bytes."""
+    monkeypatch.setattr("os.pathconf", lambda folder, name: {"PC_NAME_MAX": 30}[name])
+    with pytest.raises(UserError, match="2mix: wanted a disk that takes file names of 3. bytes .mixture .*takes 30;"):
+        prepare_plans(settings, prepared / "lists", tmp_path / "2mix", 2)
+    assert not list(tmp_path.rglob("plan.jsonl"))

@@ -150,11 +150,28 @@ def test_what_is_below_the_limit_is_left_alone(tones):
     assert audio.mix.max() == pytest.approx(0.4, abs=1e-3)
 
 
-def test_silent_noise_and_silent_speech_stay_finite(tones, tmp_path):
-    write_audio(tmp_path / "noise.wav", np.zeros(1000), subtype="FLOAT")
-    audio = render(tones())
-    assert not audio.noise.any() and np.array_equal(audio.mix, audio.sources.sum(axis=0))
+def test_silent_speech_stays_finite_and_silent_noise_is_refused(tones, tmp_path):
     assert not render(tones(gains=(0.0, 0.0))).mix.any()
+    write_audio(tmp_path / "noise.wav", np.zeros(1000), subtype="FLOAT")
+    with pytest.raises(UserError, match="noise.wav: wanted an SNR of 10 dB, found that the noise n is silent here"):
+        render(tones())
+
+
+def test_noise_of_one_value_is_silent_where_that_is_taken_out(tones, tmp_path):
+    write_audio(tmp_path / "noise.wav", np.full(1000, 0.25), subtype="FLOAT")
+    plan = tones()
+    with pytest.raises(UserError, match="the noise n is silent here, from sample 700 on; redo stage 1"):
+        render(dataclasses.replace(plan, noise=dataclasses.replace(plan.noise, dc=0.25)))
+
+
+def test_what_the_plan_calls_an_offset_is_taken_out_of_source_and_noise(tones, tmp_path):
+    plain, plan = render(tones()), tones()
+    for name in ("0.wav", "noise.wav"):
+        samples = read_audio(tmp_path / name)
+        write_audio(tmp_path / name, samples + np.float32(0.03125), subtype="FLOAT")
+    sources = (dataclasses.replace(plan.sources[0], dc=0.03125), plan.sources[1])
+    moved = render(dataclasses.replace(plan, sources=sources, noise=dataclasses.replace(plan.noise, dc=0.03125)))
+    assert np.abs(moved.mix - plain.mix).max() < 1e-6 < np.abs(render(plan).mix - plain.mix).max()
 
 
 def test_missing_and_shortened_files_are_named(tones, tmp_path):

@@ -109,3 +109,14 @@ def test_too_short_silent_or_inaudible_utterances_have_no_crop(buzz):
 def test_an_utterance_as_long_as_the_crop_has_one(buzz):
     crops = best_crops(buzz(120, 1.0), RATE, 4)
     assert [crop.start for crop in crops] == [0]
+
+
+def test_a_crop_with_an_offset_is_as_loud_as_without_it(buzz):
+    speech = buzz(120, 3.0)
+    speech -= speech.mean()
+    plain = best_crops(speech, RATE, 4)
+    moved = best_crops(speech + np.float32(0.05), RATE, 4)
+    assert [crop.start for crop in moved] == [crop.start for crop in plain]
+    assert [crop.dc for crop in moved] == pytest.approx([0.05] * len(plain), abs=0.005)
+    for one, other in zip(plain, moved, strict=True):
+        assert other.lufs == pytest.approx(one.lufs, abs=0.02)

@@ -1,5 +1,6 @@
 """A good folder has no problem; every kind of damage is found, by name, under its heading, and nothing else is."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ from wesep_mix.io.decoded import write_index, write_part
 from wesep_mix.io.files import write_json
 from wesep_mix.mixing.plan import Noise, Plan, Source, read_plans
 from wesep_mix.mixing.render import Rendered, render
+from wesep_mix.mixing.vad import best_crops
 from wesep_mix.stage import STATE_FILE
 from wesep_mix.validation import rendering
 from wesep_mix.validation.check import check_folder
@@ -320,3 +322,77 @@ def test_long_lists_are_cut_and_the_rest_is_counted():
         "  ... and 3 more of lists (--show 0 prints all)",
     ]
     assert len(listing(problems, 0).splitlines()) == 8
+
+
+class TestOffsets:
+    def moved(self, path, dc):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, samples + dc, rate)
+
+    def test_of_speech_that_the_plan_does_not_take_out(self, folder):
+        source = first_source(folder)
+        self.moved(source.path, 0.2)
+        texts = found(folder)["rendering"]
+        assert any(f"{source.utt}: wanted no constant offset above -20 dB of its power" in text for text in texts)
+        assert all("redo stage 1 with --force true" in text for text in texts)
+
+    def test_of_noise_that_lists_and_plans_do_not_know(self, folder):
+        self.moved(folder / "noise" / "test.wav", 0.2)
+        problems = found(folder)
+        assert list(problems) == ["lists", "plans"] and len(problems["lists"]) == 3 and len(problems["plans"]) == 6
+        assert all("noise test-noise: wanted no constant offset above -20 dB" in text
+                   for texts in problems.values() for text in texts)
+
+    def test_none_where_it_is_taken_out(self, tmp_path, buzz):
+        samples = buzz(120, 2.0)
+        soundfile.write(tmp_path / "a.wav", samples + 0.1, RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / "n.wav", np.random.default_rng(0).normal(0.1, 0.1, 2 * RATE), RATE, subtype="FLOAT")
+        (crop,) = best_crops(samples + np.float32(0.1), 2 * RATE, 1)
+        source = Source("a-0", "a", "U", str(tmp_path / "a.wav"), 0, 2 * RATE, 0, 1.0, crop.lufs, crop.dc)
+        noise = Noise("n", str(tmp_path / "n.wav"), 0, 2 * RATE, 10.0, 0.1)
+        plan = Plan("a", 2 * RATE, (source,), noise, ())
+        assert rendering.rendering_faults(plan) == []
+        kept = rendering.rendering_faults(dataclasses.replace(plan, sources=(dataclasses.replace(source, dc=0.0),)))
+        assert len(kept) == 1 and "wanted no constant offset" in kept[0]
+
+
+class TestSilentStretches:
+    @pytest.mark.parametrize("silent, wanted", [
+        ([[0, 16000]], "wanted a noise that sounds, found a silent one"),
+        ([[500, 20000]], "wanted silent stretches in order"),
+        ([[500, 100]], "wanted silent stretches in order"), ([[-1, 100]], "wanted silent stretches in order"),
+    ])
+    def test_of_a_list_that_was_edited(self, folder, edit, silent, wanted):
+        edit(folder / "lists" / "dev" / "noises.jsonl", 0, lambda row: row.update(silent=silent))
+        assert f"noise dev-noise: {wanted}" in the_only(found(folder), "lists")
+
+
+def test_an_order_of_speakers_that_kaldi_refuses(folder):
+    path = folder / "lists" / "train" / "utt2spk"
+    for name in ("utterances.jsonl", "utt2spk", "spk2utt"):
+        text = (path.parent / name).read_text()
+        for utt in ("ann-0", "ann-1"):
+            text = text.replace(f'"utt": "{utt}", "spk": "ann"', f'"utt": "{utt}", "spk": "zoe"')
+            text = text.replace(f'"utt":"{utt}","spk":"ann"', f'"utt":"{utt}","spk":"zoe"')
+        text = text.replace("ann-0 ann\n", "ann-0 zoe\n").replace("ann-1 ann\n", "ann-1 zoe\n")
+        if name == "spk2utt":
+            lines = text.replace("ann ann-0", "zoe ann-0").splitlines(keepends=True)
+            text = "".join(sorted(lines))
+        (path.parent / name).write_text(text)
+    texts = found(folder)["lists"]
+    assert any(text.startswith(f"{path}: wanted the order of utterances to be that of speakers, as Kaldi wants it, "
+                               "found ann-1 of zoe before bob-0 of bob") for text in texts)
+
+
+def test_tables_with_the_relative_paths_of_older_revisions_are_good(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for path in folder.rglob("*"):
+        if path.suffix in (".jsonl", ".scp"):
+            path.write_text(path.read_text().replace(f"{folder}/", ""))
+    assert found(folder) == {}
+
+
+def test_an_id_that_no_file_can_be_called_after(folder, edit):
+    """As revisions that did not shorten them planned mixtures of long names."""
+    edit(folder / "2mix" / "dev" / "plan.jsonl", 0, lambda row: row.update(id="u" * 240))
+    assert "wanted an id whose files have names of at most 255 bytes, found 261" in the_only(found(folder), "plans")
