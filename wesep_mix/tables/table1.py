@@ -6,7 +6,8 @@ recipe, so each of them is skipped, resumed and redone as it is there. This modu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ class RowConfig:
     def num_trained(self) -> int:
         return self.num_spk if self.trained_on is None else self.trained_on
 
+    def over(self, teacher: Mapping[str, Any], student: Mapping[str, Any]) -> RowConfig:
+        """The row with these settings where it has none of its own; only a student's row has a student's."""
+        under = student if self.model == "student" else {}
+        return dataclasses.replace(self, teacher={**teacher, **self.teacher}, student={**under, **self.student})
+
 
 @dataclass(frozen=True)
 class ShareConfig:
@@ -70,17 +76,21 @@ class CountConfig:
 
 @dataclass(frozen=True)
 class Table1Config:
-    """conf/table1.yaml. shares, ahead (pairs of rows, the first is ahead of the second in Acc) and counts are
-    statements.
+    """conf/table1.yaml. teacher, student: settings of all rows, over which a row's own go; `rows` have them after
+    loading. shares, ahead (pairs of rows, the first is ahead of the second in Acc) and counts are statements.
     """
 
     rows: dict[str, RowConfig]
     seeds: tuple[int, ...] = (0, 1, 2)
+    teacher: dict[str, Any] = field(default_factory=dict)
+    student: dict[str, Any] = field(default_factory=dict)
     shares: tuple[ShareConfig, ...] = ()
     ahead: tuple[tuple[str, ...], ...] = ()
     counts: CountConfig | None = None
 
     def __post_init__(self) -> None:
+        whole = {name: row.over(self.teacher, self.student) for name, row in self.rows.items()}
+        object.__setattr__(self, "rows", whole)
         check_rows(self.rows, self.seeds)
         named = [name for share in self.shares for name in (share.row, share.of)]
         check_named([*named, *check_ahead(self.ahead), *(self.counts.rows if self.counts else ())], self.rows)

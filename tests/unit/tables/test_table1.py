@@ -7,7 +7,7 @@ import yaml
 
 from wesep_mix.config import from_dict, load_config
 from wesep_mix.errors import UserError
-from wesep_mix.tables.table1 import Table1Config, Table1Layout
+from wesep_mix.tables.table1 import Table1Config, Table1Layout, row_overrides
 
 ROWS = """
 ecapa: {title: e, num_spk: 1, model: teacher, teacher: {model: {name: asp, frontend: {name: logmel}}}}
@@ -117,6 +117,17 @@ def test_a_wrong_statement_is_named(more, said):
     with pytest.raises(UserError) as caught:
         table(**more)
     assert said in str(caught.value)
+
+
+def test_settings_of_all_rows_lie_under_a_rows_own():
+    table = from_dict(Table1Config, {
+        "teacher": {"trainer.max_steps": 900}, "student": {"trainer.max_steps": 2000, "batch_size": 3},
+        "rows": {"one": {"title": "a", "num_spk": 1, "model": "teacher"},
+                 "two": {"title": "b", "num_spk": 2, "model": "student", "student": {"trainer.max_steps": 4000}}},
+    }, "table1.yaml")
+    assert row_overrides(table.rows["one"]) == ["teacher.trainer.max_steps=900"]
+    assert row_overrides(table.rows["two"]) == [
+        "teacher.trainer.max_steps=900", "student.trainer.max_steps=4000", "student.batch_size=3"]
 
 
 def test_every_row_of_a_statement_with_counts_has_presence():
