@@ -29,7 +29,7 @@ ROOMS = {  # what else each room may import, itself aside
     "corpora": {"io", "parallel", "seeds", "synthesis"},
     "mixing": {"io", "parallel", "seeds"},
     "validation": {"exports", "io", "mixing", "parallel", "stage"},
-    "data": {"io", "mixing", "seeds"},
+    "data": {"io", "mixing", "parallel", "seeds"},
     "layers": set(),
     "losses": set(),
     "frontends": {"layers", "weights"},

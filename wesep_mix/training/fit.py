@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
+from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.io.files import atomic_path
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
@@ -66,7 +67,8 @@ def fit(
         print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
-        trainer.fit(module, train, dev, ckpt_path=start)
+        with lost_workers_told():
+            trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
         raise KeyboardInterrupt from err
     if trainer.interrupted:
