@@ -112,7 +112,10 @@ def _unpacked(batches: Iterable[bytes]) -> Iterator[MixBatch]:
         for packed in batches:
             batch = pickle.loads(packed)
             if isinstance(batch, Exception):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    del batch  # a circle, in which the workers would not hear that they are to end
             yield batch
 
 
