@@ -10,10 +10,16 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.environments import (
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from wesep_mix.data.loading import lost_workers_told
+from wesep_mix.environment import launcher
 from wesep_mix.io.files import atomic_path
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
@@ -26,6 +32,7 @@ HINTS = (
     "Experiment logs directory", "GPU available but not used", r"module\(s\) in eval mode",
     "mismatched key_padding_mask",
 )
+CLUSTERS = {"lightning": LightningEnvironment, "torchrun": TorchElasticEnvironment, "srun": SLURMEnvironment}
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -60,7 +67,7 @@ def fit(
         callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
-        enable_model_summary=False, plugins=[AtomicCheckpoints()],
+        enable_model_summary=False, plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
     )
     start = keeper.last if keeper.last.is_file() else None
     if start:
