@@ -20,7 +20,7 @@ ROOMS = {  # what else each room may import, itself aside
     "stops": set(),
     "seeds": set(),
     "weights": {"io"},
-    "checkpoint": {"io", "weights"},
+    "checkpoint": {"weights"},
     "parallel": set(),
     "stage": {"environment", "io", "stops"},
     "together": {"stops"},

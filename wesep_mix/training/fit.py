@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,13 @@ from torch.utils.data import DataLoader
 
 from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.environment import launcher
-from wesep_mix.io.files import atomic_path
+from wesep_mix.errors import UserError
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.outputs import resolved, write_config, write_model
 from wesep_mix.training.progress import StepProgress
+from wesep_mix.weights import write_weights
 
 HINTS = (
     "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
@@ -39,8 +43,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """Lightning writes to /tmp and moves: between disks that is a copy, of which a kill would leave a part."""
 
     def save_checkpoint(self, checkpoint: dict, path: str, storage_options: Any = None) -> None:
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        write_weights(path, checkpoint)
 
 
 def fit(
@@ -50,10 +53,12 @@ def fit(
 
     The saved weights are those of the epoch whose score on the dev set was best (lowest), the mean of several such, or
     those of the last, as the trainer's settings say (`keep`, `average`).
-    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when there is nothing to
-        average.
+    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when checkpoints are damaged,
+        there are fewer GPUs, or nothing to average.
     """
     _quiet()
+    if ngpu > torch.cuda.device_count():
+        raise UserError(f"--ngpu {ngpu}: wanted as many GPUs that torch can use, found {torch.cuda.device_count()}")
     settings = module.settings.trainer
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
@@ -69,12 +74,12 @@ def fit(
         logger=[TensorBoardLogger(out, name="logs", version="tensorboard"), CSVLogger(out, name="logs", version="csv")],
         enable_model_summary=False, plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
     )
-    start = keeper.last if keeper.last.is_file() else None
+    start = keeper.start()
     if start:
         print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
-        with lost_workers_told():
+        with lost_workers_told(), _logs_named(out / "logs"):
             trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
         raise KeyboardInterrupt from err
@@ -82,6 +87,24 @@ def fit(
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         _save_model(module, kind, keeper.weights(), out, trainer.global_step)
+
+
+@contextmanager
+def _logs_named(folder: Path) -> Iterator[None]:
+    """Give a full disk the place where it was met. A log's thread tells the training of it too, without a name."""
+    def told(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            before(failure)
+
+    before, threading.excepthook = threading.excepthook, told
+    try:
+        yield
+    except OSError as err:
+        if err.errno and err.filename is None:
+            err.filename = str(folder)
+        raise
+    finally:
+        threading.excepthook = before
 
 
 def _keep_log(path: Path) -> None:

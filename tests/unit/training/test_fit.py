@@ -170,7 +170,7 @@ def test_a_checkpoint_that_was_half_written_does_not_replace_the_old_one(tmp_pat
     io.save_checkpoint({"step": torch.tensor(1)}, path)
 
     def full(content, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
