@@ -30,16 +30,11 @@ def settle(ngpu: int = 0) -> None:
         getpass.getuser()
     except (KeyError, OSError):  # a container's number without a name; libraries name their folders after the user
         os.environ["USER"] = f"uid{os.getuid()}"
-    if ngpu <= 1:
+    for name in NUMBERS if ngpu > 1 else ():
+        _number(name)
+    if launcher(ngpu) == "lightning" and (ngpu <= 1 or "LOCAL_RANK" not in os.environ):  # nobody has started this one
         for name in LAUNCHERS:
             os.environ.pop(name, None)
-        return
-    for name in NUMBERS:
-        _number(name)
-    if launcher(ngpu) == "lightning":
-        for name in RANKS:
-            if name != "LOCAL_RANK":
-                os.environ.pop(name, None)
 
 
 def rank() -> int:
