@@ -190,16 +190,26 @@ def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
         try:
             settle(ngpu)
             return call() or 0
-        except KeyboardInterrupt as err:
-            print(f"\n{who}: {stop.word}; {str(err) or GO_ON}", file=sys.stderr)
-            return stop.status
-        except UserError as err:
-            print(f"error: {err}", file=sys.stderr)
-        except OSError as err:
-            place = f" ({err.filename})" if err.filename else ""
-            advice = ADVICE.get(err.errno, "")
-            print(f"error: {who}: {err.strerror or err}{place}{advice}", file=sys.stderr)
-        return 1
+        except (KeyboardInterrupt, Exception) as err:
+            interrupted = isinstance(err, KeyboardInterrupt)
+            if interrupted or stop.number:
+                print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
+                return stop.status
+            line = _line_of(err, who)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            return 1
+
+
+def _line_of(err: Exception, who: str) -> str | None:
+    """What to say of an error that the user can mend, None of another."""
+    if isinstance(err, UserError):
+        return str(err)
+    if isinstance(err, OSError):
+        place = f" ({err.filename})" if err.filename else ""
+        return f"{who}: {err.strerror or err}{place}{ADVICE.get(err.errno, '')}"
+    return None
 
 
 @contextmanager

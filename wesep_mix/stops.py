@@ -19,40 +19,40 @@ class Terminated(KeyboardInterrupt):
 
 
 class Stop:
-    """Which of the two signals has come."""
+    """Which of the two signals has come, if one has."""
 
-    number = signal.SIGINT
+    number: int | None = None
 
     @property
     def word(self) -> str:
-        return WORDS[self.number]
+        return WORDS[self.number or signal.SIGINT]
 
     @property
     def status(self) -> int:
-        return 128 + self.number
+        return 128 + (self.number or signal.SIGINT)
 
 
 @contextmanager
 def terminable() -> Iterator[Stop]:
-    """SIGTERM raises Terminated meanwhile, and SIGINT KeyboardInterrupt; in a thread nothing changes.
+    """SIGTERM raises Terminated meanwhile, and SIGINT KeyboardInterrupt as ever; in a thread nothing changes.
 
-    Forked processes, which would have the handler too, end as they would without it.
+    What is being imported may make another error of them, so that they are noted as well.
     """
     stop, owner = Stop(), os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:
+        if os.getpid() != owner and number == signal.SIGTERM:  # a forked process ends as it would without this
             os._exit(TERMINATED)
-        stop.number = signal.SIGTERM
-        raise Terminated
+        stop.number = number
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {number: signal.getsignal(number) for number in WORDS}
-    signal.signal(signal.SIGTERM, end)
-    if before[signal.SIGINT] is _end_at_once:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in before.items():
+        if handler in (signal.SIG_DFL, signal.default_int_handler, _end_at_once):
+            signal.signal(number, end)
     try:
         yield stop
     finally:

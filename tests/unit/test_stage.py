@@ -32,6 +32,10 @@ class Work:
             raise self.failure
 
 
+def raise_(error: BaseException):
+    raise error
+
+
 def made_by_stage(folder: Path, fingerprint: str = "f", done: bool = True) -> Path:
     write_json(folder / STATE_FILE, {"fingerprint": fingerprint, "done": done})
     (folder / "model.pt").touch()
@@ -439,6 +443,19 @@ def test_sigterm_ends_a_stage_with_a_word_and_its_status_and_the_stage_goes_on(f
     again = Work(folder)
     run_part(part, False, again)
     assert again.found == [{"half"}] and part.is_done()
+
+
+def test_what_an_interrupted_import_makes_of_a_signal_is_still_the_signal(capsys):
+    def loading():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RecursionError("as numpy's") from None
+
+    assert guarded(loading, "stage 2") == 130
+    assert capsys.readouterr().err.strip().startswith("stage 2: interrupted; ")
+    with pytest.raises(RecursionError):
+        guarded(lambda: raise_(RecursionError("ours")), "stage 2")
 
 
 LOADING = """
