@@ -49,7 +49,8 @@ ROOMS = {  # what else each room may import, itself aside
             "together", "training", "validation", "wesep"},
 }
 WITHOUT_TORCH = (
-    "errors", "config", "plugins", "git", "environment", "stops", "seeds", "parallel", "stage", "together", "tables", "io", "metrics",
+    "errors", "config", "plugins", "git", "environment", "stops", "seeds", "parallel", "stage", "together", "tables",
+    "io", "metrics",
     "synthesis", "corpora", "mixing", "validation", "exports", "bin", "training.settings", "analysis.settings",
     "analysis.scoring", "report",
 )

@@ -472,6 +472,7 @@ sys.meta_path.insert(0, Signal())
 def test_a_signal_while_modules_are_loaded_is_a_word_and_its_status(tmp_path, number, said):
     (tmp_path / "sitecustomize.py").write_text(LOADING)
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "NUMBER": str(int(number))}
-    done = subprocess.run([sys.executable, "-m", "wesep_mix.bin.train_teacher"], env=env, capture_output=True, text=True)
+    command = [sys.executable, "-m", "wesep_mix.bin.train_teacher"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 128 + number
     assert done.stderr.strip() == f"{said} before the work began; the same command begins it"

@@ -82,7 +82,8 @@ def test_too_few_file_handles_in_a_worker_are_named(plans):
 
 
 def test_a_killed_worker_is_said_whenever_torch_notices():
-    with pytest.raises(UserError, match="^a data worker was killed, .*; lower num_workers or batch_size"), lost_workers_told():
+    said = "^a data worker was killed, .*; lower num_workers or batch_size"
+    with pytest.raises(UserError, match=said), lost_workers_told():
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
     with pytest.raises(RuntimeError, match="ours"), lost_workers_told():
         raise RuntimeError("ours")

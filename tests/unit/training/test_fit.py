@@ -227,7 +227,7 @@ def test_a_damaged_best_checkpoint_is_named_before_any_step(train, stopped, tmp_
     for name in spoil:
         path = tmp_path / "teacher" / "checkpoints" / name
         path.write_bytes(spoilt(path.read_bytes(), how))
-    with pytest.raises(UserError, match=r"^.*/best.ckpt: damaged \(.*\), and no other .* train anew with --force true$"):
+    with pytest.raises(UserError, match=r"^.*/best.ckpt: damaged \(.*\), and no other .* anew with --force true$"):
         train()
 
 
