@@ -15,6 +15,8 @@ export PATH="$env_dir/bin:$PATH"
 # Threads that wait for each other sleep: where cores are shared with other work, those that spin instead made extraction
 # take 5 to 15 times the CPU time; on idle cores nothing is lost.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+export MPLBACKEND=agg  # a notebook's own is unknown outside it
+id -un >/dev/null 2>&1 || export USER="${USER:-uid$(id -u)}"  # a container's user without a name; libraries ask for it
 export PYTHONUNBUFFERED=1  # lines reach the terminal and log files when they are written
 # Freed memory is kept, not given back at once: a training step took 12 and 25 % less CPU time in two trials.
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296

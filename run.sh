@@ -78,7 +78,7 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not aske
     [ "$dry_run" = false ] || printf '# '
     echo "== stage $number: ${entry//_/ } =="
     run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
-    [ "$status" -ne 130 ] || exit 130
+    [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # it has said how to go on
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
     [ "$status" -eq 0 ] || {
         local again="the same command"

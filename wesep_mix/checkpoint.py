@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from wesep_mix import config as configs
 from wesep_mix import plugins
 from wesep_mix.errors import UserError
-from wesep_mix.io.files import atomic_path
-from wesep_mix.weights import read_weights
+from wesep_mix.weights import read_weights, write_weights
 
 
 def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
     """Save weights, config and plain notes (git revision, trainable parameters...) of a plugin's model."""
     content = {"kind": kind, "config": configs.to_dict(model.config), "state": model.state_dict(), "notes": notes}
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    write_weights(path, content)
 
 
 def load_model(path: str | Path, kind: str) -> nn.Module:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import util
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -18,6 +22,15 @@ from wesep_mix.errors import UserError
 
 T = TypeVar("T")
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+LONGEST_SOCKET = 107  # bytes of a socket's path
+SOCKET = "/pymp-xxxxxxxx/listener-xxxxxxxx"  # what multiprocessing adds to the folder for temporary files
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+NO_LOCKS = "their locks need room in /dev/shm, make some (docker run: --shm-size=1g)"
+LACKS = {
+    errno.EMFILE: "raise the number of files that a process may have open (ulimit -n)",
+    errno.EAGAIN: "raise the number of processes that you may have (ulimit -u), or end some",
+    errno.ENOMEM: "they need more memory, free some",
+}
 
 
 @dataclass(frozen=True)
@@ -55,17 +68,71 @@ def _too_many(title: str, bad: Sequence[str], max_bad: int) -> str:
     return f"{title}: {bad[-1]}{allowed}"
 
 
+@contextmanager
+def starting(who: str, none: str) -> Iterator[None]:
+    """For the start of worker processes. Raises: UserError that says what they lack.
+
+    none: the setting that does without them.
+    """
+    try:
+        yield
+    except (OSError, EOFError) as err:
+        lack = LACKS.get(getattr(err, "errno", None), NO_LOCKS)
+        raise UserError(f"{who}: worker processes cannot be started ({_reason(err)}): {lack}, or do without them: "
+                        f"{none}") from err
+
+
+def out_of_handles() -> UserError | None:
+    """What to tell instead of an error that is there because this process has as many files open as it may."""
+    try:
+        os.close(os.dup(0))
+    except OSError as err:
+        if err.errno in (errno.EMFILE, errno.ENFILE):
+            return UserError(f"{_reason(err)}: {LACKS[errno.EMFILE]}")
+    return None
+
+
+def _reason(err: Exception) -> str:
+    return getattr(err, "strerror", None) or str(err) or type(err).__name__
+
+
+@cache
+def _put_sockets_elsewhere(folder: str) -> None:
+    """Have multiprocessing's private folder of sockets, which it removes in the end, elsewhere than in a long `folder`.
+
+    Raises: UserError where no other can be written.
+    """
+    size, most = len(os.fsencode(folder)), LONGEST_SOCKET - len(SOCKET)
+    if size <= most:
+        return
+    short = next((other for other in SHORT_FOLDERS if os.access(other, os.W_OK | os.X_OK)), None)
+    too_long = f"TMPDIR is too long for the sockets of worker processes ({size} bytes, at most {most})"
+    if short is None:
+        raise UserError(f"{too_long}, and none of {', '.join(SHORT_FOLDERS)} can be written; set it to another "
+                        "folder, or do without workers: --nj 1")
+    print(f"note: {too_long}: these are in {short}", file=sys.stderr, flush=True)
+    before, tempfile.tempdir = tempfile.tempdir, short
+    try:
+        util.get_temp_dir()  # which is kept
+    finally:
+        tempfile.tempdir = before
+
+
 def _results(function: Callable, items: Sequence, nj: int, title: str) -> Iterator[Any]:
     call = _Guarded(function)
     if nj <= 1 or len(items) <= 1:
         yield from tqdm(map(call, items), total=len(items), desc=title, mininterval=1.0)
         return
+    _put_sockets_elsewhere(tempfile.gettempdir())
     context = multiprocessing.get_context("forkserver")  # which imports once for all pools of this process
     context.set_forkserver_preload([getattr(function, "func", function).__module__])
-    with _one_thread_each(), ProcessPoolExecutor(nj, context) as pool:
-        chunk = max(1, min(16, len(items) // (4 * nj)))
+    with ExitStack() as stack:
+        stack.enter_context(_one_thread_each())
+        with starting(title, "--nj 1"):
+            pool = stack.enter_context(ProcessPoolExecutor(nj, context))
+            results = pool.map(call, items, chunksize=max(1, min(16, len(items) // (4 * nj))))
         try:
-            yield from tqdm(pool.map(call, items, chunksize=chunk), total=len(items), desc=title, mininterval=1.0)
+            yield from tqdm(results, total=len(items), desc=title, mininterval=1.0)
         except BrokenProcessPool as err:
             raise UserError(f"{title}: a worker process was killed, often for want of memory; lower --nj") from err
         except BaseException:
@@ -82,7 +149,11 @@ class _Guarded:
     def __call__(self, item: Any) -> Any:
         try:
             return self.function(item)
-        except UserError as err:
+        except (UserError, OSError) as err:
+            if out := out_of_handles():
+                raise out from err
+            if isinstance(err, OSError):
+                raise
             return _Failure(str(err))
 
 

@@ -8,6 +8,7 @@ there are. This module imports no torch, so that a finished stage answers at onc
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -18,16 +19,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.environment import rank, settle
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
+from wesep_mix.stops import terminable
 
 STATE_FILE = ".stage.json"
 MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
 GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
+HELD = (errno.EAGAIN, errno.EACCES)  # what another process's lock gives
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
+    errno.EFBIG: "; raise the size that a file may have (ulimit -f), then run again",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run "
+                    "again"),
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
     Raises: UserError for a missing input, or another process at work in the folder.
     """
     part.check_needs()
-    if _rank() > 0:
+    if rank() > 0:
         work()
         return
     if part.is_done() and not force:
@@ -168,26 +180,41 @@ def outdated_by(path: Path) -> Path | None:
     return None
 
 
-def guarded(call: Callable[[], int | None], who: str) -> int:
-    """Run `call` and return its exit status; turn what the user can mend into one line on stderr and status 1."""
-    try:
-        return call() or 0
-    except UserError as err:
-        print(f"error: {err}", file=sys.stderr)
-        return 1
-    except OSError as err:
+def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
+    """Run `call` and return its exit status; turn what the user can mend into one line on stderr and status 1, and
+    Ctrl-C and SIGTERM into a word and their status.
+
+    ngpu: as `environment.settle` wants it.
+    """
+    with terminable() as stop:
+        try:
+            settle(ngpu)
+            return call() or 0
+        except (KeyboardInterrupt, Exception) as err:
+            interrupted = isinstance(err, KeyboardInterrupt)
+            if interrupted or stop.number:
+                print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
+                return stop.status
+            line = _line_of(err, who)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            return 1
+
+
+def _line_of(err: Exception, who: str) -> str | None:
+    """What to say of an error that the user can mend, None of another."""
+    if isinstance(err, UserError):
+        return str(err)
+    if isinstance(err, OSError):
         place = f" ({err.filename})" if err.filename else ""
-        what = f"{err.strerror or err}{place}"
-        print(f"error: {who}: {what}; free space or mend the file, then run again", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as stop:
-        print(f"\n{who}: interrupted; {str(stop) or GO_ON}", file=sys.stderr)
-        return 130
+        return f"{who}: {err.strerror or err}{place}{ADVICE.get(err.errno, '')}"
+    return None
 
 
 @contextmanager
 def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a lock beside `folder`, which ends with this process however it ends.
+    """Hold a lock beside `folder`, which ends with this process however it ends; a file system without locks is told.
 
     wait: for another process that holds it, which is otherwise a UserError.
     `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.
@@ -196,15 +223,19 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as err:
-            raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
+        except OSError as err:
+            if err.errno in HELD and not wait:
+                raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
+            if err.errno not in NO_LOCKS:
+                raise
+            _tell_of_no_locks(err.strerror)
         yield
 
 
-def _rank() -> int:
-    """This process's rank as Lightning, torchrun or srun tell it; 0 when it is alone."""
-    told = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return next((int(rank) for rank in told if rank is not None), 0)
+@cache
+def _tell_of_no_locks(reason: str) -> None:
+    print(f"note: the file system gives no locks ({reason}): see to it that no two runs work in one folder",
+          file=sys.stderr, flush=True)
 
 
 def _own_state(folder: Path) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from wesep_mix.stops import INTERRUPTED, TERMINATED, Terminated
+
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a child gets when its parent dies
 BAR_POSITION = "WESEP_MIX_BAR_POSITION"  # line of a child's progress bar on the terminal
 POLL_S = 0.1
-INTERRUPTED = 130  # a shell's status for Ctrl-C
 
 
 def run_together(
@@ -23,7 +24,8 @@ def run_together(
     """Run all commands, wait for all, return 0 or the first exit status that is not (128 + signal of a killed child).
 
     at_once: how many run at a time, without it all; variables: of their environment, beside this process's.
-    When one fails it is named and the others are ended; Ctrl-C reaches all, and each says for itself how to go on.
+    When one fails it is named and the others are ended; Ctrl-C reaches all, SIGTERM is passed on, and each says for
+    itself how to go on.
     """
     waiting, running, status = list(commands), {}, 0  # running: {line of the progress bar: child}
     places = range(at_once or max(1, len(waiting)))
@@ -34,6 +36,8 @@ def run_together(
                     running[place] = _start(waiting.pop(0), place, variables or {})
             time.sleep(POLL_S)
             status = _reap(running)
+    except Terminated:
+        status = TERMINATED
     except KeyboardInterrupt:
         status = INTERRUPTED
     for child in running.values():
@@ -57,7 +61,7 @@ def _reap(running: dict[int, subprocess.Popen]) -> int:
     if failed is None:
         return 0
     status = failed.returncode if failed.returncode > 0 else 128 - failed.returncode
-    if status != INTERRUPTED:
+    if status not in (INTERRUPTED, TERMINATED):  # it has said so
         print(f"status {status}: {shlex.join(map(str, failed.args))}", file=sys.stderr)
     return status
 

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PAIR = ("torch", "torchaudio")
+LACKS = re.compile(r"undefined symbol: \w+|lib\w+\.so[\w.]*: cannot open shared object file")
 
 
 def problem() -> str | None:
@@ -29,10 +30,10 @@ def problem() -> str | None:
 def explained(err: BaseException) -> str | None:
     """The line for an error of a pair that does not fit, None for any other error."""
     said = [str(one) for one in _chain(err)]
-    symbol = next((found[1] for text in said if (found := re.search(r"undefined symbol: (\w+)", text))), None)
     if not any("libtorchaudio" in text or "_torchaudio" in text for text in said):
         return None
-    lacks = f" (undefined symbol {symbol})" if symbol else ""
+    found = next((lack for text in said if (lack := LACKS.search(text))), None)
+    lacks = f" ({found[0]})" if found else ""
     torch, torchaudio = (_release(name) for name in PAIR)
     return (f"torch {torch} and torchaudio {torchaudio} do not load together{lacks}: torchaudio was built for another "
             f"torch; install the pair of tools/requirements.lock ({_shown(locked())}), or leave this environment "
@@ -54,9 +55,9 @@ def _chain(err: BaseException | None) -> Iterator[BaseException]:
 
 
 def _release(name: str) -> str:
-    """`2.14.1` of an installed 2.14.1+cpu: what is loaded beside what does not depend on the devices."""
+    """As it is installed, 2.14.1+cpu: a build for CPUs and one for GPUs do not go together either."""
     try:
-        return version(name).partition("+")[0]
+        return version(name)
     except PackageNotFoundError:
         return "(not installed)"
 

@@ -1,34 +1,65 @@
-"""Reading files of weights made by others or by us: tensors and plain values only, no code."""
+"""Reading and writing files of weights made by others or by us: tensors and plain values only, no code."""
 
 from __future__ import annotations
 
 import pickle
 import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from wesep_mix.errors import UserError
+from wesep_mix.io.files import atomic_write
 
+ZIP = b"PK\x03\x04"  # how a file of `torch.save` begins
 # What unpickling raises; it takes the letters of a text for its commands.
 UNREADABLE = (RuntimeError, OSError, EOFError, LookupError, ValueError, struct.error, pickle.UnpicklingError)
+
+
+def write_weights(path: str | Path, content: Any) -> None:
+    """`torch.save`, complete or not at all. Raises: OSError where the file cannot be written, a full disk for one."""
+    try:
+        with atomic_write(path, "wb") as file:
+            torch.save(content, file)
+    except RuntimeError as err:  # torch's word for what writing raised
+        if not isinstance(err.__context__, OSError):
+            raise
+        raise OSError(err.__context__.errno, err.__context__.strerror, str(path)) from err
 
 
 def read_weights(path: str | Path) -> Any:
     """What `torch.save` wrote, on the CPU. Raises: UserError when the file is missing, damaged or holds code."""
     if not Path(path).is_file():
         raise UserError(f"{path}: no such model file")
+    with open(path, "rb") as file:
+        reason = damage(path) if file.read(len(ZIP)) == ZIP else None  # torch's old form has no checksums
+    if reason is None:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except UNREADABLE as err:
+            reason = reason_of(err)
+    raise UserError(f"{path}: not a readable model file ({reason}); it is damaged or of another kind, copy it again, "
+                    "or redo the stage that makes it with --force true")
+
+
+def damage(path: str | Path) -> str | None:
+    """What is wrong with a file that `torch.save` wrote, by its checksums, which torch does not check."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as err:
-        raise UserError(f"{path}: not a readable model file ({reason_of(err)}); it is cut short or of another "
-                        "kind, copy or make it anew") from err
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()
+    except zipfile.BadZipFile:
+        return "it is empty" if Path(path).stat().st_size == 0 else "its end is missing, or it was never a checkpoint"
+    except (OSError, EOFError, LookupError, ValueError, NotImplementedError, RuntimeError, struct.error, zlib.error):
+        return "its list of parts is damaged"
+    return None if part is None else f"the checksum of its part {part} is wrong"
 
 
 def reason_of(err: Exception) -> str:
     """One line for people, without torch's advice to load code."""
-    if isinstance(err, pickle.UnpicklingError):
-        return "it is no file of tensors and plain values"
     text = str(err).strip()
+    if isinstance(err, pickle.UnpicklingError) or "weights_only" in text:
+        return "it is no file of tensors and plain values"
     return text.splitlines()[0] if text and not isinstance(err, KeyError) else type(err).__name__

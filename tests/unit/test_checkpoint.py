@@ -115,7 +115,7 @@ def test_a_failed_save_keeps_the_old_file(path, model, monkeypatch):
     before = path.read_bytes()
 
     def full(content, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)

@@ -1,8 +1,13 @@
+import errno
 import os
+import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 
+from wesep_mix import parallel
 from wesep_mix.errors import UserError
 from wesep_mix.parallel import THREAD_LIMITS, map_items
 from wesep_mix.stage import guarded
@@ -26,6 +31,12 @@ def deadly(number: int) -> int:
     if number == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def without_handles(number: int) -> int:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    with open(__file__):
+        return number
 
 
 def place_and_threads(number: int) -> tuple[int, list[str | None]]:
@@ -85,3 +96,53 @@ def test_workers_have_one_thread_each_and_this_process_keeps_its_own(monkeypatch
 @pytest.mark.parametrize("nj", [1, 2])
 def test_nothing_to_do(nj):
     assert map_items(square, [], nj, "squares") == []
+
+
+def test_too_few_file_handles_in_a_worker_are_named():
+    with pytest.raises(UserError, match=r"^Too many open files: raise .*\(ulimit -n\)$"):
+        map_items(without_handles, range(4), 2, "opening", max_bad=10)
+
+
+@pytest.mark.parametrize("number, said", [
+    (errno.ENOSPC, r"No space left on device.*/dev/shm"), (errno.EMFILE, r"Too many open files.*ulimit -n"),
+    (errno.EROFS, r"Read-only file system.*/dev/shm"),
+])
+def test_processes_that_cannot_be_started_say_what_they_lack(monkeypatch, number, said):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", fail)
+    with pytest.raises(UserError, match=f"^squares: worker processes cannot be started .*{said}.*: --nj 1$"):
+        map_items(square, range(4), 2, "squares")
+
+
+SQUARES = """
+from wesep_mix.parallel import map_items
+
+if __name__ == "__main__":
+    for _ in range(2):
+        print(map_items(abs, range(4), 2, "sizes"), map_items(abs, range(4), 2, "more"))
+"""
+
+
+def test_where_tmpdir_is_too_long_for_sockets_they_are_elsewhere_and_go_in_the_end(tmp_path):
+    short, long = tmp_path / "s", tmp_path / ("x" * 110)
+    for folder in (short, long):
+        folder.mkdir()
+    code = f"from wesep_mix import parallel\nparallel.SHORT_FOLDERS = ({str(short)!r},)\n{SQUARES}"
+    if len(str(short)) > 70:
+        pytest.skip("the tests' own folder for temporary files is too long")
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(long)}, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count("(3, 3)") == 4, done.stderr
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note")]
+    assert notes == [f"note: TMPDIR is too long for the sockets of worker processes ({len(str(long))} bytes, at most "
+                     f"75): these are in {short}"]
+    assert list(short.iterdir()) == list(long.iterdir()) == []
+
+
+def test_where_no_short_folder_can_be_written_that_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(parallel.tempfile, "tempdir", str(tmp_path / ("x" * 110)))
+    monkeypatch.setattr(parallel, "SHORT_FOLDERS", (str(tmp_path / "missing"),))
+    with pytest.raises(UserError, match="^TMPDIR is too long .* none of .*missing can be written; set it to another"):
+        map_items(square, range(4), 2, "squares")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wesep_mix import stage
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, guarded, outdated_by, run_part
@@ -29,6 +30,10 @@ class Work:
         (self.out / f"file{len(self.found)}").touch()
         if self.failure is not None:
             raise self.failure
+
+
+def raise_(error: BaseException):
+    raise error
 
 
 def made_by_stage(folder: Path, fingerprint: str = "f", done: bool = True) -> Path:
@@ -296,7 +301,12 @@ def test_an_input_belongs_to_the_nearest_stage_folder_above_it(folder, tmp_path)
     (UserError("a.wav: empty"), "error: a.wav: empty\n"),
     (OSError(errno.ENOSPC, "No space left on device", "x.ark"),
      "error: stage 4: No space left on device (x.ark); free space or mend the file, then run again\n"),
-    (OSError("odd"), "error: stage 4: odd; free space or mend the file, then run again\n"),
+    (OSError(errno.EDQUOT, "Disk quota exceeded", "x.ark"),
+     "error: stage 4: Disk quota exceeded (x.ark); free space or mend the file, then run again\n"),
+    (OSError(errno.ENAMETOOLONG, "File name too long", "x.wav"), "error: stage 4: File name too long (x.wav)\n"),
+    (OSError(errno.EMFILE, "Too many open files", "x.wav"), "error: stage 4: Too many open files (x.wav); raise the "
+     "number of files that may be open (ulimit -n), then run again\n"),
+    (OSError("odd"), "error: stage 4: odd\n"),
 ])
 def test_what_the_user_can_mend_is_one_line_and_status_1(capsys, error, said):
     def call():
@@ -390,3 +400,79 @@ def test_who_waits_for_a_folder_finds_what_the_other_wrote(folder):
         holder.stdout.readline()
         with alone_in(folder, wait=True):
             assert (folder / "written").is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, capsys, number):
+    def lockf(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(stage.fcntl, "lockf", lockf)
+    stage._tell_of_no_locks.cache_clear()
+    for name in ("first", "second"):
+        part = Part(2, "teacher", folder / name, {})
+        run_part(part, False, Work(part.out))
+        assert part.is_done()
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"note: the file system gives no locks ({os.strerror(number)}): see to it that no two runs work in "
+                    "one folder"]
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
+def test_a_lock_that_another_process_holds_is_no_missing_lock(folder, monkeypatch, number):
+    def lockf(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(stage.fcntl, "lockf", lockf)
+    with pytest.raises(UserError, match="another process is at work there"):
+        run_part(Part(2, "teacher", folder, {}), False, Work(folder))
+
+
+def test_sigterm_ends_a_stage_with_a_word_and_its_status_and_the_stage_goes_on(folder, capsys):
+    part = Part(2, "teacher", folder, {"lr": 1})
+
+    def work():
+        (folder / "half").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert guarded(lambda: run_part(part, False, work), "stage 2 (teacher)") == 143
+    said = capsys.readouterr().err.strip()
+    assert said == "stage 2 (teacher): ended by SIGTERM; the same command goes on from the last checkpoint"
+    assert signal.getsignal(signal.SIGTERM) == before and not part.is_done()
+    again = Work(folder)
+    run_part(part, False, again)
+    assert again.found == [{"half"}] and part.is_done()
+
+
+def test_what_an_interrupted_import_makes_of_a_signal_is_still_the_signal(capsys):
+    def loading():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RecursionError("as numpy's") from None
+
+    assert guarded(loading, "stage 2") == 130
+    assert capsys.readouterr().err.strip().startswith("stage 2: interrupted; ")
+    with pytest.raises(RecursionError):
+        guarded(lambda: raise_(RecursionError("ours")), "stage 2")
+
+
+LOADING = """
+import os, signal, sys
+class Signal:
+    def find_spec(self, name, *_):
+        if name == "wesep_mix.bin.options":
+            os.kill(os.getpid(), int(os.environ["NUMBER"]))
+sys.meta_path.insert(0, Signal())
+"""
+
+
+@pytest.mark.parametrize("number, said", [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended by SIGTERM")])
+def test_a_signal_while_modules_are_loaded_is_a_word_and_its_status(tmp_path, number, said):
+    (tmp_path / "sitecustomize.py").write_text(LOADING)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "NUMBER": str(int(number))}
+    command = [sys.executable, "-m", "wesep_mix.bin.train_teacher"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 128 + number
+    assert done.stderr.strip() == f"{said} before the work began; the same command begins it"

@@ -67,3 +67,25 @@ def alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+TOGETHER = """
+import sys
+from wesep_mix.stage import guarded
+from wesep_mix.together import run_together
+
+child = '''
+import time
+from wesep_mix.stage import guarded
+guarded(lambda: print("up", flush=True) or time.sleep(60), "child")
+'''
+sys.exit(guarded(lambda: run_together([[sys.executable, "-c", child]]), "stage 5"))
+"""
+
+
+def test_sigterm_reaches_the_children_and_each_says_its_word():
+    process = subprocess.Popen(python(TOGETHER), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "up\n"
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143 and "child: ended by SIGTERM; the same command goes on" in errors

@@ -7,7 +7,7 @@ import pytest
 from wesep_mix import torch_pair
 
 LIBRARY = "/env/lib/python3.11/site-packages/torchaudio/lib/libtorchaudio.so"
-RELEASES = {"torch": "2.11.0+cu130", "torchaudio": "2.11.1"}
+RELEASES = {"torch": "2.11.0", "torchaudio": "2.11.1"}
 
 
 def wrapped() -> Exception:
@@ -22,9 +22,11 @@ def plain() -> Exception:
     return OSError(f"{LIBRARY}: undefined symbol: _ZNK3c105Error4whatEv")
 
 
-def without_symbol() -> Exception:
-    """As an extension says it that was built for another CUDA."""
-    return ImportError("/env/torchaudio/lib/_torchaudio.so: libcudart.so.12: cannot open shared object file")
+def without_library() -> Exception:
+    """As torch 2.13.0's build for CPUs says it of torchaudio 2.11.1's for GPUs."""
+    err = OSError("Could not load this library: /env/torchaudio/lib/_torchaudio.so")
+    err.__cause__ = OSError("libc10_cuda.so: cannot open shared object file: No such file or directory")
+    return err
 
 
 @pytest.fixture
@@ -33,9 +35,10 @@ def installed(monkeypatch):
 
 
 @pytest.mark.parametrize(("err", "symbol"), [
-    (wrapped(), " (undefined symbol torch_exception_get_what_without_backtrace)"),
-    (plain(), " (undefined symbol _ZNK3c105Error4whatEv)"),
-    (without_symbol(), ""),
+    (wrapped(), " (undefined symbol: torch_exception_get_what_without_backtrace)"),
+    (plain(), " (undefined symbol: _ZNK3c105Error4whatEv)"),
+    (without_library(), " (libc10_cuda.so: cannot open shared object file)"),
+    (ImportError("torchaudio/lib/_torchaudio.so: invalid ELF header"), ""),
 ])
 def test_one_line_names_both_releases_the_symbol_and_what_to_do(installed, err, symbol):
     said = torch_pair.explained(err)
@@ -76,3 +79,10 @@ def test_the_pair_of_a_lock_is_not_tried(broken, tmp_path):
     assert torch_pair.locked(lock) == {"torch": "2.11.0", "torchaudio": "2.11.1"}
     assert torch_pair.main(["--known", str(lock)]) == 0
     assert torch_pair.main(["--known", str(tmp_path / "none")]) == 1
+
+
+def test_a_build_for_cpus_is_another_one_than_the_locks(broken, tmp_path, monkeypatch, capsys):
+    lock = tmp_path / "lock"
+    lock.write_text("torch==2.11.0\ntorchaudio==2.11.1\n")
+    monkeypatch.setitem(RELEASES, "torch", "2.11.0+cpu")
+    assert torch_pair.main(["--known", str(lock)]) == 1 and "torch 2.11.0+cpu and torchaudio" in capsys.readouterr().out

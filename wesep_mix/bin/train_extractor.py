@@ -22,7 +22,7 @@ EMBEDDINGS = ("matched", "none")
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = _parsed(argv)
-    return guarded(lambda: _train(args, argv), "stage 5 (extractor)")
+    return guarded(lambda: _train(args, argv), "stage 5 (extractor)", args.ngpu)
 
 
 def parts(argv: list[str]) -> list[Part]:

@@ -13,7 +13,7 @@ from wesep_mix.stage import Need, Part, guarded, run_part
 
 def main(argv: list[str] | None = None) -> int:
     args = _parsed(argv)
-    return guarded(lambda: _train(args), "stage 2 (teacher)")
+    return guarded(lambda: _train(args), "stage 2 (teacher)", args.ngpu)
 
 
 def parts(argv: list[str]) -> list[Part]:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
-from wesep_mix.data.batch import Example, MixBatch, collate
+from wesep_mix.data.batch import Example
+from wesep_mix.data.loading import Loader
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
@@ -146,24 +147,21 @@ def _num_talkers(num_spk: int, min_talkers: int | None, rng: np.random.Generator
     return num_spk if min_talkers is None else int(rng.integers(min_talkers, num_spk + 1))
 
 
-def dynamic_loader(
-    dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int
-) -> DataLoader[MixBatch]:
+def dynamic_loader(dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int) -> Loader:
     """`steps_per_epoch` batches of `batch_size` an epoch, on each rank, of a stream that is asked by `Turn`."""
     sampler = EpochSampler(batch_size * steps_per_epoch)
-    return DataLoader(
-        dataset, batch_size, sampler=sampler, num_workers=num_workers, collate_fn=collate, drop_last=True,
-        persistent_workers=num_workers > 0,
+    return Loader(
+        dataset, batch_size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0
     )
 
 
 def fixed_loader(
     plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio
-) -> DataLoader[MixBatch]:
+) -> Loader:
     """The plans in order, the last batch may be smaller."""
     return loader_in_order(FixedMixtures(plans, read), batch_size, num_workers)
 
 
-def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0) -> DataLoader[MixBatch]:
+def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0) -> Loader:
     """The items of a dataset of fixed size in order, the last batch may be smaller."""
-    return DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=collate)
+    return Loader(dataset, batch_size, num_workers)

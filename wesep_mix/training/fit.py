@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.plugins.environments import (
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from wesep_mix import optional
-from wesep_mix.io.files import atomic_path
+from wesep_mix.data.loading import lost_workers_told
+from wesep_mix.environment import launcher
+from wesep_mix.errors import UserError
 from wesep_mix.training.callbacks import optional_callbacks
 from wesep_mix.training.keeping import Keeper, State
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.outputs import resolved, write_config, write_model
 from wesep_mix.training.progress import StepProgress
+from wesep_mix.weights import write_weights
 
 HINTS = (
     "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
     "Experiment logs directory", "GPU available but not used", r"module\(s\) in eval mode",
     "mismatched key_padding_mask",
 )
+CLUSTERS = {"lightning": LightningEnvironment, "torchrun": TorchElasticEnvironment, "srun": SLURMEnvironment}
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
     """Lightning writes to /tmp and moves: between disks that is a copy, of which a kill would leave a part."""
 
     def save_checkpoint(self, checkpoint: dict, path: str, storage_options: Any = None) -> None:
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        write_weights(path, checkpoint)
 
 
 def fit(
@@ -43,10 +54,12 @@ def fit(
 
     The saved weights are those of the epoch whose score on the dev set was best (lowest), the mean of several such, or
     those of the last, as the trainer's settings say (`keep`, `average`).
-    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when there is nothing to
-        average.
+    Raises: KeyboardInterrupt when the training was ended by Ctrl-C or SIGTERM; UserError when checkpoints are damaged,
+        there are fewer GPUs, or nothing to average.
     """
     _quiet()
+    if ngpu > torch.cuda.device_count():
+        raise UserError(f"--ngpu {ngpu}: wanted as many GPUs that torch can use, found {torch.cuda.device_count()}")
     settings = module.settings.trainer
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
@@ -60,14 +73,15 @@ def fit(
         callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=_loggers(out),
-        enable_model_summary=False, plugins=[AtomicCheckpoints()],
+        enable_model_summary=False, plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
     )
-    start = keeper.last if keeper.last.is_file() else None
+    start = keeper.start()
     if start:
         print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
-        trainer.fit(module, train, dev, ckpt_path=start)
+        with lost_workers_told(), _logs_named(out / "logs"):
+            trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
         raise KeyboardInterrupt from err
     if trainer.interrupted:
@@ -82,6 +96,24 @@ def _loggers(out: Path) -> list[Logger]:
     if optional.is_there("tensorboard"):
         loggers.insert(0, TensorBoardLogger(out, name="logs", version="tensorboard"))
     return loggers
+
+
+@contextmanager
+def _logs_named(folder: Path) -> Iterator[None]:
+    """Give a full disk the place where it was met. A log's thread tells the training of it too, without a name."""
+    def told(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            before(failure)
+
+    before, threading.excepthook = threading.excepthook, told
+    try:
+        yield
+    except OSError as err:
+        if err.errno and err.filename is None:
+            err.filename = str(folder)
+        raise
+    finally:
+        threading.excepthook = before
 
 
 def _keep_log(path: Path) -> None:

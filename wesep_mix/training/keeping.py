@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from wesep_mix.errors import UserError
 from wesep_mix.training.settings import TrainerConfig
+from wesep_mix.weights import damage, read_weights
 
 State = dict[str, Tensor]
 LAST = "last.ckpt"
@@ -32,10 +32,24 @@ class Keeper:
         # the last one knows of the best one, which is therefore written first
         self.callbacks = [self.best, self._checkpoints(filename="last", save_top_k=1)]
 
-    @property
-    def last(self) -> Path:
-        """What a stopped training goes on from, if it is there."""
-        return self.folder / LAST
+    def start(self) -> Path | None:
+        """What a stopped training goes on from: the last checkpoint, or where it is damaged the newest before it.
+
+        Raises: UserError when none is whole, or one is damaged whose weights may be the ones to keep.
+        """
+        last, best = self.folder / LAST, sorted(self.folder.glob("best*.ckpt"), key=_step, reverse=True)
+        if not last.is_file():
+            return None
+        wrong = {path: reason for path in (last, *best) if (reason := damage(path))}
+        whole = [path for path in (last, *best) if path not in wrong]
+        lost = [path for path in best if path in wrong and self.settings.keep == "best"]
+        if lost or not whole:
+            path = (lost or [last])[0]
+            raise UserError(f"{path}: damaged ({wrong[path]}), and no other checkpoint can take its place; copy it "
+                            "from elsewhere, or train anew with --force true")
+        if last in wrong:
+            print(f"{last}: damaged ({wrong[last]}); the checkpoint before it is taken", flush=True)
+        return whole[0]
 
     def weights(self) -> State:
         """The state dict of the whole training module that is wanted.
@@ -75,9 +89,15 @@ class _Movable(ModelCheckpoint):
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": best})
 
 
+def _step(path: Path) -> int:
+    """Of `best-step=<step>.ckpt`, 0 of `best.ckpt`."""
+    step = path.stem.rpartition("=")[2]
+    return int(step) if step.isdecimal() else 0
+
+
 def state_of(path: Path) -> State:
     """The weights in a checkpoint; with a moving average these are the averaged ones."""
-    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return read_weights(path)["state_dict"]
 
 
 def mean_state(paths: Sequence[Path]) -> State:

@@ -93,9 +93,11 @@ def test_they_depend_on_seed_epoch_and_index_alone(pool):
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_batches_are_the_same_for_any_number_of_workers_and_dev_every_time(pool, plans, stream, num_workers):
     fixed = ConditionedMixtures(FixedMixtures(plans), MIXED, pool, 0)
-    for loader in (dynamic_loader(stream, 4, 1, num_workers), loader_in_order(fixed, 4, num_workers)):
+    drawn = [stream[Turn(0, k, k)] for k in range(4)], [fixed[k] for k in range(4)]
+    loaders = dynamic_loader(stream, 4, 1, num_workers), loader_in_order(fixed, 4, num_workers)
+    for loader, examples in zip(loaders, drawn, strict=True):
         (batch,) = loader
-        again = collate([stream[Turn(0, k, k)] if loader.dataset is stream else fixed[k] for k in range(4)])
+        again = collate(examples)
         ours, theirs = batch.conditions, again.conditions
         assert ours.enrolments == theirs.enrolments
         assert all(torch.equal(getattr(ours, name), getattr(theirs, name)) for name in ("kinds", "wav", "num_samples"))

@@ -1,6 +1,7 @@
 """The life of a training, shown on a tiny teacher: steps, checkpoints, stops, what is kept and logged."""
 
 import csv
+import errno
 import os
 import signal
 
@@ -8,9 +9,11 @@ import pytest
 import torch
 import yaml
 from lives import notes, same, scored, state_of, stopping_at, weights
+from tensorboard.summary.writer import record_writer
 
 from wesep_mix import checkpoint
 from wesep_mix.errors import UserError
+from wesep_mix.stage import guarded
 from wesep_mix.training import fit as fitting
 from wesep_mix.training.settings import TrainerConfig
 from wesep_mix.training.teacher import TeacherTraining
@@ -170,7 +173,7 @@ def test_a_checkpoint_that_was_half_written_does_not_replace_the_old_one(tmp_pat
     io.save_checkpoint({"step": torch.tensor(1)}, path)
 
     def full(content, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -191,6 +194,67 @@ def test_checkpoints_are_written_atomically(train, monkeypatch):
     monkeypatch.setattr(fitting.AtomicCheckpoints, "save_checkpoint", save)
     train(max_steps=2)
     assert written == ["best.ckpt", "last.ckpt"]
+
+
+def spoilt(data: bytes, how: str) -> bytes:
+    middle, some = len(data) // 2, bytes(byte ^ 255 for byte in data[len(data) // 2 :][:512])
+    return {"halved": data[:middle], "zeroed": bytes(len(data)), "random": os.urandom(len(data)),
+            "some bytes": data[:middle] + some + data[middle + len(some) :]}[how]
+
+
+@pytest.mark.parametrize("how, average", [("halved", 0), ("zeroed", 0), ("some bytes", 2)])
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it(train, stopped, capsys, how, average):
+    def using():
+        return scored(TeacherTraining, [0.2, 0.1, 0.3])
+
+    whole = train("whole", using=using(), average=average)
+    stopped(5, using=using(), average=average)  # two epochs are done
+    folder = whole.with_name("teacher") / "checkpoints"
+    last, before = folder / "last.ckpt", folder / ("best-step=4.ckpt" if average else "best.ckpt")
+    last.write_bytes(spoilt(last.read_bytes(), how))
+    capsys.readouterr()
+    after = scored(TeacherTraining, [0.3])
+    found = train(using=after, average=average)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{last}: damaged (") and said[0].endswith("); the checkpoint before it is taken")
+    assert said[1] == f"{found}: going on from {before}"
+    assert notes(found)["num_steps"] == 6 and len(after.at) == 1 and same(weights(found), weights(whole))
+
+
+@pytest.mark.parametrize("how, spoil", [("random", ["best.ckpt"]), ("some bytes", ["best.ckpt", "last.ckpt"])])
+def test_a_damaged_best_checkpoint_is_named_before_any_step(train, stopped, tmp_path, how, spoil):
+    stopped(3)
+    for name in spoil:
+        path = tmp_path / "teacher" / "checkpoints" / name
+        path.write_bytes(spoilt(path.read_bytes(), how))
+    with pytest.raises(UserError, match=r"^.*/best.ckpt: damaged \(.*\), and no other .* anew with --force true$"):
+        train()
+
+
+def test_where_the_last_weights_are_kept_the_best_ones_may_be_damaged(train, stopped, tmp_path):
+    stopped(3, keep="last")
+    best = tmp_path / "teacher" / "checkpoints" / "best.ckpt"
+    best.write_bytes(b"")
+    assert notes(train(keep="last"))["num_steps"] == 6
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_disk_that_fills_while_a_log_is_written_is_named_without_a_traceback(train, monkeypatch, tmp_path, capfd):
+    def full(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(record_writer.RecordWriter, "write", full)
+    assert guarded(train, "stage 2 (teacher)") == 1
+    said = capfd.readouterr().err
+    assert "Traceback" not in said and said.splitlines()[-1] == (
+        f"error: stage 2 (teacher): No space left on device ({tmp_path / 'teacher' / 'logs'}); free space or mend the "
+        "file, then run again")
+
+
+def test_more_gpus_than_there_are_is_one_line(train, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match="^--ngpu 2: wanted as many GPUs that torch can use, found 1$"):
+        fitting.fit(None, "teachers", None, None, None, 2)
 
 
 @pytest.mark.parametrize("raw, said", [
