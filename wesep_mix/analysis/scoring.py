@@ -52,7 +52,7 @@ def score_condition(
     """
     trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", dnsmos)
               for plan in plans for index, key in enumerate(speaker_keys(plan))]
-    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad)
+    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad, setting="score.max_bad")
     if not scored:
         raise UserError(f"scoring {_name(wavs)}: nothing was scored, {len(trials)} estimates wanted")
     write_scores(out / SCORES, [_row(trial, scores) for trial, scores in scored])

@@ -94,7 +94,7 @@ def _examined(
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]
-        found = parallel.map_items(function, missing, nj, title, settings.max_bad, keep=journal.add)
+        found = parallel.map_items(function, missing, nj, title, settings.max_bad, journal.add, "corpus.max_bad")
     rows |= {file.id: row for file, row in found}
     _tell_channels([file.path for file in files if file.id in rows and rows[file.id]["channels"] > 1], title)
     return rows
