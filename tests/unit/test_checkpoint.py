@@ -111,6 +111,15 @@ def test_a_config_of_another_version_names_the_key(path):
         checkpoint.load_model(path, "teachers")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(path, model, value):
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = value
+    checkpoint.save_model(path, "teachers", model)
+    with pytest.raises(UserError, match=r"model.pt: weight .*: 1 of \d+ values are not finite"):
+        checkpoint.load_model(path, "teachers")
+
+
 def test_a_failed_save_keeps_the_old_file(path, model, monkeypatch):
     before = path.read_bytes()
 
