@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wesep_mix.analysis.scoring import SCORES, read_scores
+from wesep_mix.analysis.scoring import read_scored
 from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.io.files import atomic_write, write_json
@@ -42,7 +42,7 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
 def draw_plots(mixtures: Path) -> dict[str, Path]:
     """Draw what there is data for into `<N>mix/plots`: {caption: file}."""
     drawn, folder = {}, mixtures / PLOTS
-    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()}
+    scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items()}
     improved = {name: np.array([row["si_sdri"] for row in scores[name]])
                 for name in in_order(scores) if name != "mixture"}
     if improved:

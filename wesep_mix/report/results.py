@@ -14,12 +14,12 @@ import yaml
 
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
 from wesep_mix.analysis.controls import CONTROLS, SEPARATED
-from wesep_mix.analysis.scoring import SCORES, SUMMARY, read_scores
+from wesep_mix.analysis.scoring import SUMMARY, read_scored
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
-from wesep_mix.stage import outdated_by
+from wesep_mix.stage import damage_of, outdated_by
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
 MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")
@@ -60,15 +60,14 @@ def conditions(mixtures: Path) -> dict[str, dict]:
     """{"embeddings_by", "extraction_by"}: {row: {condition: {value: {measure: number}}}}, empty without stage 8."""
     folder = metrics_file(mixtures).parent
     by = read_json(folder / BY_CONDITION) if _is_current(folder / BY_CONDITION) else {}
-    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()
-              if name != "mixture"}
+    scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items() if name != "mixture"}
     extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if _is_current(folder / MIXTURES) else {}
     return {"embeddings_by": rounded(by), "extraction_by": rounded(extracted)}
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
-    return {name: _speech(read_json(folder / SUMMARY), folder / SUMMARY)
+    return {name: _speech(read_scored(folder)[1], folder / SUMMARY)
             for name, folder in scored_conditions(mixtures).items()}
 
 
@@ -92,6 +91,10 @@ def outdated_rows(mixtures: Path) -> dict[str, Path]:
 
 
 def _is_current(path: Path) -> bool:
+    """Raises: UserError where the stage that made it has ended, and what it made is damaged or gone."""
+    if (damage := damage_of(path.parent)) is not None:
+        raise UserError(f"stage 9 (report): {damage}: stages 7 and 8 make it again, run with --stage 7 --stop_stage 8 "
+                        "first")
     return path.is_file() and outdated_by(path) is None
 
 

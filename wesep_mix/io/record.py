@@ -1,0 +1,138 @@
+"""What a stage has made, so that damage is noticed: the size, time and checksum of each file, in the stage's folder.
+
+`.stage.files` has a line for every file that was written there through `io.files.atomic_path`: JSON, [name in the
+folder, bytes, time of the last change in ns, checksum]. The line comes before the file gets its name, the last one of
+a name counts, and appending it is safe with many processes and at a kill. What a user puts into the folder is not in
+it and does not matter, nor do hidden files, and a training's checkpoints and logs, which people remove.
+
+The checksum is CRC-32, against accidents; reading 1 GB takes 0.5 s. What may fill a disk has none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+STATE_FILE, RECORD = ".stage.json", ".stage.files"
+ASIDE = ("checkpoints", "logs")
+AUDIO = (".wav", ".flac")  # many files: asked again, a stage reads those alone that were written to since
+BULK = (".s16", ".tar")
+_BLOCK = 1 << 20
+
+
+class Entry(NamedTuple):
+    """What is known of a file."""
+
+    size: int
+    time: int
+    sum: int | None
+
+
+def note(path: Path, whole: Path) -> None:
+    """Note that `path` is about to become the file `whole`, where a stage's folder is above it.
+
+    A stage that has finished knows its files: of these alone a new content is noted.
+    """
+    path = path.absolute()
+    folder = next((parent for parent in path.parents if (parent / STATE_FILE).is_file()), None)
+    name = path.relative_to(folder) if folder else Path()
+    if not folder or any(part.startswith(".") or part in ASIDE for part in name.parts):
+        return
+    if _is_finished(folder) and name.as_posix() not in read(folder):
+        return
+    stat = whole.stat()
+    line = [name.as_posix(), stat.st_size, stat.st_mtime_ns, None if name.suffix in BULK else checksum(whole)]
+    with open(folder / RECORD, "ab", buffering=0) as file:
+        file.write(f"\n{json.dumps(line)}\n".encode())  # a line of its own, also after one that a kill has torn
+
+
+def read(folder: Path) -> dict[str, Entry]:
+    """{name: what is known of it}, empty for a folder that was made before there was a record."""
+    return {name: entry for name, entry in _lines(folder)}
+
+
+def settle(folder: Path) -> tuple[int, bool]:
+    """Keep one line a file, of those that are there, when a stage ends.
+
+    Returns: their number; whether one of them is another than when the record was settled last.
+    """
+    first: dict[str, Entry] = {}
+    for name, entry in _lines(folder):
+        first.setdefault(name, entry)
+    last = read(folder)
+    kept = {name: last[name] for name in sorted(last) if (folder / name).is_file()}
+    temporary = folder / f"{RECORD}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps([name, *entry])}\n" for name, entry in kept.items())
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, folder / RECORD)
+    changed = any(name not in kept or _content(entry) != _content(kept[name]) for name, entry in first.items())
+    return len(kept), changed
+
+
+def faults(folder: Path, whole: bool) -> Iterator[tuple[str, str]]:
+    """(name, what is wrong) of every file that is not as it was made.
+
+    whole: read all that has a checksum; else without the audio that nobody wrote to since.
+    """
+    for name, entry in read(folder).items():
+        fault = _fault(folder / name, entry, whole)
+        if fault:
+            yield name, fault
+
+
+def remove_for_redoing(folder: Path) -> None:
+    """Remove what is damaged, and all that takes little time to make: sound audio is kept."""
+    damaged = dict(faults(folder, whole=True))
+    for name in read(folder):
+        if name in damaged or Path(name).suffix not in (*AUDIO, *BULK):
+            (folder / name).unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> int:
+    found = 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found
+
+
+def _fault(path: Path, entry: Entry, whole: bool) -> str | None:
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "is gone"
+    if stat.st_size != entry.size:
+        return f"has {stat.st_size} bytes, {entry.size} were written"
+    if entry.sum is None or (not whole and path.suffix in AUDIO and stat.st_mtime_ns == entry.time):
+        return None
+    return None if checksum(path) == entry.sum else "has another content than was written"
+
+
+def _content(entry: Entry) -> tuple[int, int | None]:
+    return entry.size, entry.sum
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")).get("done"))
+    except (OSError, ValueError, AttributeError):  # whoever works there tells what is wrong with it
+        return False
+
+
+def _lines(folder: Path) -> Iterator[tuple[str, Entry]]:
+    try:
+        text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        try:
+            name, size, time, found = json.loads(line)
+        except (ValueError, TypeError):  # blank, or torn by a kill before the file had its name
+            continue
+        yield name, Entry(size, time, found)
