@@ -10,15 +10,15 @@ from torch import nn
 from wesep_mix import config as configs
 from wesep_mix import plugins
 from wesep_mix.errors import UserError
-from wesep_mix.io.files import atomic_path
+from wesep_mix.io.files import atomic_write
 from wesep_mix.weights import check_finite, read_weights
 
 
 def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
     """Save weights, config and plain notes (git revision, trainable parameters...) of a plugin's model."""
     content = {"kind": kind, "config": configs.to_dict(model.config), "state": model.state_dict(), "notes": notes}
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    with atomic_write(path, "wb") as file:  # given a path, torch writes its name into the file, here a temporary one
+        torch.save(content, file)
 
 
 def load_model(path: str | Path, kind: str) -> nn.Module:

@@ -58,7 +58,8 @@ def read(folder: Path) -> dict[str, Entry]:
 def settle(folder: Path) -> tuple[int, bool]:
     """Keep one line a file, of those that are there, when a stage ends.
 
-    Returns: their number; whether one of them is another than when the record was settled last.
+    Returns: their number; whether one of them is another than when the record was settled last, scps aside, which say
+    where things lie.
     """
     first: dict[str, Entry] = {}
     for name, entry in _lines(folder):
@@ -71,7 +72,8 @@ def settle(folder: Path) -> tuple[int, bool]:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / RECORD)
-    changed = any(name not in kept or _content(entry) != _content(kept[name]) for name, entry in first.items())
+    changed = any(name not in kept or _content(entry) != _content(kept[name])
+                  for name, entry in first.items() if not name.endswith(".scp"))
     return len(kept), changed
 
 
