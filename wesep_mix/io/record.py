@@ -1,9 +1,10 @@
 """What a stage has made, so that damage is noticed: the size, time and checksum of each file, in the stage's folder.
 
 `.stage.files` has a line for every file that was written there through `io.files.atomic_path`: JSON, [name in the
-folder, bytes, time of the last change in ns, checksum]. The line comes before the file gets its name, the last one of
-a name counts, and appending it is safe with many processes and at a kill. What a user puts into the folder is not in
-it and does not matter, nor do hidden files, and a training's checkpoints and logs, which people remove.
+folder, bytes, time of the last change in ns, checksum]. The line comes before the file gets its name, so that at a kill
+in between the file is what this line or the one before it says; appending is safe with many processes. What a user puts
+into the folder is not in it and does not matter, nor do hidden files, and a training's checkpoints and logs, which
+people remove.
 
 The checksum is CRC-32, against accidents; reading 1 GB takes 0.5 s. What may fill a disk has none.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,9 +51,12 @@ def note(path: Path, whole: Path) -> None:
         file.write(f"\n{json.dumps(line)}\n".encode())  # a line of its own, also after one that a kill has torn
 
 
-def read(folder: Path) -> dict[str, Entry]:
-    """{name: what is known of it}, empty for a folder that was made before there was a record."""
-    return {name: entry for name, entry in _lines(folder)}
+def read(folder: Path) -> dict[str, list[Entry]]:
+    """{name: what it was at the end of its stage, and what it was made into since}; empty where there is no record."""
+    known: dict[str, list[Entry]] = {}
+    for name, entry in _lines(folder):
+        known.setdefault(name, []).append(entry)
+    return known
 
 
 def settle(folder: Path) -> tuple[int, bool]:
@@ -61,19 +65,16 @@ def settle(folder: Path) -> tuple[int, bool]:
     Returns: their number; whether one of them is another than when the record was settled last, scps aside, which say
     where things lie.
     """
-    first: dict[str, Entry] = {}
-    for name, entry in _lines(folder):
-        first.setdefault(name, entry)
-    last = read(folder)
-    kept = {name: last[name] for name in sorted(last) if (folder / name).is_file()}
+    known = read(folder)
+    kept = {name: known[name][-1] for name in sorted(known) if (folder / name).is_file()}
     temporary = folder / f"{RECORD}.{os.getpid()}.tmp"
     with open(temporary, "w", encoding="utf-8") as file:
         file.writelines(f"{json.dumps([name, *entry])}\n" for name, entry in kept.items())
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / RECORD)
-    changed = any(name not in kept or _content(entry) != _content(kept[name])
-                  for name, entry in first.items() if not name.endswith(".scp"))
+    changed = any(name not in kept or _content(entries[0]) != _content(kept[name])
+                  for name, entries in known.items() if not name.endswith(".scp"))
     return len(kept), changed
 
 
@@ -82,8 +83,8 @@ def faults(folder: Path, whole: bool) -> Iterator[tuple[str, str]]:
 
     whole: read all that has a checksum; else without the audio that nobody wrote to since.
     """
-    for name, entry in read(folder).items():
-        fault = _fault(folder / name, entry, whole)
+    for name, entries in read(folder).items():
+        fault = _fault(folder / name, entries, whole)
         if fault:
             yield name, fault
 
@@ -104,16 +105,17 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _fault(path: Path, entry: Entry, whole: bool) -> str | None:
+def _fault(path: Path, entries: Sequence[Entry], whole: bool) -> str | None:
     try:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return "is gone"
-    if stat.st_size != entry.size:
-        return f"has {stat.st_size} bytes, {entry.size} were written"
-    if entry.sum is None or (not whole and path.suffix in AUDIO and stat.st_mtime_ns == entry.time):
+    alike = [entry for entry in entries if entry.size == stat.st_size]
+    if not alike:
+        return f"has {stat.st_size} bytes, {entries[-1].size} were written"
+    if alike[0].sum is None or (not whole and path.suffix in AUDIO and stat.st_mtime_ns in [one.time for one in alike]):
         return None
-    return None if checksum(path) == entry.sum else "has another content than was written"
+    return None if checksum(path) in [one.sum for one in alike] else "has another content than was written"
 
 
 def _content(entry: Entry) -> tuple[int, int | None]:

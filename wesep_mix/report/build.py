@@ -16,6 +16,7 @@ from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
 from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
 from wesep_mix.report.tables import in_order
+from wesep_mix.stage import damage_of
 
 PLOTS = "plots"
 
@@ -59,6 +60,8 @@ def speaker_embeddings(mixtures: Path, rows: Sequence[dict]) -> tuple[dict[str, 
     """The test set's embeddings that are keyed by speaker, {title: [M, D]}, and the speaker of each row."""
     keys = {f"{row['mix']}-{row['speaker']}": row["speaker"] for row in rows}
     found = {}
+    if (damage := damage_of(mixtures / "embeddings")) is not None:
+        raise UserError(f"stage 9 (report): {damage}: stage 4 makes it again, run with --stage 4 --stop_stage 4 first")
     for title, name in (("teacher, clean sources", "teacher"), ("student, matched", "matched")):
         try:
             table = read_embeddings(mixtures / "embeddings" / "test" / f"{name}.scp")

@@ -6,6 +6,7 @@ on one machine give the same file, `git` aside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,13 @@ def outdated_rows(mixtures: Path) -> dict[str, Path]:
 
 
 def _is_current(path: Path) -> bool:
-    """Raises: UserError where the stage that made it has ended, and what it made is damaged or gone."""
+    """Raises: UserError where its stage has ended, and what that made is damaged or gone."""
+    if outdated_by(path.parent) is not None:
+        return False
     if (damage := damage_of(path.parent)) is not None:
         raise UserError(f"stage 9 (report): {damage}: stages 7 and 8 make it again, run with --stage 7 --stop_stage 8 "
                         "first")
-    return path.is_file() and outdated_by(path) is None
+    return path.is_file()
 
 
 def _all_scored(mixtures: Path) -> dict[str, Path]:
@@ -152,4 +155,7 @@ def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict
     missing = [column for column in columns if column not in row]
     if missing:
         raise UserError(f"{path}: wanted {', '.join(columns)}, found no {', '.join(missing)}; redo its stage")
+    odd = [column for column in columns if not isinstance(row[column], (int, float)) or not math.isfinite(row[column])]
+    if odd:
+        raise UserError(f"{path}: {odd[0]}: wanted a number, found {row[odd[0]]}; redo its stage with --force true")
     return {column: round(row[column], DIGITS) for column in columns}

@@ -4,10 +4,10 @@ import shutil
 import pytest
 
 from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_json, write_json
+from wesep_mix.io.files import atomic_write, read_json, write_json
 from wesep_mix.report.build import write_report
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.stage import STATE_FILE, Part
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}
@@ -109,6 +109,51 @@ def test_a_missing_column_is_named(experiment):
     path = experiment / "2mix" / "net" / "test" / "none" / "scores" / "summary.json"
     write_json(path, {key: value for key, value in read_json(path).items() if key != "pesq"})
     with pytest.raises(UserError, match="summary.json: .*found no pesq"):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
+@pytest.fixture
+def ended(experiment):
+    """Stages 7 and 8 have ended, and know what they made."""
+    folders = [path.parent for path in experiment.rglob("summary.json")] + [experiment / "2mix" / "clustering"]
+    for folder in folders:
+        part, made = Part(7, "x", folder, {}), {path: path.read_text() for path in folder.iterdir()}
+        shutil.rmtree(folder)
+        part.begin(False)
+        for path, text in made.items():
+            with atomic_write(path) as file:
+                file.write(text)
+        part.end()
+    return experiment
+
+
+@pytest.mark.parametrize("name", [
+    "net/test/wrong/scores/scores.csv", "net/test/matched/scores/summary.json", "clustering/metrics.json",
+    "clustering/by_condition.json", "clustering/mixtures.csv", "mixture/test/mixture/scores/scores.csv",
+])
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.unlink(), lambda path: path.write_text(""),
+    lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])),
+])
+def test_what_was_damaged_since_is_an_error_and_no_row_less(ended, name, spoil):
+    gather(ended, "mini", 2, 0, "abc")
+    spoil(ended / "2mix" / name)
+    with pytest.raises(UserError, match=f"stage 9 .report.: {ended}/2mix/{name} .*: stages 7 and 8 make it again"):
+        gather(ended, "mini", 2, 0, "abc")
+
+
+def test_a_table_without_a_record_is_held_against_its_summary(experiment):
+    path = experiment / "2mix" / "net" / "test" / "wrong" / "scores" / "scores.csv"
+    path.write_text("".join(path.read_text().splitlines(True)[:-1]))
+    with pytest.raises(UserError, match="wrong/scores/scores.csv: num of its 5 rows is 5, in summary.json it is 6"):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
+def test_a_number_that_is_none_is_named(experiment):
+    path = experiment / "2mix" / "clustering" / "metrics.json"
+    rows = read_json(path)
+    write_json(path, rows | {"student": rows["student"] | {"eer": float("nan")}})
+    with pytest.raises(UserError, match="metrics.json: eer: wanted a number, found nan"):
         gather(experiment, "mini", 2, 0, "abc")
 
 
