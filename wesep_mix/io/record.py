@@ -1,7 +1,7 @@
-"""What a stage has made, so that damage is noticed: the size, time and checksum of each file, in the stage's folder.
+"""What a stage has made, so that damage is noticed: the size and checksum of each file, in the stage's folder.
 
 `.stage.files` has a line for every file that was written there through `io.files.atomic_path`: JSON, [name in the
-folder, bytes, time of the last change in ns, checksum]. The line comes before the file gets its name, so that at a kill
+folder, bytes, checksum]. The line comes before the file gets its name, so that at a kill
 in between the file is what this line or the one before it says; appending is safe with many processes. What a user puts
 into the folder is not in it and does not matter, nor do hidden files, and a training's checkpoints and logs, which
 people remove.
@@ -29,7 +29,6 @@ class Entry(NamedTuple):
     """What is known of a file."""
 
     size: int
-    time: int
     sum: int | None
 
 
@@ -45,8 +44,7 @@ def note(path: Path, whole: Path) -> None:
         return
     if _is_finished(folder) and name.as_posix() not in read(folder):
         return
-    stat = whole.stat()
-    line = [name.as_posix(), stat.st_size, stat.st_mtime_ns, None if name.suffix in BULK else checksum(whole)]
+    line = [name.as_posix(), whole.stat().st_size, None if name.suffix in BULK else checksum(whole)]
     with open(folder / RECORD, "ab", buffering=0) as file:
         file.write(f"\n{json.dumps(line)}\n".encode())  # a line of its own, also after one that a kill has torn
 
@@ -73,7 +71,7 @@ def settle(folder: Path) -> tuple[int, bool]:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / RECORD)
-    changed = any(name not in kept or _content(entries[0]) != _content(kept[name])
+    changed = any(name not in kept or entries[0] != kept[name]
                   for name, entries in known.items() if not name.endswith(".scp"))
     return len(kept), changed
 
@@ -81,10 +79,12 @@ def settle(folder: Path) -> tuple[int, bool]:
 def faults(folder: Path, whole: bool) -> Iterator[tuple[str, str]]:
     """(name, what is wrong) of every file that is not as it was made.
 
-    whole: read all that has a checksum; else without the audio that nobody wrote to since.
+    whole: read all that has a checksum; else without the audio that is older than the record.
     """
-    for name, entries in read(folder).items():
-        fault = _fault(folder / name, entries, whole)
+    known = read(folder)
+    ended = (folder / RECORD).stat().st_mtime_ns if known else 0
+    for name, entries in known.items():
+        fault = _fault(folder / name, entries, 0 if whole or Path(name).suffix not in AUDIO else ended)
         if fault:
             yield name, fault
 
@@ -105,21 +105,18 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _fault(path: Path, entries: Sequence[Entry], whole: bool) -> str | None:
+def _fault(path: Path, entries: Sequence[Entry], since: int) -> str | None:
+    """since: the time in ns from which on a file has to have been written to be read."""
     try:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return "is gone"
-    alike = [entry for entry in entries if entry.size == stat.st_size]
-    if not alike:
+    sums = [entry.sum for entry in entries if entry.size == stat.st_size]
+    if not sums:
         return f"has {stat.st_size} bytes, {entries[-1].size} were written"
-    if alike[0].sum is None or (not whole and path.suffix in AUDIO and stat.st_mtime_ns in [one.time for one in alike]):
+    if None in sums or stat.st_mtime_ns < since or checksum(path) in sums:
         return None
-    return None if checksum(path) in [one.sum for one in alike] else "has another content than was written"
-
-
-def _content(entry: Entry) -> tuple[int, int | None]:
-    return entry.size, entry.sum
+    return "has another content than was written"
 
 
 def _is_finished(folder: Path) -> bool:
@@ -136,7 +133,8 @@ def _lines(folder: Path) -> Iterator[tuple[str, Entry]]:
         return
     for line in text.splitlines():
         try:
-            name, size, time, found = json.loads(line)
+            name, size, found = json.loads(line)
         except (ValueError, TypeError):  # blank, or torn by a kill before the file had its name
             continue
-        yield name, Entry(size, time, found)
+        if isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/"):
+            yield name, Entry(size, found)

@@ -1,3 +1,4 @@
+import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -144,6 +145,14 @@ def test_for_redoing_sound_audio_is_kept_and_the_rest_goes(folder):
     (folder / "a.wav").write_bytes(b"RIFF")
     record.remove_for_redoing(folder)
     assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {"b.wav", "0.s16", "notes.txt"}
+
+
+@pytest.mark.parametrize("name", ["../thesis.txt", "inner/../../thesis.txt", "{}/thesis.txt"])
+def test_a_record_that_names_files_elsewhere_removes_none(folder, name):
+    (folder.parent / "thesis.txt").write_text("all of it")
+    (folder / record.RECORD).write_text(json.dumps([name.format(folder.parent), 1, 1]) + "\n[3, 1, 1]\n")
+    record.remove_for_redoing(folder)
+    assert faults(folder) == {} and (folder.parent / "thesis.txt").is_file()
 
 
 def test_a_folder_without_a_record_is_taken_as_it_is(tmp_path):
