@@ -316,7 +316,8 @@ def test_success_is_0_and_a_fault_of_ours_is_not_hidden():
 
 
 @pytest.mark.parametrize("content, said", [
-    (b"", "not valid JSON"), (b"{", "not valid JSON"), (b"\xff\xfe\0", "not valid JSON"), (b"\0" * 300, "not valid JSON"),
+    (b"", "not valid JSON"), (b"{", "not valid JSON"), (b"\xff\xfe\0", "not valid JSON"),
+    (b"\0" * 300, "not valid JSON"),
     (b"[]", "wanted a mapping, found .."), (b"{}", "wanted a fingerprint in it, found nothing"),
     (b'{"done": true}', "wanted a fingerprint in it, found done"),
 ])

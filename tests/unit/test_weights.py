@@ -45,7 +45,8 @@ def test_a_name_that_only_some_weights_begin_with_belongs_to_them(tmp_path):
 ])
 def test_what_lies_beside_the_weights_and_would_be_unpickled_is_named(tmp_path, beside, said):
     torch.save({"state_dict": STATE, **beside}, tmp_path / "theirs.pt")
-    with pytest.raises(UserError, match=f"theirs.pt: .* holds more than tensors .*{said}.*: save its weights alone") as err:
+    wanted = f"theirs.pt: .* holds more than tensors .*{said}.*: save its weights alone"
+    with pytest.raises(UserError, match=wanted) as err:
         read_state(tmp_path / "theirs.pt")
     assert "weights_only" not in str(err.value) and "\n" not in str(err.value)
 

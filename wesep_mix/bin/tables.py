@@ -99,8 +99,8 @@ def _reason(layout: Layout, name: str, seed: int, stage: int) -> str:
     for part in before:
         if not part.is_done():
             found = "was made with other settings or inputs" if part.is_other() else "is not there, or not finished"
-            return (f"{damage_of(part.out) or f'{part.out} {found}'}; stage {part.number} makes it, run with --tables true --stage {part.number} "
-                    f"--stop_stage {part.number} first")
+            return (f"{damage_of(part.out) or f'{part.out} {found}'}; stage {part.number} makes it, run with --tables "
+                    f"true --stage {part.number} --stop_stage {part.number} first")
     return ""
 
 

@@ -141,8 +141,8 @@ def hostile(folder):
     }
 
 
-KINDS = ("pickle", "npy of objects", "npy", "sound", "flac", "coded sound", "text", "int32 vector", "compressed", "zeros",
-         "nothing", "length below zero", "no value", "longer than it is", "a matrix", "not finite")
+KINDS = ("pickle", "npy of objects", "npy", "sound", "flac", "coded sound", "text", "int32 vector", "compressed",
+         "zeros", "nothing", "length below zero", "no value", "longer than it is", "a matrix", "not finite")
 
 
 @pytest.mark.parametrize("kind", KINDS)
