@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
 from wesep_mix.analysis.controls import CONTROLS, SEPARATED
 from wesep_mix.analysis.scoring import SUMMARY, read_scored
+from wesep_mix.config import read_raw
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
@@ -138,8 +137,10 @@ def training_seed(exp: Path) -> int:
     path = exp / "teacher" / "config.yaml"
     if not path.is_file():
         return 0
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return int(config.get("seed", 0))
+    seed = read_raw(path).get("seed", 0)
+    if not isinstance(seed, int):
+        raise UserError(f"{path}: seed: wanted a whole number, found {seed!r}; redo stage 2 with --force true")
+    return seed
 
 
 def rounded(value: Any) -> Any:

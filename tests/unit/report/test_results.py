@@ -167,3 +167,12 @@ def test_left_out_utterances_are_counted(experiment):
 def test_seed_is_the_one_the_teacher_was_trained_with(experiment, tmp_path):
     assert training_seed(experiment) == 7
     assert training_seed(tmp_path) == 0
+
+
+@pytest.mark.parametrize("text, said", [
+    ("seed: [", "not valid YAML"), ("- 1", "wanted a mapping"), ("seed: x", "seed: wanted a whole number"),
+])
+def test_a_damaged_config_is_named(experiment, text, said):
+    (experiment / "teacher" / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"teacher/config.yaml: {said}"):
+        training_seed(experiment)
