@@ -193,27 +193,50 @@ wrong_sum() {  # NAME FILE: says what is wrong with FILE; nothing when its check
     [ "$found" = "$wanted" ] || echo "wanted $kind $wanted, found $found"
 }
 
-members() {  # FILE: names in the archive; the whole of a tar is read, and so tested
-    case "$1" in
-        *.zip) python3 -c 'import sys, zipfile; print(*zipfile.ZipFile(sys.argv[1]).namelist(), sep="\n")' "$1" ;;
-        *) tar -tzf "$1" ;;
-    esac
+refused() {  # FILE: its first member that is no file or folder in it, and why; all of a tar is read, and so tested
+    python3 - "$1" <<'PYTHON'
+import gzip, stat, sys, tarfile, zipfile, zlib
+
+def tar_members(path):
+    with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r|") as archive:
+        for member in archive:
+            kind = ("a link to " + member.linkname if member.issym() or member.islnk() else
+                    "" if member.isreg() or member.isdir() else "a device or a pipe")
+            yield member.name, kind
+        while whole.read(1 << 20):  # to its checksum
+            pass
+
+def zip_members(path):
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            yield member.filename, "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "a link, a device or a pipe"
+
+path = sys.argv[1]
+try:
+    for name, kind in (zip_members if path.endswith(".zip") else tar_members)(path):
+        if name.startswith("/") or ".." in name.split("/"):
+            kind = "which would lie outside of its folder"
+        if kind:
+            print(ascii(name) + ", " + ascii(kind)[1:-1])
+            break
+except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as err:
+    sys.exit(str(err))
+PYTHON
 }
 
-unpack() {  # NAME FILE: refuses what would leave the folder; the folder appears under its name when it is whole
-    local folder new unsafe link
+unpack() {  # NAME FILE: only files and folders are; the corpus appears under its name when it is whole
+    local folder new odd
     folder=$(folder_of "$1") new=$target/.$1.unpacking
     mkdir -p "$new/files" "$(dirname "$folder")"
     say "$2: unpacking"
-    members "$2" >"$new/members" || die "$2: damaged, it cannot be read to its end: remove it and run this again"
-    unsafe=$(grep -m 1 -E '^/|(^|/)\.\.(/|$)' "$new/members") || true
-    [ -z "$unsafe" ] || { rm -rf "$new" && die "$2: refused, it holds '$unsafe', which would lie outside of $target"; }
+    odd=$(refused "$2" 2>"$new/log") ||
+        die "$2: damaged, it cannot be read to its end ($(tail -n 1 "$new/log")): remove it and run this again"
+    [ -z "$odd" ] || { rm -rf "$new" && die "$2: refused, it holds $odd: only files and folders are unpacked"; }
     case "$2" in
         *.zip) python3 -m zipfile -e "$2" "$new/files" 2>"$new/log" ;;
         *) tar -xzf "$2" -C "$new/files" --no-same-owner 2>"$new/log" ;;
     esac || die "$2: $(tail -n 1 "$new/log"): free some disk, or remove this archive if it is damaged; then run again"
-    link=$(find "$new/files" -type l \( -lname '/*' -o -lname '*..*' \) -print | head -n 1) || true
-    [ -z "$link" ] || { rm -rf "$new" && die "$2: refused, it holds a link to another folder: ${link#"$new/files/"}"; }
     finish "$1" "$new/files/${folder#"$target/"}" "$folder"
     rm -rf "$new"
 }
@@ -269,7 +292,7 @@ for corpus in ${only//,/ }; do
     esac
 done
 [ ${#names[@]} -gt 0 ] || die "nothing is chosen by --only '$only' and --subsets '$subsets'"
-[[ " ${names[*]} " != *" wham "* ]] || has python3 || die "python3 is needed to unpack wham_noise.zip"
+has python3 || die "python3 is needed to look into the archives"
 
 trap 'say "interrupted: the same command goes on from here" >&2; exit 130' INT
 near=$target

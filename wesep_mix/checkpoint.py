@@ -9,7 +9,7 @@ from torch import nn
 from wesep_mix import config as configs
 from wesep_mix import plugins
 from wesep_mix.errors import UserError
-from wesep_mix.weights import read_weights, write_weights
+from wesep_mix.weights import check_finite, read_weights, write_weights
 
 
 def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
@@ -21,10 +21,11 @@ def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int
 def load_model(path: str | Path, kind: str) -> nn.Module:
     """Build the model that a file holds, with its weights, on the CPU and in eval mode.
 
-    Raises: UserError when the file is missing, damaged, or holds another kind of model.
+    Raises: UserError when the file is missing, damaged, or holds another kind of model, or a weight is not finite.
     """
     content = _read(path, kind)
     config = configs.from_dict(plugins.load(kind, content["config"]["name"]).Config, content["config"], str(path))
+    check_finite(path, content["state"])
     model = plugins.build(kind, config)
     try:
         model.load_state_dict(content["state"])

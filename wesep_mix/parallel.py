@@ -40,12 +40,13 @@ class _Failure:
 
 def map_items(
     function: Callable[[T], Any], items: Sequence[T], nj: int, title: str, max_bad: int = 0,
-    keep: Callable[[Any], None] | None = None,
+    keep: Callable[[Any], None] | None = None, setting: str = "",
 ) -> list[tuple[T, Any]]:
     """Apply `function` to every item in `nj` processes; return (item, result) pairs in the items' order.
 
     An item whose function raises UserError is bad: it is reported, counted and left out.
     keep: called in this process with every result as it comes, in the items' order.
+    setting: what `max_bad` is called in the settings, `score.max_bad` say, for whoever is to raise it.
     Raises: UserError when more than `max_bad` items are bad.
     """
     pairs, bad = [], []
@@ -54,7 +55,7 @@ def map_items(
             if isinstance(result, _Failure):
                 bad.append(result.message)
                 if len(bad) > max_bad:
-                    raise UserError(_too_many(title, bad, max_bad))
+                    raise UserError(_too_many(title, bad, max_bad, setting))
                 tqdm.write(f"warning: {title}: left out: {result.message}", file=sys.stderr)
                 continue
             if keep is not None:
@@ -63,9 +64,10 @@ def map_items(
     return pairs
 
 
-def _too_many(title: str, bad: Sequence[str], max_bad: int) -> str:
+def _too_many(title: str, bad: Sequence[str], max_bad: int, setting: str) -> str:
     allowed = "" if max_bad == 0 else f" (bad item {len(bad)}, max_bad is {max_bad})"
-    return f"{title}: {bad[-1]}{allowed}"
+    way_on = f"; mend it, or leave it out with --set {setting}={len(bad)}" if setting else ""
+    return f"{title}: {bad[-1]}{allowed}{way_on}"
 
 
 @contextmanager

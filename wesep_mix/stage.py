@@ -3,7 +3,9 @@
 A stage owns a folder. `.stage.json` in it holds all that defines the result (settings and the states of the stages it
 builds on) and a fingerprint of it, how many times the work was forced, and whether it is done. What builds on forced
 work is outdated by it, though its settings are the same; where folders lie does not matter, nor how many data workers
-there are. This module imports no torch, so that a finished stage answers at once.
+there are. `.stage.files` beside it says what each made file is like (io.record): a stage that is asked again mends what
+was damaged since, and one that reads it refuses. This module imports no torch, so that a finished stage answers at
+once.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ from typing import Any
 
 from wesep_mix.environment import rank, settle
 from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_json, write_json
+from wesep_mix.io import record
+from wesep_mix.io.files import read_json, remove_leftovers, write_json
+from wesep_mix.io.record import STATE_FILE
 from wesep_mix.stops import terminable
 
-STATE_FILE = ".stage.json"
 MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
 GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
@@ -44,10 +47,14 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Need:
-    """A file or folder that a stage reads, and the number of the stage that makes it."""
+    """A file or folder that a stage reads, and the number of the stage that makes it.
+
+    large: of its audio the sizes are checked, and not every byte.
+    """
 
     path: Path
     stage: int
+    large: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Part:
             there, finished = need.path.exists(), _state_of(need.path).get("done", False)
             if not there or not finished:
                 found = "not finished" if there else "gone, though it was made" if finished else "not there"
-                force = " --force true" if finished else ""
+                force = " --force true" if finished and "files" not in _state_of(need.path) else ""
                 raise UserError(
                     f"stage {self.number} ({self.title}) needs {need.path}, which is {found}: stage {need.stage} "
                     f"makes it, run with --stage {need.stage} --stop_stage {need.stage}{force} first"
@@ -92,9 +99,18 @@ class Part:
                     f"anew; run with --stage {need.stage} first"
                 )
 
+    def check_inputs(self) -> None:
+        """Raises: UserError naming the first file of an input that is not as its stage has made it."""
+        for folder, need in {_folder_of(need.path): need for need in self.needs}.items():
+            if folder and (fault := _fault(folder, whole=not need.large)):
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, but {fault}: stage {need.stage} makes it "
+                    f"again, run with --stage {need.stage} --stop_stage {need.stage} first"
+                )
+
     def is_done(self) -> bool:
-        state = _own_state(self.out)
-        return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
+        """Whether the work is done, and what it made is there as it was made."""
+        return self._has_ended() and _fault(self.out, whole=False) is None
 
     def is_other(self) -> bool:
         """Whether the folder holds work of other settings or inputs, which `begin` would remove."""
@@ -114,6 +130,7 @@ class Part:
         forced = state.get("forced", 0) + (force and bool(state))
         old = self.out.with_name(f".{self.out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
+        damage = None if force or not self._has_ended() else _fault(self.out, whole=False)
         if force or state.get("fingerprint") != fingerprint:
             for path in self.index:
                 path.unlink(missing_ok=True)
@@ -121,18 +138,31 @@ class Part:
                 why = "--force true" if force else _difference(state.get("made_of", {}), self.made_of())
                 print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
                 self.out.rename(old)
+        if damage:
+            print(f"stage {self.number} ({self.title}): {damage}, it is made again", flush=True)
         self.out.mkdir(parents=True, exist_ok=True)
-        self._write_state(forced, done=False)
+        remove_leftovers(self.out)
+        settled = _own_state(self.out).get("files")  # of work that was done once, and is redone since it was damaged
+        self._write_state(forced, settled, done=False)
+        if settled is not None:
+            record.remove_for_redoing(self.out)
         shutil.rmtree(old, ignore_errors=True)
 
     def end(self) -> None:
-        self._write_state(_own_state(self.out).get("forced", 0), done=True)
+        """What was redone since it was damaged outdates what was built on it only where it became something else."""
+        state, (num_files, changed) = _own_state(self.out), record.settle(self.out)
+        forced = state.get("forced", 0) + (changed and state.get("files") is not None)
+        self._write_state(forced, num_files, done=True)
 
-    def _write_state(self, forced: int, done: bool) -> None:
+    def _has_ended(self) -> bool:
+        state = _own_state(self.out)
+        return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
+
+    def _write_state(self, forced: int, num_files: int | None, done: bool) -> None:
         inputs = {os.path.relpath(need.path, self.out): _version(_state_of(need.path)) for need in self.needs}
         write_json(self.out / STATE_FILE, {
             "fingerprint": self.fingerprint(), "made_of": self.made_of(), "inputs": inputs, "forced": forced,
-            "done": done})
+            "files": num_files, "done": done})
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
@@ -150,6 +180,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
     if part.is_done() and not force:
         print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
         return
+    part.check_inputs()
     start = time.monotonic()
     with alone_in(part.out):
         part.begin(force)
@@ -159,6 +190,13 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
             raise KeyboardInterrupt(GO_ON_FORCED if force else GO_ON) from stop
         part.end()
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with what a finished stage has made in this folder of its own, every byte of it read; None where
+    nothing is, or nobody knows.
+    """
+    return _fault(folder, whole=True) if _own_state(folder).get("done") else None
 
 
 def outdated_by(path: Path) -> Path | None:
@@ -238,11 +276,21 @@ def _tell_of_no_locks(reason: str) -> None:
           file=sys.stderr, flush=True)
 
 
+def _fault(folder: Path, whole: bool) -> str | None:
+    """The first of the files made in the folder that is not as it was made, and why; whole: as for `record.faults`."""
+    wanted, found = _own_state(folder).get("files") or 0, len(record.read(folder))
+    if found < wanted:
+        return f"{folder / record.RECORD} names {found} files, {wanted} were made"
+    return next((f"{folder / name} {fault}" for name, fault in record.faults(folder, whole)), None)
+
+
 def _own_state(folder: Path) -> dict[str, Any]:
-    state = read_json(folder / STATE_FILE) if (folder / STATE_FILE).is_file() else {}
+    path, advice = folder / STATE_FILE, f"remove the folder {folder}, and run its stage again"
+    state = read_json(path, advice) if path.is_file() else {}
     if not isinstance(state, dict):
-        raise UserError(f"{folder / STATE_FILE}: wanted a mapping, found {state!r}; remove the folder and "
-                        "redo its stage")
+        raise UserError(f"{path}: wanted a mapping, found {str(state)[:80]}; {advice}")
+    if path.is_file() and not isinstance(state.get("fingerprint"), str):
+        raise UserError(f"{path}: wanted a fingerprint in it, found {', '.join(state) or 'nothing'}; {advice}")
     return state
 
 

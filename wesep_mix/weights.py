@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_write
@@ -17,6 +20,9 @@ from wesep_mix.io.files import atomic_write
 ZIP = b"PK\x03\x04"  # how a file of `torch.save` begins
 # What unpickling raises; it takes the letters of a text for its commands.
 UNREADABLE = (RuntimeError, OSError, EOFError, LookupError, ValueError, struct.error, pickle.UnpicklingError)
+
+INSIDE = ("state_dict", "model_state_dict", "model_state", "model", "models")  # where trainings keep the weights
+WRAPPERS = ("module.", "_orig_mod.")  # put before every name by DataParallel and DDP, and by torch.compile
 
 
 def write_weights(path: str | Path, content: Any) -> None:
@@ -40,6 +46,9 @@ def read_weights(path: str | Path) -> Any:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except UNREADABLE as err:
+            if (foreign := re.search(r"GLOBAL ([\w.]+)", str(err))) is not None:
+                raise UserError(f"{path}: not a readable model file: it holds more than tensors ({foreign[1]}): save "
+                                "its weights alone, with torch.save(model.state_dict(), FILE)") from err
             reason = reason_of(err)
     raise UserError(f"{path}: not a readable model file ({reason}); it is damaged or of another kind, copy it again, "
                     "or redo the stage that makes it with --force true")
@@ -63,3 +72,38 @@ def reason_of(err: Exception) -> str:
     if isinstance(err, pickle.UnpicklingError) or "weights_only" in text:
         return "it is no file of tensors and plain values"
     return text.splitlines()[0] if text and not isinstance(err, KeyError) else type(err).__name__
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The weights in a file of another toolkit's, by the names that its model gave them.
+
+    They are the whole file, or lie in it under one of `INSIDE`, of several models those of the first; what wrappers
+    put before all names is taken off.
+    Raises: UserError when there are none, or a value is not finite.
+    """
+    content = read_weights(path)
+    while isinstance(content, Mapping) and (name := next((name for name in INSIDE if name in content), None)):
+        content = content[name]
+        if isinstance(content, (list, tuple)) and content:
+            content = content[0]
+    if not isinstance(content, Mapping) or not content:
+        raise UserError(f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found "
+                        f"{type(content).__name__ if content or content is None else 'none'}")
+    other = next((name for name, value in content.items() if not isinstance(value, Tensor)), None)
+    if other is not None:
+        raise UserError(f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found {other}, which is "
+                        f"{type(content[other]).__name__}; save its weights alone")
+    state = dict(content)
+    while (wrapper := next((one for one in WRAPPERS if all(name.startswith(one) for name in state)), None)) is not None:
+        state = {name.removeprefix(wrapper): value for name, value in state.items()}
+    check_finite(path, state)
+    return state
+
+
+def check_finite(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Raises: UserError naming the first weight of the file that holds a value that is not finite."""
+    for name, value in state.items():
+        if isinstance(value, Tensor) and not value.isfinite().all():
+            bad = int((~value.isfinite()).sum())
+            raise UserError(f"{path}: weight {name}: {bad} of {value.numel()} values are not finite (NaN or infinite); "
+                            "its training failed, or the file is damaged: copy or make it anew")

@@ -25,7 +25,7 @@ from wesep_mix.extractors.contract import estimates
 from wesep_mix.extractors.wesep_names import from_wesep, to_wesep
 from wesep_mix.extractors.wesep_settings import config_from_wesep, wesep_args
 from wesep_mix.io.files import atomic_path, atomic_write, read_json
-from wesep_mix.weights import read_weights
+from wesep_mix.weights import read_state
 
 
 def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
@@ -62,13 +62,8 @@ def write_settings(path: str | Path, model: str, args: Mapping[str, Any]) -> Non
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError when there is none."""
-    content = read_weights(path)
-    if isinstance(content, Mapping) and isinstance(content.get("models"), list) and content["models"]:
-        content = content["models"][0]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{path}: wanted a state dict or a checkpoint with `models`, found {type(content).__name__}")
-    return dict(content)
+    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError as `weights.read_state`."""
+    return read_state(path)
 
 
 def write_checkpoint(path: str | Path, extractor: nn.Module) -> tuple[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import re
+from pathlib import Path
 
 import kaldiio
 import numpy as np
@@ -94,6 +95,37 @@ def test_a_second_run_redoes_nothing_and_says_so(recipe):
     assert "done in" not in done.stdout
     assert re.search(r"^student +\d", done.stdout, flags=re.MULTILINE)  # the table is printed again
     assert stamps(recipe) == before
+
+
+def cut(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 64
+    path.write_bytes(data)
+
+
+def test_what_was_damaged_is_noticed_and_made_again_and_gives_the_same_results(recipe):
+    wavs = sorted((recipe / "exp/mini/2mix/stft_tcn/test/matched/wav").glob("*.wav"))
+    damaged = {
+        recipe / "data/mini/2mix/dev/plan.jsonl": cut, recipe / "data/mini/single/test/wav.scp": cut,
+        recipe / "exp/mini/teacher/model.pt": flip, recipe / "exp/mini/2mix/embeddings/test/matched.ark": flip,
+        wavs[0]: flip, wavs[-1]: Path.unlink,
+        recipe / "exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv": cut,
+        recipe / "exp/mini/2mix/clustering/metrics.json": Path.unlink,
+    }
+    before = {path: path.read_bytes() for path in damaged} | {
+        path: path.read_bytes() for path in recipe.rglob("results.json")}
+    for path, spoil in damaged.items():
+        spoil(path)
+    alone = run_sh(recipe, "--stage", 9)
+    assert alone.returncode == 1 and re.search(r"error: stage 9 .*: stages 7 and 8 make it again", alone.stderr)
+    done = run_sh(recipe)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("it is made again") == 7 and "is made anew" not in done.stdout
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_the_same_seed_gives_the_same_results_in_one_call_and_for_any_nj(recipe, tmp_path):

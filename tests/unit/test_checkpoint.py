@@ -34,6 +34,12 @@ def test_a_path_is_all_one_needs(model, path):
     assert checkpoint.load_notes(path, "teachers") == {"git": "abc", "num_steps": 7}
 
 
+def test_the_same_model_is_the_same_file_whoever_writes_it(model, path, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: 1234567)
+    checkpoint.save_model(path.with_name("again.pt"), "teachers", model, git="abc", num_steps=7)
+    assert path.with_name("again.pt").read_bytes() == path.read_bytes()
+
+
 def test_number_of_parameters():
     assert checkpoint.num_parameters(torch.nn.Linear(3, 4)) == 16
 
@@ -111,11 +117,20 @@ def test_a_config_of_another_version_names_the_key(path):
         checkpoint.load_model(path, "teachers")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(path, model, value):
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = value
+    checkpoint.save_model(path, "teachers", model)
+    with pytest.raises(UserError, match=r"model.pt: weight .*: 1 of \d+ values are not finite"):
+        checkpoint.load_model(path, "teachers")
+
+
 def test_a_failed_save_keeps_the_old_file(path, model, monkeypatch):
     before = path.read_bytes()
 
-    def full(content, target):
-        target.write(b"half")
+    def full(content, file):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)

@@ -62,6 +62,13 @@ def test_more_bad_items_are_an_error_that_names_the_last(nj):
     assert str(err.value) == "scoring: file6.wav: empty (bad item 2, max_bad is 1)"
 
 
+def test_the_error_names_the_setting_that_would_leave_the_item_out_where_there_is_one():
+    with pytest.raises(UserError) as err:
+        map_items(picky, range(1, 8), 1, "train speech", max_bad=1, setting="corpus.max_bad")
+    assert str(err.value) == ("train speech: file6.wav: empty (bad item 2, max_bad is 1); mend it, or leave it out "
+                              "with --set corpus.max_bad=2")
+
+
 @pytest.mark.parametrize("nj", [1, 2])
 def test_the_error_has_a_line_of_its_own_after_the_progress_bar(nj, capfd):
     assert guarded(lambda: map_items(picky, [1, 3], nj, "scoring"), "stage 7") == 1

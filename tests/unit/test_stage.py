@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wesep_mix import stage
 from wesep_mix.errors import UserError
+from wesep_mix.io.audio import write_audio
 from wesep_mix.io.files import read_json, write_json
-from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, guarded, outdated_by, run_part
+from wesep_mix.io.record import RECORD
+from wesep_mix.stage import STATE_FILE, Need, Part, alone_in, damage_of, guarded, outdated_by, run_part
 
 
 @pytest.fixture
@@ -322,18 +325,185 @@ def test_success_is_0_and_a_fault_of_ours_is_not_hidden():
         guarded(lambda: 1 / 0, "stage 4")
 
 
-def test_a_damaged_state_is_named(folder):
+@pytest.mark.parametrize("content, said", [
+    (b"", "not valid JSON"), (b"{", "not valid JSON"), (b"\xff\xfe\0", "not valid JSON"),
+    (b"\0" * 300, "not valid JSON"),
+    (b"[]", "wanted a mapping, found .."), (b"{}", "wanted a fingerprint in it, found nothing"),
+    (b'{"done": true}', "wanted a fingerprint in it, found done"),
+])
+def test_a_damaged_state_is_named_with_a_way_on_that_leads_on(folder, content, said):
     folder.mkdir(parents=True)
-    (folder / STATE_FILE).write_text("{")
-    with pytest.raises(UserError, match=f"{STATE_FILE}: not valid JSON"):
-        run_part(Part(2, "teacher", folder, {}), False, Work(folder))
+    (folder / STATE_FILE).write_bytes(content)
+    part, work = Part(2, "teacher", folder, {}), Work(folder)
+    for force in (False, True):
+        with pytest.raises(UserError, match=f"{STATE_FILE}: {said}.*; remove the folder {folder}, and run its stage"):
+            run_part(part, force, work)
+    shutil.rmtree(folder)
+    run_part(part, False, work)
+    assert part.is_done()
 
 
-def test_a_state_of_another_form_is_named(folder):
-    folder.mkdir(parents=True)
-    (folder / STATE_FILE).write_text("[]")
-    with pytest.raises(UserError, match=f"{STATE_FILE}: wanted a mapping, found ..; remove the folder"):
-        run_part(Part(2, "teacher", folder, {}), False, Work(folder))
+class Makes:
+    """Writes what it is told, as stages do; audio that is there it leaves as it is."""
+
+    def __init__(self, out: Path, **files: str):
+        self.out, self.files, self.calls = out, files or {"table": "a 1\nb 2\n"}, 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        for name, text in self.files.items():
+            write_json(self.out / f"{name}.json", text)
+        for name in ("one", "two"):
+            if not (self.out / f"{name}.wav").is_file():
+                write_audio(self.out / f"{name}.wav", np.full(400, 0.1))
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = [
+    ("table.json", Path.unlink, "table.json is gone"), ("one.wav", Path.unlink, "one.wav is gone"),
+    ("table.json", flip, "table.json has another content than was written"),
+    ("one.wav", flip, "one.wav has another content than was written"),
+    ("table.json", lambda path: path.write_text('"a 1'), "table.json has 4 bytes, 13 were written"),
+    (RECORD, Path.unlink, f"{RECORD} names 0 files, 3 were made"),
+    (RECORD, lambda path: path.write_text(path.read_text().splitlines()[0]), f"{RECORD} names 1 files, 3 were made"),
+]
+
+
+@pytest.mark.parametrize("name, spoil, said", DAMAGES)
+def test_a_stage_that_is_asked_again_makes_again_what_was_damaged(folder, capsys, name, spoil, said):
+    part, work = Part(6, "extraction", folder, {}), Makes(folder)
+    run_part(part, False, work)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
+    times = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.wav")}
+    spoil(folder / name)
+    assert not part.is_done()
+    run_part(part, False, work)
+    assert f"stage 6 (extraction): {folder}/{said}, it is made again\n" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."} == before
+    assert all((folder / wav).stat().st_mtime_ns == time for wav, time in times.items() if wav != name)
+    assert part.is_done() and damage_of(folder) is None
+    run_part(part, False, work)
+    assert work.calls == 2
+
+
+@pytest.mark.parametrize("name, spoil, said", DAMAGES)
+def test_a_later_stage_does_not_read_what_was_damaged(folder, tmp_path, name, spoil, said):
+    first, out = Part(6, "extraction", folder, {}), tmp_path / "exp" / "scores"
+    second, work = Part(7, "score", out, {}, [Need(folder / "two.wav", 6)]), Work(out)
+    run_part(first, False, Makes(folder))
+    spoil(folder / name)
+    wanted = f"stage 7 .score. needs {folder}/two.wav, but {folder}/{said}: stage 6 makes it again, run with --stage 6 "
+    with pytest.raises(UserError, match=wanted):
+        run_part(second, False, work)
+    assert work.found == []
+    run_part(first, False, Makes(folder))
+    run_part(second, False, work)
+    assert second.is_done()
+
+
+def test_what_is_done_does_not_read_its_inputs_again(folder, tmp_path):
+    first, out = Part(6, "extraction", folder, {}), tmp_path / "exp" / "scores"
+    second, work = Part(7, "score", out, {}, [Need(folder, 6)]), Work(out)
+    run_part(first, False, Makes(folder))
+    run_part(second, False, work)
+    flip(folder / "one.wav")
+    run_part(second, False, work)
+    assert len(work.found) == 1
+
+
+def test_of_a_large_input_the_sizes_are_looked_at(folder, tmp_path):
+    run_part(Part(1, "wavs", folder, {}), False, Makes(folder))
+    part = Part(1, "export", tmp_path / "exp" / "export", {}, [Need(folder, 1, large=True)])
+    stat = (folder / "one.wav").stat()
+    flip(folder / "one.wav")
+    os.utime(folder / "one.wav", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    part.check_inputs()
+    (folder / "one.wav").write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="one.wav has 4 bytes"):
+        part.check_inputs()
+
+
+def test_what_is_made_again_outdates_what_was_built_on_it_only_where_it_is_another(folder, tmp_path):
+    first, out = Part(4, "embeddings", folder, {}), tmp_path / "exp" / "extractor"
+    second = Part(5, "extractor", out, {}, [Need(folder, 4)])
+    run_part(first, False, Makes(folder))
+    run_part(second, False, Work(out))
+    for table, same in (("a 1\nb 2\n", True), ("a 1\nb 3\n", False)):
+        (folder / "table.json").unlink()
+        run_part(first, False, Makes(folder, table=table))
+        assert first.is_done() and second.is_done() == same == (outdated_by(out) is None)
+
+
+def test_mending_that_was_interrupted_goes_on(folder):
+    part, work = Part(6, "extraction", folder, {}), Makes(folder)
+    run_part(part, False, work)
+    flip(folder / "one.wav")
+    with pytest.raises(KeyboardInterrupt):
+        run_part(part, False, Work(folder, KeyboardInterrupt()))
+    assert not (folder / "one.wav").exists() and (folder / "two.wav").exists()
+    run_part(part, False, work)
+    assert part.is_done() and damage_of(folder) is None
+
+
+def test_what_users_put_there_and_what_a_training_keeps_for_itself_does_not_matter(folder):
+    part, work = Part(2, "teacher", folder, {}), Makes(folder, **{"checkpoints/last": "x", "logs/log": "x"})
+    own = [folder / "notes.md", folder / "my" / "plot.json", folder / ".stage.json.bak"]
+
+    def both():
+        work()
+        for path in own:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("mine")
+
+    run_part(part, False, both)
+    for path in own:
+        path.unlink()
+    shutil.rmtree(folder / "checkpoints")
+    shutil.rmtree(folder / "logs")
+    (folder / "more.wav").touch()
+    run_part(part, False, both)
+    assert work.calls == 1
+
+
+def test_a_moved_experiment_is_whole_and_its_damage_is_noticed(folder, tmp_path):
+    run_part(Part(2, "teacher", folder, {}), False, Makes(folder))
+    folder.parent.rename(tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "copied")
+    for place in ("moved", "copied"):
+        part = Part(2, "teacher", tmp_path / place / "teacher", {})
+        assert part.is_done()
+        flip(part.out / "one.wav")
+        assert not part.is_done()
+
+
+def test_a_folder_of_before_the_record_stays_done(folder, tmp_path):
+    part, work = Part(2, "teacher", folder, {}), Makes(folder)
+    run_part(part, False, work)
+    state = read_json(folder / STATE_FILE)
+    del state["files"]
+    (folder / STATE_FILE).unlink()
+    write_json(folder / STATE_FILE, state)
+    (folder / RECORD).unlink()
+    flip(folder / "table.json")
+    run_part(part, False, work)
+    assert work.calls == 1 and damage_of(folder) is None
+    Part(3, "student", tmp_path / "student", {}, [Need(folder, 2)]).check_inputs()
+
+
+def test_what_a_kill_left_is_removed_when_the_stage_goes_on(folder):
+    part = Part(8, "clustering", folder, {})
+    with pytest.raises(KeyboardInterrupt):
+        run_part(part, False, Work(folder, KeyboardInterrupt()))
+    left = folder / "wav" / ".a-b.77.tmp.wav"
+    left.parent.mkdir()
+    left.touch()
+    run_part(part, False, Work(folder))
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])

@@ -1,12 +1,16 @@
+import argparse
 import errno
 import os
 import resource
 
+import numpy as np
 import pytest
 import torch
 
 from wesep_mix.errors import UserError
-from wesep_mix.weights import damage, read_weights, write_weights
+from wesep_mix.weights import damage, read_state, read_weights, write_weights
+
+STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "norm.num_batches_tracked": torch.tensor(3)}
 
 
 @pytest.mark.parametrize("text", ["hello\n", "", "model: 1\n", "(lp0\n", "t.", "I12a\n.", "Gabc", "\u00fcber"])
@@ -49,3 +53,53 @@ def test_a_file_that_may_not_grow_is_named_and_the_old_one_kept(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert err.value.errno == errno.EFBIG and err.value.filename == str(path)
     assert torch.equal(read_weights(path)["weight"], torch.zeros(3)) and list(tmp_path.iterdir()) == [path]
+
+
+def prefixed(prefix):
+    return {f"{prefix}{name}": value for name, value in STATE.items()}
+
+
+@pytest.mark.parametrize("content", [
+    STATE, {"state_dict": STATE, "epoch": 3}, {"model": STATE}, {"model_state_dict": STATE, "model": "DPCCN"},
+    {"models": [STATE, {}], "optimizers": []}, {"models": {"model": STATE}}, {"model_state": STATE, "loss": 0.5},
+    prefixed("module."), {"models": [prefixed("module.")]}, {"state_dict": prefixed("module._orig_mod.")},
+])
+def test_weights_are_found_where_trainings_put_them_and_under_their_own_names(tmp_path, content):
+    torch.save(content, tmp_path / "theirs.pt")
+    found = read_state(tmp_path / "theirs.pt")
+    assert list(found) == list(STATE) and all(torch.equal(found[name], value) for name, value in STATE.items())
+
+
+def test_a_name_that_only_some_weights_begin_with_belongs_to_them(tmp_path):
+    torch.save({"module.weight": torch.ones(1), "bias": torch.ones(1)}, tmp_path / "theirs.pt")
+    assert list(read_state(tmp_path / "theirs.pt")) == ["module.weight", "bias"]
+
+
+@pytest.mark.parametrize("beside, said", [
+    ({"loss": np.float64(1)}, "numpy"), ({"args": argparse.Namespace(lr=1)}, "argparse.Namespace"),
+    ({"history": np.zeros(3)}, "numpy"),
+])
+def test_what_lies_beside_the_weights_and_would_be_unpickled_is_named(tmp_path, beside, said):
+    torch.save({"state_dict": STATE, **beside}, tmp_path / "theirs.pt")
+    wanted = f"theirs.pt: .* holds more than tensors .*{said}.*: save its weights alone"
+    with pytest.raises(UserError, match=wanted) as err:
+        read_state(tmp_path / "theirs.pt")
+    assert "weights_only" not in str(err.value) and "\n" not in str(err.value)
+
+
+@pytest.mark.parametrize("content, said", [
+    (torch.nn.Linear(1, 1), "holds more than tensors"), ({**STATE, "lr": 0.1}, "found lr, which is float"),
+    ({"state_dict": None}, "found NoneType"), ({}, "found none"), ({"model": [1, 2]}, "found int"),
+])
+def test_what_is_no_state_dict_is_named(tmp_path, content, said):
+    torch.save(content, tmp_path / "theirs.pt")
+    with pytest.raises(UserError, match=said):
+        read_state(tmp_path / "theirs.pt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, dtype):
+    torch.save({"a": torch.ones(2), "b": torch.tensor([1.0, value], dtype=dtype)}, tmp_path / "theirs.pt")
+    with pytest.raises(UserError, match="theirs.pt: weight b: 1 of 2 values are not finite"):
+        read_state(tmp_path / "theirs.pt")

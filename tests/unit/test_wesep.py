@@ -217,6 +217,23 @@ def test_what_cannot_be_imported_is_named(changes, said, tmp_path, capsys):
     assert said in capsys.readouterr().err and not (tmp_path / "net/matched/model.pt").exists()
 
 
+@pytest.mark.parametrize("wrap, said", [
+    (lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}}, None),
+    (lambda state: state | {name: value * float("nan") for name, value in list(state.items())[-1:]},
+     "values are not finite"),
+])
+def test_a_wrapped_model_is_imported_and_one_that_is_not_finite_is_not(wrap, said, tmp_path, capsys):
+    model = dpccn.Model(DPCCN)
+    name, args = wesep.write_checkpoint(tmp_path / "theirs.pt", model)
+    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({"model": {"tse_model": name},
+                                                          "model_args": {"tse_model": to_dict(args)}}))
+    torch.save(wrap(to_wesep(DPCCN, model.state_dict())), tmp_path / "theirs.pt")
+    status = convert_wesep.main(["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
+                                 f"--out={tmp_path}/net"])
+    assert status == (said is not None) and (said or "") in capsys.readouterr().err
+    assert (tmp_path / "net/matched/model.pt").exists() == (said is None)
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     class Trap:
         def __reduce__(self):

@@ -6,6 +6,7 @@ Torch is not imported here, so that the worker processes start fast and stay sma
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
-from wesep_mix.io.files import atomic_write, write_json
+from wesep_mix.io.files import atomic_write, read_json, write_json
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi
 from wesep_mix.metrics.si_sdr import si_sdr
@@ -24,6 +25,7 @@ from wesep_mix.parallel import map_items
 
 METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")  # and those of DNSMOS where they are asked for
 SCORES, SUMMARY = "scores.csv", "summary.json"
+TOLERANCE = 1e-6  # between a table and its summary, which is made from the table's six decimals
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def score_condition(
     """
     trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", dnsmos)
               for plan in plans for index, key in enumerate(speaker_keys(plan))]
-    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad)
+    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad, setting="score.max_bad")
     if not scored:
         raise UserError(f"scoring {_name(wavs)}: nothing was scored, {len(trials)} estimates wanted")
     write_scores(out / SCORES, [_row(trial, scores) for trial, scores in scored])
@@ -94,9 +96,29 @@ def read_scores(path: Path) -> list[dict]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        return [{**row, **{metric: float(row[metric]) for metric in _metrics(row)}} for row in rows]
-    except (KeyError, TypeError, ValueError) as err:
+        scores = [{**row, **{metric: float(row[metric]) for metric in _metrics(row)}} for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as err:
         raise UserError(f"{path}: not a table of scores ({err}); redo the stage with --force true") from err
+    for row in scores:
+        for metric in _metrics(row):
+            if not math.isfinite(row[metric]):
+                raise UserError(f"{path}: {metric} of {row['mix']}, {row['speaker']}: wanted a number, found "
+                                f"{row[metric]}; redo the stage with --force true")
+    return scores
+
+
+def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
+    """The rows of a folder of scores, and their summary. Raises: UserError where the two do not agree."""
+    rows, summary = read_scores(folder / SCORES), read_json(folder / SUMMARY)
+    if not rows or not isinstance(summary, dict):
+        raise UserError(f"{folder / (SUMMARY if rows else SCORES)}: wanted {'a mapping' if rows else 'scores'}, found "
+                        "none; redo the stage with --force true")
+    for measure, value in summarise(rows).items():
+        told = summary.get(measure, value)  # whoever needs it asks for it
+        if not isinstance(told, (int, float)) or not abs(told - value) < TOLERANCE:
+            raise UserError(f"{folder / SCORES}: {measure} of its {len(rows)} rows is {value:g}, in {SUMMARY} it is "
+                            f"{told}; one of them is damaged, redo the stage with --force true")
+    return rows, summary
 
 
 def summarise(rows: Sequence[dict]) -> dict[str, float]:

@@ -82,7 +82,7 @@ def _part(args: argparse.Namespace, config: Any, set_name: str) -> tuple[Part, C
     if embeddings:
         needs.append(Need(embeddings / "matched.scp", 4))
     if getattr(config, "wav", ""):
-        needs.append(Need(tree_folder(config, out), 1))
+        needs.append(Need(tree_folder(config, out), 1, large=True))
     title = f"export {args.format}, {set_name}"
     return Part(4 if embeddings else 1, title, out, to_dict(config), needs, config.index_files(out)), job
 

@@ -19,7 +19,7 @@ from wesep_mix.mixing.metadata import check_lists
 from wesep_mix.mixing.moves import Root, before_moves, follow, follow_project, move, parse_root, read_moves
 from wesep_mix.mixing.prepare import prepare_plans
 from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.stage import Need, Part, alone_in, guarded, run_part
+from wesep_mix.stage import Need, Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.tables.table2 import load_tables, num_talkers
 
 LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on
@@ -112,6 +112,8 @@ def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -
     with ExitStack() as locks:
         for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):
             locks.enter_context(alone_in(path))
+            if (damage := damage_of(path)) is not None:
+                raise UserError(f"--corpus_root: {damage}; run stage 1 without it first, which makes it again")
         if roots:
             move(corpus, sorted(folders), roots, confirm)
         else:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from wesep_mix.bin.options import parser
-from wesep_mix.stage import guarded
+from wesep_mix.io.files import remove_leftovers
+from wesep_mix.stage import alone_in, guarded
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +28,9 @@ def _report(args) -> None:
 
     seed = training_seed(args.exp) if args.seed is None else args.seed
     results = gather(args.exp, args.corpus, args.num_spk, seed, revision())
-    print(f"\n{write_report(args.exp, results, args.set)}\n", flush=True)
+    with alone_in(args.exp, wait=True):  # a report of another number of talkers writes the same files
+        remove_leftovers(args.exp)
+        print(f"\n{write_report(args.exp, results, args.set)}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from wesep_mix.bin.options import parser
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json, write_json
 from wesep_mix.mixing.plan import PLANS
-from wesep_mix.stage import Part, alone_in, guarded, run_part
+from wesep_mix.stage import Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.tables.jobs import TEST, Job
 from wesep_mix.tables.table1 import Table1Layout
 from wesep_mix.tables.table2 import Table2Layout, check_seeds, load_tables
@@ -99,8 +99,8 @@ def _reason(layout: Layout, name: str, seed: int, stage: int) -> str:
     for part in before:
         if not part.is_done():
             found = "was made with other settings or inputs" if part.is_other() else "is not there, or not finished"
-            return (f"{part.out} {found}; stage {part.number} makes it, run with --tables true --stage {part.number} "
-                    f"--stop_stage {part.number} first")
+            return (f"{damage_of(part.out) or f'{part.out} {found}'}; stage {part.number} makes it, run with --tables "
+                    f"true --stage {part.number} --stop_stage {part.number} first")
     return ""
 
 

@@ -23,7 +23,7 @@ from wesep_mix.frontends.finetuning import TrainedWhole
 from wesep_mix.layers.level import SILENT
 from wesep_mix.layers.masking import lengths_of, valid_frames
 from wesep_mix.layers.mel_power import MelPower
-from wesep_mix.weights import read_weights
+from wesep_mix.weights import check_finite, read_weights
 
 SAMPLE_RATE = 16000
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
@@ -109,6 +109,7 @@ def read_part(part: str) -> dict[str, Tensor]:
     found = {name.removeprefix(f"{part}."): weight for name, weight in state.items() if name.startswith(f"{part}.")}
     if not found:
         raise UserError(f"{path}: wanted model_state with the weights of {part}, found none; {INSTALL}")
+    check_finite(path, found)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from wesep_mix.errors import UserError
-from wesep_mix.weights import read_weights
+from wesep_mix.weights import check_finite, read_weights
 
 RENAMED = (  # the authors' part of a name, that of transformers; in this order
     (r"^post_extract_proj\.", "feature_projection.projection."),
@@ -48,6 +48,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     weights = content["model"]
     if not isinstance(weights, Mapping):
         raise UserError(f"{path}: wanted weights by name under `model`, found {type(weights).__name__}")
+    check_finite(path, weights)
     return settings, {_renamed(name): weight for name, weight in weights.items()}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wesep_mix.errors import UserError
 from wesep_mix.frontends import microsoft
-from wesep_mix.weights import UNREADABLE, reason_of
+from wesep_mix.weights import UNREADABLE, check_finite, reason_of
 
 if TYPE_CHECKING:  # the import takes seconds
     from transformers import PreTrainedModel
@@ -48,9 +48,10 @@ def _read(source: str) -> PreTrainedModel:
     here = Path(source).expanduser()
     name = str(here) if here.is_dir() else source
     try:
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)  # nor ask for it
         config.update(UNUSED | {"do_normalize": _wants_normalised_wav(name)})
-        network, told = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+        network, told = AutoModel.from_pretrained(name, config=config, output_loading_info=True,
+                                                  trust_remote_code=False)
     except (*UNREADABLE, TypeError, AttributeError, SafetensorError, StrictDataclassError) as err:
         raise UserError(_unreadable(source, here, err)) from err
     if not hasattr(network, "feature_extractor") or not hasattr(getattr(network, "encoder", None), "layers"):
@@ -58,6 +59,7 @@ def _read(source: str) -> PreTrainedModel:
                         f"found {type(network).__name__}")
     reshaped = [key for key, *_ in told["mismatched_keys"]]
     _refuse_unfit(source, told["missing_keys"], reshaped, told["unexpected_keys"])
+    check_finite(source, network.state_dict())
     return network.float()
 
 

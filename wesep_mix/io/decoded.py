@@ -164,7 +164,7 @@ def _save(path: Path, rows: np.ndarray) -> None:
 
 def _load_index(path: Path) -> np.ndarray:
     try:
-        rows = np.load(path)
+        rows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as err:
         raise UserError(_damaged(path, str(err))) from err
     if rows.dtype != _ROW:

@@ -1,11 +1,18 @@
-"""Speaker embeddings as Kaldi ark and scp files (float32 vectors), readable by plain kaldiio."""
+"""Speaker embeddings as Kaldi ark and scp files (float32 vectors), readable by plain kaldiio.
+
+They are not read with it: it takes what a file begins with for a command, a pickle, an npy array or a sound, and
+unpickles or runs it, and what is left of a truncated vector for a shorter one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from io import StringIO
+import itertools
+import os
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import kaldiio
 import numpy as np
@@ -14,6 +21,8 @@ from wesep_mix.errors import UserError
 from wesep_mix.io.files import atomic_path, read_table, write_table
 
 REFERENCE = "reference"  # the name of an ark of stage 4
+_KINDS = {b"FV ": (np.dtype("<f4"), 1), b"DV ": (np.dtype("<f8"), 1), b"FM ": (np.dtype("<f4"), 2),
+          b"DM ": (np.dtype("<f8"), 2)}  # Kaldi's name: type of the values, number of sizes before them
 
 
 def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -44,35 +53,78 @@ def clean_scp(folder: Path) -> Path:
 
 
 def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
-    """Read `<name>.scp` into {key: float32 [D]}; of an ark that is not where it was, the one beside the scp.
+    """Read `<name>.scp` into {key: float32 [D]}, from `<name>.ark` beside it wherever that was when it was written.
 
-    Raises: UserError when the scp or its ark is missing or damaged, or names a command for one.
+    Its places hold Kaldi's binary vectors of float or double, or matrices of one such row. Nothing else is read, and
+    nothing is run or unpickled.
+    Raises: UserError naming scp, key and ark when one is missing, damaged or of another kind.
     """
     scp = Path(scp)
     if not scp.is_file():
         raise UserError(f"{scp}: no such file; stage 4 makes it")
-    lines = StringIO("".join(f"{key} {_place(scp, key, place)}\n" for key, place in read_table(scp).items()))
-    try:
-        table = {key: np.asarray(vector, dtype=np.float32) for key, vector in kaldiio.load_scp_sequential(lines)}
-    except (OSError, ValueError, EOFError, AssertionError) as err:
-        raise UserError(f"{scp}: its ark cannot be read ({' '.join(str(err).split())}); redo stage 4 with --force "
-                        "true") from err
+    places = {key: _place(scp, key, place) for key, place in read_table(scp).items()}
+    table: dict[str, np.ndarray] = {}
+    for ark, keys in itertools.groupby(places, key=lambda key: places[key][0]):  # files are opened one at a time
+        table.update(_vectors(scp, ark, {key: places[key][1] for key in keys}))
     sizes = sorted({len(vector) for vector in table.values()})
-    if len(sizes) > 1:  # kaldiio takes what is left of a truncated ark for a shorter vector
+    if len(sizes) > 1:
         raise UserError(f"{scp}: its ark cannot be read (vectors of {sizes} values); redo stage 4 with --force true")
-    broken = next((key for key, vector in table.items() if not np.isfinite(vector).all()), None)
-    if broken is not None or not table:
-        found = f"values of {broken} that are not finite" if table else "no embedding at all"
-        raise UserError(f"{scp}: wanted embeddings, found {found}; redo stage 4 with --force true")
+    if not table:
+        raise UserError(f"{scp}: wanted embeddings, found no embedding at all; redo stage 4 with --force true")
     return table
 
 
-def _place(scp: Path, key: str, place: str) -> str:
-    if "|" in place:  # which kaldiio would give to a shell
+def _place(scp: Path, key: str, place: str) -> tuple[Path, int]:
+    """The ark and the byte in it. What names no ark and byte, as `-`, a URL or a range of rows, is a file's name."""
+    if place.startswith("|") or place.endswith("|"):  # of Kaldi's tools it would go to a shell
         raise UserError(f"{scp}: {key}: wanted a place in an ark, found the command {place}")
-    ark, colon, offset = place.rpartition(":")
-    moved = scp.with_suffix(".ark").absolute()
-    return f"{moved}{colon}{offset}" if ark and not Path(ark).exists() and moved.is_file() else place
+    name, colon, offset = place.rpartition(":")
+    if not (colon and offset.isascii() and offset.isdigit()):
+        name, offset = place, "0"
+    beside = scp.with_suffix(".ark").absolute()
+    is_moved = colon and beside.is_file() and (Path(name).name == beside.name or not Path(name).exists())
+    return beside if is_moved else Path(name), int(offset)
+
+
+def _vectors(scp: Path, ark: Path, offsets: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:
+    key = next(iter(offsets))
+    try:
+        if not ark.is_file():  # a pipe or a device might never end
+            raise ValueError("it is no file" if ark.exists() else "no such file")
+        with open(ark, "rb") as file:
+            for key, offset in offsets.items():
+                yield key, _vector(file, offset)
+    except (OSError, ValueError) as err:
+        why = err.strerror if isinstance(err, OSError) else err
+        raise UserError(f"{scp}: its ark cannot be read ({key}, {ark}: {why}); redo stage 4 with --force true") from err
+
+
+def _vector(ark: BinaryIO, offset: int) -> np.ndarray:
+    """The vector that begins at byte `offset`. Raises: ValueError when another thing is there."""
+    ark.seek(offset)
+    head = ark.read(5)
+    if head[:2] != b"\0B" or head[2:] not in _KINDS:
+        raise ValueError(f"wanted a binary vector of floats, found {head[:5]!r} at byte {offset}")
+    dtype, num_sizes = _KINDS[head[2:]]
+    sizes = [_size(ark, offset) for _ in range(num_sizes)]
+    if num_sizes == 2 and sizes[0] != 1:
+        raise ValueError(f"wanted a vector, found a matrix of shape {sizes} at byte {offset}")
+    wanted = sizes[-1] * dtype.itemsize
+    data = ark.read(wanted) if wanted <= os.fstat(ark.fileno()).st_size else b""
+    if not wanted or len(data) != wanted:
+        raise ValueError(f"cut short: wanted {sizes[-1]} values at byte {offset}, found {len(data) // dtype.itemsize}")
+    with np.errstate(over="ignore"):  # of a double: infinite
+        vector = np.frombuffer(data, dtype).astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError("holds values that are not finite")
+    return vector
+
+
+def _size(ark: BinaryIO, offset: int) -> int:
+    data = ark.read(5)
+    if len(data) != 5 or data[0] != 4:  # the number of bytes of the size itself
+        raise ValueError(f"wanted the size of a vector, found {data!r} behind byte {offset}")
+    return max(0, struct.unpack("<i", data[1:])[0])
 
 
 def _checked(key: str, vector: np.ndarray) -> np.ndarray:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from wesep_mix.errors import UserError
+from wesep_mix.io import record
+
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.[^.]*)?")  # as `atomic_path` names them
 
 
 @contextmanager
@@ -20,12 +24,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
+        record.note(path, temporary)
         os.replace(temporary, path)
     except BaseException as err:
         temporary.unlink(missing_ok=True)
         if isinstance(err, OSError) and err.errno and err.filename is None:  # a full disk does not say which file
             err.filename = str(path)
         raise
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary neighbours of `atomic_path` that killed runs left in and below `folder`, but not those in
+    another stage's folder, which may be at work.
+    """
+    for place, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if not os.path.lexists(os.path.join(place, name, record.STATE_FILE))]
+        for name in filter(_LEFTOVER.fullmatch, files):
+            Path(place, name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -44,11 +59,14 @@ def write_json(path: str | Path, value: Any) -> None:
         file.write("\n")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, advice: str = "remove it and redo the stage") -> Any:
+    """Raises: UserError, with what to do, when the file is no JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as err:
-        raise UserError(f"{path}: not valid JSON (line {err.lineno}: {err.msg}); remove it and redo the stage") from err
+        raise UserError(f"{path}: not valid JSON (line {err.lineno}: {err.msg}); {advice}") from err
+    except UnicodeDecodeError as err:
+        raise UserError(f"{path}: not valid JSON (no text, byte {err.start}); {advice}") from err
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -90,4 +108,6 @@ def _lines(path: str | Path) -> list[str]:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as err:
         raise UserError(f"{path}: no such file") from err
+    except UnicodeDecodeError as err:
+        raise UserError(f"{path}: no text, byte {err.start} is not UTF-8; redo the stage that made it") from err
     return [line for line in text.splitlines() if line.strip()]

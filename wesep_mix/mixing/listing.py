@@ -114,7 +114,7 @@ def _examined(
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]
-        found = parallel.map_items(function, missing, nj, title, settings.max_bad, keep=journal.add)
+        found = parallel.map_items(function, missing, nj, title, settings.max_bad, journal.add, "corpus.max_bad")
     rows |= {file.id: row for file, row in found}
     read = [(file.path, rows[file.id]) for file in files if file.id in rows]
     _tell([path for path, row in read if row["channels"] > 1], title, "have several channels, the first is used")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wesep_mix.analysis.scoring import SCORES, read_scores
+from wesep_mix.analysis.scoring import read_scored
 from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.io.files import atomic_write, write_json
@@ -16,6 +16,7 @@ from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
 from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
 from wesep_mix.report.tables import in_order
+from wesep_mix.stage import damage_of
 
 PLOTS = "plots"
 
@@ -42,7 +43,7 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
 def draw_plots(mixtures: Path) -> dict[str, Path]:
     """Draw what there is data for into `<N>mix/plots`: {caption: file}."""
     drawn, folder = {}, mixtures / PLOTS
-    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()}
+    scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items()}
     improved = {name: np.array([row["si_sdri"] for row in scores[name]])
                 for name in in_order(scores) if name != "mixture"}
     if improved:
@@ -59,6 +60,8 @@ def speaker_embeddings(mixtures: Path, rows: Sequence[dict]) -> tuple[dict[str, 
     """The test set's embeddings that are keyed by speaker, {title: [M, D]}, and the speaker of each row."""
     keys = {f"{row['mix']}-{row['speaker']}": row["speaker"] for row in rows}
     found = {}
+    if (damage := damage_of(mixtures / "embeddings")) is not None:
+        raise UserError(f"stage 9 (report): {damage}: stage 4 makes it again, run with --stage 4 --stop_stage 4 first")
     for title, name in (("teacher, clean sources", "teacher"), ("student, matched", "matched")):
         try:
             table = read_embeddings(mixtures / "embeddings" / "test" / f"{name}.scp")

@@ -6,20 +6,20 @@ on one machine with the same versions give the same file, `git` aside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
 from wesep_mix.analysis.controls import CONTROLS, SEPARATED
-from wesep_mix.analysis.scoring import SCORES, SUMMARY, read_scores
+from wesep_mix.analysis.scoring import SUMMARY, read_scored
+from wesep_mix.config import read_raw
 from wesep_mix.errors import UserError
 from wesep_mix.io.files import read_json
 from wesep_mix.report.by_condition import extraction_by
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
-from wesep_mix.stage import outdated_by
+from wesep_mix.stage import damage_of, outdated_by
 from wesep_mix.versions import versions
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
@@ -62,15 +62,14 @@ def conditions(mixtures: Path) -> dict[str, dict]:
     """{"embeddings_by", "extraction_by"}: {row: {condition: {value: {measure: number}}}}, empty without stage 8."""
     folder = metrics_file(mixtures).parent
     by = read_json(folder / BY_CONDITION) if _is_current(folder / BY_CONDITION) else {}
-    scores = {name: read_scores(place / SCORES) for name, place in scored_conditions(mixtures).items()
-              if name != "mixture"}
+    scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items() if name != "mixture"}
     extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if _is_current(folder / MIXTURES) else {}
     return {"embeddings_by": rounded(by), "extraction_by": rounded(extracted)}
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
-    return {name: _speech(read_json(folder / SUMMARY), folder / SUMMARY)
+    return {name: _speech(read_scored(folder)[1], folder / SUMMARY)
             for name, folder in scored_conditions(mixtures).items()}
 
 
@@ -94,7 +93,13 @@ def outdated_rows(mixtures: Path) -> dict[str, Path]:
 
 
 def _is_current(path: Path) -> bool:
-    return path.is_file() and outdated_by(path) is None
+    """Raises: UserError where its stage has ended, and what that made is damaged or gone."""
+    if outdated_by(path.parent) is not None:
+        return False
+    if (damage := damage_of(path.parent)) is not None:
+        raise UserError(f"stage 9 (report): {damage}: stages 7 and 8 make it again, run with --stage 7 --stop_stage 8 "
+                        "first")
+    return path.is_file()
 
 
 def _all_scored(mixtures: Path) -> dict[str, Path]:
@@ -131,25 +136,23 @@ def separators(results: dict[str, Any]) -> list[str]:
 
 def training_seed(exp: Path) -> int:
     """The seed that the teacher was trained with, from the config saved beside it; 0 when it says none."""
-    return int(_config_of(exp / "teacher").get("seed", 0))
+    path = exp / "teacher" / "config.yaml"
+    if not path.is_file():
+        return 0
+    seed = read_raw(path).get("seed", 0)
+    if not isinstance(seed, int):
+        raise UserError(f"{path}: seed: wanted a whole number, found {seed!r}; redo stage 2 with --force true")
+    return seed
 
 
 def trained_with(exp: Path, num_spk: int) -> dict[str, dict[str, str]]:
     """{model: versions that trained it}, of the models whose training had others than there are now."""
     patterns = ("teacher/config.yaml", f"{num_spk}mix/*/config.yaml", f"{num_spk}mix/*/*/config.yaml")
-    folders = [path.parent for pattern in patterns for path in sorted(exp.glob(pattern))]
-    found = {folder.relative_to(exp).as_posix(): _versions_of(folder) for folder in folders}
-    return {name: made_by for name, made_by in found.items() if made_by not in ({}, versions())}
-
-
-def _versions_of(folder: Path) -> dict[str, str]:
-    """What the config.yaml of a training says; nothing where there is none, or one of a revision that did not note it."""
-    return _config_of(folder).get("versions", {})
-
-
-def _config_of(folder: Path) -> dict[str, Any]:
-    path = folder / "config.yaml"
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    configs = {path.parent.relative_to(exp).as_posix(): read_raw(path)
+               for pattern in patterns for path in sorted(exp.glob(pattern))}
+    # a revision that did not note them is not named
+    found = {name: config["versions"] for name, config in configs.items() if "versions" in config}
+    return {name: made_by for name, made_by in found.items() if made_by != versions()}
 
 
 def rounded(value: Any) -> Any:
@@ -165,4 +168,7 @@ def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict
     missing = [column for column in columns if column not in row]
     if missing:
         raise UserError(f"{path}: wanted {', '.join(columns)}, found no {', '.join(missing)}; redo its stage")
+    odd = [column for column in columns if not isinstance(row[column], (int, float)) or not math.isfinite(row[column])]
+    if odd:
+        raise UserError(f"{path}: {odd[0]}: wanted a number, found {row[odd[0]]}; redo its stage with --force true")
     return {column: round(row[column], DIGITS) for column in columns}

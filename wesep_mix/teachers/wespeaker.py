@@ -26,7 +26,7 @@ from torch.nn import functional
 from wesep_mix.errors import UserError
 from wesep_mix.layers.by_length import by_length
 from wesep_mix.layers.fbank import fbank
-from wesep_mix.weights import read_weights
+from wesep_mix.weights import read_state
 
 SAMPLE_RATE = 16000
 LEAST = 3200  # samples: networks that halve the frames three times still have two
@@ -149,11 +149,7 @@ def _models_alone() -> Iterator[None]:
 
 def _load(network: nn.Module, path: Path) -> None:
     """Put the file's weights into the network; those of the classifier of its training are left out."""
-    content = read_weights(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: wanted the weights of a model, found {type(content).__name__}")
-    state = content.get("state_dict", content)
-    state = {name: weight for name, weight in state.items() if not name.startswith("projection.")}
+    state = {name: weight for name, weight in read_state(path).items() if not name.startswith("projection.")}
     try:
         network.load_state_dict(state)
     except RuntimeError as err:

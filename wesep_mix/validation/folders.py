@@ -15,7 +15,7 @@ from wesep_mix.mixing.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry, 
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
 from wesep_mix.mixing.prepare import MIXING
 from wesep_mix.mixing.settings import SETS
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.stage import STATE_FILE, damage_of
 from wesep_mix.validation.problems import Problem
 from wesep_mix.validation.records import wrong_types
 
@@ -96,7 +96,7 @@ def read_set(path: Path) -> tuple[PreparedSet, list[Problem]]:
 
 
 def check_folders(folder: Path, sets: Sequence[PreparedSet]) -> list[Problem]:
-    """Sets that `folder` lacks, empty plan files, and stages that have not finished."""
+    """Sets that `folder` lacks, empty plan files, and stages that have not finished or whose files were damaged."""
     groups = {each.path.parent: {other.name for other in sets if other.path.parent == each.path.parent}
               for each in sets if each.path != folder}
     problems = [Problem("folders", f"{each.path / PLANS}: wanted at least one mixture, found none; redo stage 1")
@@ -145,9 +145,11 @@ def _missing_sets(group: Path, names: set[str]) -> list[Problem]:
 
 def _unfinished(sets: Sequence[PreparedSet]) -> list[Problem]:
     paths = [each.path.resolve() for each in sets]
-    places = {folder for path in paths for folder in (path, *path.parents[:2])}
-    return [Problem("folders", f"{folder}: its stage has not finished; run that stage, or the export, again")
-            for folder in sorted(places) if not _state(folder).get("done", True)]
+    places = sorted({folder for path in paths for folder in (path, *path.parents[:2])})
+    damages = filter(None, map(damage_of, places))
+    return [*(Problem("folders", f"{folder}: its stage has not finished; run that stage, or the export, again")
+              for folder in places if not _state(folder).get("done", True)),
+            *(Problem("folders", f"{damage}; run its stage, or the export, again") for damage in damages)]
 
 
 def _state(folder: Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from wesep_mix.analysis.scoring import METRICS, read_scores, score_condition, summarise
+from wesep_mix.analysis.scoring import METRICS, read_scored, read_scores, score_condition, summarise
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import write_audio
+from wesep_mix.io.files import read_json, write_json
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys
@@ -81,7 +82,7 @@ def test_mean_and_population_deviation():
 )
 def test_a_bad_estimate_is_named_counted_and_fatal_above_max_bad(wavs, plans, tmp_path, spoil, said, capsys):
     spoil(wavs / "a_b-b.wav")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=f"{said}.*; mend it, or leave it out with --set score.max_bad=1$"):
         score_condition(plans[:1], wavs, tmp_path, params=0)
     assert not (tmp_path / "scores.csv").exists()
     summary = score_condition(plans[:1], wavs, tmp_path, params=0, max_bad=1)
@@ -98,6 +99,43 @@ def test_a_damaged_table_is_named(tmp_path):
     (tmp_path / "scores.csv").write_text("mix,speaker,si_sdr\na,b,1.0\n")
     with pytest.raises(UserError, match="scores.csv: not a table of scores"):
         read_scores(tmp_path / "scores.csv")
+
+
+@pytest.fixture
+def scored(plans, tmp_path):
+    score_condition(plans, None, tmp_path / "scores", params=5)
+    return tmp_path / "scores"
+
+
+def test_a_table_and_its_summary_are_read_together(scored):
+    rows, summary = read_scored(scored)
+    assert rows == read_scores(scored / "scores.csv") and summary == read_json(scored / "summary.json")
+
+
+def changed(path, place, text):
+    """Write `text` for the column `place` of the last row."""
+    lines = path.read_text().splitlines()
+    cells = lines[-1].split(",")
+    cells[place] = text
+    path.write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
+    (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
+    (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
+    (lambda path: changed(path, 4, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
+    (lambda path: changed(path, 5, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
+    (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
+    (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
+    (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),
+    (lambda path: path.with_name("summary.json").write_text(
+        path.with_name("summary.json").read_text().replace('"pesq": ', '"pesq": NaN, "x": ')), "it is nan"),
+])
+def test_a_table_that_is_not_that_of_its_summary_is_an_error(scored, spoil, said):
+    spoil(scored / "scores.csv")
+    with pytest.raises(UserError, match=f"{said}.*redo the stage|{said}.*damaged, redo"):
+        read_scored(scored)
 
 
 def test_workers_and_finished_stages_do_not_import_torch():

@@ -15,6 +15,7 @@ from wesep_mix.mixing.moves import before_moves, moved, moved_path, parse_root, 
 from wesep_mix.mixing.plan import read_plans, write_plans
 from wesep_mix.mixing.render import render
 from wesep_mix.mixing.settings import SETS
+from wesep_mix.stage import damage_of
 
 CONFIG = """
 corpus:
@@ -120,6 +121,32 @@ def test_lists_and_plans_follow_and_nothing_is_redone(config, data, corpora, tmp
     assert audio(data) == before
     shutil.rmtree(new)
     assert audio(data) == before  # from the decoded copy, which knows its files by their new names
+
+
+def test_what_has_followed_is_whole_and_its_damage_is_noticed(config, data, corpora, tmp_path, capsys):
+    new = tmp_path / "elsewhere"
+    shutil.move(corpora, new)
+    assert stage(config, data, new, "--corpus_root", f"{corpora}={new}") == 0
+    folders = [data / name for name in ("corpus", "single", "2mix", "corpus/decoded")]
+    assert [damage_of(folder) for folder in folders] == [None] * 4
+    plans = data / "2mix" / "test" / "plan.jsonl"
+    before = plans.read_bytes()
+    plans.write_bytes(before[: before[:-1].rindex(b"\n") + 1])
+    capsys.readouterr()
+    assert stage(config, data, new) == 0
+    assert f"stage 1 (plans, 2 talkers): {plans} has " in capsys.readouterr().out
+    assert plans.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["2mix/test/plan.jsonl", "corpus/lists/dev/wav.scp", "single/train/noises.jsonl"])
+def test_what_was_damaged_does_not_follow(config, data, corpora, tmp_path, capsys, name):
+    lines = (data / name).read_text().splitlines(keepends=True)
+    (data / name).write_text("".join(lines[:-1]))
+    new, before = tmp_path / "elsewhere", contents(data)
+    shutil.move(corpora, new)
+    assert stage(config, data, new, "--corpus_root", f"{corpora}={new}") == 1
+    assert f"error: --corpus_root: {data / name} has " in capsys.readouterr().err
+    assert contents(data) == before
 
 
 def test_it_can_move_in_parts_on_and_back(config, data, corpora, tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ import pytest
 import yaml
 
 from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_json, write_json
+from wesep_mix.io.files import atomic_write, read_json, write_json
 from wesep_mix.report.build import write_report
 from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.stage import STATE_FILE, Part
 from wesep_mix.versions import versions
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
@@ -115,6 +115,51 @@ def test_a_missing_column_is_named(experiment):
         gather(experiment, "mini", 2, 0, "abc")
 
 
+@pytest.fixture
+def ended(experiment):
+    """Stages 7 and 8 have ended, and know what they made."""
+    folders = [path.parent for path in experiment.rglob("summary.json")] + [experiment / "2mix" / "clustering"]
+    for folder in folders:
+        part, made = Part(7, "x", folder, {}), {path: path.read_text() for path in folder.iterdir()}
+        shutil.rmtree(folder)
+        part.begin(False)
+        for path, text in made.items():
+            with atomic_write(path) as file:
+                file.write(text)
+        part.end()
+    return experiment
+
+
+@pytest.mark.parametrize("name", [
+    "net/test/wrong/scores/scores.csv", "net/test/matched/scores/summary.json", "clustering/metrics.json",
+    "clustering/by_condition.json", "clustering/mixtures.csv", "mixture/test/mixture/scores/scores.csv",
+])
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.unlink(), lambda path: path.write_text(""),
+    lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])),
+])
+def test_what_was_damaged_since_is_an_error_and_no_row_less(ended, name, spoil):
+    gather(ended, "mini", 2, 0, "abc")
+    spoil(ended / "2mix" / name)
+    with pytest.raises(UserError, match=f"stage 9 .report.: {ended}/2mix/{name} .*: stages 7 and 8 make it again"):
+        gather(ended, "mini", 2, 0, "abc")
+
+
+def test_a_table_without_a_record_is_held_against_its_summary(experiment):
+    path = experiment / "2mix" / "net" / "test" / "wrong" / "scores" / "scores.csv"
+    path.write_text("".join(path.read_text().splitlines(True)[:-1]))
+    with pytest.raises(UserError, match="wrong/scores/scores.csv: num of its 5 rows is 5, in summary.json it is 6"):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
+def test_a_number_that_is_none_is_named(experiment):
+    path = experiment / "2mix" / "clustering" / "metrics.json"
+    rows = read_json(path)
+    write_json(path, rows | {"student": rows["student"] | {"eer": float("nan")}})
+    with pytest.raises(UserError, match="metrics.json: eer: wanted a number, found nan"):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
 def test_left_out_utterances_are_counted(experiment):
     assert left_out(experiment / "2mix") == {}
     path = experiment / "2mix" / "net" / "test" / "wrong" / "scores" / "summary.json"
@@ -141,3 +186,12 @@ def test_models_trained_with_other_versions_are_named(experiment):
 
 def test_models_of_a_revision_that_noted_no_versions_are_not_named(experiment):
     assert gather(experiment, "mini", 2, 0, "abc")["trained_with"] == {}
+
+
+@pytest.mark.parametrize("text, said", [
+    ("seed: [", "not valid YAML"), ("- 1", "wanted a mapping"), ("seed: x", "seed: wanted a whole number"),
+])
+def test_a_damaged_config_is_named(experiment, text, said):
+    (experiment / "teacher" / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"teacher/config.yaml: {said}"):
+        training_seed(experiment)

@@ -55,6 +55,15 @@ def test_an_embedding_is_wespeakers(folder, weights, wav):
     assert model.config.embedding_dim == 6
 
 
+def test_weights_under_another_name_are_the_same_and_such_that_are_not_finite_are_refused(folder, weights, wav):
+    wanted = Model(Config(folder=str(folder)))(wav)
+    torch.save({"model": {f"module.{name}": value for name, value in weights.items()}}, folder / "avg_model.pt")
+    assert torch.equal(Model(Config(folder=str(folder)))(wav), wanted)
+    torch.save(weights | {"seg_1.bias": torch.full((6,), float("nan"))}, folder / "avg_model.pt")
+    with pytest.raises(UserError, match="avg_model.pt: weight seg_1.bias: 6 of 6 values are not finite"):
+        Model(Config(folder=str(folder)))
+
+
 def test_padding_has_no_influence(folder, wav):
     model, lengths = Model(Config(folder=str(folder))), [16000, 5000, 9001]
     together = model(wav, torch.tensor(lengths))  # what follows the end is no silence
@@ -111,7 +120,7 @@ def test_a_config_that_does_not_serve_is_told(folder, changes, said):
     (lambda path: path.unlink(), "avg_model.pt: no such model file"),
     (lambda path: path.write_bytes(path.read_bytes()[:300]), "avg_model.pt: not a readable model file"),
     (lambda path: torch.save({"seg_1.bias": torch.zeros(6)}, path), "avg_model.pt: its weights do not fit its config"),
-    (lambda path: torch.save([1], path), "avg_model.pt: wanted the weights of a model, found list"),
+    (lambda path: torch.save([1], path), "avg_model.pt: wanted a state dict, .*found list"),
 ])
 def test_spoiled_weights_are_told(folder, spoil, said):
     spoil(folder / "avg_model.pt")
