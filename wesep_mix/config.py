@@ -138,7 +138,7 @@ def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
 
 def _plugin_config(value: Any, kind: str, where: str) -> Any:
     if not isinstance(value, Mapping) or "name" not in value:
-        raise UserError(f"{where}: wanted a mapping with `name:` ({', '.join(plugins.names(kind))}), found {value!r}")
+        raise UserError(f"{where}: wanted a mapping with `name:` ({plugins.listed(kind)}), found {value!r}")
     try:
         module = plugins.load(kind, value["name"])
     except UserError as err:
