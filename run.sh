@@ -69,7 +69,8 @@ run() {  # COMMAND...: runs it, or prints it as one would type it
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
-    ${separator:+--separator "$separator"} --tables "$tables" ${settings[@]+"${settings[@]}"}
+    ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
+    --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
     local number=$1 entry=$2 status=0

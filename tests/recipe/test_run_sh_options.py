@@ -107,6 +107,12 @@ def test_a_stage_runs_alone(stub_env, number, entry):
     assert "<--force><true>" in done.stdout
 
 
+def test_the_check_of_the_configs_is_told_what_will_run(stub_env):
+    done = bash("run.sh", "--stage", 3, "--stop_stage", 4, "--num_spk", 3, "--tag", "big", **stub_env)
+    checked = done.stdout.splitlines()[0]
+    assert "<--stage><3><--stop_stage><4><--num_spk><3><--teacher><exp/mini_big/teacher>" in checked
+
+
 def test_options_name_the_paths(stub_env):
     done = bash("run.sh", "--stage", 3, "--stop-stage", 3, "--num_spk=3", "--tag", "big", "--exp_dir", "/x y",
                 "--data_dir", "/d", "--ngpu", 2, **stub_env)

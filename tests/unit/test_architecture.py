@@ -14,6 +14,7 @@ BASE = {"config", "plugins", "errors"}  # what everything may import
 ROOMS = {  # what else each room may import, itself aside
     "errors": set(),
     "config": set(),
+    "contracts": {"students"},
     "plugins": set(),
     "git": set(),
     "seeds": set(),
@@ -38,7 +39,7 @@ ROOMS = {  # what else each room may import, itself aside
     "extractors": {"layers"},
     "wesep": {"extractors", "io", "weights"},
     "separators": {"layers"},
-    "training": {"checkpoint", "data", "git", "io", "losses", "metrics", "mixing", "seeds", "together",
+    "training": {"checkpoint", "contracts", "data", "git", "io", "losses", "metrics", "mixing", "seeds", "together",
                  *MODELS},
     "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "parallel", "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
