@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The recipe: from speech and noise to a table of scores. `bash run.sh --help` lists stages and options;
 # models and training are set in egs/CORPUS/conf, the machine in path.sh.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 trap 'exit 130' INT  # Ctrl-C: the stage ends first and says how to go on
 cd "$(dirname "${BASH_SOURCE[0]}")"
