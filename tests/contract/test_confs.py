@@ -10,7 +10,7 @@ import torch
 
 from wesep_mix import plugins
 from wesep_mix.bin import check_config
-from wesep_mix.config import CHOSEN, SECTIONS, load_config
+from wesep_mix.config import CHOSEN, SECTIONS, load_config, read_raw
 from wesep_mix.training import trial
 from wesep_mix.training.extractor import build_extractor
 from wesep_mix.training.separator import build_separator
@@ -58,6 +58,16 @@ def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     assert set(defaults) <= {"extractor", "num_spk", "share_with"}
     files = {path.stem for path in conf.glob("*.yaml")} - {"table1", "table2"}  # not every corpus has them
     assert files == set(SECTIONS) - set(CHOSEN)
+
+
+def test_libri3mix_is_libri2mix_but_for_the_number_of_mixtures():
+    """A file that libri2mix has more would be missed there."""
+    two, three = (ROOT / "egs" / corpus / "conf" for corpus in ("libri2mix", "libri3mix"))
+    files = {path.relative_to(three) for path in three.rglob("*.yaml")}
+    assert files == {path.relative_to(two) for path in two.rglob("*.yaml") if path.stem not in ("table1", "table2")}
+    for file in files:
+        raw, other = read_raw(three / file), read_raw(two / file)
+        assert {key for key in raw if raw[key] != other[key]} == ({"mixtures"} if file.stem == "corpus" else set())
 
 
 def without_weights(config):
