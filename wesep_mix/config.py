@@ -1,8 +1,8 @@
 """YAML -> frozen dataclasses, strictly: unknown, duplicate, missing and wrongly typed keys stop the run.
 
-A file may begin with `base: PATH`, from its own folder: it is that file but for the keys that it writes itself. A config
-file's *section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for
-`conf/extractor/NAME.yaml`, and `separator` likewise. An override `section.key=value` goes to that section alone,
+A file may begin with `base: PATH`, from its own folder: it is that file but for the keys that it writes itself. Its
+*section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for `conf/extractor/NAME.yaml`, and
+`separator` likewise. An override `section.key=value` goes to that section alone,
 `key=value` to every section whose YAML has the key. This module knows neither torch nor any model; plugin fields are
 resolved by name.
 """

@@ -7,9 +7,9 @@ parts do is tried by `training.trial` before any work starts, and tested for eve
 Every `Config` is rebuilt from YAML and from model files by its fields alone. Every `Model` keeps in `config` what
 builds it again without the files that it was made of, so that a model file needs nothing beside it.
 
-B batch, T samples, L frames, C channels, D embedding size, N heads, S speakers. Waveforms are float32 at 16 kHz. An item
-of a batch gives the same alone and beside others; for encoders `num_samples`, int64 [B], says how long each is (T where
-it is None), and what follows has no influence.
+B batch, T samples, L frames, C channels, D embedding size, N heads, S speakers. Waveforms are float32 at 16 kHz.
+An item of a batch gives the same alone and beside others; for encoders `num_samples`, int64 [B], says how long each is
+(T where it is None), and what follows has no influence.
 """
 
 from __future__ import annotations

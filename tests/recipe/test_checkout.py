@@ -1,4 +1,4 @@
-"""The project as other machines check it out and call it: other line ends, no symbolic links, another shell than bash."""
+"""The project as other machines check it out and call it: line ends, no symbolic links, another shell than bash."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ def tracked():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, tracked):
-    """As on Windows, for a shell that is Linux's: text gets \\r\\n and links become files where git is left to itself."""
+    """As on Windows, for a shell of Linux: left to itself, git gives text \\r\\n and makes files of links."""
     folder = tmp_path_factory.mktemp("clone") / "there"
     done = subprocess.run(["git", "-c", "core.autocrlf=true", "-c", "core.symlinks=false", "clone", "-q", ROOT, folder],
                           text=True, capture_output=True, timeout=60)

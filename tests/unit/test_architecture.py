@@ -63,7 +63,7 @@ def modules() -> dict[str, Path]:
 def imported(path: Path) -> set[str]:
     """Full names of what a file imports of the package, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

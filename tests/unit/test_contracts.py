@@ -15,7 +15,8 @@ PARTS = [(kind, which, part) for kind, duties in contracts.DUTIES.items() for wh
 
 
 def config_of(kind: str, without: str = "") -> SimpleNamespace:
-    return SimpleNamespace(**{part: None for part in contracts.parts(contracts.DUTIES[kind][CONFIG]) if part != without})
+    parts = contracts.parts(contracts.DUTIES[kind][CONFIG])
+    return SimpleNamespace(**{part: None for part in parts if part != without})
 
 
 def model_of(kind: str, without: str = "") -> nn.Module:

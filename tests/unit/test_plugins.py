@@ -130,7 +130,8 @@ def test_a_config_may_come_from_elsewhere(written, content):
 
 
 def test_only_what_is_asked_for_is_imported():
-    code = ("import sys\nfrom wesep_mix import plugins\nplugins.names('extractors')\nassert 'torch' not in sys.modules\n"
+    code = ("import sys\nfrom wesep_mix import plugins\nplugins.names('extractors')\n"
+            "assert 'torch' not in sys.modules\n"
             "plugins.load('corpora', 'mini')\n"
             "print(*(name for name in sys.modules if name.startswith('wesep_mix.corpora.')))\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

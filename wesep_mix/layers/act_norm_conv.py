@@ -120,8 +120,8 @@ class _Depthwise(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Back:
-    """The norm's gradients: of its learned gain and shift, [C]; and what an item's centred PReLU outputs have beside the
-    scaled gradient of the norm's output, a multiple of themselves and a constant.
+    """The norm's gradients: of its learned gain and shift, [C]; and what an item's centred PReLU outputs have beside
+    the scaled gradient of the norm's output, a multiple of themselves and a constant.
     """
 
     gain: Tensor

@@ -25,8 +25,8 @@ NUM_SAMPLES = 8000
 
 
 def try_teacher(path: Path, settings: TeacherConfig) -> nn.Module | None:
-    """The teacher of the config `path`, as it was tried; None when its weights are not on this machine, so that it could
-    not be built.
+    """The teacher of the config `path`, as it was tried; None when it could not be built, since its weights are not on
+    this machine.
 
     Raises: UserError naming the config when it cannot be built and run, or is not what a teacher has to be.
     """
@@ -116,7 +116,7 @@ def _check_output(what: str, found: Any, wanted: list[int]) -> None:
         shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise UserError(f"model: {what}: wanted the shape {wanted}, found {shape}")
     if not found.isfinite().all():
-        raise UserError(f"model: with these settings it makes noise into {what.removeprefix('the ')} that are not finite")
+        raise UserError(f"model: with these settings it makes noise into values that are not finite ({what})")
 
 
 @contextmanager

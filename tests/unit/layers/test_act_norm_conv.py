@@ -66,7 +66,7 @@ def test_value_and_gradients_are_those_of_the_three_steps(inputs, conv, slope):
 
 def test_a_gradient_in_another_layout(inputs, conv):
     x, *rest = inputs
-    pull = torch.randn(3, conv.out_channels, conv(x).shape[2], dtype=torch.double)  # frames next to each other in memory
+    pull = torch.randn(3, conv.out_channels, conv(x).shape[2], dtype=torch.double)  # frames side by side in memory
     gradients = [torch.autograd.grad(step(x, *rest, conv), inputs, pull) for step in (joined, three_steps)]
     torch.testing.assert_close(*gradients)
 

@@ -59,8 +59,8 @@ def test_an_output_of_another_shape_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize("settings, said", [
-    ({"embedding_dim": 0, "projection": -1}, "model: cannot be built and run with these settings, found RuntimeError: "),
-    ({"frontend": logmel.Config(channels=30, num_heads=4)}, "model: cannot be built and run .*, found AssertionError: "),
+    ({"embedding_dim": 0, "projection": -1}, "model: cannot be built and run .*, found RuntimeError: "),
+    ({"frontend": logmel.Config(channels=30)}, "model: cannot be built and run .*, found AssertionError: "),
     ({"frontend": ssl.Config(source="./not/there")}, "./not/there: no such folder here"),
 ])
 def test_a_teacher_that_cannot_be_built_is_told(settings, said, teacher):
@@ -84,7 +84,7 @@ def test_weights_of_the_hub_are_not_fetched_and_what_is_there_is_looked_at(stude
     assert try_teacher(PATH, settings) is None
     try_student(PATH, student_settings, None, 2)
     monkeypatch.delattr(ssl.Model, "fresh")
-    with pytest.raises(UserError, match="some.yaml: frontends: wesep_mix.frontends.ssl: Model: wanted `fresh`, found none"):
+    with pytest.raises(UserError, match="some.yaml: frontends: wesep_mix.frontends.ssl: Model: wanted `fresh`"):
         try_teacher(PATH, settings)
 
 
