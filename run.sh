@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The recipe: from speech and noise to a table of scores. `bash run.sh --help` lists stages and options;
 # models and training are set in egs/CORPUS/conf, the machine in path.sh.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 trap 'exit 130' INT  # Ctrl-C: the stage ends first and says how to go on
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -69,7 +70,8 @@ run() {  # COMMAND...: runs it, or prints it as one would type it
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
-    ${separator:+--separator "$separator"} --tables "$tables" ${settings[@]+"${settings[@]}"}
+    ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
+    --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
     local number=$1 entry=$2 status=0

@@ -2,6 +2,7 @@
 # The newest versions that setup.py allows, in an empty folder of their own: imports and smoke tests. For maintainers,
 # before `bash tools/lock.sh` renews the lock; continuous integration does not run it.
 #   bash tests/newest.sh [any option of pytest]
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests, in the recipe's environment with the test extras, file by file over all cores (8 at most). With arguments,
 # which go to pytest, one after the other: tests/run.sh -x -k plan
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 env_extra="test"

@@ -4,6 +4,7 @@
 # What is there is kept, what was interrupted goes on. An archive is NAME.part until it is whole and its checksum
 # is right; it is unpacked in a hidden folder beside the corpora, whose parts are then renamed. So nothing that is
 # half done ever has its final name.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 export LC_ALL=C  # numbers with a point
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -2,6 +2,7 @@
 # Renews tools/requirements.lock: the newest versions that setup.py allows, of every package and the test packages, for
 # Linux on x86-64 and aarch64 and Python 3.10 to 3.13. Needs uv. Before it, `bash tests/newest.sh`; after it,
 # `bash tests/run.sh`.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A recipe of egs on folders of speech and noise: turns them into config values, then calls the top run.sh.
 #   run_librispeech.sh CORPUS FOLDER_OPTION... -- [option...]     FOLDER_OPTION: librispeech, noise, musan, ...
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 declare -A key=([librispeech]=corpus.corpus.speech_dir [noise]=corpus.corpus.noise_dir

@@ -1,7 +1,8 @@
 """YAML -> frozen dataclasses, strictly: unknown, duplicate, missing and wrongly typed keys stop the run.
 
-A config file's *section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for
-`conf/extractor/NAME.yaml`, and `separator` likewise. An override `section.key=value` goes to that section alone,
+A file may begin with `base: PATH`, from its own folder: it is that file but for the keys that it writes itself. Its
+*section* is its stem (`teacher` for `conf/teacher.yaml`), or `extractor` for `conf/extractor/NAME.yaml`, and
+`separator` likewise. An override `section.key=value` goes to that section alone,
 `key=value` to every section whose YAML has the key. This module knows neither torch nor any model; plugin fields are
 resolved by name.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -49,7 +51,7 @@ def load_config(cls: type[T], path: str | Path, overrides: Iterable[str] = ()) -
 def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The YAML mapping after overrides, unchecked against any dataclass (cheap: used for fingerprints)."""
     path = Path(path)
-    raw = _read_yaml(path)
+    raw = _over_its_base(path)
     for override in overrides:
         key, value = parse_override(override)
         target = locate(key, section_of(path), raw)
@@ -147,7 +149,7 @@ def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
 
 def _plugin_config(value: Any, kind: str, where: str) -> Any:
     if not isinstance(value, Mapping) or "name" not in value:
-        raise UserError(f"{where}: wanted a mapping with `name:` ({', '.join(plugins.names(kind))}), found {value!r}")
+        raise UserError(f"{where}: wanted a mapping with `name:` ({plugins.listed(kind)}), found {value!r}")
     try:
         module = plugins.load(kind, value["name"])
     except UserError as err:
@@ -197,6 +199,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise UserError(f"{path}: wanted a mapping of settings, found {type(raw).__name__}")
     return raw
+
+
+def _over_its_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's mapping, laid over that of its base if it names one. Raises: UserError."""
+    raw = _read_yaml(path)
+    if "base" not in raw:
+        return raw
+    named = raw.pop("base")
+    base = Path(os.path.normpath(path.parent / str(named)))
+    if not isinstance(named, str) or not base.is_file() or base in (path, *above):
+        raise UserError(f"{path}: base: wanted another config file, from {path.parent}, found {named!r}")
+    return _over_its_base(base, (path, *above)) | raw
 
 
 def _set(raw: dict[str, Any], key: list[str], value: Any, where: str) -> None:

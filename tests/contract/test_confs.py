@@ -10,7 +10,8 @@ import torch
 
 from wesep_mix import plugins
 from wesep_mix.bin import check_config
-from wesep_mix.config import CHOSEN, SECTIONS, load_config
+from wesep_mix.config import CHOSEN, SECTIONS, load_config, read_raw
+from wesep_mix.training import trial
 from wesep_mix.training.extractor import build_extractor
 from wesep_mix.training.separator import build_separator
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
@@ -57,6 +58,16 @@ def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     assert set(defaults) <= {"extractor", "num_spk", "share_with"}
     files = {path.stem for path in conf.glob("*.yaml")} - {"table1", "table2"}  # not every corpus has them
     assert files == set(SECTIONS) - set(CHOSEN)
+
+
+def test_libri3mix_is_libri2mix_but_for_the_number_of_mixtures():
+    """A file that libri2mix has more would be missed there."""
+    two, three = (ROOT / "egs" / corpus / "conf" for corpus in ("libri2mix", "libri3mix"))
+    files = {path.relative_to(three) for path in three.rglob("*.yaml")}
+    assert files == {path.relative_to(two) for path in two.rglob("*.yaml") if path.stem not in ("table1", "table2")}
+    for file in files:
+        raw, other = read_raw(three / file), read_raw(two / file)
+        assert {key for key in raw if raw[key] != other[key]} == ({"mixtures"} if file.stem == "corpus" else set())
 
 
 def without_weights(config):
@@ -152,6 +163,67 @@ def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
 ])
 def test_a_right_setting_is_accepted(setting, capsys):
     assert check("mini", "stft_tcn", setting) == 0, capsys.readouterr().err
+
+
+def without_trial(monkeypatch):
+    """Names of the models that a check tries, in a list that it fills."""
+    tried = []
+    monkeypatch.setattr(trial, "try_teacher", lambda path, settings: tried.append(path.stem))
+    monkeypatch.setattr(trial, "try_student", lambda path, settings, teacher, num_spk: tried.append(path.stem))
+    monkeypatch.setattr(trial, "try_out", lambda path, settings, num_spk: tried.append(path.stem))
+    return tried
+
+
+@pytest.mark.parametrize("stages, wanted", [
+    ((1, 9), ["teacher", "student", "stft_tcn", "conv_tasnet"]), ((1, 1), []), ((2, 2), ["teacher"]),
+    ((1, 3), ["teacher", "student"]), ((4, 4), []), ((5, 9), ["stft_tcn", "conv_tasnet"]), ((6, 9), []), ((9, 9), []),
+])
+def test_only_the_models_of_the_stages_to_be_run_are_tried(stages, wanted, monkeypatch):
+    tried = without_trial(monkeypatch)
+    arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--separator=conv_tasnet"]
+    assert check_config.main([*arguments, f"--stage={stages[0]}", f"--stop_stage={stages[1]}"]) == 0
+    assert tried == wanted
+
+
+def test_a_config_of_a_stage_that_is_not_run_is_validated_all_the_same(capsys):
+    arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--stage=9"]
+    assert check_config.main([*arguments, "--set=teacher.optim.lrr=1"]) == 1
+    assert "teacher.yaml: optim: lrr: unknown key" in capsys.readouterr().err
+    assert check_config.main([*arguments, "--set=teacher.model.projection=-1"]) == 0  # which only building it tells
+
+
+@pytest.mark.parametrize("setting, said", [
+    ("teacher.model.projection=-1", "teacher.yaml: model: cannot be built and run with these settings"),
+    ("teacher.model.frontend.num_heads=5", "teacher.yaml: model: cannot be built and run with these settings"),
+    ("teacher.model={name: ecapa, channels: 16, aggregated: 24, attention: 6, squeeze: 6}",
+     "student.yaml: student: the teacher ecapa has no front-end to copy; write the student's own"),
+    ("student.model.bottleneck=-1", "student.yaml: model: cannot be built and run with these settings"),
+    ("student.finetuned_layers=3", "student.yaml: student: finetuned_layers 3: "),
+    ("student.heads_from_teacher=true", ""),
+    ("student.model.frontend={name: ssl, source: ./wavlm}", "student.yaml: ./wavlm: no such folder here"),
+])
+def test_a_teacher_or_a_student_that_cannot_be_is_told_before_any_stage(setting, said, capsys):
+    assert check("mini", "stft_tcn", setting) == (1 if said else 0)
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == (1 if said else 0)
+
+
+def test_more_talkers_than_the_mixtures_have_are_told_before_any_stage(capsys):
+    arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--set=student.min_talkers=3",
+                 "--set=student.model.presence=true"]
+    assert check_config.main([*arguments, "--num_spk=4"]) == 0
+    assert check_config.main([*arguments, "--num_spk=2"]) == 1
+    assert "student.yaml: student: min_talkers 3: wanted up to --num_spk 2" in capsys.readouterr().err
+
+
+def test_a_student_is_tried_with_the_teacher_that_is_there_when_stage_2_is_not_run(tmp_path, capsys):
+    """Stage 3 goes by that one, whatever teacher.yaml says by now."""
+    raw = {"git": "abc", "model": {"name": "ecapa", "channels": 16, "aggregated": 24, "attention": 6, "squeeze": 6}}
+    (tmp_path / "config.yaml").write_text(json.dumps(raw))
+    arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", f"--teacher={tmp_path}", "--stop_stage=3"]
+    assert check_config.main([*arguments, "--stage=2"]) == 0
+    assert check_config.main([*arguments, "--stage=3"]) == 1
+    assert "student.yaml: student: the teacher ecapa has no front-end to copy" in capsys.readouterr().err
 
 
 def test_a_key_twice_in_a_file_is_an_error(tmp_path, capsys):

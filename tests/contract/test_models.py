@@ -1,4 +1,4 @@
-"""What every plugin promises. A new one is found by its file; SMALL may say how to make it small.
+"""What every plugin promises (wesep_mix.contracts). A new one is found by its file; SMALL may say how to make it small.
 
 An extractor is tested with every fusion: its cases are called NAME/FUSION.
 """
@@ -11,12 +11,15 @@ import pytest
 import torch
 import yaml
 
-from wesep_mix import checkpoint, config, plugins
+from wesep_mix import checkpoint, config, contracts, plugins
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.contract import estimates
 from wesep_mix.layers.fusion import FUSIONS
 from wesep_mix.layers.level import Longer, unit_level
 from wesep_mix.layers.network import Network
+from wesep_mix.training import trial
+from wesep_mix.training.building import build_student
+from wesep_mix.training.settings import StudentConfig
 
 D = 12
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
@@ -146,6 +149,18 @@ def test_a_model_keeps_its_config(kind, name):
     assert plugins.build(kind, given).config == given
 
 
+@pytest.mark.parametrize("kind, name", NETWORKS)
+def test_a_model_and_its_config_have_every_part_that_their_kind_has(kind, name):
+    contracts.check(kind, build(kind, name))
+
+
+@pytest.mark.parametrize("kind, name", [(kind, name) for kind in KINDS for name in plugins.names(kind)])
+def test_a_model_can_be_tried_before_any_work(kind, name):
+    """As check_config does; None stands for weights that are not on this machine."""
+    config = trial.for_trial(kind, small(kind, name))
+    assert config is None or plugins.build(kind, config).config.name == name
+
+
 # shapes
 
 
@@ -224,6 +239,101 @@ def test_a_front_end_can_be_asked_for_a_number_of_finetuned_layers(name):
     else:
         trained = [weight.requires_grad for weight in top.parameters()]
         assert any(trained) and not all(trained)
+
+
+@pytest.mark.parametrize("name", plugins.names("frontends"))
+def test_a_frozen_front_end_does_the_same_in_training(name, wav):
+    torch.manual_seed(0)
+    model = plugins.build("frontends", small("frontends", name).with_finetuned(0))
+    with torch.no_grad():
+        wanted = model.eval()(wav)[0]
+        assert torch.equal(model.train()(wav)[0], wanted)
+
+
+@pytest.fixture
+def with_its_weights(tmp_path):
+    """Function: name -> a small front-end as `source` or a package gives it, before any training."""
+
+    def make(name: str):
+        made, given = build("frontends", name), small("frontends", name)
+        if hasattr(given, "source"):
+            made.network.save_pretrained(tmp_path)
+            (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
+            given = dataclasses.replace(given, source=str(tmp_path), architecture="")
+        if name in PRETRAINED:  # which `build` skips without
+            given = dataclasses.replace(given, weights_inside=False)
+        torch.manual_seed(0)
+        return plugins.build("frontends", given).eval()
+
+    return make
+
+
+@pytest.mark.parametrize("name", plugins.names("frontends"))
+def test_a_front_end_can_begin_anew(name, wav, with_its_weights):
+    """As it was before any training, for frame k-means (stage 8); what was trained stays as it is."""
+    trained = with_its_weights(name)
+    before = {key: value.clone() for key, value in trained.state_dict().items()}
+    learnt = [weight for weight in trained.parameters() if weight.requires_grad]
+    with torch.no_grad():
+        for weight in learnt:
+            weight.add_(0.1)
+    after = {key: value.clone() for key, value in trained.state_dict().items()}
+    fresh = trained.fresh().eval()
+    assert learnt and fresh.config == trained.config and isinstance(fresh, type(trained))
+    found = fresh.state_dict()
+    assert {key: value.shape for key, value in found.items()} == {key: value.shape for key, value in before.items()}
+    trained_keys = {key for key in before if not torch.equal(before[key], after[key])}
+    assert not any(torch.equal(found[key], after[key]) for key in trained_keys)
+    if name in (*PRETRAINED, "ssl"):
+        assert all(torch.equal(found[key], before[key]) for key in before)
+    assert all(torch.equal(value, after[key]) for key, value in trained.state_dict().items())
+    assert fresh(wav)[0].shape == trained(wav)[0].shape
+
+
+@pytest.mark.parametrize("name", plugins.names("frontends"))
+def test_a_front_end_is_built_again_from_its_config_and_weights_alone(name, wav, with_its_weights, tmp_path):
+    """As from a model file: what it was read from may be gone."""
+    made = with_its_weights(name)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    again = plugins.build("frontends", config.from_dict(type(made.config), config.to_dict(made.config), "conf")).eval()
+    again.load_state_dict(made.state_dict())
+    assert torch.equal(again(wav)[0], made(wav)[0])
+
+
+# students
+
+
+@pytest.mark.parametrize("name", plugins.names("students"))
+def test_a_student_has_as_many_heads_as_asked_for_and_each_says_whether_it_speaks(name, wav):
+    for num_spk in (1, 4):
+        found = build("students", name, num_spk=num_spk, presence=True)(wav)
+        assert found.embeddings.shape == (3, num_spk, D) and found.presence.shape == (3, num_spk)
+        assert found.presence.isfinite().all()
+    assert build("students", name)(wav).presence is None
+
+
+@pytest.mark.parametrize("name", plugins.names("students"))
+def test_a_student_keeps_what_its_training_says(name):
+    made = build("students", name, references="own", embedding_dim=D + 1)
+    assert (made.config.references, made.config.embedding_dim) == ("own", D + 1)
+    with pytest.raises(ValueError, match="references: wanted"):
+        small("students", name, references="mine")
+
+
+@pytest.mark.parametrize("name", plugins.names("teachers"))
+@pytest.mark.parametrize("student", plugins.names("students"))
+def test_a_student_takes_the_front_end_of_any_teacher_that_has_one(name, student):
+    teacher = build("teachers", name)
+    settings = StudentConfig(model=dataclasses.replace(small("students", student), frontend=None))
+    if not hasattr(teacher, "frontend"):
+        with pytest.raises(UserError, match=f"the teacher {name} has no front-end to copy"):
+            build_student(settings, teacher, 2)
+        return
+    made = build_student(settings, teacher, 2)
+    wanted = teacher.frontend.state_dict()
+    assert all(torch.equal(value, wanted[key]) for key, value in made.frontend.state_dict().items())
+    assert (made.config.num_spk, made.config.embedding_dim) == (2, teacher.config.embedding_dim)
 
 
 # batches

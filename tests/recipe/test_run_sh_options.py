@@ -26,9 +26,12 @@ printf '<%s>' "${@:2}" && echo
 """
 
 
+NOWHERE = f"{__file__}/nowhere"  # below a file there is nothing, on any machine
+
+
 def environment(**changes):
     """No active Python environment, and no Python to make one with."""
-    return bare_environment() | {"WESEP_MIX_PYTHON": "/nonexistent", "SLEEPS": "", "FAILS": ""} | changes
+    return bare_environment() | {"WESEP_MIX_PYTHON": NOWHERE, "SLEEPS": "", "FAILS": ""} | changes
 
 
 def bash(*args, cwd=ROOT, **changes):
@@ -107,6 +110,12 @@ def test_a_stage_runs_alone(stub_env, number, entry):
     done = bash("run.sh", "--stage", number, "--stop_stage", number, "--force", "true", **stub_env)
     assert done.returncode == 0 and entries(done.stdout) == ["check_config", entry]
     assert "<--force><true>" in done.stdout
+
+
+def test_the_check_of_the_configs_is_told_what_will_run(stub_env):
+    done = bash("run.sh", "--stage", 3, "--stop_stage", 4, "--num_spk", 3, "--tag", "big", **stub_env)
+    checked = done.stdout.splitlines()[0]
+    assert "<--stage><3><--stop_stage><4><--num_spk><3><--teacher><exp/mini_big/teacher>" in checked
 
 
 def test_options_name_the_paths(stub_env):
@@ -234,8 +243,8 @@ def test_new_options_are_checked(args, message):
 @pytest.mark.parametrize("args, message", [
     ([], "--librispeech DIR is needed (see --help)"),
     (["--librispeech"], "--librispeech needs a folder (see --help)"),
-    (["--librispeech", "/nonexistent"], "--librispeech: no folder '/nonexistent'"),
-    (["--librispeech", ".", "--noise=/nonexistent"], "--noise: no folder '/nonexistent'"),
+    (["--librispeech", NOWHERE], f"--librispeech: no folder '{NOWHERE}'"),
+    (["--librispeech", ".", f"--noise={NOWHERE}"], f"--noise: no folder '{NOWHERE}'"),
 ])
 def test_libri_small_without_its_folders(args, message):
     done = bash("egs/libri_small/run.sh", *args)
@@ -260,7 +269,7 @@ def test_a_folder_made_by_others_is_left_alone(tmp_path):
 def test_without_a_usable_python_the_environment_says_what_to_do(tmp_path):
     done = bash("run.sh", WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("environment: /nonexistent does not run; Python 3.10 or newer")
+    assert done.stderr.startswith(f"environment: {NOWHERE} does not run; Python 3.10 or newer")
 
 
 def test_environment_checks_every_package_of_setup_py():

@@ -14,6 +14,7 @@ BASE = {"config", "plugins", "errors"}  # what everything may import
 ROOMS = {  # what else each room may import, itself aside
     "errors": set(),
     "config": set(),
+    "contracts": {"students"},
     "plugins": set(),
     "git": set(),
     "optional": set(),
@@ -44,8 +45,8 @@ ROOMS = {  # what else each room may import, itself aside
     "extractors": {"layers"},
     "wesep": {"extractors", "io", "weights"},
     "separators": {"layers"},
-    "training": {"checkpoint", "data", "environment", "git", "io", "losses", "metrics", "mixing", "optional", "seeds",
-                 "together", "versions", "weights", *MODELS},
+    "training": {"checkpoint", "contracts", "data", "environment", "git", "io", "losses", "metrics", "mixing", "optional",
+                 "seeds", "together", "versions", "weights", *MODELS},
     "analysis": {"checkpoint", "data", "io", "layers", "losses", "metrics", "mixing", "optional", "parallel",
                  "seeds", *MODELS},
     "exports": {"analysis", "io", "mixing", "parallel", "seeds"},
@@ -70,7 +71,7 @@ def modules() -> dict[str, Path]:
 def imported(path: Path) -> set[str]:
     """Full names of what a file imports of the package, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

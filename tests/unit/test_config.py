@@ -175,6 +175,56 @@ def test_what_is_no_override(file, override, said):
     assert said in str(err.value) and "\n" not in str(err.value)
 
 
+# a file on another
+
+
+@pytest.fixture
+def based(tmp_path):
+    """Writes files of a recipe's folder; returns the path of the last."""
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/") / "conf" / "teacher.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_is_its_base_but_for_the_keys_that_it_writes(based):
+    path = based(two="seed: 1\noptim: {lr: 1e-4, steps: 5}\nflag: true\n",
+                 three="base: ../../two/conf/teacher.yaml\noptim: {lr: 1e-2}\n",
+                 four="base: ../../three/conf/teacher.yaml\nseed: 4\n")
+    found = load_config(Settings, path, ["optim.steps=3"])
+    assert (found.seed, found.flag, found.optim) == (1 + 3, True, Optim(1e-2, 10))  # optim is three's as a whole
+    assert load_config(Settings, path, ["optim.lr=3"]).optim == Optim(3.0, 10)
+    assert list(read_raw(path)) == ["seed", "optim", "flag"]
+
+
+def test_the_folder_that_one_stands_in_does_not_matter(based, monkeypatch):
+    path = based(two="seed: 1\n", three="base: ../../two/conf/teacher.yaml\n")
+    monkeypatch.chdir(path.parent)
+    assert read_raw("teacher.yaml") == {"seed": 1}
+
+
+@pytest.mark.parametrize("base, found", [
+    ("../../none/conf/teacher.yaml", "'../../none/conf/teacher.yaml'"), ("3", "3"), ("", "None"), (".", "'.'"),
+    ("teacher.yaml", "'teacher.yaml'"), ("../../two/conf/teacher.yaml", "'../../three/conf/teacher.yaml'"),
+])
+def test_a_base_that_is_no_other_file_is_told(based, base, found):
+    path = based(two="base: ../../three/conf/teacher.yaml\n", three=f"base: {base}\nseed: 1\n")
+    with pytest.raises(UserError, match=f"teacher.yaml: base: wanted another config file, from .*, found {found}$"):
+        read_raw(path)
+
+
+def test_base_is_no_setting(based):
+    path = based(two="seed: 1\n", three="base: ../../two/conf/teacher.yaml\n")
+    assert load_config(Settings, path, ["base=4"]).seed == 1  # concerns no key: check_config refuses it
+    with pytest.raises(UserError, match="base: unknown key"):
+        from_dict(Settings, {"seed": 1, "base": "x"}, "conf")
+
+
 def test_a_config_survives_the_way_to_yaml_and_back():
     before = Settings(2, model=logmel.Config(channels=8), names=("a",), sizes={"dev": 1}, limit=0.5)
     text = yaml.safe_dump(to_dict(before))

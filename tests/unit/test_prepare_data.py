@@ -143,7 +143,7 @@ def test_a_folder_that_is_not_named_costs_no_lists(config, corpora, tmp_path, ca
     assert stage(config, tmp_path / "data", corpora) == 0
     before = states(tmp_path / "data")
     for setting, said in {"speech_dir=''": "with --librispeech DIR", "wham_dir=''": "wham_dir is not set",
-                          "speech_dir=/nonexistent": "/nonexistent: wanted a folder"}.items():
+                          f"speech_dir={tmp_path}/none": f"{tmp_path}/none: wanted a folder"}.items():
         assert stage(config, tmp_path / "data", corpora, "--set", f"corpus.corpus.{setting}") == 1
         assert said in capsys.readouterr().err
         assert states(tmp_path / "data") == before

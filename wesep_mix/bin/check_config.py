@@ -1,16 +1,20 @@
-"""Validate every config of a recipe and every --set before any work starts."""
+"""Validate every config of a recipe and every --set before any work starts, and try the models of the stages to be run.
+
+A model is built and run on a moment of noise. Those of stages that are not run are not: their configs are read alone.
+"""
 
 from __future__ import annotations
 
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
 from wesep_mix.bin.options import boolean, parser
-from wesep_mix.config import CHOSEN, SECTIONS, load_config, locate, parse_override, read_raw, section_of
+from wesep_mix.config import CHOSEN, SECTIONS, from_dict, load_config, locate, parse_override, read_raw, section_of
 from wesep_mix.errors import UserError
 from wesep_mix.mixing.settings import CorpusConfig
 from wesep_mix.stage import guarded
@@ -22,6 +26,23 @@ CLASSES = {
     "corpus": CorpusConfig, "teacher": TeacherConfig, "student": StudentConfig, "embeddings": EmbeddingsConfig,
     "extractor": ExtractorConfig, "separator": SeparatorConfig, "score": ScoreConfig,
 }
+STAGES = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}  # which train the models of these sections
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run: stages `stage` to `stop_stage` on mixtures of `num_spk` talkers.
+
+    teacher: stage 2's folder; where that stage is not run, a student is tried with the teacher that it made.
+    """
+
+    stage: int = 1
+    stop_stage: int = 9
+    num_spk: int = 2
+    teacher: Path | None = None
+
+    def trains(self, section: str) -> bool:
+        return self.stage <= STAGES[section] <= self.stop_stage
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,36 +52,67 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--separator", default="", help="a file of egs/CORPUS/conf/separator [none]")
     options.add_argument("--tables", type=boolean, default=False, metavar="true|false",
                          help="also table1.yaml and table2.yaml [false]")
+    options.add_argument("--stage", type=int, default=1, help="first stage to be run [1]")
+    options.add_argument("--stop_stage", type=int, default=9, help="last stage to be run [9]")
+    options.add_argument("--num_spk", type=int, default=2, help="talkers of the mixtures [2]")
+    options.add_argument("--teacher", type=Path, help="stage 2's folder, for a run that begins after it")
     args = options.parse_args(argv)
+    run = Run(args.stage, args.stop_stage, args.num_spk, args.teacher)
     chosen = {"extractor": args.extractor, "separator": args.separator}
-    return guarded(lambda: check(args.egs / "conf", chosen, args.set, args.tables), "configuration")
+    return guarded(lambda: check(args.egs / "conf", chosen, args.set, args.tables, run), "configuration")
 
 
-def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False) -> None:
-    """Raises: UserError for the first config that is not valid, or the first override that fits no config."""
+def check(
+    conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False, run: Run = Run()
+) -> None:
+    """Raises: UserError for the first config that is not valid, the first override that fits no config, or the first
+    model of the stages to be run that cannot be built and run.
+    """
     paths = config_paths(conf, chosen)
-    listed = [*paths, *(check_tables(conf, overrides) if tables else ())]
+    listed = [*paths, *(check_tables(conf, overrides, run) if tables else ())]
     raws = [(section_of(path), read_raw(path)) for path in listed]
     for override in overrides:
         _check_lands(override, raws, paths)
+    settings = _load(paths, overrides)
     for path in paths:
-        settings = _check_config(path, overrides)
-        if isinstance(settings, ExtractorConfig) and settings.model.fusion == "none":
+        if getattr(getattr(settings[path], "model", None), "fusion", "") == "none":
             raise UserError(f"{path}: model.fusion: wanted a fusion, found none: stage 5 trains the same network "
                             "without embedding beside it in any case")
+    _try_models(settings, run)
 
 
-def _check_config(path: Path, overrides: list[str]) -> Any:
-    section = section_of(path)
-    settings = load_config(CLASSES[section], path, overrides)
-    if section in CHOSEN:
-        from wesep_mix.training.trial import try_out
-
-        try_out(path, settings)
-    return settings
+def _load(paths: Sequence[Path], overrides: list[str]) -> dict[Path, Any]:
+    return {path: load_config(CLASSES[section_of(path)], path, overrides) for path in paths}
 
 
-def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
+def _try_models(settings: Mapping[Path, Any], run: Run) -> None:
+    """Raises: UserError for the first model of these settings that is to be trained and cannot be built and run."""
+    of = {section_of(path): (path, given) for path, given in settings.items() if section_of(path) in STAGES}
+    wanted = [section for section in of if run.trains(section)]
+    if not wanted:
+        return
+    from wesep_mix.training import trial
+
+    if {"teacher", "student"} & {*wanted}:
+        teacher = trial.try_teacher(*(of["teacher"] if run.trains("teacher") else _trained(of["teacher"], run)))
+    for section in wanted:
+        if section == "student":
+            trial.try_student(*of[section], teacher, run.num_spk)
+        elif section != "teacher":
+            trial.try_out(*of[section], run.num_spk)
+
+
+def _trained(configured: tuple[Path, TeacherConfig], run: Run) -> tuple[Path, TeacherConfig]:
+    """The config of the teacher that is there, with the model as its training left it; where there is none, that of
+    the recipe.
+    """
+    path = run.teacher / "config.yaml" if run.teacher else None
+    if path is None or not path.is_file():
+        return configured
+    return path, from_dict(TeacherConfig, {"model": read_raw(path).get("model")}, str(path))
+
+
+def check_tables(conf: Path, overrides: list[str], run: Run = Run()) -> list[Path]:
     """conf/table1.yaml, table2.yaml and the configs that the latter's rows name.
 
     Raises: UserError naming the first row whose settings are not valid.
@@ -68,24 +120,28 @@ def check_tables(conf: Path, overrides: list[str]) -> list[Path]:
     first, second = table2.load_tables(conf, overrides)
     table2.check_seeds(first, second)
     for name, row in first.rows.items():
-        for section in ("teacher", "student"):
-            _check_row(f"{conf / 'table1.yaml'}: row {name}", conf / f"{section}.yaml",
-                       [*overrides, *table1.row_overrides(row)])
+        last = run.stop_stage if row.model == "student" else min(run.stop_stage, STAGES["teacher"])
+        _check_row(f"{conf / 'table1.yaml'}: row {name}", [conf / "teacher.yaml", conf / "student.yaml"],
+                   [*overrides, *table1.row_overrides(row)], Run(run.stage, last, row.num_trained))
     named = {name: table2.config_path(conf, row) for name, row in second.rows.items() if row.config}
     for name, path in named.items():
         where = f"{conf / 'table2.yaml'}: row {name}"
-        settings = _check_row(where, path, [*overrides, *table2.row_overrides(second.rows[name])])
+        row = second.rows[name]
+        (settings,) = _check_row(where, [path], [*overrides, *table2.row_overrides(row)],
+                                 replace(run, num_spk=row.num_spk))
         if getattr(settings, "embeddings", "") == "ark":
             raise UserError(f"{where}: embeddings: wanted on_the_fly, found ark: Table 1 writes those of the test set "
                             "alone")
     return [*(conf / f"{table}.yaml" for table in TABLES), *dict.fromkeys(named.values())]
 
 
-def _check_row(where: str, path: Path, overrides: list[str]) -> Any:
+def _check_row(where: str, paths: Sequence[Path], overrides: list[str], run: Run) -> list[Any]:
     try:
-        return _check_config(path, overrides)
+        settings = _load(paths, overrides)
+        _try_models(settings, run)
     except UserError as err:
         raise UserError(f"{where}: {err}") from err
+    return list(settings.values())
 
 
 def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:

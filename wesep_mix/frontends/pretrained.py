@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:  # the import takes seconds
 OPTIONAL_WEIGHTS = ("masked_spec_embed",)
 PREPROCESSOR = "preprocessor_config.json"
 UNUSED = {"apply_spec_augment": False, "layerdrop": 0.0}  # of what pretraining does
+
+
+def is_hub_name(source: str) -> bool:
+    """Whether it names a model of the hub, and no file or folder that is here or that would have to be."""
+    return (re.fullmatch(r"[\w.-]+(/[\w.-]+)?", source) is not None and source[0] not in "./"
+            and not source.endswith(".pt") and not Path(source).exists())
 
 
 def load(source: str, architecture: str = "") -> tuple[PreTrainedModel, str]:

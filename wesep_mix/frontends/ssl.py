@@ -49,6 +49,10 @@ class Config:
         """The same with that many fine-tuned layers; None leaves them as they are. Raises: ValueError below 0."""
         return self if num_layers is None else dataclasses.replace(self, finetuned_layers=num_layers)
 
+    def for_trial(self) -> Config | None:
+        """None for a model of the hub, whose size is not known before it is fetched."""
+        return None if not self.architecture and pretrained.is_hub_name(self.source) else self
+
 
 class Model(nn.Module):
     """Waveform -> frames, every 20 ms for WavLM.

@@ -52,25 +52,25 @@ class _Pointwise(torch.autograd.Function):
         out, act = x.new_empty(*x.shape[:2], len(weight)), torch.empty_like(x[0])
         ctx.norms = []
         for frames, made in zip(x, out, strict=True):
-            norm = _Norm.of(_prelu(frames, slope, act), gain, shift)
-            torch.mm(act, (weight * norm.gain).T, out=made).add_(bias + weight @ norm.shift)
+            norm = _Norm.centring(_prelu(frames, slope, act), gain)
+            torch.mm(act, (weight * norm.gain).T, out=made).add_(bias + weight @ shift)
             ctx.norms.append(norm)
-        ctx.save_for_backward(x, slope, gain, weight)
+        ctx.save_for_backward(x, slope, gain, shift, weight)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:
-        x, slope, gain, weight = ctx.saved_tensors
+        x, slope, gain, shift, weight = ctx.saved_tensors
         out, act = torch.empty_like(x), torch.empty_like(x[0])
         grads = []
         for frames, grad_out, made, norm in zip(x, grad.contiguous(), out, ctx.norms, strict=True):
-            _prelu(frames, slope, act)
+            _prelu(frames, slope, act).sub_(norm.mean)
             products, sums = grad_out.T @ act, grad_out.sum(0)  # [D, C], [D]
             back = norm.back(gain, (weight * products).sum(0), sums @ weight, act.numel())
             grad_act = act.addmm_(grad_out, weight * norm.gain, beta=back.of_act).add_(back.constant)
             grad_slope = _back_through_prelu(grad_act, frames, slope, made)
-            grad_weight = products * norm.gain + torch.outer(sums, norm.shift)
+            grad_weight = products * norm.gain + torch.outer(sums, shift)
             grads.append((grad_slope, back.gain, back.shift, grad_weight, sums))
         return out, *_summed(grads)
 
@@ -86,23 +86,23 @@ class _Depthwise(torch.autograd.Function):
         rows = _empty_rows(x, dilation)
         ctx.norms, ctx.sizes = [], (padding, dilation)
         for frames, act in zip(x, rows[:, :x.shape[1]], strict=True):
-            norm = _Norm.of(_prelu(frames, slope, act), gain, shift)
-            torch.addcmul(norm.shift, act, norm.gain, out=act)  # its zeros beyond both ends keep it out of the weights
+            norm = _Norm.centring(_prelu(frames, slope, act), gain)
+            torch.addcmul(shift, act, norm.gain, out=act)  # its zeros beyond both ends keep it out of the weights
             ctx.norms.append(norm)
-        ctx.save_for_backward(x, slope, gain, weight)
+        ctx.save_for_backward(x, slope, gain, shift, weight)
         return of_rows(rows, x.shape[1], weight, bias, padding, dilation)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, slope, gain, weight = ctx.saved_tensors
+        x, slope, gain, shift, weight = ctx.saved_tensors
         padding, dilation = ctx.sizes
         out, rows, grad_rows = torch.empty_like(x), _empty_rows(x[:1], dilation), _empty_rows(grad[:1], dilation)
         act = rows[0, :x.shape[1]]
         of_taps = weight[:, 0]  # [C, K]
         grads = []
         for frames, grad_out, made, norm in zip(x, grad, out, ctx.norms, strict=True):
-            _prelu(frames, slope, act)
+            _prelu(frames, slope, act).sub_(norm.mean)
             grad_rows[0, :len(grad_out)] = grad_out
             of_input, products, _ = torch.ops.aten.convolution_backward(
                 as_image(grad_rows, dilation), as_image(rows, dilation),
@@ -113,15 +113,15 @@ class _Depthwise(torch.autograd.Function):
             back = norm.back(gain, (of_taps * products).sum(1), (of_taps * sums).sum(1), act.numel())
             grad_act = as_frames(of_input)[0, :len(frames)].add_(act, alpha=back.of_act).add_(back.constant)
             grad_slope = _back_through_prelu(grad_act, frames, slope, made)
-            grad_weight = products * norm.gain[:, None] + sums * norm.shift[:, None]
+            grad_weight = products * norm.gain[:, None] + sums * shift[:, None]
             grads.append((grad_slope, back.gain, back.shift, grad_weight[:, None], total))
         return out, *_summed(grads), None, None
 
 
 @dataclass(frozen=True)
 class _Back:
-    """The norm's gradients: of its learned gain and shift, [C]; and what an item's PReLU outputs have beside the scaled
-    gradient of the norm's output, a multiple of themselves and a constant.
+    """The norm's gradients: of its learned gain and shift, [C]; and what an item's centred PReLU outputs have beside
+    the scaled gradient of the norm's output, a multiple of themselves and a constant.
     """
 
     gain: Tensor
@@ -132,28 +132,31 @@ class _Back:
 
 @dataclass(frozen=True)
 class _Norm:
-    """The norm of one item as a gain and a shift of every channel, [C]."""
+    """The norm of one item: what is taken from all PReLU outputs, then a gain of every channel, [C].
+
+    The mean is taken out before the squares are summed: the mean of squares less the squared mean would lose digits
+    where the mean is large, more or fewer of them with the order in which a release of PyTorch sums.
+    """
 
     mean: float
     rstd: float  # one over the standard deviation
     gain: Tensor
-    shift: Tensor
 
     @classmethod
-    def of(cls, act: Tensor, gain: Tensor, shift: Tensor) -> _Norm:
-        """act: [L, C]; gain, shift: what is learned, [C]."""
-        mean = float(act.sum()) / act.numel()
-        square = float(torch.linalg.vector_norm(act, dim=1).square().sum()) / act.numel()
-        rstd = (max(0.0, square - mean**2) + EPS) ** -0.5
-        return cls(mean, rstd, gain * rstd, shift - gain * (mean * rstd))
+    def centring(cls, act: Tensor, gain: Tensor) -> _Norm:
+        """act: [L, C], whose mean is taken out in place; gain: what is learned, [C]."""
+        mean = float(act.sum(1).sum(dtype=torch.double)) / act.numel()
+        variance = float(torch.linalg.vector_norm(act.sub_(mean), dim=1).square().sum()) / act.numel()
+        rstd = (variance + EPS) ** -0.5
+        return cls(mean, rstd, gain * rstd)
 
     def back(self, gain: Tensor, products: Tensor, sums: Tensor, numel: int) -> _Back:
-        """gain: what is learned; products, sums: over time, of the gradient of the norm's output times the PReLU's
-        outputs and of that gradient alone, [C].
+        """gain: what is learned; products, sums: over time, of the gradient of the norm's output times the centred
+        PReLU outputs and of that gradient alone, [C].
         """
-        grad_gain = (products - self.mean * sums) * self.rstd
+        grad_gain = products * self.rstd
         of_act = -self.rstd**2 * float(grad_gain @ gain) / numel
-        return _Back(grad_gain, sums, of_act, -self.rstd * float(sums @ gain) / numel - self.mean * of_act)
+        return _Back(grad_gain, sums, of_act, -self.rstd * float(sums @ gain) / numel)
 
 
 def _prelu(x: Tensor, slope: Tensor, out: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import pyloudnorm
-import scipy.signal
 
 from wesep_mix.io.audio import SAMPLE_RATE
 
@@ -66,6 +64,8 @@ def _level(power: np.ndarray) -> np.ndarray:
 
 def _running_energy(samples: np.ndarray) -> np.ndarray:
     """Sum of squares of the K-weighted samples before each sample: [T + 1]."""
+    import scipy.signal  # which takes a second of CPU time: here alone, for the sake of all that only reads lists
+
     energy = np.zeros(len(samples) + 1)
     weighted = scipy.signal.lfilter(*_k_weighting(), samples.astype(np.float64))
     np.cumsum(np.square(weighted, out=weighted), out=energy[1:])
@@ -75,5 +75,7 @@ def _running_energy(samples: np.ndarray) -> np.ndarray:
 @cache
 def _k_weighting() -> tuple[np.ndarray, np.ndarray]:
     """The two stages as one filter, which halves the time; pyloudnorm shows them by this name alone."""
+    import pyloudnorm
+
     shelf, high_pass = pyloudnorm.Meter(SAMPLE_RATE)._filters.values()
     return np.convolve(shelf.b, high_pass.b), np.convolve(shelf.a, high_pass.a)

@@ -9,19 +9,19 @@ takes the nearest embedding for each (conf/embeddings.yaml, `matching`).
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from wesep_mix import checkpoint, plugins
+from wesep_mix import checkpoint
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.data.chance import choose
 from wesep_mix.errors import UserError
 from wesep_mix.extractors.contract import check_weights, estimates, latency_ms
 from wesep_mix.losses.extraction import extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
+from wesep_mix.training.building import build_extractor
 from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
 from wesep_mix.training.module import TrainingModule
@@ -108,9 +108,3 @@ def _stored(settings: ExtractorConfig, data: Path, folder: Path | None) -> dict[
                         "DIR, or set embeddings to on_the_fly")
     plans = {name: read_plans(data / name / PLANS) for name in ("train", "dev")}
     return stored_embeddings(folder, plans, settings.condition.probabilities)
-
-
-def build_extractor(settings: ExtractorConfig, student: nn.Module | None) -> nn.Module:
-    """An extractor for the student's embeddings; with no student the same network without any."""
-    changes = {"fusion": "none"} if student is None else {"embedding_dim": student.config.embedding_dim}
-    return plugins.build("extractors", dataclasses.replace(settings.model, **changes))

@@ -5,15 +5,14 @@ The same fresh mixtures as for an extractor; no embedding, no teacher and no stu
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wesep_mix import plugins
 from wesep_mix.data.batch import MixBatch, take
 from wesep_mix.losses.upit import upit_loss
+from wesep_mix.training.building import build_separator
 from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.run import run
@@ -50,8 +49,3 @@ def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: i
     torch.manual_seed(settings.seed)
     module = SeparatorTraining(settings, build_separator(settings, num_spk))
     run(module, "separators", data, num_spk, out, ngpu)
-
-
-def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:
-    """A separator with as many outputs as the mixtures have talkers."""
-    return plugins.build("separators", dataclasses.replace(settings.model, num_spk=num_spk))

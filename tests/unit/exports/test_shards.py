@@ -15,7 +15,7 @@ def shards_of(case, out, plans, **options) -> list[list[str]]:
     """Names in each shard, in the order of shard.list."""
     write_shards(Job(Config(**options), plans, case.data / "test", out, None), talkers)
     names = []
-    for path in (out / "shard.list").read_text().split():
+    for path in (out / "shard.list").read_text().splitlines():
         with tarfile.open(path) as tar:
             names.append(tar.getnames())
     return names
