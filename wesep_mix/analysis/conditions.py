@@ -48,7 +48,8 @@ def score_extracted(condition: str, data: Path, extractor: Path, settings: Score
     """Score `extractor/test/<condition>/wav`, or the mixtures as they are, into `extractor/test/<condition>/scores`."""
     out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
     wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
-    score_condition(plans, wavs, out / "scores", params, nj, settings.max_bad, settings.dnsmos)
+    score_condition(
+        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos)
 
 
 def _num_parameters(extractor: Path, condition: str) -> int:

@@ -23,7 +23,8 @@ from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 from wesep_mix.parallel import map_items
 
-METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")  # and those of DNSMOS where they are asked for
+RATIOS, PERCEPTUAL = ("si_sdr", "si_sdri"), ("pesq", "stoi")
+METRICS = (*RATIOS, *PERCEPTUAL)  # and those of DNSMOS where they are asked for
 SCORES, SUMMARY = "scores.csv", "summary.json"
 TOLERANCE = 1e-6  # between a table and its summary, which is made from the table's six decimals
 
@@ -32,27 +33,30 @@ TOLERANCE = 1e-6  # between a table and its summary, which is made from the tabl
 class Trial:
     """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
 
-    dnsmos: by DNSMOS too, which takes four times as long as all else together.
+    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times as
+    long as all else together.
     """
 
     plan: Plan
     index: int
     wav: Path | None
+    perceptual: bool = True
     dnsmos: bool = False
 
 
 def score_condition(
     plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0,
-    dnsmos: bool = False,
+    perceptual: bool = True, dnsmos: bool = False,
 ) -> dict[str, float]:
     """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
 
     wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture. params: number of parameters
-    of the extractor, passed on to the summary. The result does not depend on `nj`. dnsmos: as for `Trial`.
+    of the extractor, passed on to the summary. The result does not depend on `nj`. perceptual, dnsmos: as for
+    `Trial`.
     Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
         silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
     """
-    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", dnsmos)
+    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, dnsmos)
               for plan in plans for index, key in enumerate(speaker_keys(plan))]
     scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad, setting="score.max_bad")
     if not scored:
@@ -73,12 +77,19 @@ def score_trial(trial: Trial) -> dict[str, float]:
         return {
             "si_sdr": ratio,
             "si_sdri": ratio - si_sdr(rendered.mix, source),
-            "pesq": pesq_wideband(est, source, trial.plan.sample_rate),
-            "stoi": stoi(est, source, trial.plan.sample_rate),
-            **(dnsmos(est, trial.plan.sample_rate) if trial.dnsmos else {}),
+            **(_perceptual(est, source, trial) if trial.perceptual else {}),
         }
     except UserError as err:
         raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err
+
+
+def _perceptual(est: np.ndarray, source: np.ndarray, trial: Trial) -> dict[str, float]:
+    rate = trial.plan.sample_rate
+    return {
+        "pesq": pesq_wideband(est, source, rate),
+        "stoi": stoi(est, source, rate),
+        **(dnsmos(est, rate) if trial.dnsmos else {}),
+    }
 
 
 def write_scores(path: Path, rows: Sequence[dict]) -> None:
@@ -134,7 +145,9 @@ def summarise(rows: Sequence[dict]) -> dict[str, float]:
 
 
 def _metrics(row: Mapping) -> tuple[str, ...]:
-    return (*METRICS, *(scale for scale in SCALES if scale in row))
+    """Those of a row: if it has one of PESQ and STOI it has to have both."""
+    perceptual = PERCEPTUAL if any(metric in row for metric in PERCEPTUAL) else ()
+    return (*RATIOS, *perceptual, *(scale for scale in SCALES if scale in row))
 
 
 def _row(trial: Trial, scores: dict[str, float]) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wesep_mix import optional
+from wesep_mix.analysis.controls import CONTROLS
 from wesep_mix.losses.criteria import check_criterion
 
 SETS = ("train", "dev", "test")
@@ -42,7 +43,8 @@ class ScoreConfig:
     extracted, PCM_16 (FLOAT where that would clip) or FLOAT; seed: of k-means and of the choice of random embeddings;
     chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones; batch_size:
     mixtures of equal length that go through a network together; dnsmos: score by DNSMOS P.835 too, which takes longer
-    than the other metrics together.
+    than the other metrics together; perceptual_controls: PESQ, STOI and DNSMOS of the controls too, nearly all of their
+    time. Where an output is another talker's they say little: the controls are told apart by SI-SDR.
     """
 
     max_bad: int = 0
@@ -52,6 +54,11 @@ class ScoreConfig:
     overlap_s: float = 1.0
     batch_size: int = 1
     dnsmos: bool = False
+    perceptual_controls: bool = True
+
+    def is_perceptual(self, condition: str) -> bool:
+        """Whether PESQ, STOI and DNSMOS are asked for what was extracted under this condition."""
+        return self.perceptual_controls or condition not in CONTROLS
 
     @property
     def chunks(self) -> Chunks:

@@ -41,6 +41,8 @@ def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
     if args.condition != MIXTURE:
         needs += [Need(model_of(args.extractor, args.condition), 5), Need(extracted / "wav" / "wav.scp", 6)]
     defining = {"max_bad": settings.max_bad, "dnsmos": settings.dnsmos}
+    if not settings.is_perceptual(args.condition):
+        defining["perceptual"] = False
     return Part(7, f"score, {args.condition}", extracted / "scores", defining, needs)
 
 

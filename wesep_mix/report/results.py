@@ -69,13 +69,14 @@ def conditions(mixtures: Path) -> dict[str, dict]:
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
-    return {name: _speech(read_scored(folder)[1], folder / SUMMARY)
-            for name, folder in scored_conditions(mixtures).items()}
+    return {name: _speech(folder) for name, folder in scored_conditions(mixtures).items()}
 
 
-def _speech(row: dict[str, float], path: Path) -> dict[str, float]:
-    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in row or not column.maybe]
-    return _picked(row, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), path)
+def _speech(folder: Path) -> dict[str, float]:
+    """What the summary says of the metrics that the table of scores has."""
+    rows, summary = read_scored(folder)
+    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in rows[0] or not column.maybe]
+    return _picked(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
 
 
 def scored_conditions(mixtures: Path) -> dict[str, Path]:

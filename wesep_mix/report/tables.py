@@ -79,8 +79,8 @@ EMBEDDING_COLUMNS = {
 SPEECH_COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", 1, 2, "without mean removal"),
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR less that of the mixture"),
-    "pesq": Column("PESQ", "", 1, 2, "wideband"),
-    "stoi": Column("STOI", "", 1, 3, "not extended"),
+    "pesq": Column("PESQ", "", 1, 2, "wideband", maybe=True),
+    "stoi": Column("STOI", "", 1, 3, "not extended", maybe=True),
     "sig": Column("SIG", "", 1, 2, "DNSMOS P.835 of the speech, 1 to 5, without a reference", maybe=True),
     "bak": Column("BAK", "", 1, 2, "the same of the background", maybe=True),
     "ovrl": Column("OVRL", "", 1, 2, "the same of the whole", maybe=True),

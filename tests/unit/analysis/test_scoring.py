@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from wesep_mix.analysis.settings import ScoreConfig
 from wesep_mix.analysis.scoring import METRICS, read_scored, read_scores, score_condition, summarise
 from wesep_mix.errors import UserError
 from wesep_mix.io.audio import write_audio
@@ -42,6 +43,9 @@ def test_table_and_summary(wavs, plans, tmp_path):
 def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
     asked = score_condition(plans[:1], wavs, tmp_path / "asked", params=0, dnsmos=True)
     plain = score_condition(plans[:1], wavs, tmp_path / "plain", params=0)
+    ratios = score_condition(plans[:1], wavs, tmp_path / "ratios", params=0, perceptual=False, dnsmos=True)
+    assert ratios == {key: value for key, value in plain.items() if not key.startswith(("pesq", "stoi"))}
+    assert read_scored(tmp_path / "ratios")[0][0].keys() == {"mix", "speaker", "si_sdr", "si_sdri"}
     assert set(asked) - set(plain) == {"sig", "bak", "ovrl", "sig_std", "bak_std", "ovrl_std"}
     assert {name: asked[name] for name in plain} == plain
     rendered = render(plans[0])
@@ -142,3 +146,11 @@ def test_workers_and_finished_stages_do_not_import_torch():
     modules = "wesep_mix.analysis.scoring, wesep_mix.bin.score, wesep_mix.bin.analyse, wesep_mix.bin.report"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("condition", "asked"), [
+    ("matched", True), ("mixture", True), ("separated", True), ("none", False), ("wrong", False), ("oracle", False),
+])
+def test_controls_may_do_without_the_metrics_that_take_the_time(condition, asked):
+    assert ScoreConfig(perceptual_controls=False).is_perceptual(condition) is asked
+    assert ScoreConfig().is_perceptual(condition)
