@@ -48,7 +48,7 @@ def commands(folder, *options, settings=None):
 
 def environment(**variables):
     """This process's Python as the active environment: nothing is installed by a test."""
-    return {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
+    return {**bare_environment(), "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
 
 
 def bare_environment(**variables):
