@@ -5,7 +5,7 @@
 #   module load python/3.11 gcc
 # With a conda environment that has the packages of setup.py (it is used as it is, nothing is installed):
 #   source ~/miniconda3/etc/profile.d/conda.sh && conda activate wesep_mix
-# The environment on another disk (5.3 GB), or made by another Python:
+# The environment on another disk (6.1 GB), or made by another Python:
 #   export WESEP_MIX_VENV=/scratch/$USER/wesep_mix_venv
 #   export WESEP_MIX_PYTHON=/opt/python3.12/bin/python3
 

@@ -178,7 +178,7 @@ command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/
 uv=$(command -v uv) || uv=""
 [ "${WESEP_MIX_UV:-}" != false ] || uv=""
 make_venv
-size="some minutes and 5.7 GB; WESEP_MIX_TORCH=cpu takes a fraction of that where there is no GPU"
+size="some minutes and 6.1 GB; WESEP_MIX_TORCH=cpu takes a fraction of that where there is no GPU"
 installer=pip
 [ -z "$uv" ] || installer=uv
 say "installing what is missing into $env_dir with $installer (all of it: $size; log: $log)"
