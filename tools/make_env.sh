@@ -136,6 +136,13 @@ put() {  # ARGUMENT...: everything into the log, one short line a package to the
     done
 }
 
+with_pip_instead() {  # where uv failed: a mirror or certificate may be known to pip alone
+    [ -n "$uv" ] || return 1
+    say "uv failed ($(grep -m 1 -E "error|cause" "$log" || tail -n 1 "$log")): trying pip"
+    uv="" installer=pip
+    "$env_dir/bin/python" -m ensurepip >>"$log" 2>&1 && install
+}
+
 imports() {  # whether all import, or are there where only their files are read
     { printf 'import %s\n' importlib.util "${modules[@]}" &&
         printf 'assert importlib.util.find_spec("%s")\n' "${files_of[@]}"; } |
@@ -182,7 +189,7 @@ size="some minutes and 6.1 GB; WESEP_MIX_TORCH=cpu takes a fraction of that wher
 installer=pip
 [ -z "$uv" ] || installer=uv
 say "installing what is missing into $env_dir with $installer (all of it: $size; log: $log)"
-install || failed "$installer failed"
+install || with_pip_instead || failed "$installer failed"
 check_pair "$env_dir"
 # A package cut off by an interrupted installation can pass for installed: install all of them once more.
 if ! imports; then

@@ -104,6 +104,16 @@ def test_uv_does_it_where_it_is(ours, tmp_path, monkeypatch):
     assert calls(ours) == [call.replace(PIP, uv) for call in ALL]
 
 
+def test_where_uv_fails_pip_does_it(ours, tmp_path):
+    tool = tmp_path / "tools" / "uv"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'error: invalid peer certificate'\nexit 2\n")
+    tool.chmod(0o755)
+    done = make_env(ours, WESEP_MIX_UV="", PATH=f"{tool.parent}:{bare_environment()['PATH']}")
+    assert done.returncode == 0 and calls(ours) == ALL
+    assert "environment: uv failed (error: invalid peer certificate): trying pip" in done.stderr
+
+
 @pytest.mark.parametrize("what", ["setuptools", "-e .", "resemblyzer"])
 def test_a_failed_installation_is_no_complete_one(ours, what):
     done = make_env(ours, FAILS=what)
