@@ -42,11 +42,14 @@ for extra in ${extras[@]+"${extras[@]}"}; do
     esac
 done
 
-wanted() {  # a line for each part that is wanted: what it was made of
-    local part made_of
-    made_of="$(cat setup.py "$lock" | cksum) ${files_of[*]} newest:${WESEP_MIX_NEWEST:-} torch:${WESEP_MIX_TORCH:-}"
-    made_of+=" $(readlink -f "$env_dir/bin/python") $(torch_pair)"
-    for part in run ${extras[@]+"${extras[@]}"}; do echo "$part $made_of"; done
+made_of() {  # what an environment is made of, whatever parts it has
+    echo "$(cat setup.py "$lock" | cksum) ${files_of[*]} newest:${WESEP_MIX_NEWEST:-} torch:${WESEP_MIX_TORCH:-}" \
+        "$(readlink -f "$env_dir/bin/python") $(torch_pair)"
+}
+
+wanted() {  # a line for each part that is wanted
+    local part
+    for part in run ${extras[@]+"${extras[@]}"}; do echo "$part $(made_of)"; done
 }
 
 torch_pair() {  # the releases of torch and torchaudio that lie in the environment
@@ -198,6 +201,7 @@ if ! imports; then
     [ -z "$uv" ] || again=--reinstall
     install "$again" && imports || failed "the installed packages do not import"
 fi
-{ cat "$stamp" && wanted; } | grep -v unfinished | sort -u >"$stamp.new" && mv "$stamp.new" "$stamp"
+# Parts from before are there still, unless they were made of something else, such as the newest versions.
+{ grep -F " $(made_of)" "$stamp" || true; wanted; } | sort -u >"$stamp.new" && mv "$stamp.new" "$stamp"
 say "ready: $env_dir"
 echo "$env_dir"

@@ -39,12 +39,14 @@ WHOLE = Chunks()
 class ScoreConfig:
     """Settings of extraction, scoring and the controls.
 
-    max_bad: how many utterances of a condition may fail, each named, before the stage does; wav_subtype: of what is
-    extracted, PCM_16 (FLOAT where that would clip) or FLOAT; seed: of k-means and of the choice of random embeddings;
-    chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones; batch_size:
-    mixtures of equal length that go through a network together; dnsmos: score by DNSMOS P.835 too, which takes longer
-    than the other metrics together; perceptual_controls: PESQ, STOI and DNSMOS of the controls too, nearly all of their
-    time. Where an output is another talker's they say little: the controls are told apart by SI-SDR.
+    max_bad: how many utterances of a condition may fail, each named, before the stage does.
+    wav_subtype: of what is extracted, PCM_16 (FLOAT where that would clip) or FLOAT.
+    seed: of k-means and of the choice of random embeddings.
+    chunk_s, overlap_s: length and overlap of the chunks of long mixtures in seconds, 0: whole ones.
+    batch_size: mixtures of equal length that go through a network together.
+    dnsmos: score by DNSMOS P.835 too, which takes longer than the other metrics together.
+    perceptual_controls: PESQ, STOI and DNSMOS of the controls too, nearly all of their time. Where an output is another
+    talker's they say little: the controls are told apart by SI-SDR.
     """
 
     max_bad: int = 0
