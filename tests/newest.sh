@@ -16,6 +16,6 @@ env_extra="test"
 [ $# -gt 0 ] || set -- tests/unit/test_torch_pair.py tests/unit/layers tests/unit/frontends tests/unit/extractors \
     tests/contract/test_models.py tests/recipe/test_recipe.py
 status=0
-python -m pytest -q "$@" || status=$?
+python -m pytest -c tests/pytest.ini -q "$@" || status=$?
 python -m wesep_mix.versions
 exit "$status"

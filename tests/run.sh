@@ -8,5 +8,4 @@ env_extra="test"
 . ./path.sh
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 [ $# -gt 0 ] || set -- -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder  # those of recipe take longest
-# testpaths: all of them, unless the arguments name some
-exec python -m pytest -o testpaths="tests/recipe tests/contract tests/unit" "$@"
+exec python -m pytest -c tests/pytest.ini "$@"
