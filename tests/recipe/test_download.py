@@ -180,8 +180,8 @@ def test_everything_is_fetched_and_can_be_read(server, target, only_with):
     assert done.returncode == 0, done.stderr
     assert files_of(target) == DEV | TEST | MUSAN | WHAM
     assert set(librispeech.read_speech_folder(target)) == {"dev-clean", "test-clean"}
-    assert {file.kind for file in musan.noise_files(target)} == {"musan/noise/free-sound", "musan/music/fma"}
-    assert {file.kind for file in wham.noise_files(target)} == {"wham/tr", "wham/cv", "wham/tt"}
+    assert {file.kind for file in musan.musan_files(target)} == {"musan/noise/free-sound", "musan/music/fma"}
+    assert {file.kind for file in wham.wham_files(target)} == {"wham/tr", "wham/cv", "wham/tt"}
     lines = done.stdout.splitlines()
     assert lines[-1].endswith(f"--librispeech {target}/LibriSpeech --musan {target}/musan --wham {target}/wham_noise")
     needs = next(place for place, line in enumerate(lines) if "the disk of" in line and " needs " in line)

@@ -135,4 +135,4 @@ def test_only_what_is_asked_for_is_imported():
             "plugins.load('corpora', 'mini')\n"
             "print(*(name for name in sys.modules if name.startswith('wesep_mix.corpora.')))\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "wesep_mix.corpora.mini" in done.stdout.split() and "wesep_mix.corpora.dns5" not in done.stdout.split()
+    assert "wesep_mix.corpora.mini" in done.stdout.split() and "wesep_mix.corpora.librispeech" not in done.stdout.split()

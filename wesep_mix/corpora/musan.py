@@ -10,16 +10,16 @@ from pathlib import Path
 from wesep_mix.corpora.folders import audio_files, folder_with
 from wesep_mix.corpora.types import NoiseFile
 
-PARTS = ("music", "noise", "speech")
+MUSAN_PARTS = ("music", "noise", "speech")
 
 
-def noise_files(folder: str | Path) -> list[NoiseFile]:
+def musan_files(folder: str | Path) -> list[NoiseFile]:
     """List all of MUSAN, `folder` being `musan` itself or the folder that it is in.
 
     `kind` is musan/<part>/<subpart>, as in musan/noise/free-sound; `id` is the file's name, which says the same.
     Raises: UserError when there is no such folder, or none of MUSAN's parts in it.
     """
-    root, parts = folder_with(folder, "musan", PARTS, "--musan DIR")
+    root, parts = folder_with(folder, "musan", MUSAN_PARTS, "--musan DIR")
     files = []
     for part in parts:
         for path in audio_files(root / part):

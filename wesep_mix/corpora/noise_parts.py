@@ -12,7 +12,7 @@ from wesep_mix.corpora.problems import Problems
 from wesep_mix.corpora.types import SETS, NoiseFile
 from wesep_mix.errors import UserError
 
-READERS = {"musan": musan.noise_files, "wham": wham.noise_files}
+READERS = {"musan": musan.musan_files, "wham": wham.wham_files}
 
 
 def check_choice(noises: Mapping[str, Sequence[str]]) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 from wesep_mix.corpora.folders import audio_files, folder_with
 from wesep_mix.corpora.types import NoiseFile
 
-PARTS = ("tr", "cv", "tt")
+WHAM_PARTS = ("tr", "cv", "tt")
 _FASTER_OR_SLOWER = ("sp08", "sp12")  # copies of tr that LibriMix's scripts write beside the originals
 
 
-def noise_files(folder: str | Path) -> list[NoiseFile]:
+def wham_files(folder: str | Path) -> list[NoiseFile]:
     """List WHAM!'s noises, `folder` being `wham_noise` itself or the folder that it is in.
 
     `kind` is wham/<part>, as in wham/tt; `id` is <part>-<name of the file>.
     Raises: UserError when there is no such folder, or none of tr, cv, tt in it.
     """
-    root, parts = folder_with(folder, "wham_noise", PARTS, "--wham DIR")
+    root, parts = folder_with(folder, "wham_noise", WHAM_PARTS, "--wham DIR")
     return [
         NoiseFile(f"{part}-{path.stem}", path, f"wham/{part}")
         for part in parts

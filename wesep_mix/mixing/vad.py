@@ -10,7 +10,7 @@ import webrtcvad
 from wesep_mix.io.audio import SAMPLE_RATE, SPEECH_DC_DB, dc_offset
 from wesep_mix.mixing.loudness import ABSOLUTE_GATE, crop_loudness
 
-FRAME_S = 0.03  # WebRTC VAD takes frames of 10, 20 or 30 ms
+VAD_FRAME_S = 0.03  # WebRTC VAD takes frames of 10, 20 or 30 ms
 GRID_S = 0.51  # candidate crops start on this grid, a whole number of frames
 
 
@@ -28,7 +28,7 @@ class Crop:
 
 def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
     """Voice activity of float samples [T] at 16 kHz, a boolean for each whole 30 ms frame: [L]."""
-    size = round(FRAME_S * SAMPLE_RATE)
+    size = round(VAD_FRAME_S * SAMPLE_RATE)
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     starts = range(0, len(pcm) - 2 * size + 1, 2 * size)  # in bytes
     detector = webrtcvad.Vad(mode)
@@ -44,7 +44,7 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     """
     if len(samples) < num_samples:
         return []
-    size = round(FRAME_S * SAMPLE_RATE)
+    size = round(VAD_FRAME_S * SAMPLE_RATE)
     active = np.concatenate([[0], np.cumsum(speech_frames(samples))])
     width = num_samples // size
     starts = np.arange((len(samples) - num_samples) // size + 1)
@@ -52,7 +52,7 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     best = int(np.argmax(counts))
     if counts[best] == 0:
         return []
-    grid = starts[:: round(GRID_S / FRAME_S)]
+    grid = starts[:: round(GRID_S / VAD_FRAME_S)]
     others = [int(s) for s in grid if s != best and counts[s] >= min_share * counts[best]]
     chosen = [best, *sorted(others, key=lambda s: (-counts[s], s))][:max_crops]
     levels = crop_loudness(samples, [s * size for s in chosen], num_samples)
