@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wesep_mix.errors import UserError
-from wesep_mix.git import revision
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.installed import revision
+from wesep_mix.base.stage import guarded
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.plan import Noise, Plan, Source
 from wesep_mix.report.tables import Table
-from wesep_mix.stage import guarded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,10 +146,10 @@ def _teachers(args: argparse.Namespace) -> dict[str, tuple[nn.Module, int]]:
     """Title -> a teacher with random weights, and how many utterances it gets."""
     import torch  # and what needs it, not for those who only ask for help
 
-    from wesep_mix import plugins
-    from wesep_mix.config import load_config
-    from wesep_mix.frontends import ssl
-    from wesep_mix.teachers import asp
+    from wesep_mix.base import plugins
+    from wesep_mix.base.config import load_config
+    from wesep_mix.models.frontends import ssl
+    from wesep_mix.models.teachers import asp
     from wesep_mix.training.settings import TeacherConfig
 
     torch.manual_seed(0)
@@ -204,8 +204,8 @@ def extraction_costs(
 
 
 def _extract(teacher: nn.Module, plans: Sequence[Plan], batch_size: int, read: Read) -> dict[str, np.ndarray]:
-    from wesep_mix.analysis.embeddings import single_embeddings
     from wesep_mix.data.datasets import fixed_loader
+    from wesep_mix.inference.embeddings import single_embeddings
 
     return single_embeddings(teacher, iter(fixed_loader(plans, batch_size, read=read)))
 

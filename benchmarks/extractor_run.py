@@ -23,14 +23,15 @@ import torch
 from student_step import count_flops, memory, product_speed, timed
 from torch import Tensor, nn
 
-from wesep_mix import plugins, wesep
-from wesep_mix.errors import UserError
-from wesep_mix.extractors.contract import estimates
-from wesep_mix.extractors.wesep_names import to_wesep
-from wesep_mix.extractors.wesep_settings import config_from_wesep
+from wesep_mix.base import plugins
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import guarded
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.losses.extraction import extraction_loss
-from wesep_mix.stage import guarded
+from wesep_mix.losses.signal import extraction_loss
+from wesep_mix.models.layers.network import estimates
+from wesep_mix.wesep import weights
+from wesep_mix.wesep.names import to_wesep
+from wesep_mix.wesep.settings import config_from_wesep
 
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # WeSep's class, and its keyword arguments in WeSep's recipes
     "dpccn": ("DPCCN", {"joint_training": False}),
@@ -104,7 +105,7 @@ def built(args: argparse.Namespace) -> Network:
             weight += 0.01 * torch.randn_like(weight)
     state = to_wesep(config, ours.state_dict())
     if args.wesep is None:
-        return Network(wesep.build(name, settings, state), config)
+        return Network(weights.build(name, settings, state), config)
     theirs = wesep_class(args.wesep, name)(**settings)
     theirs.load_state_dict(state)
     return Network(theirs, config)

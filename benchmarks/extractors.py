@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.errors import UserError
-from wesep_mix.git import revision
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.installed import revision
+from wesep_mix.base.stage import guarded
 from wesep_mix.report.tables import Table
-from wesep_mix.stage import guarded
 
 RUN = Path(__file__).with_name("extractor_run.py")
 TITLES = {"dpccn": "DPCCN", "spexplus": "SpEx+"}

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.analysis.scoring import Trial, score_trial
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.parallel import map_items
+from wesep_mix.base.stage import guarded
+from wesep_mix.evaluation.scoring import Trial, score_trial
 from wesep_mix.mixing.plan import Plan, read_plans
-from wesep_mix.parallel import map_items
 from wesep_mix.report.tables import Table
-from wesep_mix.stage import guarded
 
 COLUMNS = {"pesq": 2, "stoi": 2, "si_sdr": 2}
 HEADER = ("SNR", "mixtures", "sources", "PESQ", "STOI", "SI-SDR dB")

@@ -28,22 +28,22 @@ from pathlib import Path
 
 import numpy as np
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import guarded
 from wesep_mix.corpora import librispeech
-from wesep_mix.corpora.noise import NoiseConfig
-from wesep_mix.corpora.split import Split
-from wesep_mix.errors import UserError
+from wesep_mix.corpora.sources.noise import NoiseConfig
+from wesep_mix.corpora.sources.splits import Split
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.io.decoded import DecodedAudio, Read
-from wesep_mix.mixing.decoding import decode_corpus
-from wesep_mix.mixing.draw import MixingConfig, Pool, draw_plan
-from wesep_mix.mixing.listing import prepare_lists
-from wesep_mix.mixing.lists import read_noises, read_speech
+from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
-from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.mixing.vad import best_crops
+from wesep_mix.preparation.activity import best_crops
+from wesep_mix.preparation.decoding import decode_corpus
+from wesep_mix.preparation.listing import prepare_lists
+from wesep_mix.preparation.lists import read_noises, read_speech
+from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 from wesep_mix.report.tables import Table
-from wesep_mix.stage import guarded
 
 SCRIPT = Path("scripts", "create_librimix_from_metadata.py")
 TYPES = {"mix_both": ["mix_both"], "its default, 3 mixtures each": ["mix_clean", "mix_both", "mix_single"]}

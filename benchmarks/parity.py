@@ -28,12 +28,12 @@ from extractor_run import wesep_class
 from torch import nn
 from tqdm import tqdm
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.installed import revision
+from wesep_mix.base.stage import guarded
 from wesep_mix.bin.check_parity import LIMIT
-from wesep_mix.errors import UserError
-from wesep_mix.git import revision
 from wesep_mix.report.tables import Table
-from wesep_mix.stage import guarded
-from wesep_mix.wesep import parity
+from wesep_mix.wesep.weights import parity
 
 FUSIONS = ("concat", "additive", "multiply", "FiLM")
 FRAMES = tuple({"win": win, "stride": stride, "feature_dim": win // 2 + 1}
@@ -131,7 +131,7 @@ def reference(cls: type[nn.Module], name: str, settings: Mapping[str, Any], num_
 
 
 def _length(settings: Mapping[str, Any], draw: random.Random) -> int:
-    """Any length at which DPCCN does not end in a click (layers.stft), whose rounding would be compared."""
+    """Any length at which DPCCN does not end in a click (models.layers.stft), whose rounding would be compared."""
     num_samples = draw.randint(2000, 9000)
     if "stride" not in settings:
         return num_samples

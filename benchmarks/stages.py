@@ -20,8 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from wesep_mix.git import revision
-from wesep_mix.versions import shown, versions
+from wesep_mix.base.installed import revision, shown, versions
 
 ROOT = Path(__file__).resolve().parents[1]
 PR_SET_CHILD_SUBREAPER = 36  # Linux: processes without a parent become children of this one, which waits for them

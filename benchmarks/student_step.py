@@ -24,13 +24,13 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from wesep_mix import plugins
-from wesep_mix.errors import UserError
-from wesep_mix.frontends import ssl
+from wesep_mix.base import plugins
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import guarded
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.losses.set_matching import cosine_costs, set_loss
-from wesep_mix.stage import guarded
-from wesep_mix.students import parallel_heads
+from wesep_mix.matching.assignment import cosine_costs, set_loss
+from wesep_mix.models.frontends import ssl
+from wesep_mix.models.students import parallel_heads
 
 WAVLM_BASE = json.dumps({"model_type": "wavlm", "do_normalize": False, "layerdrop": 0.0, "apply_spec_augment": False})
 GRADIENTS = {  # which weights get one, by their names and whether the paper fine-tunes them

@@ -9,12 +9,11 @@ from stages import mark_done
 
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
-from wesep_mix.mixing.draw import MixingConfig
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.prepare import prepare_plans
-from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.mixing.vad import Crop, best_crops
+from wesep_mix.preparation.activity import Crop, best_crops
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
+from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
 RATE = 16000
 WESPEAKER = {

@@ -13,9 +13,9 @@ export WESEP_MIX_NEWEST=1 WESEP_MIX_VENV=$folder/venv
 env_extra="test"
 . ./path.sh
 
-[ $# -gt 0 ] || set -- tests/unit/test_torch_pair.py tests/unit/layers tests/unit/frontends tests/unit/extractors \
+[ $# -gt 0 ] || set -- tests/unit/base/test_torch_pair.py tests/unit/models \
     tests/contract/test_models.py tests/recipe/test_recipe.py
 status=0
 python -m pytest -c tests/pytest.ini -q "$@" || status=$?
-python -m wesep_mix.versions
+python -m wesep_mix.base.installed
 exit "$status"

@@ -71,7 +71,7 @@ print(", ".join(name for name in sys.argv[1:] if not find_spec(name)))' "${modul
 
 check_pair() {  # ENV_DIR: ends in one line where torch and torchaudio do not load together
     local problem
-    problem=$("$1/bin/python" -m wesep_mix.torch_pair --known "$lock") || die "$1: $problem"
+    problem=$("$1/bin/python" -m wesep_mix.base.torch_pair --known "$lock") || die "$1: $problem"
 }
 
 python_problem() {  # COMMAND: says why this Python cannot make the environment; nothing if it can

@@ -3,21 +3,20 @@
 import dataclasses
 import json
 from functools import lru_cache
-from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 
-from wesep_mix import plugins
+from wesep_mix.base import plugins
+from wesep_mix.base.config import CHOSEN, SECTIONS, load_config, read_raw
 from wesep_mix.bin import check_config
-from wesep_mix.config import CHOSEN, SECTIONS, load_config, read_raw
-from wesep_mix.training import trial
+from wesep_mix.training import smoke
 from wesep_mix.training.extractor import build_extractor
 from wesep_mix.training.separator import build_separator
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 from wesep_mix.training.student import build_student
 
-ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
 RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
 TABLES = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/table1.yaml"))
@@ -148,7 +147,7 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     ("teacher.arcface.margin=4", "arcface.margin: wanted radians from 0 to below a right angle, found 4"),
     ("teacher.arcface.margin_warmup=5", "arcface.margin_warmup: wanted a share of all steps, 0 to 1, found 5"),
     ("teacher.trainer.clip=-1", "trainer.clip: wanted 0 or more, found -1"),
-    ("embeddings.matching=best", "embeddings.yaml: matching: wanted one of assignment, nearest, found best"),
+    ("embeddings.matching=best", "embeddings.yaml: matching: wanted assignment or nearest, found 'best'"),
     ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
 ])
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
@@ -168,9 +167,9 @@ def test_a_right_setting_is_accepted(setting, capsys):
 def without_trial(monkeypatch):
     """Names of the models that a check tries, in a list that it fills."""
     tried = []
-    monkeypatch.setattr(trial, "try_teacher", lambda path, settings: tried.append(path.stem))
-    monkeypatch.setattr(trial, "try_student", lambda path, settings, teacher, num_spk: tried.append(path.stem))
-    monkeypatch.setattr(trial, "try_out", lambda path, settings, num_spk: tried.append(path.stem))
+    monkeypatch.setattr(smoke, "try_teacher", lambda path, settings: tried.append(path.stem))
+    monkeypatch.setattr(smoke, "try_student", lambda path, settings, teacher, num_spk: tried.append(path.stem))
+    monkeypatch.setattr(smoke, "try_out", lambda path, settings, num_spk: tried.append(path.stem))
     return tried
 
 

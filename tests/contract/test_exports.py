@@ -15,9 +15,9 @@ import pytest
 import soundfile
 import yaml
 
-from wesep_mix import plugins
+from wesep_mix.base import plugins
+from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import export_data
-from wesep_mix.stage import STATE_FILE
 
 TALKERS = (2, 3)
 STEP = 1 / 32768

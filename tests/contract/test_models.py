@@ -1,4 +1,4 @@
-"""What every plugin promises (wesep_mix.contracts). A new one is found by its file; SMALL may say how to make it small.
+"""What every plugin promises (wesep_mix.models.contracts). A new one is found by its file; SMALL may say how to make it small.
 
 An extractor is tested with every fusion: its cases are called NAME/FUSION.
 """
@@ -11,13 +11,12 @@ import pytest
 import torch
 import yaml
 
-from wesep_mix import checkpoint, config, contracts, plugins
-from wesep_mix.errors import UserError
-from wesep_mix.extractors.contract import estimates
-from wesep_mix.layers.fusion import FUSIONS
-from wesep_mix.layers.level import Longer, unit_level
-from wesep_mix.layers.network import Network
-from wesep_mix.training import trial
+from wesep_mix.base import config, plugins
+from wesep_mix.base.errors import UserError
+from wesep_mix.models import checkpoint, contracts
+from wesep_mix.models.layers.fusion import FUSIONS
+from wesep_mix.models.layers.network import Longer, Network, estimates, unit_level
+from wesep_mix.training import smoke
 from wesep_mix.training.building import build_student
 from wesep_mix.training.settings import StudentConfig
 
@@ -66,7 +65,7 @@ FUSED = [f"{name}/{fusion}" for name in EXTRACTORS for fusion in (*FUSIONS, *OWN
 NETWORKS = [(kind, name) for kind in KINDS for name in (FUSED if kind == "extractors" else plugins.names(kind))]
 SPEECH = ("extractors", "separators")  # kinds whose output is audio as long as the mixture
 ENCODERS = [(kind, name) for kind, name in NETWORKS if kind not in SPEECH]
-PLUGINS = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
+PLUGINS = [(kind, name) for kind in plugins.PACKAGES for name in plugins.names(kind)]
 
 
 def small(kind: str, name: str, **changes):
@@ -157,7 +156,7 @@ def test_a_model_and_its_config_have_every_part_that_their_kind_has(kind, name):
 @pytest.mark.parametrize("kind, name", [(kind, name) for kind in KINDS for name in plugins.names(kind)])
 def test_a_model_can_be_tried_before_any_work(kind, name):
     """As check_config does; None stands for weights that are not on this machine."""
-    config = trial.for_trial(kind, small(kind, name))
+    config = smoke.for_trial(kind, small(kind, name))
     assert config is None or plugins.build(kind, config).config.name == name
 
 
@@ -208,7 +207,7 @@ def test_odd_lengths_with_any_fusion(name, num_samples):
 
 @pytest.mark.parametrize("kind, name", [(kind, name) for kind in SPEECH for name in plugins.names(kind)])
 def test_a_part_that_is_the_whole_gives_the_same(kind, name, wav):
-    """What long input in chunks asks of a network (analysis.chunked)."""
+    """What long input in chunks asks of a network (inference.chunked)."""
     model, nothing = build(kind, name), torch.zeros(3, 1, dtype=torch.double)
     assert isinstance(model, Network)
     inputs = (wav, embeddings(model, 3)) if kind == "extractors" else (wav,)
@@ -391,7 +390,7 @@ def test_the_level_has_no_influence_on_an_embedding(kind, name, wav, gain):
 
 @pytest.mark.parametrize("name", plugins.names("teachers"))
 def test_a_teacher_says_the_same_of_speech_twice_as_loud(name, wav):
-    """Trainings keep what it said of a crop, which comes back at other levels (training.references)."""
+    """Trainings keep what it said of a crop, which comes back at other levels (training.conditioning)."""
     model = build("teachers", name)
     torch.testing.assert_close(run(model, "teachers", 2 * wav), run(model, "teachers", wav), atol=1e-4, rtol=0)
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from wesep_mix import checkpoint
+from wesep_mix.models import checkpoint
 from wesep_mix.training.teacher import TeacherTraining
 
 

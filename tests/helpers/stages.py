@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wesep_mix.io.files import write_json
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.base.files import write_json
+from wesep_mix.base.stage import STATE_FILE
 
 
 def mark_done(*folders: Path) -> None:

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from places import ROOT
+
 SETTINGS = {
     "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, "
                      "utterances_per_voice: {train: 2, dev: 2, test: 2}, min_s: 3.0, max_s: 4.0, "

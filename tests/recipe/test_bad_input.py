@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from tiny import ROOT, SETTINGS, run_sh, the_error
+from places import ROOT
+from tiny import SETTINGS, run_sh, the_error
 
 from wesep_mix.bin import prepare_data
 

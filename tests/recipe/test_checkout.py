@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, environment, stand_in_python
+from places import ROOT
+from tiny import environment, stand_in_python
 
 ENTRIES = sorted(str(path.relative_to(ROOT)) for path in [
     ROOT / "run.sh", ROOT / "tools/download_corpora.sh", *ROOT.glob("egs/*/run.sh")])

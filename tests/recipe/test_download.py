@@ -16,10 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-from wesep_mix.corpora import counts, librispeech, musan, wham
+from wesep_mix.corpora import librispeech
+from wesep_mix.corpora.sources import noise_parts, splits
 
-SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "download_corpora.sh"
+SCRIPT = ROOT / "tools" / "download_corpora.sh"
 TABLES = {f"LibriSpeech/{name}": b"table" for name in ("SPEAKERS.TXT", "LICENSE.TXT")}
 DEV = TABLES | {f"LibriSpeech/dev-clean/84/1/84-1-{n:04d}.flac": os.urandom(20_000) for n in range(3)}
 TEST = TABLES | {"LibriSpeech/test-clean/61/1/61-1-0000.flac": os.urandom(5_000)}
@@ -180,8 +182,8 @@ def test_everything_is_fetched_and_can_be_read(server, target, only_with):
     assert done.returncode == 0, done.stderr
     assert files_of(target) == DEV | TEST | MUSAN | WHAM
     assert set(librispeech.read_speech_folder(target)) == {"dev-clean", "test-clean"}
-    assert {file.kind for file in musan.musan_files(target)} == {"musan/noise/free-sound", "musan/music/fma"}
-    assert {file.kind for file in wham.wham_files(target)} == {"wham/tr", "wham/cv", "wham/tt"}
+    assert {file.kind for file in noise_parts.musan_files(target)} == {"musan/noise/free-sound", "musan/music/fma"}
+    assert {file.kind for file in noise_parts.wham_files(target)} == {"wham/tr", "wham/cv", "wham/tt"}
     lines = done.stdout.splitlines()
     assert lines[-1].endswith(f"--librispeech {target}/LibriSpeech --musan {target}/musan --wham {target}/wham_noise")
     needs = next(place for place, line in enumerate(lines) if "the disk of" in line and " needs " in line)
@@ -419,7 +421,7 @@ def test_help_and_the_defaults_it_states(tmp_path):
 def test_the_script_and_the_corpora_agree_on_published_numbers():
     rows = re.findall(r'^(\S+) +(\d+) +(\d+) +(\d+) (\w{32}|-)"?$', SCRIPT.read_text(), flags=re.M)
     num_files = {row[0]: int(row[3]) for row in rows}
-    noise = {name: sum(number for part, number in counts.NOISE.items() if part.startswith(f"{name}/"))
+    noise = {name: sum(number for part, number in splits.NOISE.items() if part.startswith(f"{name}/"))
              for name in ("musan", "wham")}
-    assert num_files == {name: files for name, (files, _) in counts.LIBRISPEECH.items()} | noise
+    assert num_files == {name: files for name, (files, _) in splits.LIBRISPEECH.items()} | noise
     assert len({row[4] for row in rows}) == len(rows) == 9

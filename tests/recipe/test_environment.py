@@ -7,14 +7,15 @@ import subprocess
 import pytest
 import setuptools
 from packaging.requirements import Requirement
-from tiny import ROOT, bare_environment, stand_in_python
+from places import ROOT
+from tiny import bare_environment, stand_in_python
 
 LOCK = ROOT / "tools" / "requirements.lock"
 PYTHON = """#!/usr/bin/env bash
 here=$(dirname "${BASH_SOURCE[0]}")/..
 case "$*" in
     "-m pip install"*) echo "$*" >>"$here/calls"; [[ "$*" != *"${FAILS:-nothing}"* ]] ;;
-    "-m wesep_mix.torch_pair"*) echo "$PAIR" && [ -z "$PAIR" ] ;;
+    "-m wesep_mix.base.torch_pair"*) echo "$PAIR" && [ -z "$PAIR" ] ;;
     -) cat >"$here/script"; [ "${BROKEN:-}" != true ] ;;
 esac
 """

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import ROOT
+from places import ROOT
 
-from wesep_mix import checkpoint
+from wesep_mix.models import checkpoint
 
 MAX_STEPS = 8
 CONFIG = f"""

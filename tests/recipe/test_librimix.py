@@ -7,7 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
-from tiny import ROOT, environment
+from places import ROOT
+from tiny import environment
 from transformers import WavLMConfig, WavLMModel
 
 RATE = 16000

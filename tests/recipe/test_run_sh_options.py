@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import setuptools
-from tiny import ROOT, bare_environment, stand_in_python
+from places import ROOT
+from tiny import bare_environment, stand_in_python
 
-from wesep_mix.config import parse_override
+from wesep_mix.base.config import parse_override
 
 ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
            "extract_speech", "score", "analyse", "report"]

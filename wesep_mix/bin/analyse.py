@@ -11,12 +11,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.analysis.controls import CONTROLS, MIXTURE
-from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.base.config import load_config
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin import extract_speech, score
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config
-from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.inference.controls import CONTROLS, MIXTURE
+from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:
 
 
 def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
-    from wesep_mix.analysis.clustering_rows import clustering_rows, write_rows
+    from wesep_mix.evaluation.clustering import clustering_rows, write_rows
     from wesep_mix.mixing.plan import read_plans
 
     plans, single = (read_plans(folder / "plan.jsonl") for folder in (args.data, args.single))

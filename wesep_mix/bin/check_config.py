@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.analysis.settings import EmbeddingsConfig, ScoreConfig
+from wesep_mix.base.config import CHOSEN, SECTIONS, from_dict, load_config, locate, parse_override, read_raw, section_of
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import boolean, parser
-from wesep_mix.config import CHOSEN, SECTIONS, from_dict, load_config, locate, parse_override, read_raw, section_of
-from wesep_mix.errors import UserError
-from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.stage import guarded
+from wesep_mix.inference.settings import EmbeddingsConfig, ScoreConfig
+from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 
@@ -91,15 +91,15 @@ def _try_models(settings: Mapping[Path, Any], run: Run) -> None:
     wanted = [section for section in of if run.trains(section)]
     if not wanted:
         return
-    from wesep_mix.training import trial
+    from wesep_mix.training import smoke
 
     if {"teacher", "student"} & {*wanted}:
-        teacher = trial.try_teacher(*(of["teacher"] if run.trains("teacher") else _trained(of["teacher"], run)))
+        teacher = smoke.try_teacher(*(of["teacher"] if run.trains("teacher") else _trained(of["teacher"], run)))
     for section in wanted:
         if section == "student":
-            trial.try_student(*of[section], teacher, run.num_spk)
+            smoke.try_student(*of[section], teacher, run.num_spk)
         elif section != "teacher":
-            trial.try_out(*of[section], run.num_spk)
+            smoke.try_out(*of[section], run.num_spk)
 
 
 def _trained(configured: tuple[Path, TeacherConfig], run: Run) -> tuple[Path, TeacherConfig]:

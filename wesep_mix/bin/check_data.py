@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import boolean
 from wesep_mix.report.data_summary import Content, summary_text
-from wesep_mix.stage import guarded
 from wesep_mix.validation.check import Checked, check_folder
 from wesep_mix.validation.problems import listing
 
@@ -57,7 +57,7 @@ def _offset_notes(contents: Sequence[Content]) -> Iterator[str]:
 def _draw(contents: Sequence[Content], path: Path) -> None:
     if not any(content.plans for content in contents):
         return
-    from wesep_mix.report.data_plots import data_plot
+    from wesep_mix.report.plots import data_plot
 
     data_plot(contents, path)
     print(f"\npicture: {path}", flush=True)

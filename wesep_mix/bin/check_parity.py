@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wesep_mix.stage import guarded
+from wesep_mix.base.stage import guarded
 
 LIMIT = 1e-4
 
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(path: Path) -> int:
-    from wesep_mix.wesep import parity
+    from wesep_mix.wesep.weights import parity
 
     deviations = parity(path)
     largest = max(deviations)

@@ -15,10 +15,10 @@ import hashlib
 import sys
 from pathlib import Path
 
+from wesep_mix.base.config import read_raw
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import Part, guarded, run_part
 from wesep_mix.bin.options import boolean
-from wesep_mix.config import read_raw
-from wesep_mix.errors import UserError
-from wesep_mix.stage import Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,11 +40,11 @@ def _import(args: argparse.Namespace) -> None:
     part = Part(5, "extractor of WeSep's", args.out / "matched", made_of)
 
     def work() -> None:
-        from wesep_mix import checkpoint, wesep
-        from wesep_mix.git import revision
-        from wesep_mix.versions import shown, versions
+        from wesep_mix.base.installed import revision, shown, versions
+        from wesep_mix.models import checkpoint
+        from wesep_mix.wesep import weights
 
-        model = wesep.build(*wesep.read_settings(args.config), wesep.read_checkpoint(args.checkpoint),
+        model = weights.build(*weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint),
                             str(args.checkpoint))
         checkpoint.save_model(part.out / "model.pt", "extractors", model, git=revision(), versions=shown(versions()),
                               num_trainable=checkpoint.num_parameters(model))
@@ -56,10 +56,11 @@ def _export(args: argparse.Namespace) -> None:
     part = Part(5, "extractor for WeSep", args.out, {"model": _digest(args.model)})
 
     def work() -> None:
-        from wesep_mix import checkpoint, wesep
+        from wesep_mix.models import checkpoint
+        from wesep_mix.wesep import weights
 
         model = checkpoint.load_model(args.model, "extractors")
-        wesep.write_settings(part.out / "config.yaml", *wesep.write_checkpoint(part.out / "avg_model.pt", model))
+        weights.write_settings(part.out / "config.yaml", *weights.write_checkpoint(part.out / "avg_model.pt", model))
 
     run_part(part, args.force, work)
 

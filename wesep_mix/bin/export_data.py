@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wesep_mix import plugins
+from wesep_mix.base import plugins
+from wesep_mix.base.config import from_dict, to_dict
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import STATE_FILE, Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean
-from wesep_mix.config import from_dict, to_dict
-from wesep_mix.errors import UserError
 from wesep_mix.exports.job import Job, num_talkers, plans_to_export
 from wesep_mix.exports.wavs import tree_folder
-from wesep_mix.stage import STATE_FILE, Need, Part, guarded, run_part
 
 OPTIONS = ("mode", "wav_subtype", "subset", "types", "wav", "shard_size", "labels")  # a format takes some of these
 

@@ -13,10 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from wesep_mix.base.config import read_raw
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import read_raw
-from wesep_mix.errors import UserError
-from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,9 +53,9 @@ def _part(args: argparse.Namespace) -> Part:
 
 def _extract(args: argparse.Namespace) -> None:
     def work() -> None:
-        from wesep_mix.analysis.embeddings import extract_embeddings
-        from wesep_mix.analysis.settings import EmbeddingsConfig
-        from wesep_mix.config import load_config
+        from wesep_mix.base.config import load_config
+        from wesep_mix.inference.embeddings import extract_embeddings
+        from wesep_mix.inference.settings import EmbeddingsConfig
 
         settings = load_config(EmbeddingsConfig, args.config, args.set)
         extract_embeddings(

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from wesep_mix.analysis.controls import CONTROLS, model_of
-from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.base.config import load_config, to_dict
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config, to_dict
-from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.inference.controls import CONTROLS, model_of
+from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _part(args: argparse.Namespace) -> Part:
 
 def _extract(args: argparse.Namespace) -> None:
     def work() -> None:
-        from wesep_mix.analysis.conditions import extract_condition
+        from wesep_mix.inference.extraction import extract_condition
 
         settings, device = load_config(ScoreConfig, args.config, args.set), "cuda" if args.ngpu else "cpu"
         extract_condition(args.embedding, args.data, args.embeddings, args.extractor, settings, device)

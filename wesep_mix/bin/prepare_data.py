@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.base.config import load_config, to_dict
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import Need, Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.bin.options import boolean, parser
-from wesep_mix.config import load_config, to_dict
-from wesep_mix.errors import UserError
-from wesep_mix.mixing.decoding import decode_corpus
-from wesep_mix.mixing.listing import check_folders, prepare_lists
-from wesep_mix.mixing.metadata import check_lists
-from wesep_mix.mixing.moves import Root, before_moves, follow, follow_project, move, parse_root, read_moves
+from wesep_mix.mixing.librimix import check_lists
 from wesep_mix.mixing.prepare import prepare_plans
-from wesep_mix.mixing.settings import CorpusConfig
-from wesep_mix.stage import Need, Part, alone_in, damage_of, guarded, run_part
+from wesep_mix.mixing.relocation import Root, before_moves, follow, follow_project, move, parse_root, read_moves
+from wesep_mix.preparation.decoding import decode_corpus
+from wesep_mix.preparation.listing import check_folders, prepare_lists
+from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables.table2 import load_tables, num_talkers
 
 LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on

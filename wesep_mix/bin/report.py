@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from wesep_mix.base.files import remove_leftovers
+from wesep_mix.base.stage import alone_in, guarded
 from wesep_mix.bin.options import parser
-from wesep_mix.io.files import remove_leftovers
-from wesep_mix.stage import alone_in, guarded
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(args) -> None:
     """Always written anew: it takes seconds, and what there is to report may have grown."""
-    from wesep_mix.git import revision
+    from wesep_mix.base.installed import revision
     from wesep_mix.report.build import write_report
     from wesep_mix.report.results import gather, training_seed
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from wesep_mix.analysis.controls import CONTROLS, MIXTURE, SEPARATED, model_of
-from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.base.config import load_config
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config
-from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED, model_of
+from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def _score(args: argparse.Namespace) -> None:
     settings = load_config(ScoreConfig, args.config, args.set)
 
     def work() -> None:
-        from wesep_mix.analysis.conditions import score_extracted
+        from wesep_mix.evaluation.scoring import score_extracted
 
         score_extracted(args.condition, args.data, args.extractor, settings, args.nj)
 

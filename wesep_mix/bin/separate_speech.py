@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from wesep_mix.analysis.settings import ScoreConfig
+from wesep_mix.base.config import load_config, to_dict
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import load_config, to_dict
-from wesep_mix.stage import Need, Part, guarded, run_part
+from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def _separate(args: argparse.Namespace) -> None:
     part = _part(args)
 
     def work() -> None:
-        from wesep_mix.analysis.separation import separate_set
+        from wesep_mix.inference.extraction import separate_set
         from wesep_mix.mixing.plan import read_plans
 
         settings = load_config(ScoreConfig, args.config, args.set)

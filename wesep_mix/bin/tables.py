@@ -21,15 +21,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_json, write_json
+from wesep_mix.base.processes import run_together
+from wesep_mix.base.stage import Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_json, write_json
 from wesep_mix.mixing.plan import PLANS
-from wesep_mix.stage import Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.tables.jobs import TEST, Job
 from wesep_mix.tables.table1 import Table1Layout
 from wesep_mix.tables.table2 import Table2Layout, check_seeds, load_tables
-from wesep_mix.together import run_together
 
 TABLE_1, TABLE_2 = (2, 3, 4, 8), (5, 6, 7, 9)  # stages; the last of each writes the table
 TRAININGS = (2, 3, 5)
@@ -135,8 +135,8 @@ def _tabulate(args: argparse.Namespace, layout: Layout, pairs: Pairs) -> int:
 
 
 def _measure(args: argparse.Namespace, layout: Table1Layout, name: str, seed: int) -> None:
-    from wesep_mix.analysis.table1_rows import row_metrics
     from wesep_mix.mixing.plan import read_plans
+    from wesep_mix.tables.rows import row_metrics
 
     plans = read_plans(layout.talkers(layout.table.rows[name].num_spk) / TEST / PLANS)
     made = {job.stage: job.made for job in layout.jobs(name, seed)}
@@ -145,16 +145,16 @@ def _measure(args: argparse.Namespace, layout: Table1Layout, name: str, seed: in
 
 
 def _write(args: argparse.Namespace, layout: Layout) -> str:
-    from wesep_mix.git import revision
-    from wesep_mix.report import table1, table2
-    from wesep_mix.report.seed_table import Run
+    from wesep_mix.base.installed import revision
+    from wesep_mix.tables import table1_text, table2_text
+    from wesep_mix.tables.document import Run
 
     found = {seed: {name: row for name in layout.table.rows if (row := _result(layout, name, seed, args.stage_number))}
              for seed in layout.table.seeds}
     folders = [folder.name.removeprefix("seed") for folder in layout.exp.glob("seed*")]
     others = sorted({int(seed) for seed in folders if seed.isdecimal()} - set(layout.table.seeds))
     run = Run(args.exp, args.egs.name, args.set, revision(), found, others)
-    return (table1 if args.stage_number in TABLE_1 else table2).write_table(run, layout.table)
+    return (table1_text if args.stage_number in TABLE_1 else table2_text).write_table(run, layout.table)
 
 
 def _result(layout: Layout, name: str, seed: int, stage: int) -> dict[str, Any] | None:

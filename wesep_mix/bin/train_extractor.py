@@ -11,10 +11,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from wesep_mix.base.config import read_raw
+from wesep_mix.base.processes import run_together
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import read_raw
-from wesep_mix.stage import Need, Part, guarded, run_part
-from wesep_mix.together import run_together
 
 EMBEDDINGS = ("matched", "none")
 
@@ -83,7 +83,7 @@ def _matching(args) -> dict[str, str]:
 
 
 def _work(args, out: Path, embedding: str) -> None:
-    from wesep_mix.config import load_config
+    from wesep_mix.base.config import load_config
     from wesep_mix.training.extractor import train_extractor
     from wesep_mix.training.settings import ExtractorConfig
 

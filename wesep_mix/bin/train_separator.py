@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from wesep_mix.base.config import read_raw
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.config import read_raw
-from wesep_mix.stage import Need, Part, guarded, run_part
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def _part(args: argparse.Namespace) -> Part:
 
 def _train(args: argparse.Namespace) -> None:
     def work() -> None:
-        from wesep_mix.config import load_config
+        from wesep_mix.base.config import load_config
         from wesep_mix.training.separator import train_separator
         from wesep_mix.training.settings import SeparatorConfig
 

@@ -11,17 +11,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wesep_mix.corpora.counts import FETCH, TAKE, speech_shortfalls
-from wesep_mix.corpora.folders import audio_files, existing_folder
-from wesep_mix.corpora.headers import bad_headers
-from wesep_mix.corpora.noise import NoiseConfig, make_noise
-from wesep_mix.corpora.noise_folder import noise_files
-from wesep_mix.corpora.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
-from wesep_mix.corpora.problems import Problems
-from wesep_mix.corpora.split import Split, split_names
-from wesep_mix.corpora.types import SETS, Corpus, NoiseFile, Utterance, checked
-from wesep_mix.errors import UserError, escaped
-from wesep_mix.io.names import utterance_problem
+from wesep_mix.base.errors import UserError, escaped
+from wesep_mix.base.names import utterance_problem
+from wesep_mix.corpora.sources.entries import SETS, Corpus, NoiseFile, Problems, Utterance, checked
+from wesep_mix.corpora.sources.folders import audio_files, bad_headers, existing_folder
+from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
+from wesep_mix.corpora.sources.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
+from wesep_mix.corpora.sources.splits import FETCH, TAKE, Split, speech_shortfalls, split_names
 
 LAYOUT = "[subset/]speaker/chapter/*.flac or *.wav"
 _SPEAKERS = "SPEAKERS.TXT"

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.corpora.folders import remove_unfinished
-from wesep_mix.corpora.noise import NoiseConfig, make_noise
-from wesep_mix.corpora.types import SETS, Corpus, Utterance, checked
+from wesep_mix.base.parallel import map_items
+from wesep_mix.corpora.sources.entries import SETS, Corpus, Utterance, checked
+from wesep_mix.corpora.sources.folders import remove_unfinished
+from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise
+from wesep_mix.corpora.synthesis.espeak import Espeak, call_forked, data_folder
+from wesep_mix.corpora.synthesis.speech import draw_utterance
+from wesep_mix.corpora.synthesis.voices import Voice, draw_voices, write_variants
 from wesep_mix.io.audio import write_audio
-from wesep_mix.parallel import map_items
-from wesep_mix.synthesis.espeak import Espeak, data_folder
-from wesep_mix.synthesis.forked import call_forked
-from wesep_mix.synthesis.speech import draw_utterance
-from wesep_mix.synthesis.voices import Voice, draw_voices, write_variants
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""One mixture with all that training may ask of it, and a batch of them."""
+"""One mixture with all that training may ask of it, and a batch of them.
+
+Stretches of mixtures that are trained on: all of a batch equally long, each from a place of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wesep_mix.data.chance import as_chance
-from wesep_mix.data.conditions import ConditionBatch, Conditions, collate_conditions
+from wesep_mix.data.cues import ConditionBatch, Conditions, as_chance, choose, collate_conditions
+from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered
 
@@ -20,7 +23,7 @@ from wesep_mix.mixing.render import Rendered
 class Example:
     """A plan, its audio, and two numbers in [0, 1) for choices that training makes (target, chunk).
 
-    conditions: what an extractor is given an embedding of, where that is drawn (data.conditions).
+    conditions: what an extractor is given an embedding of, where that is drawn (data.cues).
     """
 
     plan: Plan
@@ -108,3 +111,13 @@ def collate(examples: Sequence[Example]) -> MixBatch:
         plans=plans,
         conditions=collate_conditions(conditions) if conditions else None,
     )
+
+
+def chunk_length(batch: MixBatch, chunk_s: float) -> int:
+    """`chunk_s` seconds in samples; the batch's shortest mixture where that is less."""
+    return min(round(chunk_s * SAMPLE_RATE), int(batch.num_samples.min()))
+
+
+def starts(first: Tensor | int, last: Tensor, chance: Tensor) -> Tensor:
+    """Places from `first` to `last`, all as likely: int64 [M] each, chance float [M] in [0, 1) -> int64 [M]."""
+    return first + choose(last - first + 1, chance)

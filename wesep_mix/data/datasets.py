@@ -1,4 +1,7 @@
-"""Mixtures for training and evaluation, rendered when they are asked for."""
+"""A set that stage 1 prepared, such as data/CORPUS/2mix/train.
+
+Mixtures for training and evaluation, rendered when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.batch import Example
 from wesep_mix.data.loading import Loader
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
-from wesep_mix.seeds import rng_for
 
 
 class Turn(NamedTuple):

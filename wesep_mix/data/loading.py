@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.parallel import out_of_handles, starting
 from wesep_mix.data.batch import MixBatch, collate
-from wesep_mix.errors import UserError
-from wesep_mix.parallel import out_of_handles, starting
 
 NO_WORKERS = "num_workers=0"
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.analysis.keys import lookup
+from wesep_mix.base.files import atomic_path
 from wesep_mix.exports.job import Job
-from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.io.files import atomic_path
+from wesep_mix.io.embeddings import lookup, read_embeddings
 from wesep_mix.mixing.plan import speaker_keys
 
 

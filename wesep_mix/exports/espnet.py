@@ -14,15 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.exports.embeddings import matched_embeddings, write_npy
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.kaldi import kaldi_tables, write_tables
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.wavs import wav_folder
-from wesep_mix.mixing.lists import read_speech
 from wesep_mix.mixing.plan import Plan
-from wesep_mix.seeds import rng_for
+from wesep_mix.preparation.lists import read_speech
 
 EMBEDDINGS = "optional"
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wesep_mix.base.files import write_table
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import exported_length, source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
-from wesep_mix.io.files import write_table
 
 EMBEDDINGS = "unused"
 

@@ -23,14 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
+from wesep_mix.base.files import atomic_write
+from wesep_mix.base.parallel import map_items
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.settings import AudioConfig
 from wesep_mix.exports.signals import MIXTURES, exported_length, source_names
 from wesep_mix.exports.wavs import wav_path, write_wavs
 from wesep_mix.io.audio import read_audio
-from wesep_mix.io.files import atomic_write
 from wesep_mix.mixing.plan import PLANS, Plan, write_plans
-from wesep_mix.parallel import map_items
 
 EMBEDDINGS = "unused"
 FLOOR = 1e-10  # LibriMix's, keeps the logarithm finite

@@ -19,15 +19,15 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path, atomic_write
+from wesep_mix.base.parallel import map_items
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.signals import exported_length, signals, source_names
 from wesep_mix.exports.wavs import SAMPLE_BYTES, check_room, remove_leftovers
 from wesep_mix.io.audio import write_audio
-from wesep_mix.io.files import atomic_path, atomic_write
 from wesep_mix.mixing.plan import Plan
-from wesep_mix.parallel import map_items
-from wesep_mix.seeds import rng_for
 
 
 @dataclass(frozen=True)

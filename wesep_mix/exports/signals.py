@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered, render
 

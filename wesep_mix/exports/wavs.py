@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.parallel import map_items
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import exported_length, signals, source_names
 from wesep_mix.io.audio import num_frames, write_audio
 from wesep_mix.mixing.plan import Plan
-from wesep_mix.parallel import map_items
 
 SAMPLE_BYTES = {"PCM_16": 2, "FLOAT": 4}
 

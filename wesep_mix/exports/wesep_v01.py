@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from wesep_mix.base.files import atomic_write, write_json, write_jsonl
 from wesep_mix.exports.embeddings import matched_embeddings, write_npy
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
-from wesep_mix.io.files import atomic_write, write_json, write_jsonl
 from wesep_mix.mixing.plan import Plan
 
 EMBEDDINGS = "required"

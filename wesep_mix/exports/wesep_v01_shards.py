@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wesep_mix.base.files import write_jsonl
 from wesep_mix.exports.embeddings import matched_embeddings
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.settings import ShardConfig
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.wesep_v01 import talkers, write_cues
-from wesep_mix.io.files import write_jsonl
 
 EMBEDDINGS = "required"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import atomic_path
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path
 
 SAMPLE_RATE = 16000
 SPEECH_DC_DB = -40.0  # of its power: a constant below that is left; more would limit the SI-SDR of a clean estimate

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
-from wesep_mix.io.files import atomic_write, read_json, write_json
 
 INDEX = "index.npy"
 CORPUS = "corpus.json"  # beside the sets of a prepared folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -17,8 +17,8 @@ from typing import BinaryIO
 import kaldiio
 import numpy as np
 
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import atomic_path, read_table, write_table
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path, read_table, write_table
 
 REFERENCE = "reference"  # the name of an ark of stage 4
 _KINDS = {b"FV ": (np.dtype("<f4"), 1), b"DV ": (np.dtype("<f8"), 1), b"FM ": (np.dtype("<f4"), 2),
@@ -133,3 +133,19 @@ def _checked(key: str, vector: np.ndarray) -> np.ndarray:
         raise UserError(f"embedding {key}: wanted a finite vector, found shape {vector.shape}, "
                         f"{int((~np.isfinite(vector)).sum())} values not finite")
     return vector
+
+
+MATCHED, TEACHER = "matched.scp", "teacher.scp"
+
+
+def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], scp: str) -> np.ndarray:
+    """The embeddings of these keys, stacked: [number of keys, D].
+
+    scp: the file of stage 4 that they were read from. Raises: UserError naming it and the first key that is missing.
+    """
+    keys = list(keys)
+    for key in keys:
+        if key not in embeddings:
+            fewer = ", with a student that has a head for every talker" if Path(scp).name == MATCHED else ""
+            raise UserError(f"{scp}: {key} is not among the {len(embeddings)} embeddings; redo stage 4{fewer}")
+    return np.stack([embeddings[key] for key in keys])

@@ -17,7 +17,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 from sklearn.metrics.cluster import contingency_matrix
 from threadpoolctl import threadpool_limits
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 
 NUM_INITS = 100
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 
 SAMPLE_RATE = 16000
 WINDOW_S = 9.01

@@ -8,8 +8,8 @@ import numpy as np
 import pesq
 import pystoi
 
-from wesep_mix.errors import UserError
-from wesep_mix.metrics.checks import check_pair
+from wesep_mix.base.errors import UserError
+from wesep_mix.metrics.si_sdr import check_pair
 
 PESQ_SAMPLE_RATE = 16000
 

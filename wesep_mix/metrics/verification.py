@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics.clustering import normalised
 
 P_TARGET = 0.01  # NIST SRE 2008 and after, and VoxCeleb's recipes

@@ -14,33 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.names import mixture_id
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.names import mixture_id
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Noise, Plan, Source
-
-
-@dataclass(frozen=True)
-class MixingConfig:
-    """How mixtures are drawn. The modes of the SNR distribution are not known from the paper: *open*, 5/10/15 dB."""
-
-    segment_s: float = 5.0
-    overlap: tuple[float, ...] = (0.5, 0.8)
-    snr_db: tuple[float, ...] = (5.0, 10.0, 15.0)
-    lufs: tuple[float, ...] = (-33.0, -25.0)
-    max_crops: int = 4
-
-    def __post_init__(self) -> None:
-        for name, values in {"overlap": self.overlap, "lufs": self.lufs}.items():
-            if len(values) != 2 or values[0] > values[1]:
-                raise ValueError(f"{name}: wanted [low, high], found {list(values)}")
-        if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
-            raise ValueError(f"overlap: wanted shares between 0 and 1, found {list(self.overlap)}")
-        if self.segment_s < 0.4:
-            raise ValueError(f"segment_s: wanted at least 0.4, which loudness is measured over, found {self.segment_s}")
-        if self.max_crops < 1 or not self.snr_db:
-            raise ValueError("max_crops must be positive and snr_db must have a value")
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.preparation.settings import MixingConfig
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from wesep_mix.mixing.lists import SpeechEntry
-from wesep_mix.seeds import rng_for
+from wesep_mix.base.seeds import rng_for
+from wesep_mix.preparation.lists import SpeechEntry
 
 Group = tuple[SpeechEntry, ...]
 VAIN_ROUNDS = 200  # in a row, after which no new group is expected

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_jsonl, write_jsonl
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.files import read_jsonl, write_jsonl
 
 PLANS = "plan.jsonl"
 
@@ -99,3 +99,13 @@ def _from_row(row: dict, where: str) -> Plan:
         return Plan(**{**row, "sources": sources, "noise": Noise(**row["noise"]), "overlaps": tuple(row["overlaps"])})
     except (KeyError, TypeError) as err:
         raise UserError(f"{where}: not a mixture plan ({err}); redo stage 1") from err
+
+
+def single_keys(plan: Plan) -> list[str]:
+    """The key of the one talker of a plan of the single-speaker set."""
+    return [plan.id]
+
+
+def head_keys(plan: Plan, num_heads: int | None = None) -> list[str]:
+    """One key a head; None: there are as many heads as sources."""
+    return [f"{plan.id}-{head}" for head in range(len(plan.sources) if num_heads is None else num_heads)]

@@ -9,19 +9,18 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from wesep_mix import config
-from wesep_mix.errors import UserError
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_json, write_json
+from wesep_mix.base.names import bytes_of_file
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.decoded import name_corpus
-from wesep_mix.io.files import read_json, write_json
-from wesep_mix.io.names import bytes_of_file
-from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, plan_of
+from wesep_mix.mixing.draw import Pool, check_enough_speakers, plan_of
 from wesep_mix.mixing.grouping import draw_groups
-from wesep_mix.mixing.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
-from wesep_mix.mixing.metadata import read_lists
-from wesep_mix.mixing.official import Rules, plans_of
+from wesep_mix.mixing.librimix import Rules, plans_of, read_lists
 from wesep_mix.mixing.plan import PLANS, Plan, write_plans
-from wesep_mix.mixing.settings import SETS, CorpusConfig
-from wesep_mix.seeds import rng_for
+from wesep_mix.preparation.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
+from wesep_mix.preparation.settings import SETS, CorpusConfig, MixingConfig
 
 MIXING = "mixing.json"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import read_audio
 from wesep_mix.io.decoded import Read
 from wesep_mix.mixing.plan import Noise, Plan, Source

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from wesep_mix.analysis.scoring import read_scored
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_write, write_json
+from wesep_mix.base.stage import damage_of
+from wesep_mix.evaluation.scoring import read_scored
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.io.files import atomic_write, write_json
 from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
 from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
 from wesep_mix.report.tables import in_order
-from wesep_mix.stage import damage_of
 
 PLOTS = "plots"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Plan
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
 from wesep_mix.report.tables import Table
 
 OVERLAP_BIN = 0.05

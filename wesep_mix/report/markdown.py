@@ -1,14 +1,19 @@
-"""RESULTS.md: what was run, both tables, what each row and number means, plots."""
+"""The command line of run.sh that makes a document, for its reader to type.
+
+RESULTS.md: what was run, both tables, what each row and number means, plots.
+"""
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.report.by_condition import condition_tables
-from wesep_mix.report.command import command
+from wesep_mix.base.installed import shown as shown_versions
+from wesep_mix.report.breakdown import condition_tables
 from wesep_mix.report.results import extractors, separators
 from wesep_mix.report.tables import (
     EMBEDDING_COLUMNS,
@@ -19,7 +24,27 @@ from wesep_mix.report.tables import (
     rules,
     shown,
 )
-from wesep_mix.versions import shown as shown_versions
+
+
+def command(exp: Path, corpus: str, options: Sequence[str], settings: Sequence[str]) -> str:
+    """`bash run.sh --corpus ...`, quoted for the shell. exp: the experiment's folder, which tells the tag; options:
+    words after the corpus; settings: the `--set` values of the run.
+    """
+    tag = tag_of(exp, corpus)
+    words = ["bash", "run.sh", "--corpus", corpus, *options, *(["--tag", tag] if tag else [])]
+    return shlex.join([*words, *(word for setting in settings for word in ("--set", portable(setting)))])
+
+
+def tag_of(exp: Path, corpus: str) -> str:
+    """The `--tag` that named the folder `<corpus>_<tag>`; empty when there was none."""
+    return exp.name.removeprefix(f"{corpus}_") if exp.name.startswith(f"{corpus}_") else ""
+
+
+def portable(setting: str) -> str:
+    """A `key=value` whose value, if an absolute path, is told from the current folder, the project's."""
+    key, _, value = setting.partition("=")
+    return f"{key}={os.path.relpath(value)}" if os.path.isabs(value) else setting
+
 
 EMBEDDING_NOTES = {
     "teacher": "noisy single speech of the test speakers: what the teacher can do where nobody overlaps",

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.analysis.by_condition import BY_CONDITION, MIXTURES, read_conditions
-from wesep_mix.analysis.controls import CONTROLS, SEPARATED
-from wesep_mix.analysis.scoring import SUMMARY, read_scored
-from wesep_mix.config import read_raw
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_json
-from wesep_mix.report.by_condition import extraction_by
+from wesep_mix.base.config import read_raw
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_json
+from wesep_mix.base.installed import versions
+from wesep_mix.base.stage import damage_of, outdated_by
+from wesep_mix.evaluation.breakdown import BY_CONDITION, MIXTURES, read_conditions
+from wesep_mix.evaluation.scoring import SUMMARY, read_scored
+from wesep_mix.inference.controls import CONTROLS, SEPARATED
+from wesep_mix.report.breakdown import extraction_by
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
-from wesep_mix.stage import damage_of, outdated_by
-from wesep_mix.versions import versions
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
 MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wesep_mix.analysis.controls import CONTROLS
-from wesep_mix.analysis.trials import MAX_TRIALS
+from wesep_mix.inference.controls import CONTROLS
 from wesep_mix.metrics.verification import P_TARGET
+from wesep_mix.mixing.trials import MAX_TRIALS
 
 Row = Mapping[str, float]
 

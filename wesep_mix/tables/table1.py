@@ -2,6 +2,8 @@
 
 Nothing is trained here. A row becomes calls of the entry points of stages 2 to 4, with settings laid over those of the
 recipe, so each of them is skipped, resumed and redone as it is there. This module imports no torch.
+
+TABLE1.md and table1.json: the embeddings of every row over seeds, beside the paper's Acc, and statements.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.base.stage import Need, Part
 from wesep_mix.mixing.plan import PLANS
-from wesep_mix.stage import Need, Part
 from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
 
 MODELS = ("teacher", "kmeans", "student")
@@ -191,3 +193,5 @@ class Table1Layout:
                   "teacher": self.teacher(name, seed) / "model.pt"}
         return job(4, "extract_embeddings", out, "", {**common, **options},
                    [*self.settings, f"embeddings.sets=[{TEST}]"])
+
+

@@ -2,6 +2,8 @@
 
 Table 4 is Table 2 beside Conv-TasNet. A row becomes calls of the entry points of stages 5 to 7; an extractor's
 teacher, student and embeddings are those of a row of Table 1. This module imports no torch.
+
+TABLE2.md and table2.json: Tables 2 and 4, the speech of every row over seeds, beside the paper's, and statements.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.config import load_config
-from wesep_mix.errors import UserError
+from wesep_mix.base.config import load_config
+from wesep_mix.base.errors import UserError
 from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
@@ -199,3 +201,5 @@ class Table2Layout:
         given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
         out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
         return job(stage, entry, out, "", given, self.table1.settings)
+
+

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from wesep_mix import plugins
-from wesep_mix.errors import UserError
+from wesep_mix.base import plugins
+from wesep_mix.base.errors import UserError
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig
 
 

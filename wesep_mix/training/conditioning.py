@@ -1,4 +1,7 @@
-"""The embeddings that an extractor is conditioned on in training: of frozen networks, or as stage 4 wrote them."""
+"""The frozen teacher's embeddings of clean sources, computed once for every crop and kept.
+
+The embeddings that an extractor is conditioned on in training: of frozen networks, or as stage 4 wrote them.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,63 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.batch import MixBatch
-from wesep_mix.data.conditions import ENROLMENT, KINDS
-from wesep_mix.errors import UserError
+from wesep_mix.data.cues import ENROLMENT, KINDS
 from wesep_mix.io.embeddings import clean_scp, read_embeddings
-from wesep_mix.losses.set_matching import match
-from wesep_mix.mixing.plan import Plan, speaker_keys
-from wesep_mix.students.own_reference import reference_network
-from wesep_mix.training.references import TeacherReferences
+from wesep_mix.matching.assignment import match
+from wesep_mix.matching.speaker_set import reference_network
+from wesep_mix.mixing.plan import Plan, Source, speaker_keys
+
+MOST = 500_000  # crops that are kept, about 0.8 GB of embeddings of 256 values
+Crop = tuple[str, int, int]  # utterance, first sample, number of samples
+
+
+class TeacherReferences:
+    """batch -> [B, S, D], zeros past an item's talkers. A crop comes back in many mixtures, at other levels, which a
+    teacher is not to hear; so what was said of it is kept, D values on the CPU each.
+
+    teacher: any network with a teacher's call, such as matching.speaker_set.OwnReference; it is frozen, works in full
+    precision whatever that of the training, and is shared by copies (a moving average of weights copies a training).
+    Raises: UserError for a teacher that hears levels.
+    """
+
+    def __init__(self, teacher: nn.Module):
+        frontend = getattr(teacher, "frontend", None)
+        if getattr(getattr(frontend, "config", None), "increase_only", False):
+            raise UserError("the teacher hears how loud a talker is, which is another in every mixture; set "
+                            "model.frontend.increase_only to false in teacher.yaml")
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.known: dict[Crop, Tensor] = {}
+
+    def __deepcopy__(self, memo: dict) -> TeacherReferences:
+        return self
+
+    def __call__(self, batch: MixBatch) -> Tensor:
+        sources = [source for plan in batch.plans for source in plan.sources]  # M
+        return batch.by_talker(self.of(sources, batch.clean, batch.mix.device))  # [B, S, D]
+
+    @torch.no_grad()
+    def of(
+        self, sources: Sequence[Source], speech: Callable[[], tuple[Tensor, Tensor]], device: torch.device
+    ) -> Tensor:
+        """M sources -> [M, D]. `speech` gives their crops [M, T] and sizes [M]; called only if there are new ones."""
+        keys = [(source.utt, source.start, source.num_samples) for source in sources]
+        places = {key: place for place, key in enumerate(keys) if key not in self.known}
+        if places:
+            self._learn(*speech(), list(places.values()), list(places))
+        found = torch.stack([self.known[key] for key in keys]).to(device)
+        while len(self.known) > MOST:  # the oldest go
+            del self.known[next(iter(self.known))]
+        return found
+
+    def _learn(self, crops: Tensor, sizes: Tensor, rows: list[int], keys: list[Crop]) -> None:
+        """Ask the teacher for these of the crops, all at once."""
+        teacher = self.teacher.to(crops.device)
+        with torch.inference_mode(), torch.autocast(crops.device.type, enabled=False):
+            embeddings = teacher(crops[rows], sizes[rows]).cpu()
+        self.known.update(zip(keys, embeddings, strict=True))
+
 
 Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
 SCPS = {  # which of stage 4's files, by a set's folder, has what kind of condition
@@ -31,7 +83,7 @@ class Conditioning:
 
     In full precision whatever that of the training, as an extractor is given them in use. Not a part of the module that
     is trained, and shared by its copies.
-    stored: what is taken from there instead of the networks, by kind; matching: one of losses.criteria.
+    stored: what is taken from there instead of the networks, by kind; matching: one of matching.assignment.
     """
 
     def __init__(

@@ -14,18 +14,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wesep_mix import checkpoint
-from wesep_mix.data.batch import MixBatch, take
-from wesep_mix.data.chance import choose
-from wesep_mix.errors import UserError
-from wesep_mix.extractors.contract import check_weights, estimates, latency_ms
-from wesep_mix.losses.extraction import extraction_loss
+from wesep_mix.base.errors import UserError
+from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
+from wesep_mix.data.cues import choose
+from wesep_mix.losses.signal import extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
+from wesep_mix.models import checkpoint
+from wesep_mix.models.layers.network import check_weights, estimates, latency_ms
 from wesep_mix.training.building import build_extractor
-from wesep_mix.training.chunks import chunk_length, starts
 from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
+from wesep_mix.training.loop import run
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.run import run
 from wesep_mix.training.settings import ExtractorConfig
 
 
@@ -75,7 +74,7 @@ def train_extractor(
 
     embedding: `matched`, one for each mixture's target, or `none` for the same network without one; embeddings: the
     folder of stage 4, needed for those from ark; matching: which of the student's embeddings is whose, on the fly
-    (losses.criteria), as arks have it from stage 4.
+    (matching.assignment), as arks have it from stage 4.
     Raises: UserError when the student has not one head a talker, or an embedding is missing.
     """
     student = None if embedding == "none" else _load_student(student_path, num_spk)

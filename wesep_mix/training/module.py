@@ -1,4 +1,9 @@
-"""What every training module shares: optimiser, schedule, clipping, and care for losses that are not finite."""
+"""Learning rate over the steps of a training.
+
+What every training module shares: optimiser, schedule, clipping, and care for losses that are not finite.
+
+Validation of what cannot be classified: the dev set's voices are no classes of the training.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,32 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.batch import MixBatch
-from wesep_mix.errors import UserError
-from wesep_mix.seeds import rng_for
-from wesep_mix.training.schedules import schedule_of
-from wesep_mix.training.settings import TrainingConfig
+from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
+from wesep_mix.mixing.plan import Plan, Source
+from wesep_mix.training.settings import OptimConfig, TrainingConfig
+
+
+def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRScheduler:
+    """The schedule of the config, advanced once a step."""
+    if optim.schedule == "one_cycle":
+        total = num_steps + 1
+        warmup = max(optim.warmup, 2 / total)  # of a step at least: PyTorch divides by that
+        return OneCycleLR(optimizer, optim.lr, total_steps=total, pct_start=warmup)
+    warmup = max(1, round(optim.warmup * num_steps)) if optim.warmup else 0
+    fall = optim.final_lr / optim.lr
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return fall ** ((step - warmup) / max(1, num_steps - warmup))
+
+    return LambdaLR(optimizer, factor)
 
 
 class TrainingModule(lightning.LightningModule):
@@ -81,3 +106,20 @@ class TrainingModule(lightning.LightningModule):
                 f"(trainer.max_bad_steps is {most}), last for mixtures {', '.join(self._latest[:3])}...; "
                 "lower optim.lr or check these utterances"
             )
+
+
+class VerifiedTraining(TrainingModule):
+    """The best epoch has the lowest equal error rate over the embeddings that validation told it of (`hear`)."""
+
+    monitor = "dev/eer"
+
+    def on_validation_epoch_start(self) -> None:
+        self.heard: list[tuple[Tensor, str, str, str]] = []
+
+    def hear(self, embedding: Tensor, plan: Plan, source: Source) -> None:
+        """embedding: float [D] on the CPU, of that source of the plan."""
+        self.heard.append((embedding, source.spk, plan.id, source.utt))
+
+    def on_validation_epoch_end(self) -> None:
+        embeddings, *names = zip(*self.heard, strict=True)
+        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))

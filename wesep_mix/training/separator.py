@@ -10,12 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wesep_mix.data.batch import MixBatch, take
-from wesep_mix.losses.upit import upit_loss
+from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
+from wesep_mix.losses.signal import upit_loss
 from wesep_mix.training.building import build_separator
-from wesep_mix.training.chunks import chunk_length, starts
+from wesep_mix.training.loop import run
 from wesep_mix.training.module import TrainingModule
-from wesep_mix.training.run import run
 from wesep_mix.training.settings import SeparatorConfig
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from wesep_mix import config
+from wesep_mix.base import config
 
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed overflows now and then by design, which counts as bad steps
 
@@ -225,7 +225,7 @@ class ConditionConfig:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """By kind (data.conditions.KINDS)."""
+        """By kind (data.cues.KINDS)."""
         return dataclasses.asdict(self)
 
 

@@ -8,15 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wesep_mix import plugins
-from wesep_mix.data.batch import MixBatch, take
+from wesep_mix.base import plugins
+from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.losses.arcface import ArcFace
-from wesep_mix.mixing.lists import read_speech
-from wesep_mix.training.chunks import chunk_length, starts
-from wesep_mix.training.outputs import resolved, write_config, write_model
-from wesep_mix.training.run import run
+from wesep_mix.preparation.lists import read_speech
+from wesep_mix.training.loop import resolved, run, write_config, write_model
+from wesep_mix.training.module import VerifiedTraining
 from wesep_mix.training.settings import TeacherConfig
-from wesep_mix.training.verification import VerifiedTraining
 
 
 class TeacherTraining(VerifiedTraining):

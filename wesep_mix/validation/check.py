@@ -1,8 +1,15 @@
-"""Everything that is checked of a prepared folder, in order of cost."""
+"""What is wrong with a prepared folder: a line a problem, under the heading of what it is a problem of.
+
+Whether a line read from JSON holds what its dataclass says, for lines that somebody has edited.
+
+Nothing of one set in another: speakers and noise files of train, dev and test are disjoint.
+
+Everything that is checked of a prepared folder, in order of cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +21,30 @@ from wesep_mix.validation.lists import check_lists
 from wesep_mix.validation.plans import check_plans, plan_faults
 from wesep_mix.validation.problems import Problem
 from wesep_mix.validation.rendering import check_rendering
-from wesep_mix.validation.splits import check_disjoint
+
+
+def check_disjoint(sets: Sequence[PreparedSet]) -> list[Problem]:
+    """Every speaker and noise file of lists and plans, wherever it is named, must belong to one role."""
+    problems = []
+    for what, named in (("speaker", _speakers), ("noise file", _noises)):
+        owners: dict[str, dict[str, str]] = {}
+        for each in sets:
+            for name in named(each):
+                owners.setdefault(name, {}).setdefault(each.role, each.title)
+        problems += [Problem("sets", f"{what} {name}: wanted in one of the sets, found in "
+                                     f"{' and '.join(sorted(places.values()))}; redo stage 1 with disjoint sets")
+                     for name, places in sorted(owners.items()) if len(places) > 1]
+    return problems
+
+
+def _speakers(each: PreparedSet) -> Iterator[str]:
+    yield from (entry.spk for entry in each.speech)
+    yield from (source.spk for plan in each.plans for source in plan.sources)
+
+
+def _noises(each: PreparedSet) -> Iterator[str]:
+    yield from (entry.path for entry in each.noises)
+    yield from (plan.noise.path for plan in each.plans)
 
 
 @dataclass(frozen=True)

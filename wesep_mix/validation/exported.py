@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix import parallel
-from wesep_mix.errors import UserError
+from wesep_mix.base import parallel
+from wesep_mix.base.errors import UserError
 from wesep_mix.exports.settings import MODES
 from wesep_mix.exports.signals import MIXTURES, exported_length, signals, source_names
 from wesep_mix.exports.wavs import wav_path

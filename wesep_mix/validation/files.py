@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wesep_mix import parallel
-from wesep_mix.errors import UserError
+from wesep_mix.base import parallel
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import LARGE_DC_DB, dc_offset, num_frames, read_audio
 from wesep_mix.io.decoded import DecodedAudio, reader_of
-from wesep_mix.mixing.lists import NOISES, UTTERANCES
 from wesep_mix.mixing.plan import PLANS
+from wesep_mix.preparation.lists import NOISES, UTTERANCES
 from wesep_mix.validation.folders import PreparedSet, segment_size
 from wesep_mix.validation.problems import REMOVE, Problem
 

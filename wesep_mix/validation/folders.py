@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_json
+from wesep_mix.base.stage import STATE_FILE, damage_of
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.files import read_json
-from wesep_mix.mixing.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry, read_noises, read_speech
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
 from wesep_mix.mixing.prepare import MIXING
-from wesep_mix.mixing.settings import SETS
-from wesep_mix.stage import STATE_FILE, damage_of
-from wesep_mix.validation.problems import Problem
-from wesep_mix.validation.records import wrong_types
+from wesep_mix.preparation.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry, read_noises, read_speech
+from wesep_mix.preparation.settings import SETS
+from wesep_mix.validation.problems import Problem, wrong_types
 
 READERS: dict[str, Callable[[Path], list]] = {
     UTTERANCES: read_speech, NOISES: read_noises, PLANS: lambda folder: read_plans(folder / PLANS)

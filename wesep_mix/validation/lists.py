@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import read_table
-from wesep_mix.mixing.lists import NOISES, UTTERANCES, WAVS, NoiseEntry, SpeechEntry, wavs_of
-from wesep_mix.mixing.vad import Crop
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_table
+from wesep_mix.preparation.activity import Crop
+from wesep_mix.preparation.lists import NOISES, UTTERANCES, WAVS, NoiseEntry, SpeechEntry, wavs_of
 from wesep_mix.validation.folders import PreparedSet
 from wesep_mix.validation.problems import Problem
 

@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 
+from wesep_mix.base.names import MAX_NAME, bytes_of_file
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.names import MAX_NAME, bytes_of_file
-from wesep_mix.mixing.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import PLANS, Noise, Plan, Source
+from wesep_mix.preparation.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry
 from wesep_mix.validation.folders import PreparedSet
 from wesep_mix.validation.lists import REDO, twice
 from wesep_mix.validation.problems import Problem

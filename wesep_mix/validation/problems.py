@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 REMOVE = ("SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true (mixtures of "
           "LibriMix's lists keep it, all others are made without)")
+
+
 HEADINGS = ("folders", "lists", "plans", "sets", "audio files", "rendering", "exported audio")
 
 
@@ -33,3 +38,26 @@ def _block(heading: str, texts: Sequence[str], show: int) -> str:
     tail = [f"  ... and {rest} more of {heading} (--show 0 prints all)"] if rest else []
     return "\n".join([f"{heading}: {len(texts)} problem{'s' * (len(texts) > 1)}", *(f"  {text}" for text in shown),
                       *tail])
+
+
+_KINDS = {"int": int, "float": (int, float), "str": str}
+
+
+def wrong_types(record: Any) -> list[str]:
+    """A fault for every int, float or str field that holds something else, in dataclasses inside it too."""
+    faults = []
+    for name, kind, many in _fields(type(record)):
+        value = getattr(record, name)
+        for item in value if many else (value,):
+            if kind not in _KINDS:
+                faults += wrong_types(item) if dataclasses.is_dataclass(item) else []
+            elif not isinstance(item, _KINDS[kind]) or isinstance(item, bool):
+                faults.append(f"wanted {kind} as {name}, found {item!r}")
+    return faults
+
+
+@cache
+def _fields(cls: type) -> list[tuple[str, str, bool]]:
+    """Name and kind of each field, and whether it is a tuple of that kind."""
+    return [(field.name, field.type.removeprefix("tuple[").removesuffix(", ...]"), field.type.startswith("tuple["))
+            for field in dataclasses.fields(cls)]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyloudnorm
 
-from wesep_mix import parallel
-from wesep_mix.errors import UserError
+from wesep_mix.base import parallel
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import LARGE_DC_DB, SPEECH_DC_DB, dc_offset
 from wesep_mix.mixing.plan import PLANS, Plan, Source
 from wesep_mix.mixing.render import PEAK, Rendered, render

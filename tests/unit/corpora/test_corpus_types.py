@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from wesep_mix.corpora.types import Corpus, NoiseFile, Utterance, checked
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Utterance, checked
 
 
 def _corpus(speech=None, noise=None):

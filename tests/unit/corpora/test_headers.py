@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wesep_mix.corpora.headers import bad_headers
+from wesep_mix.corpora.sources.folders import bad_headers
 from wesep_mix.io.audio import write_audio
 
 

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 
-from wesep_mix import config
-from wesep_mix.corpora import counts, librispeech
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
+from wesep_mix.corpora import librispeech
 from wesep_mix.corpora.librispeech import Config, collect
-from wesep_mix.corpora.noise import NoiseConfig
-from wesep_mix.errors import UserError
+from wesep_mix.corpora.sources import splits
+from wesep_mix.corpora.sources.noise import NoiseConfig
 from wesep_mix.io.audio import write_audio
 
 NOISE = NoiseConfig(files_per_kind=1, seconds=1.0)
-REAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "LibriSpeech"
+REAL = SHARED / "data" / "LibriSpeech"
 
 
 def _speakers(corpus):
@@ -165,10 +167,10 @@ def test_a_whole_corpus_passes_and_others_pass_when_whole_is_not_wanted(speech_f
     config_ = _named(speech_folder, tmp_path)
     collect(config_, tmp_path / "work", nj=1)
     published = {"train-clean-100": (8, 4), "dev-clean": (4, 2), "test-clean": (1, 1), "dev-other": (9, 9)}
-    monkeypatch.setattr(counts, "LIBRISPEECH", published)
-    monkeypatch.setattr(counts, "NOISE", {"musan/noise/free-sound": 1, "musan/music": 9, "wham/cv": 1, "wham/tt": 1})
+    monkeypatch.setattr(splits, "LIBRISPEECH", published)
+    monkeypatch.setattr(splits, "NOISE", {"musan/noise/free-sound": 1, "musan/music": 9, "wham/cv": 1, "wham/tt": 1})
     collect(dataclasses.replace(config_, whole=True), tmp_path / "work", nj=1)
-    monkeypatch.setattr(counts, "LIBRISPEECH", published | {"dev-clean": (4, 3)})
+    monkeypatch.setattr(splits, "LIBRISPEECH", published | {"dev-clean": (4, 3)})
     with pytest.raises(UserError, match="dev-clean: wanted 4 files of 3 speakers, found 4 of 2"):
         collect(dataclasses.replace(config_, whole=True), tmp_path / "work", nj=1)
 
@@ -235,7 +237,7 @@ def test_published_numbers_of_speakers_are_those_of_the_real_table():
     lines = (REAL / "SPEAKERS.TXT").read_text(encoding="utf-8").splitlines()
     subsets = [line.split("|")[2].strip() for line in lines if not line.startswith(";")]
     assert {name: subsets.count(name) for name in set(subsets)} == {
-        name: num_speakers for name, (_, num_speakers) in counts.LIBRISPEECH.items()
+        name: num_speakers for name, (_, num_speakers) in splits.LIBRISPEECH.items()
     }
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wesep_mix import config
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
 from wesep_mix.corpora import mini
-from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 
 TINY = mini.Config(
@@ -70,7 +70,7 @@ def test_killed_and_started_again_it_ends_the_same(made, tmp_path, tmp_path_fact
     raw = config.to_dict(TINY)
     code = f"""
 from pathlib import Path
-from wesep_mix import config
+from wesep_mix.base import config
 from wesep_mix.corpora import mini
 mini.collect(config.from_dict(mini.Config, {raw!r}, "test"), Path({str(tmp_path)!r}), nj=1)
 """

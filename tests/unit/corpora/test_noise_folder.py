@@ -1,8 +1,8 @@
 import pytest
 
-from wesep_mix.corpora.noise_folder import noise_files
-from wesep_mix.corpora.split import Split
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.corpora.sources.noise import noise_files
+from wesep_mix.corpora.sources.splits import Split
 
 
 def _touch(root, *names):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from wesep_mix.corpora import counts, musan, wham
-from wesep_mix.corpora.noise_parts import check_choice, read_noises
-from wesep_mix.corpora.problems import Problems
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.corpora.sources import noise_parts, splits
+from wesep_mix.corpora.sources.entries import Problems
+from wesep_mix.corpora.sources.noise_parts import check_choice, read_noises
 
 CHOICE = {"train": ("musan/noise/free-sound", "musan/music"), "dev": ("wham/cv",), "test": ("wham/tt",)}
 
@@ -43,7 +43,7 @@ def _choose(noises, whole=False, **folders):
 
 
 def test_musan_is_listed_by_part_from_its_folder_or_the_one_above(musan_folder):
-    files = musan.musan_files(musan_folder)
+    files = noise_parts.musan_files(musan_folder)
     assert {(file.id, file.kind) for file in files if file.id.startswith("music")} == {
         ("music-fma-0002", "musan/music/fma"), ("music-j-0002", "musan/music/jamendo"),
     }  # fmt: skip
@@ -51,21 +51,21 @@ def test_musan_is_listed_by_part_from_its_folder_or_the_one_above(musan_folder):
         "musan/music/fma", "musan/music/jamendo", *["musan/noise/free-sound"] * 3, "musan/noise/sound-bible",
         "musan/speech/us-gov",
     ]  # fmt: skip
-    assert musan.musan_files(musan_folder.parent) == files
+    assert noise_parts.musan_files(musan_folder.parent) == files
     assert all(file.path.is_file() for file in files)
 
 
 def test_wham_is_listed_without_the_copies_of_other_speed(wham_folder):
-    files = wham.wham_files(wham_folder)
+    files = noise_parts.wham_files(wham_folder)
     assert [(file.id, file.kind) for file in files] == [
         ("tr-40na010x_1.9857_01xo031a_-1.9857", "wham/tr"),
         ("cv-40n_0.1_b_-0.1", "wham/cv"),
         ("tt-40n_0.1_b_-0.1", "wham/tt"),
     ]
-    assert wham.wham_files(wham_folder.parent) == files
+    assert noise_parts.wham_files(wham_folder.parent) == files
 
 
-@pytest.mark.parametrize(("reader", "option"), [(musan.musan_files, "--musan DIR"), (wham.wham_files, "--wham DIR")])
+@pytest.mark.parametrize(("reader", "option"), [(noise_parts.musan_files, "--musan DIR"), (noise_parts.wham_files, "--wham DIR")])
 def test_another_folder_is_told(reader, option, tmp_path):
     with pytest.raises(UserError, match=f"wanted a folder with .* in it .{option}"):
         reader(tmp_path)
@@ -109,7 +109,7 @@ def test_whole_corpora_have_their_published_numbers(musan_folder, wham_folder):
 
 
 def test_a_part_of_a_published_part_is_checked_with_the_whole_of_it(musan_folder):
-    assert counts.noise_shortfalls(musan.musan_files(musan_folder), ["musan/music/fma"]) == [
+    assert splits.noise_shortfalls(noise_parts.musan_files(musan_folder), ["musan/music/fma"]) == [
         "musan/music: wanted 660 files, found 2"
     ]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from wesep_mix.corpora.problems import Problems
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.corpora.sources.entries import Problems
 
 
 def test_nothing_is_wrong(capsys):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wesep_mix.data.batch import collate
-from wesep_mix.data.conditions import ENROLMENT, KINDS, NOBODY, ConditionedMixtures, conditioned
+from wesep_mix.data.cues import ENROLMENT, KINDS, NOBODY, ConditionedMixtures, conditioned
 from wesep_mix.data.datasets import (
     DynamicMixtures,
     FixedMixtures,
@@ -17,8 +17,8 @@ from wesep_mix.data.datasets import (
     loader_in_order,
 )
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.mixing.lists import read_noises, read_speech, write_lists
 from wesep_mix.mixing.render import render_source
+from wesep_mix.preparation.lists import read_noises, read_speech, write_lists
 
 
 def by_kind(*probabilities: float) -> dict[str, float]:

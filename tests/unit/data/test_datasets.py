@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import (
     DynamicMixtures,
     EpochSampler,
@@ -19,16 +20,15 @@ from wesep_mix.data.datasets import (
     training_mixtures,
 )
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.io.decoded import DecodedAudio
-from wesep_mix.mixing.decoding import decode_corpus
 from wesep_mix.mixing.draw import draw_plan
-from wesep_mix.mixing.lists import NoiseEntry
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
-from wesep_mix.mixing.silence import silent_stretches
+from wesep_mix.preparation.activity import silent_stretches
+from wesep_mix.preparation.decoding import decode_corpus
+from wesep_mix.preparation.lists import NoiseEntry
 
 
 def same(first, second) -> bool:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader
 from wesep_mix.data.loading import Loader, lost_workers_told
-from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
 
 pytestmark = pytest.mark.timeout(60)

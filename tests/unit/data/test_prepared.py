@@ -1,5 +1,5 @@
 from wesep_mix.data import prepared as room
-from wesep_mix.data.conditions import conditioned
+from wesep_mix.data.cues import conditioned
 from wesep_mix.data.datasets import FixedMixtures, dev_plans, training_mixtures
 from wesep_mix.data.prepared import PreparedSet
 

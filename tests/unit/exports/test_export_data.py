@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from wesep_mix.io.files import read_table
+from wesep_mix.base.files import read_table
+from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.mixing.plan import read_plans, write_plans
-from wesep_mix.stage import STATE_FILE
 
 LAST = {  # what a consumer opens first
     "librimix": "Libri2Mix/wav16k/max/metadata/mixture_test_mix_both.csv",
@@ -116,7 +116,7 @@ def test_a_second_export_into_the_same_folder_is_refused(case, capsys):
 
 
 def hold_lock(folder, started, go_on):
-    from wesep_mix.stage import Part, run_part
+    from wesep_mix.base.stage import Part, run_part
 
     run_part(Part(1, "other", folder, {}), False, lambda: (started.set(), go_on.wait(20)))
 

@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.exports.job import Job
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.wesep_shards import Config

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.exports.signals import exported_length, longest_silence, signals
 from wesep_mix.mixing.render import render
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.io import decoded
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.io.decoded import DecodedAudio, name_corpus, reader_of, write_index, write_part

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import dc_offset, num_channels, num_frames, read_audio, rumble_share, write_audio
 
 NOISE = (0.2 * np.random.default_rng(0).standard_normal(4000)).clip(-0.99, 0.99).astype(np.float32)

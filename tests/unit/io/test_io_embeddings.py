@@ -7,9 +7,9 @@ import kaldiio
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_table
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
-from wesep_mix.io.files import read_table
 
 KEYS = ("m3-1", "m3-0", "m1-1", "m1-0", "m2-1", "m2-0")
 TABLE = {key: np.random.default_rng(place).standard_normal(7) for place, key in enumerate(KEYS)}

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as reference
 
-from wesep_mix.losses.extraction import RATIOS, extraction_loss
+from wesep_mix.losses.signal import RATIOS, extraction_loss
 from wesep_mix.training.settings import LOSSES, LossConfig
 
 

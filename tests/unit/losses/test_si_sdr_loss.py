@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as reference
 
-from wesep_mix.losses.si_sdr import si_sdr
+from wesep_mix.losses.signal import si_sdr
 from wesep_mix.metrics import si_sdr as metric
 
 

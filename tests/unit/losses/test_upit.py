@@ -3,8 +3,7 @@ import itertools
 import pytest
 import torch
 
-from wesep_mix.losses.si_sdr import si_sdr
-from wesep_mix.losses.upit import best_order, in_order, upit_loss
+from wesep_mix.losses.signal import best_order, in_order, si_sdr, upit_loss
 
 B, T = 5, 300
 

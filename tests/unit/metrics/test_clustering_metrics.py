@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics.clustering import in_own_cluster, judged_clusters, normalised, separation
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics import dnsmos as module
 from wesep_mix.metrics.dnsmos import WINDOW, dnsmos, windows
 

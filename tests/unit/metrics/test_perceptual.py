@@ -3,7 +3,7 @@ import pesq
 import pystoi
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi
 
 RATE = 16000

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchmetrics.functional import audio
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics.si_sdr import si_sdr, si_sdr_improvement
 
 

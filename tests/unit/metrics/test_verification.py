@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.metrics.verification import equal_error_rate, min_dcf, pair_scores, score_equal_error_rate
 
 

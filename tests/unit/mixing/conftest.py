@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from wesep_mix.io.audio import write_audio
-from wesep_mix.mixing.draw import MixingConfig, Pool
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
-from wesep_mix.mixing.vad import best_crops
+from wesep_mix.mixing.draw import Pool
+from wesep_mix.preparation.activity import best_crops
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.preparation.settings import MixingConfig
 
 RATE = 16000
 SPEAKERS = ("ann", "bob", "cem", "dee", "eva")

@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wesep_mix import config
-from wesep_mix.errors import UserError
-from wesep_mix.mixing.draw import MixingConfig, Pool, check_enough_speakers, draw_enrolment, draw_plan
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
+from wesep_mix.mixing.draw import Pool, check_enough_speakers, draw_enrolment, draw_plan
+from wesep_mix.preparation.settings import MixingConfig
 
 SIZE = 16000
 

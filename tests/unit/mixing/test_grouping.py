@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.mixing.grouping import _max_groups, draw_groups
-from wesep_mix.mixing.lists import SpeechEntry
+from wesep_mix.preparation.lists import SpeechEntry
 
 
 def speech_of(*sizes: int) -> dict[str, list[SpeechEntry]]:

@@ -1,12 +1,12 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
+from places import SHARED
 
-from wesep_mix.errors import UserError
-from wesep_mix.mixing.metadata import read_lists
+from wesep_mix.base.errors import UserError
+from wesep_mix.mixing.librimix import read_lists
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "LibriMix"
+REAL = SHARED / "data" / "LibriMix"
 HEADER = "mixture_ID,source_1_path,source_1_gain,source_2_path,source_2_gain,noise_path,noise_gain"
 ONE = "1-2-3_4-5-6,dev-clean/1/2/1-2-3.flac,0.78,dev-clean/4/5/4-5-6.flac,1.4352834120507272,cv/a_1.7_b_-1.7.wav,1.8"
 TWO = "7-8-9_4-5-7,dev-clean/7/8/7-8-9.flac,0.5,dev-clean/4/5/4-5-7.flac,2e-1,cv/c.wav,1.8"

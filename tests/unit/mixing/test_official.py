@@ -1,17 +1,17 @@
 import dataclasses
 import math
-from pathlib import Path
 
 import pytest
+from places import SHARED
 
-from wesep_mix.errors import UserError
-from wesep_mix.mixing.draw import MixingConfig, Pool
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
-from wesep_mix.mixing.metadata import Row, read_lists
-from wesep_mix.mixing.official import Rules, plans_of
-from wesep_mix.mixing.vad import Crop
+from wesep_mix.base.errors import UserError
+from wesep_mix.mixing.draw import Pool
+from wesep_mix.mixing.librimix import Row, Rules, plans_of, read_lists
+from wesep_mix.preparation.activity import Crop
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.preparation.settings import MixingConfig
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "LibriMix"
+REAL = SHARED / "data" / "LibriMix"
 SPEECH = [SpeechEntry(f"{spk}-0-{k}", spk, "FM"[int(spk) % 2], f"/s/dev-clean/{spk}/0/{spk}-0-{k}.flac",
                       (Crop(480 * k, 1.0, -20.0 - k), Crop(0, 0.9, -50.0)))
           for spk in "1234" for k in range(4)]  # fmt: skip

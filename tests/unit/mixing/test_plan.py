@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.mixing.draw import draw_plan
 from wesep_mix.mixing.plan import read_plans, write_plans
 from wesep_mix.mixing.render import render

@@ -4,15 +4,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from wesep_mix import config
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import write_jsonl
 from wesep_mix.corpora import librispeech
-from wesep_mix.errors import UserError
 from wesep_mix.io.audio import read_audio
-from wesep_mix.io.files import write_jsonl
-from wesep_mix.mixing.lists import NoiseEntry, read_noises, read_speech, write_lists
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool, prepare_plans
-from wesep_mix.mixing.settings import SETS, CorpusConfig
+from wesep_mix.preparation.lists import NoiseEntry, read_noises, read_speech, write_lists
+from wesep_mix.preparation.settings import SETS, CorpusConfig
 
 RATE = 16000
 

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pyloudnorm
 import pytest
+from places import SHARED
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.io.decoded import DecodedAudio, write_index, write_part
-from wesep_mix.mixing.draw import MixingConfig, Pool, draw_plan
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
+from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.render import render, render_source
-from wesep_mix.mixing.vad import best_crops
+from wesep_mix.preparation.activity import best_crops
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.preparation.settings import MixingConfig
 
 RATE, PEAK = 16000, 0.9
-SPEECH = sorted((Path(__file__).parents[4] / "shared" / "data" / "LibriSpeech").rglob("*.flac"))
+SPEECH = sorted((SHARED / "data" / "LibriSpeech").rglob("*.flac"))
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from wesep_mix.analysis.scoring import METRICS, summarise, write_scores
+from wesep_mix.base.files import write_json
+from wesep_mix.evaluation.scoring import METRICS, summarise, write_scores
 from wesep_mix.io.embeddings import write_embeddings
-from wesep_mix.io.files import write_json
 
 CONDITIONS = {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"}  # of all mixtures
 GAINS = {"matched": 5.0, "none": 1.0, "wrong": -6.0, "random": -1.0, "oracle": 5.5}

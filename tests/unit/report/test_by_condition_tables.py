@@ -1,7 +1,7 @@
 import pytest
 
-from wesep_mix.errors import UserError
-from wesep_mix.report.by_condition import condition_tables, extraction_by
+from wesep_mix.base.errors import UserError
+from wesep_mix.report.breakdown import condition_tables, extraction_by
 
 KNOWN = {"m1": {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
          "m2": {"sexes": "FF", "snr_db": "10", "overlap": "0.5-0.6"}}

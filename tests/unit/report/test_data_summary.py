@@ -5,17 +5,10 @@ import dataclasses
 import pytest
 from PIL import Image
 
-from wesep_mix.mixing.lists import NoiseEntry, SpeechEntry
 from wesep_mix.mixing.plan import Noise, Plan, Source
-from wesep_mix.report.data_plots import data_plot
-from wesep_mix.report.data_summary import (
-    Content,
-    histograms,
-    list_table,
-    mixture_hours,
-    mixture_table,
-    summary_text,
-)
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.report.data_summary import Content, histograms, list_table, mixture_hours, mixture_table, summary_text
+from wesep_mix.report.plots import data_plot
 
 HOUR = 16000 * 3600
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wesep_mix.base.files import read_json, write_json
 from wesep_mix.bin import report
-from wesep_mix.io.files import read_json, write_json
 from wesep_mix.report import build
-from wesep_mix.report.command import command, portable, tag_of
+from wesep_mix.report.markdown import command, portable, tag_of
 from wesep_mix.report.plots import pair_cosines
 from wesep_mix.report.tables import Table, in_order, millions
 

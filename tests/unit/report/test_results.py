@@ -4,13 +4,13 @@ import shutil
 import pytest
 import yaml
 
-from wesep_mix.errors import UserError
-from wesep_mix.io.files import atomic_write, read_json, write_json
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_write, read_json, write_json
+from wesep_mix.base.installed import versions
+from wesep_mix.base.stage import STATE_FILE, Part
 from wesep_mix.report.build import write_report
 from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
-from wesep_mix.stage import STATE_FILE, Part
-from wesep_mix.versions import versions
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
-from wesep_mix.config import from_dict, load_config
-from wesep_mix.errors import UserError
+from wesep_mix.base.config import from_dict, load_config
+from wesep_mix.base.errors import UserError
 from wesep_mix.tables.table1 import Table1Config, Table1Layout, row_overrides
 
 ROWS = """
@@ -20,7 +21,7 @@ three: {title: th, num_spk: 3, model: student}
 alone: {title: a, num_spk: 1, trained_on: 3, model: student}
 other: {title: ot, num_spk: 2, model: student, teacher: {optim.lr: 1}}
 """
-MINI = Path(__file__).resolve().parents[3] / "egs" / "mini"
+MINI = ROOT / "egs" / "mini"
 
 
 def table(rows=ROWS, **more):

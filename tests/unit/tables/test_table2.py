@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wesep_mix.config import from_dict
-from wesep_mix.errors import UserError
+from wesep_mix.base.config import from_dict
+from wesep_mix.base.errors import UserError
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 from wesep_mix.tables.table2 import Table2Config, Table2Layout, load_tables, num_talkers
 

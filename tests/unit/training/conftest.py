@@ -4,17 +4,18 @@ import pytest
 import torch
 from lives import stopping_at
 
-from wesep_mix import checkpoint, plugins
+from wesep_mix.base import plugins
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.batch import collate
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader
-from wesep_mix.extractors import stft_tcn
-from wesep_mix.frontends import logmel
 from wesep_mix.mixing.draw import draw_plan
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.seeds import rng_for
-from wesep_mix.students import parallel_heads
-from wesep_mix.teachers import asp
+from wesep_mix.models import checkpoint
+from wesep_mix.models.extractors import stft_tcn
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
 from wesep_mix.training import teacher as teaching
 from wesep_mix.training.settings import ExtractorConfig, OptimConfig, StudentConfig, TeacherConfig, TrainerConfig
 from wesep_mix.training.student import build_student

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lives import notes, same, scored, state_of, stopping_at, weights
 
-from wesep_mix.training.callbacks import moving_average
+from wesep_mix.training.loop import moving_average
 from wesep_mix.training.teacher import TeacherTraining
 
 DECAY = 0.8

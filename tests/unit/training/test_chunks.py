@@ -1,6 +1,6 @@
 import torch
 
-from wesep_mix.training.chunks import chunk_length, starts
+from wesep_mix.data.batch import chunk_length, starts
 
 
 def test_a_chunk_is_as_long_as_asked_or_as_the_shortest_mixture(batch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from wesep_mix.separators import conv_tasnet
+from wesep_mix.models.separators import conv_tasnet
 from wesep_mix.training.separator import SeparatorTraining
 from wesep_mix.training.settings import SeparatorConfig
 

@@ -7,22 +7,21 @@ import pytest
 import torch
 from stages import mark_done
 
-from wesep_mix import checkpoint
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import write_json
+from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import extract_embeddings, train_extractor
-from wesep_mix.data.conditions import KINDS, ConditionedMixtures
+from wesep_mix.data.cues import KINDS, ConditionedMixtures
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader, loader_in_order
-from wesep_mix.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
-from wesep_mix.io.files import write_json
-from wesep_mix.losses.set_matching import match
+from wesep_mix.matching.assignment import match
+from wesep_mix.matching.speaker_set import OwnReference
 from wesep_mix.mixing.plan import read_plans, speaker_keys
 from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.stage import STATE_FILE
-from wesep_mix.students.own_reference import OwnReference
+from wesep_mix.models import checkpoint
 from wesep_mix.training import conditioning
-from wesep_mix.training.conditioning import Conditioning, stored_embeddings
+from wesep_mix.training.conditioning import Conditioning, TeacherReferences, stored_embeddings
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor
-from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.settings import ConditionConfig
 
 YAML = """

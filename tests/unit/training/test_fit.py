@@ -11,10 +11,10 @@ import yaml
 from lives import notes, same, scored, state_of, stopping_at, weights
 from tensorboard.summary.writer import record_writer
 
-from wesep_mix import checkpoint
-from wesep_mix.errors import UserError
-from wesep_mix.stage import guarded
-from wesep_mix.training import fit as fitting
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.stage import guarded
+from wesep_mix.models import checkpoint
+from wesep_mix.training import loop as fitting
 from wesep_mix.training.settings import TrainerConfig
 from wesep_mix.training.teacher import TeacherTraining
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from lives import notes, same, scored, stopping_at, weights
 
-from wesep_mix.errors import UserError
-from wesep_mix.training import fit as fitting
-from wesep_mix.training.keeping import mean_state
+from wesep_mix.base.errors import UserError
+from wesep_mix.training import loop as fitting
+from wesep_mix.training.checkpoints import mean_state
 from wesep_mix.training.teacher import TeacherTraining
 
 NAN = float("nan")

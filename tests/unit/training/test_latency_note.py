@@ -2,7 +2,7 @@
 
 import pytest
 
-from wesep_mix.extractors import stft_tcn
+from wesep_mix.models.extractors import stft_tcn
 from wesep_mix.training import extractor
 from wesep_mix.training.settings import ExtractorConfig
 

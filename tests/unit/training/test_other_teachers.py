@@ -6,12 +6,12 @@ import pytest
 import torch
 import yaml
 
-from wesep_mix import checkpoint
-from wesep_mix.analysis.kmeans_baseline import untaught
-from wesep_mix.frontends import ge2e as frontend
-from wesep_mix.frontends import logmel
-from wesep_mix.students import parallel_heads
-from wesep_mix.teachers import ecapa, ge2e
+from wesep_mix.evaluation.kmeans_baseline import untaught
+from wesep_mix.models import checkpoint
+from wesep_mix.models.frontends import ge2e as frontend
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import ecapa, ge2e
 from wesep_mix.training.settings import ArcFaceConfig
 from wesep_mix.training.student import train_student
 from wesep_mix.training.teacher import TeacherTraining, train_teacher
@@ -22,7 +22,7 @@ def frozen(resemblyzer_package, prepared, teacher_settings, tmp_path, monkeypatc
     """Stage 2's folder; the package is gone once it is written."""
     settings = dataclasses.replace(teacher_settings(), model=ge2e.Config())
     train_teacher(settings, prepared / "single", tmp_path / "teacher", ngpu=0)
-    monkeypatch.setattr("wesep_mix.frontends.ge2e.find_spec", lambda name: None)
+    monkeypatch.setattr("wesep_mix.models.frontends.ge2e.find_spec", lambda name: None)
     return tmp_path / "teacher"
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from wesep_mix import checkpoint, plugins
+from wesep_mix.base import plugins
+from wesep_mix.models import checkpoint
 from wesep_mix.training.extractor import train_extractor
 from wesep_mix.training.separator import train_separator
 from wesep_mix.training.settings import LossConfig, SeparatorConfig, TrainerConfig

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import dynamic_loader, fixed_loader, training_mixtures
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.errors import UserError
-from wesep_mix.frontends import ge2e
-from wesep_mix.training import references
-from wesep_mix.training.references import TeacherReferences
+from wesep_mix.models.frontends import ge2e
+from wesep_mix.training import conditioning
+from wesep_mix.training.conditioning import TeacherReferences
 
 
 @pytest.fixture
@@ -49,46 +49,46 @@ def test_where_there_is_no_talker_there_is_no_reference_and_nothing_is_asked(mix
 def test_references_take_part_in_a_loss(batch, teacher):
     """They are computed in inference mode, whose tensors could not."""
     predicted = torch.randn(4, 2, 4, requires_grad=True)
-    references = TeacherReferences(teacher)
+    conditioning = TeacherReferences(teacher)
     for _ in range(2):
-        (predicted * references(batch)).sum().backward()
-    torch.testing.assert_close(predicted.grad, 2 * references(batch))
+        (predicted * conditioning(batch)).sum().backward()
+    torch.testing.assert_close(predicted.grad, 2 * conditioning(batch))
 
 
 def test_what_is_kept_is_small_and_on_the_cpu(batch, teacher):
-    references = TeacherReferences(teacher)
-    references(batch)
-    assert references.known.keys() == crops_of(batch)
-    held = {kept.untyped_storage().data_ptr(): kept.untyped_storage().nbytes() for kept in references.known.values()}
-    assert sum(held.values()) == len(references.known) * 4 * 4  # four values of four bytes a crop, and nothing else
-    assert all(kept.device.type == "cpu" and not kept.requires_grad for kept in references.known.values())
+    conditioning = TeacherReferences(teacher)
+    conditioning(batch)
+    assert conditioning.known.keys() == crops_of(batch)
+    held = {kept.untyped_storage().data_ptr(): kept.untyped_storage().nbytes() for kept in conditioning.known.values()}
+    assert sum(held.values()) == len(conditioning.known) * 4 * 4  # four values of four bytes a crop, and nothing else
+    assert all(kept.device.type == "cpu" and not kept.requires_grad for kept in conditioning.known.values())
 
 
 def test_a_crop_is_computed_once_whatever_its_level(batch, teacher, asked):
-    references = TeacherReferences(teacher)
-    first = references(batch)
+    conditioning = TeacherReferences(teacher)
+    first = conditioning(batch)
     asked.clear()
     louder = dataclasses.replace(batch, sources=3 * batch.sources)
-    assert torch.equal(references(louder), first) and asked == []
+    assert torch.equal(conditioning(louder), first) and asked == []
     torch.testing.assert_close(TeacherReferences(teacher)(louder), first, atol=1e-3, rtol=0)
 
 
 def test_of_a_known_and_a_new_crop_only_the_new_is_computed(batch, teacher, asked):
-    references = TeacherReferences(teacher)
+    conditioning = TeacherReferences(teacher)
     first, rest = fixed_loader(batch.plans, 3)
-    references(first)
+    conditioning(first)
     seen, new = crops_of(first), crops_of(rest) - crops_of(first)
-    references(rest)
+    conditioning(rest)
     assert new and asked == [len(seen), len(new)]
 
 
 def test_over_two_epochs_of_static_plans_the_teacher_hears_every_crop_once(prepared, teacher, asked):
     stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "static")  # four plans
-    loader, references, batches = dynamic_loader(stream, 2, 2, 0), TeacherReferences(teacher), []
+    loader, conditioning, batches = dynamic_loader(stream, 2, 2, 0), TeacherReferences(teacher), []
     for epoch in range(2):
         loader.sampler.set_epoch(epoch)
         for batch in loader:
-            references(batch)
+            conditioning(batch)
             batches.append(batch)
     assert len(batches) == 4 and sum(asked) == len(crops_of(*batches)) == len(crops_of(*batches[:2]))
 
@@ -99,7 +99,7 @@ def test_the_teacher_of_references_does_not_learn(teacher):
 
 
 def test_no_more_is_kept_than_fits(batch, teacher, asked, monkeypatch):
-    monkeypatch.setattr(references, "MOST", 3)
+    monkeypatch.setattr(conditioning, "MOST", 3)
     kept = TeacherReferences(teacher)
     first, wanted = kept(batch), TeacherReferences(teacher)(batch)
     assert len(kept.known) == 3 and torch.equal(first, wanted)

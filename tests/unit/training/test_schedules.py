@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wesep_mix.training.schedules import schedule_of
+from wesep_mix.training.module import schedule_of
 from wesep_mix.training.settings import OptimConfig
 
 

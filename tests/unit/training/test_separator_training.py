@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from wesep_mix import checkpoint
 from wesep_mix.bin import train_separator
-from wesep_mix.losses.upit import upit_loss
-from wesep_mix.separators import conv_tasnet
+from wesep_mix.losses.signal import upit_loss
+from wesep_mix.models import checkpoint
+from wesep_mix.models.separators import conv_tasnet
 from wesep_mix.training.separator import SeparatorTraining, build_separator
 from wesep_mix.training.settings import SeparatorConfig, TrainerConfig
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from wesep_mix.data.conditions import KINDS
-from wesep_mix.separators import conv_tasnet
-from wesep_mix.students import parallel_heads
+from wesep_mix.data.cues import KINDS
+from wesep_mix.models.separators import conv_tasnet
+from wesep_mix.models.students import parallel_heads
 from wesep_mix.training.settings import ConditionConfig, SeparatorConfig, TrainerConfig
 
 

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from wesep_mix import checkpoint, config
-from wesep_mix.errors import UserError
-from wesep_mix.frontends import logmel
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
+from wesep_mix.models import checkpoint
+from wesep_mix.models.frontends import logmel
 from wesep_mix.training.settings import StudentConfig
 from wesep_mix.training.student import build_student, train_student
 

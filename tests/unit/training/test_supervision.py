@@ -8,13 +8,11 @@ import torch
 from torch.nn.functional import logsigmoid, normalize
 
 from wesep_mix.data.batch import MixBatch
+from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
-from wesep_mix.students.own_reference import OwnReference
-from wesep_mix.students.speaker_set import SpeakerSet
-from wesep_mix.training.references import TeacherReferences
+from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.settings import ArcFaceConfig
-from wesep_mix.training.student import build_student
-from wesep_mix.training.supervision import LabelledStudentTraining, StudentTraining, chunk_starts
+from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, chunk_starts
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
 
@@ -132,7 +130,7 @@ def test_the_monitor_of_labels_is_the_eer_of_what_the_own_space_names(presence_s
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
     module.on_validation_epoch_start()
     module.validation_step(mixed, 0)
-    monkeypatch.setattr("wesep_mix.training.verification.unfair_groups", lambda *_: ())
+    monkeypatch.setattr("wesep_mix.training.module.unfair_groups", lambda *_: ())
     module.on_validation_epoch_end()
     references = mixed.by_talker(normalize(of_clean.sum(1), dim=-1))
     emb, speakers = [], []

@@ -6,20 +6,18 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from wesep_mix import checkpoint, config
+from wesep_mix.base import config
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import fixed_loader
-from wesep_mix.errors import UserError
-from wesep_mix.extractors import spexplus
-from wesep_mix.layers.network import Network
-from wesep_mix.losses.extraction import RATIOS
-from wesep_mix.losses.set_matching import cosine_costs, set_loss
-from wesep_mix.losses.si_sdr import si_sdr
+from wesep_mix.losses.signal import RATIOS, si_sdr
+from wesep_mix.matching.assignment import cosine_costs, set_loss
+from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.mixing.plan import read_plans
-from wesep_mix.students.own_reference import OwnReference
-from wesep_mix.students.speaker_set import SpeakerSet
-from wesep_mix.training.conditioning import Conditioning
+from wesep_mix.models import checkpoint
+from wesep_mix.models.extractors import spexplus
+from wesep_mix.models.layers.network import Network
+from wesep_mix.training.conditioning import Conditioning, TeacherReferences
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
-from wesep_mix.training.references import TeacherReferences
 from wesep_mix.training.settings import LossConfig
 from wesep_mix.training.student import StudentTraining, build_student, train_student
 from wesep_mix.training.teacher import TeacherTraining

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from wesep_mix.errors import UserError
-from wesep_mix.frontends import logmel, ssl
-from wesep_mix.separators import conv_tasnet
-from wesep_mix.students import parallel_heads
-from wesep_mix.students.speaker_set import SpeakerSet
-from wesep_mix.teachers import asp
+from wesep_mix.base.errors import UserError
+from wesep_mix.matching.speaker_set import SpeakerSet
+from wesep_mix.models.frontends import logmel, ssl
+from wesep_mix.models.separators import conv_tasnet
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
 from wesep_mix.training.settings import LossConfig, SeparatorConfig, TeacherConfig
-from wesep_mix.training.trial import try_out, try_student, try_teacher
+from wesep_mix.training.smoke import try_out, try_student, try_teacher
 
 PATH = Path("egs/ours/conf/some.yaml")
 SEPARATOR = SeparatorConfig(
@@ -84,13 +84,13 @@ def test_weights_of_the_hub_are_not_fetched_and_what_is_there_is_looked_at(stude
     assert try_teacher(PATH, settings) is None
     try_student(PATH, student_settings, None, 2)
     monkeypatch.delattr(ssl.Model, "fresh")
-    with pytest.raises(UserError, match="some.yaml: frontends: wesep_mix.frontends.ssl: Model: wanted `fresh`"):
+    with pytest.raises(UserError, match="some.yaml: frontends: wesep_mix.models.frontends.ssl: Model: wanted `fresh`"):
         try_teacher(PATH, settings)
 
 
 @pytest.mark.parametrize("owner, part, said", [
-    (logmel.Model, "fresh", "frontends: wesep_mix.frontends.logmel: Model: wanted `fresh`"),
-    (logmel.Config, "with_finetuned", "frontends: wesep_mix.frontends.logmel: Config: wanted `with_finetuned`"),
+    (logmel.Model, "fresh", "frontends: wesep_mix.models.frontends.logmel: Model: wanted `fresh`"),
+    (logmel.Config, "with_finetuned", "frontends: wesep_mix.models.frontends.logmel: Config: wanted `with_finetuned`"),
 ])
 def test_a_front_end_that_lacks_a_part_is_told_as_the_teachers_and_as_the_students_own(
     owner, part, said, student_settings, teacher, monkeypatch
@@ -98,7 +98,7 @@ def test_a_front_end_that_lacks_a_part_is_told_as_the_teachers_and_as_the_studen
     own = dataclasses.replace(student_settings.model, frontend=logmel.Config(channels=16))
     holder = next(cls for cls in owner.__mro__ if part in vars(cls))
     monkeypatch.delattr(holder, part)
-    with pytest.raises(UserError, match=f"^{PATH}: {said}, found none; see FrontEnd.* in wesep_mix/contracts.py"):
+    with pytest.raises(UserError, match=f"^{PATH}: {said}, found none; see FrontEnd.* in wesep_mix/models/contracts.py"):
         try_teacher(PATH, TeacherConfig(model=teacher.config))
     with pytest.raises(UserError, match=f"^{PATH}: {said}"):
         try_student(PATH, dataclasses.replace(student_settings, model=own), teacher, 2)

@@ -10,13 +10,13 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from wesep_mix.errors import UserError
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import write_json
+from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.io.decoded import write_index, write_part
-from wesep_mix.io.files import write_json
 from wesep_mix.mixing.plan import Noise, Plan, Source, read_plans
 from wesep_mix.mixing.render import Rendered, render
-from wesep_mix.mixing.vad import best_crops
-from wesep_mix.stage import STATE_FILE
+from wesep_mix.preparation.activity import best_crops
 from wesep_mix.validation import rendering
 from wesep_mix.validation.check import check_folder
 from wesep_mix.validation.problems import HEADINGS, Problem, listing

@@ -1,0 +1,153 @@
+"""Stages 6 to 9 on two tiny mixtures with untrained models."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stages import mark_done
+
+from wesep_mix.base import plugins
+from wesep_mix.bin import analyse, extract_speech, report, score
+from wesep_mix.io.audio import read_audio
+from wesep_mix.io.embeddings import write_embeddings
+from wesep_mix.mixing.plan import head_keys, speaker_keys, write_plans
+from wesep_mix.models import checkpoint
+
+DIM = 8
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, mixture_of):
+    """A project with finished stages 1 to 5: data/, exp/ and a score.yaml."""
+    root = tmp_path_factory.mktemp("world")
+    torch.manual_seed(0)
+    (root / "score.yaml").write_text("max_bad: 0\nwav_subtype: FLOAT\nseed: 0\n")
+    plans = [mixture_of("a", "b", mix="m1"), mixture_of("b", "c", mix="m2")]
+    singles = [mixture_of(spk, mix=f"{spk}-{turn}") for spk in "ab" for turn in range(2)]
+    write_plans(root / "data" / "2mix" / "test" / "plan.jsonl", plans)
+    write_plans(root / "data" / "single" / "test" / "plan.jsonl", singles)
+    mixtures = root / "exp" / "mini" / "2mix"
+    _models(root / "exp" / "mini" / "teacher", mixtures)
+    _embeddings(mixtures / "embeddings", plans, singles)
+    mark_done(root / "data" / "2mix", root / "data" / "single", root / "exp" / "mini" / "teacher")
+    mark_done(*(mixtures / name for name in ("student", "embeddings", "net/matched", "net/none")))
+    return root
+
+
+def _models(teacher: Path, mixtures: Path) -> None:
+    frontend = plugins.load("frontends", "logmel").Config(channels=16, num_layers=1, num_mels=20)
+    small = {"frontend": frontend, "projection": 8, "embedding_dim": DIM, "bottleneck": 4}
+    student = mixtures / "student"
+    for kind, name, out in (("teachers", "asp", teacher), ("students", "parallel_heads", student)):
+        model = plugins.build(kind, plugins.load(kind, name).Config(**small))
+        checkpoint.save_model(out / "model.pt", kind, model, num_trainable=len(kind))
+    tcn = plugins.load("extractors", "stft_tcn")
+    for condition, fusion in (("matched", "film"), ("none", "none")):
+        size = {"channels": 8, "hidden": 8, "num_blocks": 1, "num_stacks": 1}
+        model = tcn.Model(tcn.Config(embedding_dim=DIM, fusion=fusion, **size))
+        for parameter in model.parameters():  # FiLM starts as the identity; here the embedding must matter
+            torch.nn.init.normal_(parameter, std=0.5)
+        checkpoint.save_model(mixtures / "net" / condition / "model.pt", "extractors", model)
+
+
+def _embeddings(out: Path, plans, singles) -> None:
+    rng = np.random.default_rng(0)
+    keys = {"test/teacher": speaker_keys, "test/matched": speaker_keys, "test/student": head_keys}
+    for name, keys_of in keys.items():
+        table = {key: rng.standard_normal(DIM) for plan in plans for key in keys_of(plan)}
+        write_embeddings(out / name, table)
+    write_embeddings(out / "single_test" / "teacher", {plan.id: rng.standard_normal(DIM) for plan in singles})
+
+
+def extraction(root: Path) -> int:
+    return extract_speech.main([
+        f"--config={root}/score.yaml", f"--data={root}/data/2mix/test",
+        f"--extractor={root}/exp/mini/2mix/net", f"--embeddings={root}/exp/mini/2mix/embeddings/test"])
+
+
+def scoring(root: Path, *more: str) -> int:
+    return score.main([f"--config={root}/score.yaml", f"--data={root}/data/2mix/test",
+                       f"--extractor={root}/exp/mini/2mix/net", *more])
+
+
+def analysis(root: Path, *more: str) -> int:
+    exp = root / "exp" / "mini"
+    return analyse.main([
+        f"--config={root}/score.yaml", f"--data={root}/data/2mix/test", f"--single={root}/data/single/test",
+        f"--teacher={exp}/teacher/model.pt", f"--student={exp}/2mix/student/model.pt",
+        f"--embeddings={exp}/2mix/embeddings", f"--extractor={exp}/2mix/net", *more])
+
+
+def test_a_missing_input_says_which_stage_makes_it(world, capsys):
+    assert scoring(world) == 1
+    assert "stage 6 makes it" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def analysed(world):
+    assert extraction(world) == 0
+    assert scoring(world) == 0
+    assert analysis(world) == 0
+    return world
+
+
+def test_all_conditions_are_scored_and_reported(analysed):
+    exp = analysed / "exp" / "mini"
+    assert report.main(["--corpus=mini", "--num_spk=2", f"--exp={exp}"]) == 0
+    results = json.loads((exp / "results.json").read_text())
+    assert sorted(results["extraction"]) == sorted(
+        ["mixture", "net", "net/none", "net/wrong", "net/random", "net/oracle"])
+    assert {row["num"] for row in results["extraction"].values()} == {4}
+    assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
+    rows = results["embeddings"]
+    assert {name: row["num"] for name, row in rows.items()} == {
+        "teacher": 4, "teacher/clean": 4, "kmeans": 4, "kmeans/teacher": 4, "student": 4}
+    assert [name for name, row in rows.items() if "cos" in row] == ["student"]
+    assert all(0 <= row["min_dcf"] <= 1 for row in rows.values())
+    assert set(results["embeddings_by"]) == set(rows) - {"teacher"}
+    assert results["extraction_by"]["net"]["snr_db"] == {"10": {"si_sdri": results["extraction"]["net"]["si_sdri"],
+                                                                "num": 4}}
+    assert [rows[name]["trainable"] for name in ("teacher", "kmeans", "student")] == [8, 0, 8]
+
+
+def test_the_wrong_embedding_gives_the_other_talkers_wav(analysed):
+    test = analysed / "exp" / "mini" / "2mix" / "net" / "test"
+    wrong = read_audio(test / "wrong" / "wav" / "m1-a.wav")
+    assert np.allclose(wrong, read_audio(test / "matched" / "wav" / "m1-b.wav"), atol=1e-6)
+    assert not np.allclose(wrong, read_audio(test / "matched" / "wav" / "m1-a.wav"), atol=1e-6)
+
+
+def test_finished_conditions_are_not_redone(analysed, capsys):
+    test = analysed / "exp" / "mini" / "2mix" / "net" / "test"
+    before = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
+    shutil.rmtree(test / "random")
+    assert scoring(analysed) == analysis(analysed) == 0
+    said = capsys.readouterr().out
+    assert said.count("done already") == 9
+    assert all(f"({what}, random): done in" in said for what in ("extraction", "score"))
+    after = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
+    assert {path for path in before if before[path] != after[path]} == set((test / "random").rglob("*.wav"))
+
+
+def test_a_setting_of_the_scores_alone_leaves_wavs_and_clustering_as_they_are(analysed, capsys):
+    wavs = list((analysed / "exp" / "mini" / "2mix").rglob("*.wav"))
+    before = [path.stat().st_mtime_ns for path in wavs]
+    assert analysis(analysed, "--set=score.max_bad=1") == 0
+    said = capsys.readouterr().out
+    assert said.count("done already") == 5 and said.count("max_bad changed") == 5 and "(clustering): done al" in said
+    assert [path.stat().st_mtime_ns for path in wavs] == before
+    assert analysis(analysed) == 0
+
+
+def test_a_bad_wav_fails_the_stage_in_one_line(analysed, capsys):
+    wav = analysed / "exp" / "mini" / "2mix" / "net" / "test" / "matched" / "wav" / "m1-a.wav"
+    kept = wav.read_bytes()
+    wav.write_bytes(kept[:100])
+    assert scoring(analysed, "--force", "true") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(errors) == 1 and "m1-a" in errors[0]
+    wav.write_bytes(kept)
+    assert scoring(analysed) == 0

@@ -1,0 +1,34 @@
+import torch
+
+from wesep_mix.models.layers.masking import by_length
+
+
+def test_items_of_one_length_go_through_together_and_come_back_in_their_places():
+    wav, sizes, seen = torch.randn(5, 50), [50, 20, 35, 20, 50], []
+
+    def embed(batch):
+        seen.append(tuple(batch.shape))
+        return torch.stack([batch.sum(1), batch[:, -1]], 1)
+
+    found = by_length(embed, wav, torch.tensor(sizes), least=10)
+    assert seen == [(2, 20), (1, 35), (2, 50)]
+    for row, size in enumerate(sizes):
+        torch.testing.assert_close(found[row], torch.stack([wav[row, :size].sum(), wav[row, size - 1]]))
+
+
+def test_short_items_are_followed_by_silence():
+    wav = torch.ones(2, 30)
+    found = by_length(lambda batch: batch, wav, torch.tensor([4, 12]), least=20)
+    assert found.shape == (2, 20) and found.sum(1).tolist() == [4, 12]
+    assert by_length(lambda batch: batch, wav[:, :5], None, least=20).sum(1).tolist() == [5, 5]
+
+
+def test_without_lengths_all_go_through_at_once():
+    wav = torch.randn(3, 30)
+    assert torch.equal(by_length(lambda batch: batch, wav, None, least=20), wav)
+
+
+def test_gradients_come_back():
+    wav = torch.randn(3, 30, requires_grad=True)
+    by_length(lambda batch: batch[:, :10], wav, torch.tensor([30, 20, 30]), least=10).sum().backward()
+    assert (wav.grad.sum(1) == 10).all()

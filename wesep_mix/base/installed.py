@@ -1,0 +1,60 @@
+"""What is installed: the versions and the git revision that make a result, and which optional parts are there."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+NAMES = ("torch", "torchaudio", "lightning", "transformers", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """{"python": "3.11.7", "torch": "2.14.1+cu130", ...}; nothing is imported for it."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in NAMES}}
+
+
+def shown(made_by: Mapping[str, str]) -> str:
+    """`python 3.11.7, torch 2.14.1, ...`"""
+    return ", ".join(f"{name} {release}" for name, release in made_by.items())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def revision() -> str:
+    """Short git revision of this code, `-dirty` when tracked files differ from it, `unknown` outside git."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=Path(__file__).parent,
+            capture_output=True, text=True, check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+PACKAGES = {"dnsmos": ("speechmos", "onnxruntime"), "ecapa": ("speechbrain",), "tensorboard": ("tensorboard",)}
+
+
+def is_there(part: str) -> bool:
+    """Whether all packages of an optional part of setup.py are installed; they are looked up, not imported."""
+    return all(find_spec(name) for name in PACKAGES[part])
+
+
+def how_to_get(part: str) -> str:
+    """What to do about a part that is not there, as the end of an error's line."""
+    lacking = ", ".join(name for name in PACKAGES[part] if not find_spec(name)) or " and ".join(PACKAGES[part])
+    return (f"not installed here: {lacking}; `WESEP_MIX_EXTRAS={part} bash run.sh ...` installs it, as does "
+            f"`pip install '.[{part}]'` into an environment of your own")
+
+
+if __name__ == "__main__":
+    print(f"versions: {shown(versions())}")

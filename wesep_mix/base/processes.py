@@ -1,0 +1,70 @@
+"""Several commands at once, as children that do not outlive this process, however it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from wesep_mix.base.stops import INTERRUPTED, TERMINATED, Terminated
+
+PR_SET_PDEATHSIG = 1  # Linux: the signal that a child gets when its parent dies
+BAR_POSITION = "WESEP_MIX_BAR_POSITION"  # line of a child's progress bar on the terminal
+POLL_S = 0.1
+
+
+def run_together(
+    commands: Sequence[Sequence[str]], at_once: int | None = None, variables: Mapping[str, str] | None = None
+) -> int:
+    """Run all commands, wait for all, return 0 or the first exit status that is not (128 + signal of a killed child).
+
+    at_once: how many run at a time, without it all; variables: of their environment, beside this process's.
+    When one fails it is named and the others are ended; Ctrl-C reaches all, SIGTERM is passed on, and each says for
+    itself how to go on.
+    """
+    waiting, running, status = list(commands), {}, 0  # running: {line of the progress bar: child}
+    places = range(at_once or max(1, len(waiting)))
+    try:
+        while (waiting or running) and not status:
+            for place in places:
+                if place not in running and waiting:
+                    running[place] = _start(waiting.pop(0), place, variables or {})
+            time.sleep(POLL_S)
+            status = _reap(running)
+    except Terminated:
+        status = TERMINATED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    for child in running.values():
+        if status != INTERRUPTED:
+            child.terminate()
+        child.wait()
+    return status
+
+
+def _start(command: Sequence[str], place: int, variables: Mapping[str, str]) -> subprocess.Popen:
+    environment = {**os.environ, **variables, BAR_POSITION: str(place)}
+    return subprocess.Popen(command, preexec_fn=_die_with_parent, env=environment)
+
+
+def _reap(running: dict[int, subprocess.Popen]) -> int:
+    """Take out the children that have ended; the first exit status of theirs that is not 0, else 0."""
+    ended = {place: child for place, child in running.items() if child.poll() is not None}
+    for place in ended:
+        del running[place]
+    failed = next((child for child in ended.values() if child.returncode), None)
+    if failed is None:
+        return 0
+    status = failed.returncode if failed.returncode > 0 else 128 - failed.returncode
+    if status not in (INTERRUPTED, TERMINATED):  # it has said so
+        print(f"status {status}: {shlex.join(map(str, failed.args))}", file=sys.stderr)
+    return status
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,345 @@
+"""The life of a stage: inputs checked, done work skipped, changed work redone, errors told in one line.
+
+A stage owns a folder. `.stage.json` in it holds all that defines the result (settings and the states of the stages it
+builds on) and a fingerprint of it, how many times the work was forced, and whether it is done. What builds on forced
+work is outdated by it, though its settings are the same; where folders lie does not matter, nor how many data workers
+there are. `.stage.files` beside it says what each made file is like (base.record): a stage that is asked again mends what
+was damaged since, and one that reads it refuses. This module imports no torch, so that a finished stage answers at
+once.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from wesep_mix.base import record
+from wesep_mix.base.environment import rank, settle
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_json, remove_leftovers, write_json
+from wesep_mix.base.record import STATE_FILE
+from wesep_mix.base.stops import terminable
+
+MACHINE = ("num_workers",)  # settings that change no result
+GO_ON = "the same command goes on from the last checkpoint"
+GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
+HELD = (errno.EAGAIN, errno.EACCES)  # what another process's lock gives
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
+    errno.EFBIG: "; raise the size that a file may have (ulimit -f), then run again",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run "
+                    "again"),
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file or folder that a stage reads, and the number of the stage that makes it.
+
+    large: of its audio the sizes are checked, and not every byte.
+    """
+
+    path: Path
+    stage: int
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder of a stage: what it is called, where it lies and what defines its content.
+
+    index: files outside the folder that name what is in it; they go before it does.
+    """
+
+    number: int
+    title: str
+    out: Path
+    settings: dict[str, Any]
+    needs: Sequence[Need] = ()
+    index: Sequence[Path] = ()
+
+    def made_of(self) -> dict[str, Any]:
+        """{what: value} of the settings and of the states of all inputs."""
+        inputs = {f"stage {need.stage}, {need.path.name}": _version(_state_of(need.path)) for need in self.needs}
+        return _flat(self.settings) | inputs
+
+    def fingerprint(self) -> str:
+        """Hash of what it is made of."""
+        return hashlib.sha256(json.dumps(self.made_of(), sort_keys=True).encode()).hexdigest()
+
+    def check_needs(self) -> None:
+        """Raises: UserError naming the first input that is missing, unfinished or made of what has changed since, and
+        the stage that makes it.
+        """
+        for need in self.needs:
+            there, finished = need.path.exists(), _state_of(need.path).get("done", False)
+            if not there or not finished:
+                found = "not finished" if there else "gone, though it was made" if finished else "not there"
+                force = " --force true" if finished and "files" not in _state_of(need.path) else ""
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, which is {found}: stage {need.stage} "
+                    f"makes it, run with --stage {need.stage} --stop_stage {need.stage}{force} first"
+                )
+            if (changed := outdated_by(need.path)) is not None:
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, which was made before {changed} was made "
+                    f"anew; run with --stage {need.stage} first"
+                )
+
+    def check_inputs(self) -> None:
+        """Raises: UserError naming the first file of an input that is not as its stage has made it."""
+        for folder, need in {_folder_of(need.path): need for need in self.needs}.items():
+            if folder and (fault := _fault(folder, whole=not need.large)):
+                raise UserError(
+                    f"stage {self.number} ({self.title}) needs {need.path}, but {fault}: stage {need.stage} makes it "
+                    f"again, run with --stage {need.stage} --stop_stage {need.stage} first"
+                )
+
+    def is_done(self) -> bool:
+        """Whether the work is done, and what it made is there as it was made."""
+        return self._has_ended() and _fault(self.out, whole=False) is None
+
+    def is_other(self) -> bool:
+        """Whether the folder holds work of other settings or inputs, which `begin` would remove."""
+        state = _own_state(self.out)
+        return bool(state) and state.get("fingerprint") != self.fingerprint()
+
+    def begin(self, force: bool) -> None:
+        """Keep unfinished work of the same settings, remove what a stage made of others.
+
+        A kill while that is removed leaves nothing old that could be taken for new. Raises: UserError when the folder
+        holds what no stage made, or nobody knows of what.
+        """
+        state, fingerprint = _own_state(self.out), self.fingerprint()
+        if not state and self.out.is_dir() and any(not path.name.startswith(".") for path in self.out.iterdir()):
+            raise UserError(f"{self.out}: holds files, but no {STATE_FILE} that says what they were made of; move them "
+                            "away, or choose another folder")
+        forced = state.get("forced", 0) + (force and bool(state))
+        old = self.out.with_name(f".{self.out.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        damage = None if force or not self._has_ended() else _fault(self.out, whole=False)
+        if force or state.get("fingerprint") != fingerprint:
+            for path in self.index:
+                path.unlink(missing_ok=True)
+            if state:
+                why = "--force true" if force else _difference(state.get("made_of", {}), self.made_of())
+                print(f"stage {self.number} ({self.title}): {why}, {self.out} is made anew", flush=True)
+                self.out.rename(old)
+        if damage:
+            print(f"stage {self.number} ({self.title}): {damage}, it is made again", flush=True)
+        self.out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.out)
+        settled = _own_state(self.out).get("files")  # of work that was done once, and is redone since it was damaged
+        self._write_state(forced, settled, done=False)
+        if settled is not None:
+            record.remove_for_redoing(self.out)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def end(self) -> None:
+        """What was redone since it was damaged outdates what was built on it only where it became something else."""
+        state, (num_files, changed) = _own_state(self.out), record.settle(self.out)
+        forced = state.get("forced", 0) + (changed and state.get("files") is not None)
+        self._write_state(forced, num_files, done=True)
+
+    def _has_ended(self) -> bool:
+        state = _own_state(self.out)
+        return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
+
+    def _write_state(self, forced: int, num_files: int | None, done: bool) -> None:
+        inputs = {os.path.relpath(need.path, self.out): _version(_state_of(need.path)) for need in self.needs}
+        write_json(self.out / STATE_FILE, {
+            "fingerprint": self.fingerprint(), "made_of": self.made_of(), "inputs": inputs, "forced": forced,
+            "files": num_files, "done": done})
+
+
+def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
+    """Do `work` for the part's folder, unless it is done already.
+
+    `work` imports what is heavy by itself. It finds the folder empty, or with the unfinished result of an
+    interrupted run of the same settings, which it continues.
+    Of the processes of one distributed training only the first minds the folder.
+    Raises: UserError for a missing input, or another process at work in the folder.
+    """
+    part.check_needs()
+    if rank() > 0:
+        work()
+        return
+    if part.is_done() and not force:
+        print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
+        return
+    part.check_inputs()
+    start = time.monotonic()
+    with alone_in(part.out):
+        part.begin(force)
+        try:
+            work()
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(GO_ON_FORCED if force else GO_ON) from stop
+        part.end()
+    print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with what a finished stage has made in this folder of its own, every byte of it read; None where
+    nothing is, or nobody knows.
+    """
+    return _fault(folder, whole=True) if _own_state(folder).get("done") else None
+
+
+def outdated_by(path: Path) -> Path | None:
+    """What was made anew since the stage of this file or folder was done: an input of it, or of what it was built on;
+    its own folder where it is not finished, None where nothing was. Inputs that lie elsewhere by now are not known to
+    have changed.
+    """
+    folder = _folder_of(path)
+    state = _own_state(folder) if folder else {}
+    if folder and not state.get("done"):
+        return folder
+    for place, version in state.get("inputs", {}).items():
+        need = Path(os.path.normpath(folder / place))
+        now = _state_of(need)
+        if now and _version(now) != version:
+            return need
+        if (earlier := outdated_by(need)) is not None:
+            return earlier
+    return None
+
+
+def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
+    """Run `call` and return its exit status; turn what the user can mend into one line on stderr and status 1, and
+    Ctrl-C and SIGTERM into a word and their status.
+
+    ngpu: as `environment.settle` wants it.
+    """
+    with terminable() as stop:
+        try:
+            settle(ngpu)
+            return call() or 0
+        except (KeyboardInterrupt, Exception) as err:
+            interrupted = isinstance(err, KeyboardInterrupt)
+            if interrupted or stop.number:
+                print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
+                return stop.status
+            line = _line_of(err, who)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            return 1
+
+
+def _line_of(err: Exception, who: str) -> str | None:
+    """What to say of an error that the user can mend, None of another."""
+    if isinstance(err, UserError):
+        return str(err)
+    if isinstance(err, OSError):
+        place = f" ({err.filename})" if err.filename else ""
+        return f"{who}: {err.strerror or err}{place}{ADVICE.get(err.errno, '')}"
+    return None
+
+
+@contextmanager
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a lock beside `folder`, which ends with this process however it ends; a file system without locks is told.
+
+    wait: for another process that holds it, which is otherwise a UserError.
+    `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as err:
+            if err.errno in HELD and not wait:
+                raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
+            if err.errno not in NO_LOCKS:
+                raise
+            _tell_of_no_locks(err.strerror)
+        yield
+
+
+@cache
+def _tell_of_no_locks(reason: str) -> None:
+    print(f"note: the file system gives no locks ({reason}): see to it that no two runs work in one folder",
+          file=sys.stderr, flush=True)
+
+
+def _fault(folder: Path, whole: bool) -> str | None:
+    """The first of the files made in the folder that is not as it was made, and why; whole: as for `record.faults`."""
+    wanted, found = _own_state(folder).get("files") or 0, len(record.read(folder))
+    if found < wanted:
+        return f"{folder / record.RECORD} names {found} files, {wanted} were made"
+    return next((f"{folder / name} {fault}" for name, fault in record.faults(folder, whole)), None)
+
+
+def _own_state(folder: Path) -> dict[str, Any]:
+    path, advice = folder / STATE_FILE, f"remove the folder {folder}, and run its stage again"
+    state = read_json(path, advice) if path.is_file() else {}
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: wanted a mapping, found {str(state)[:80]}; {advice}")
+    if path.is_file() and not isinstance(state.get("fingerprint"), str):
+        raise UserError(f"{path}: wanted a fingerprint in it, found {', '.join(state) or 'nothing'}; {advice}")
+    return state
+
+
+def _flat(settings: Any, name: str = "") -> dict[str, Any]:
+    """{"optim.lr": 0.002, ...} of nested settings, without those of the machine; 2e-3, which YAML takes for text, is
+    the number, and so is 2.0 of a 2.
+    """
+    if isinstance(settings, Mapping):
+        parts = {f"{name}.{key}" if name else str(key): part for key, part in settings.items() if key not in MACHINE}
+        flat = {key: value for place, part in parts.items() for key, value in _flat(part, place).items()}
+        return flat or ({name: {}} if name else {})
+    if isinstance(settings, (list, tuple)):
+        return {name: [_flat(item) for item in settings]}
+    if isinstance(settings, (int, float, str)) and not isinstance(settings, bool):
+        try:
+            return {name: float(settings)}
+        except ValueError:
+            pass
+    return {name: settings if isinstance(settings, (bool, type(None))) else str(settings)}
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The first thing in which they differ, in words."""
+    names = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
+    if not old or not names:
+        return "its settings or inputs changed"
+    name, more = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+    if name.startswith("stage "):
+        return f"its input of {name} changed{more}"
+    was, now = (_shown(values[name]) if name in values else "not set" for values in (old, new))
+    return f"{name}{more} changed ({was} to {now})"
+
+
+def _shown(value: Any) -> str:
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _version(state: dict[str, Any]) -> str:
+    """What others that build on a stage in this state have of it in their fingerprints."""
+    forced = state.get("forced", 0)
+    return state.get("fingerprint", "") + (f", forced {forced}" if forced else "")
+
+
+def _state_of(path: Path) -> dict[str, Any]:
+    """State of the stage folder that `path` is or lies in; empty when there is none."""
+    folder = _folder_of(path)
+    return _own_state(folder) if folder else {}
+
+
+def _folder_of(path: Path) -> Path | None:
+    """The stage folder that `path` is or lies in, the nearest; None when there is none."""
+    return next((folder for folder in (path, *path.parents) if _own_state(folder)), None)

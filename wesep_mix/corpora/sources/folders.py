@@ -1,0 +1,91 @@
+"""Audio files under a folder that the user named.
+
+Files of a corpus that are damaged, of another rate or of names that lists cannot hold, found by their headers:
+seconds where decoding takes hours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.names import path_problem
+from wesep_mix.base.parallel import map_items
+from wesep_mix.io.audio import num_frames
+
+SUFFIXES = (".flac", ".wav")
+
+
+def existing_folder(folder: str | Path) -> Path:
+    """Return `folder` as a path. Raises: UserError when there is no such folder, or lists cannot hold its name."""
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing of that name"
+        raise UserError(f"{path}: wanted a folder, found {found}")
+    if problem := path_problem(path.absolute()):
+        raise UserError(problem)
+    return path
+
+
+def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str) -> tuple[Path, list[str]]:
+    """Return `folder`, or else `folder/inner`, and which of the folders `parts` are in it (at least one).
+
+    what: how the user names this folder, for the error.
+    Raises: UserError when neither has any.
+    """
+    path = existing_folder(folder)
+    for root in (path, path / inner):
+        there = [part for part in parts if (root / part).is_dir()]
+        if there:
+            return root, there
+    raise UserError(f"{path}: wanted a folder with {', '.join(parts)} in it ({what}), found none of them")
+
+
+def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
+    """All flac and wav files under `root`, sorted; links are followed, hidden files and folders left out.
+
+    `max_depth` counts the parts of a file's path under `root`.
+    Raises: UserError naming a folder that can't be read.
+    """
+    found = []
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse):
+        depth = len(Path(folder).relative_to(root).parts)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and depth + 2 <= max_depth]
+        names = (name for name in files if not name.startswith("."))
+        found += [Path(folder) / name for name in names if name.lower().endswith(SUFFIXES)]
+    return sorted(found)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that a killed run left under `folder` (see `base.files.atomic_path`)."""
+    for path in folder.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)
+
+
+def _refuse(err: OSError) -> None:
+    raise UserError(f"{err.filename}: cannot be read ({err.strerror})") from err
+
+
+def bad_headers(lists: Mapping[str, Sequence[Path]], nj: int) -> dict[str, dict[Path, str]]:
+    """Read every file's header on `nj` processes.
+
+    lists: files by the list's title ("dev speech").
+    Returns: title -> {file: what is wrong with it}, without the files whose header is in order.
+    """
+    files = [(title, path) for title, paths in lists.items() for path in paths]
+    checked = map_items(_problem, [str(path) for _, path in files], nj, "headers") if files else []
+    bad: dict[str, dict[Path, str]] = {title: {} for title in lists}
+    for (title, path), (_, problem) in zip(files, checked, strict=True):
+        if problem:
+            bad[title][path] = problem
+    return bad
+
+
+def _problem(path: str) -> str:
+    try:
+        num_frames(path)
+    except UserError as err:
+        return str(err)
+    return path_problem(path)

@@ -1,0 +1,122 @@
+"""What an extractor in training is given an embedding of: drawn for every talker of every mixture, seeded by the item.
+
+The mixtures themselves, and the numbers they are drawn with, are those of the stream without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from wesep_mix.base.seeds import rng_for
+from wesep_mix.data.prepared import PreparedSet
+from wesep_mix.io.audio import SAMPLE_RATE, read_audio
+from wesep_mix.io.decoded import Read
+from wesep_mix.mixing.draw import Pool, draw_enrolment
+from wesep_mix.mixing.plan import Source
+from wesep_mix.mixing.render import render_source
+
+KINDS = ("predicted", "teacher", "enrolment")
+ENROLMENT = KINDS.index("enrolment")
+NOBODY = -1  # in the place of a talker whom the mixture does not have, or who is no target
+
+
+def as_chance(numbers: np.ndarray) -> Tensor:
+    """float64 in [0, 1) -> float32 in [0, 1): rounding must not reach 1."""
+    return torch.tensor(numbers, dtype=torch.float32).clamp(max=1 - 2**-24)
+
+
+def choose(count: Tensor | int, chance: Tensor) -> Tensor:
+    """A number from 0 to count - 1, all as likely: chance float32 [...] -> int64 [...]."""
+    return (chance * count).long()
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Of the S talkers of one mixture."""
+
+    kinds: np.ndarray  # int64 [S], places in KINDS, or NOBODY
+    enrolments: tuple[Source, ...]  # of the talkers whose kind is enrolment, in their order
+    audio: tuple[np.ndarray, ...]  # of each of these: float32 [its num_samples]
+
+
+@dataclass
+class ConditionBatch:
+    """Of a batch; M of its talkers are conditioned on an enrolment, mixture by mixture."""
+
+    kinds: Tensor  # int64 [B, S]
+    enrolments: list[Source]  # M
+    wav: Tensor  # [M, longest]
+    num_samples: Tensor  # int64 [M]
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> ConditionBatch:
+        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking)
+                 for name in ("kinds", "wav", "num_samples")}
+        return dataclasses.replace(self, **moved)
+
+
+class ConditionedMixtures(Dataset):
+    """Examples of another dataset with `conditions`, which depend on (seed, item) alone.
+
+    probabilities: by kind; pool: where enrolments are taken from; targets: `all` talkers, or the one that is chosen
+    at `random` by the example's own chance.
+    """
+
+    def __init__(
+        self, mixtures: Dataset, probabilities: Mapping[str, float], pool: Pool, seed: int, read: Read = read_audio,
+        targets: str = "all",
+    ):
+        self.mixtures, self.pool, self.seed, self.read, self.targets = mixtures, pool, seed, read, targets
+        in_order = [probabilities[kind] for kind in KINDS]
+        self.probabilities = np.asarray(in_order, dtype=np.float64) / sum(in_order)
+
+    def __len__(self) -> int:
+        return len(self.mixtures)
+
+    def __getitem__(self, item: Any) -> Any:
+        example = self.mixtures[item]
+        names = (item.epoch, item.index) if isinstance(item, tuple) else (item,)  # a Turn, or a fixed plan's place
+        rng = rng_for(self.seed, "conditions", *names)
+        sources = example.plan.sources
+        kinds = rng.choice(len(KINDS), size=len(sources), p=self.probabilities)
+        drawn = {place: draw_enrolment(self.pool, sources[place], rng) for place in np.flatnonzero(kinds == ENROLMENT)}
+        if self.targets == "random":  # drawn for all the same: an enrolment is the one of that example for any targets
+            target = int(choose(len(sources), as_chance(example.chance)[0]))
+            kinds[np.arange(len(kinds)) != target] = NOBODY
+        enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))
+        audio = tuple(render_source(source, SAMPLE_RATE, self.read) for source in enrolments)
+        return dataclasses.replace(example, conditions=Conditions(kinds, enrolments, audio))
+
+
+def conditioned(
+    mixtures: Dataset, prepared: PreparedSet, probabilities: Mapping[str, float], seed: int, targets: str
+) -> ConditionedMixtures:
+    """The mixtures of a prepared set with conditions for its `targets`; enrolments are utterances of the same set.
+
+    Says so when there are speakers of one utterance, whose enrolment is another crop of it.
+    """
+    pool, folder = prepared.pool, prepared.folder
+    alone = [spk for spk in pool.speakers if len(pool.speech[spk]) == 1]
+    if alone and probabilities["enrolment"] > 0:
+        print(f"note: {folder}: {len(alone)} of {len(pool.speakers)} speakers (such as {alone[0]}) have one utterance: "
+              "their enrolment is another crop of it, or the same where it has but one", flush=True)
+    return ConditionedMixtures(mixtures, probabilities, pool, seed, prepared.read, targets)
+
+
+def collate_conditions(conditions: Sequence[Conditions]) -> ConditionBatch:
+    """Those of B mixtures -> of one batch, on the CPU."""
+    num_spk = max(len(one.kinds) for one in conditions)
+    kinds = torch.full((len(conditions), num_spk), NOBODY, dtype=torch.int64)
+    for row, one in zip(kinds, conditions, strict=True):
+        row[: len(one.kinds)] = torch.from_numpy(one.kinds)
+    audio = [torch.from_numpy(samples) for one in conditions for samples in one.audio]
+    wav = torch.nn.utils.rnn.pad_sequence(audio, batch_first=True) if audio else torch.zeros(0, 0)
+    enrolments = [source for one in conditions for source in one.enrolments]
+    return ConditionBatch(kinds, enrolments, wav, torch.tensor([len(samples) for samples in audio], dtype=torch.int64))

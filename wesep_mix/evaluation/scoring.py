@@ -1,0 +1,184 @@
+"""Scores of extracted speech: one row an extracted speaker, then mean, standard deviation and count.
+
+Torch is not imported here, so that the worker processes start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_write, read_json, write_json
+from wesep_mix.base.parallel import map_items
+from wesep_mix.inference.controls import MIXTURE, SEPARATED, model_of
+from wesep_mix.inference.settings import ScoreConfig
+from wesep_mix.io.audio import read_audio
+from wesep_mix.metrics.dnsmos import SCALES, dnsmos
+from wesep_mix.metrics.perceptual import pesq_wideband, stoi
+from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
+from wesep_mix.mixing.render import render
+
+RATIOS, PERCEPTUAL = ("si_sdr", "si_sdri"), ("pesq", "stoi")
+METRICS = (*RATIOS, *PERCEPTUAL)  # and those of DNSMOS where they are asked for
+SCORES, SUMMARY = "scores.csv", "summary.json"
+TOLERANCE = 1e-6  # between a table and its summary, which is made from the table's six decimals
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
+
+    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times as
+    long as all else together.
+    """
+
+    plan: Plan
+    index: int
+    wav: Path | None
+    perceptual: bool = True
+    dnsmos: bool = False
+
+
+def score_condition(
+    plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0,
+    perceptual: bool = True, dnsmos: bool = False,
+) -> dict[str, float]:
+    """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
+
+    wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture. params: number of parameters
+    of the extractor, passed on to the summary. The result does not depend on `nj`. perceptual, dnsmos: as for
+    `Trial`.
+    Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
+        silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
+    """
+    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, dnsmos)
+              for plan in plans for index, key in enumerate(speaker_keys(plan))]
+    scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad, setting="score.max_bad")
+    if not scored:
+        raise UserError(f"scoring {_name(wavs)}: nothing was scored, {len(trials)} estimates wanted")
+    write_scores(out / SCORES, [_row(trial, scores) for trial, scores in scored])
+    summary = summarise(read_scores(out / SCORES)) | {"num_bad": len(trials) - len(scored), "params": params}
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def score_trial(trial: Trial) -> dict[str, float]:
+    """All metrics of one estimate. Raises: UserError that begins with the utterance's key."""
+    rendered = render(trial.plan)
+    source = rendered.sources[trial.index]
+    try:
+        est = rendered.mix if trial.wav is None else _read_est(trial.wav, len(source))
+        ratio = si_sdr(est, source)
+        return {
+            "si_sdr": ratio,
+            "si_sdri": ratio - si_sdr(rendered.mix, source),
+            **(_perceptual(est, source, trial) if trial.perceptual else {}),
+        }
+    except UserError as err:
+        raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err
+
+
+def _perceptual(est: np.ndarray, source: np.ndarray, trial: Trial) -> dict[str, float]:
+    rate = trial.plan.sample_rate
+    return {
+        "pesq": pesq_wideband(est, source, rate),
+        "stoi": stoi(est, source, rate),
+        **(dnsmos(est, rate) if trial.dnsmos else {}),
+    }
+
+
+def write_scores(path: Path, rows: Sequence[dict]) -> None:
+    """Write rows {mix, speaker, metrics}, at least one, sorted by mixture and speaker, six decimals."""
+    metrics = _metrics(rows[0])
+    with atomic_write(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("mix", "speaker", *metrics))
+        for row in sorted(rows, key=lambda row: (row["mix"].encode(), row["speaker"].encode())):
+            writer.writerow((row["mix"], row["speaker"], *(f"{row[metric]:.6f}" for metric in metrics)))
+
+
+def read_scores(path: Path) -> list[dict]:
+    """Rows of a scores.csv, metrics as floats. Raises: UserError when it is not one."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        scores = [{**row, **{metric: float(row[metric]) for metric in _metrics(row)}} for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as err:
+        raise UserError(f"{path}: not a table of scores ({err}); redo the stage with --force true") from err
+    for row in scores:
+        for metric in _metrics(row):
+            if not math.isfinite(row[metric]):
+                raise UserError(f"{path}: {metric} of {row['mix']}, {row['speaker']}: wanted a number, found "
+                                f"{row[metric]}; redo the stage with --force true")
+    return scores
+
+
+def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
+    """The rows of a folder of scores, and their summary. Raises: UserError where the two do not agree."""
+    rows, summary = read_scores(folder / SCORES), read_json(folder / SUMMARY)
+    if not rows or not isinstance(summary, dict):
+        raise UserError(f"{folder / (SUMMARY if rows else SCORES)}: wanted {'a mapping' if rows else 'scores'}, found "
+                        "none; redo the stage with --force true")
+    for measure, value in summarise(rows).items():
+        told = summary.get(measure, value)  # whoever needs it asks for it
+        if not isinstance(told, (int, float)) or not abs(told - value) < TOLERANCE:
+            raise UserError(f"{folder / SCORES}: {measure} of its {len(rows)} rows is {value:g}, in {SUMMARY} it is "
+                            f"{told}; one of them is damaged, redo the stage with --force true")
+    return rows, summary
+
+
+def summarise(rows: Sequence[dict]) -> dict[str, float]:
+    """Mean and standard deviation of each metric over the rows, every row counting once.
+
+    The deviation is the population's (divided by num, not num - 1).
+    """
+    summary: dict[str, float] = {"num": len(rows)}
+    for metric in _metrics(rows[0]):
+        values = np.array([row[metric] for row in rows])
+        summary[metric], summary[f"{metric}_std"] = float(values.mean()), float(values.std(ddof=0))
+    return summary
+
+
+def _metrics(row: Mapping) -> tuple[str, ...]:
+    """Those of a row: if it has one of PESQ and STOI it has to have both."""
+    perceptual = PERCEPTUAL if any(metric in row for metric in PERCEPTUAL) else ()
+    return (*RATIOS, *perceptual, *(scale for scale in SCALES if scale in row))
+
+
+def _row(trial: Trial, scores: dict[str, float]) -> dict:
+    return {"mix": trial.plan.id, "speaker": trial.plan.sources[trial.index].spk, **scores}
+
+
+def _read_est(wav: Path, num_samples: int) -> np.ndarray:
+    if not wav.is_file():
+        raise UserError(f"{wav}: no such file; extract it first")
+    est = read_audio(wav)
+    if len(est) != num_samples:
+        raise UserError(f"{wav}: wanted {num_samples} samples as in the mixture, found {len(est)}")
+    return est
+
+
+def _name(wavs: Path | None) -> str:
+    return "the mixtures" if wavs is None else wavs.parent.name
+
+
+def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
+    """Score `extractor/test/<condition>/wav`, or the mixtures as they are, into `extractor/test/<condition>/scores`."""
+    out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
+    wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
+    score_condition(
+        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos)
+
+
+def _num_parameters(extractor: Path, condition: str) -> int:
+    from wesep_mix.models.checkpoint import load_model, num_parameters  # torch, which workers need not
+
+    kind = "separators" if condition == SEPARATED else "extractors"
+    return num_parameters(load_model(model_of(extractor, condition), kind))

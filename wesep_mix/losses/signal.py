@@ -1,0 +1,84 @@
+"""Losses of signals in one batch that are not equally long.
+
+Scale-invariant signal-to-distortion ratio as a training loss (Le Roux et al. 2019, equation 3).
+
+An extractor's loss on all of its estimates (SpEx+: Ge et al. 2020, section 2, without the speaker's term).
+
+Utterance-level permutation-invariant training with SI-SDR (Kolbaek et al. 2017, section III; exact).
+
+B batch, S speakers, T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from wesep_mix.matching.assignment import best_assignment
+
+
+def within_lengths(
+    ratio: Callable[[Tensor, Tensor], Tensor], est: Tensor, target: Tensor, num_samples: Tensor | None
+) -> Tensor:
+    """`ratio` (signals [..., T] -> [...]) of est and target [B, ..., T], each item without its padding.
+
+    num_samples: int64 [B], how much of each item counts; None: all of it.
+    """
+    if num_samples is None:
+        return ratio(est, target)
+    items = zip(est, target, num_samples.tolist(), strict=True)
+    return torch.stack([ratio(one[..., :size], other[..., :size]) for one, other, size in items])
+
+
+def si_sdr(est: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
+    """est, target [..., T] -> dB [...]. No mean is removed; `eps` keeps silence finite."""
+    scale = (est * target).sum(-1, keepdim=True) / (target.square().sum(-1, keepdim=True) + eps)
+    projected = scale * target
+    error = est - projected
+    return 10 * ((projected.square().sum(-1) + eps) / (error.square().sum(-1) + eps)).log10()
+
+
+def si_snr(est: Tensor, target: Tensor) -> Tensor:
+    """SI-SDR of signals without their means: est, target [..., T] -> dB [...]."""
+    return si_sdr(est - est.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True))
+
+
+RATIOS = {"si_sdr": si_sdr, "si_snr": si_snr}
+
+
+def extraction_loss(
+    ests: Tensor, target: Tensor, name: str, weights: Sequence[float], num_samples: Tensor | None = None
+) -> Tensor:
+    """Negative ratio in dB of every estimate, mean over the batch, weighted sum: [B, K, T], [B, T] -> scalar.
+
+    num_samples: int64 [B], how much of each item counts (None: all of it); what comes after is padding.
+    """
+    ratios = within_lengths(RATIOS[name], ests, target.unsqueeze(1), num_samples)  # [B, K]
+    each = ratios.mean(0)  # [K]
+    return -(each * each.new_tensor(weights)).sum()
+
+
+def best_order(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The assignment of estimates to sources with the largest mean SI-SDR, over all permutations.
+
+    est, sources: [B, S, T]; num_samples: int64 [B], how much of each item counts (None: all of it). A source that is
+    silent, as a talker may be in a chunk, has no SI-SDR: it takes what estimate is left over, and counts in no mean.
+    Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
+    """
+    pairs = within_lengths(si_sdr, est[:, :, None], sources[:, None], num_samples)  # [B, S estimates, S sources]
+    heard = sources.any(-1)  # [B, S]
+    total, chosen = best_assignment(-pairs.masked_fill(~heard[:, None], 0))
+    return -total / heard.sum(1).clamp(min=1), chosen
+
+
+def upit_loss(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> Tensor:
+    """Negative SI-SDR in dB under each mixture's best assignment, mean over the batch: as `best_order` -> scalar."""
+    return -best_order(est, sources, num_samples)[0].mean()
+
+
+def in_order(est: Tensor, sources: Tensor) -> Tensor:
+    """The estimates in the order of the sources that fit them best: [B, S, T] twice -> [B, S, T]."""
+    chosen = best_order(est, sources)[1]  # [B, S]
+    return est.gather(1, chosen[..., None].expand_as(est))

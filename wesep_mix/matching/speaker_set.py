@@ -1,0 +1,49 @@
+"""What every student says of a mixture (arXiv 2604.03219, section on the student): a set of speaker embeddings.
+
+A student as its own reference: what it says of a clean source alone.
+
+One that was trained without the teacher's supervision (arXiv 2604.03219, Table 1) has a space of its own, in which the
+teacher's embeddings mean nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SpeakerSet(NamedTuple):
+    """N embeddings of each mixture, in no order. B batch, N heads, D embedding size."""
+
+    embeddings: Tensor  # [B, N, D], unit vectors
+    presence: Tensor | None = None  # [B, N], logits of a head's speaking for a talker; None: all do
+
+    def num_talkers(self) -> Tensor | None:
+        """How many talkers were heard: heads with a positive logit, at least one. int64 [B]; None without presence."""
+        return None if self.presence is None else (self.presence > 0).sum(1).clamp(min=1)
+
+
+class OwnReference(nn.Module):
+    """A student behind a teacher's call: speech of one talker -> one embedding, the mean over the heads.
+
+    With presence each head counts as much as it says that it speaks for the talker.
+    """
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
+        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
+        found = self.student(wav, num_samples)
+        embeddings = found.embeddings  # [B, N, D]
+        if found.presence is not None:
+            embeddings = embeddings * found.presence.sigmoid()[..., None]
+        return functional.normalize(embeddings.mean(1), dim=-1)
+
+
+def reference_network(student: nn.Module, teacher: nn.Module) -> nn.Module:
+    """The network whose embeddings of clean sources tell which of the student's belongs to whom."""
+    return teacher if student.config.references == "teacher" else OwnReference(student)

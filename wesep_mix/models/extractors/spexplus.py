@@ -1,0 +1,284 @@
+"""SpEx+: time-domain speaker extraction with encoders and decoders of three window lengths.
+
+Source: Ge, Xu, Wang, Chng, Dang, Li: "SpEx+: A complete time domain speaker extraction network", Interspeech
+2020, section 2, in the form of WeSep (Wang et al., Interspeech 2024). The separator is Conv-TasNet's (Luo and
+Mesgarani 2019, section II-C): stacks of dilated convolution blocks.
+
+Short, middle and long windows at one stride give three codes of each frame; norm and a 1x1 convolution on all
+of them, the stacks, a mask for each code, and a decoder for each: three estimates. The first (short window) is
+the output; all three are trained on (`estimates`; the paper weighs them 0.8, 0.1, 0.1).
+
+Differs from the paper: the embedding is given, not computed from an enrolment with the shared encoders, so
+there is no speaker classification in the loss. The paper's fusion is `concat_conv`: the embedding joins the
+first block of each stack, beside its input. Each other fusion stands in front of the stack, with PReLU and norm
+behind it, as in WeSep; `none` is the stacks alone. WeSep's windows in samples are those of the authors' 8 kHz
+code, so at 16 kHz they are half as long: windows (40, 160, 320) with stride 20 are the authors' in ms. Sizes,
+norms, masks, skip connections and `unit_level` are settings.
+
+Samples behind the last whole frame of the short window, fewer than a stride, make no frame of their own (as in
+WeSep): only longer windows hear them, and they are zeros in the short estimate. A mixture shorter than that window
+is filled up with zeros.
+
+On a CPU all that is [B, C, L] lies frame by frame in memory (`models.layers.fast.frames_last`).
+
+B batch, T samples, L frames, C channels, D embedding size, K windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wesep_mix.models.layers.fast import conv_tasnet
+from wesep_mix.models.layers.fast.conv_tasnet import prelu_global_norm, recomputed, side_by_side
+from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last, pointwise
+from wesep_mix.models.layers.fusion import FUSIONS, Fusion, check_fusion, embedding_transform
+from wesep_mix.models.layers.network import Longer, Network, check_causal, check_inputs, unit_level
+
+MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
+COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit."""
+
+    name: str = "spexplus"
+    embedding_dim: int = 256
+    fusion: str = "concat_conv"  # or any of models.layers.fusion
+    film_hidden: int = 0  # 0: FiLM is a single layer
+    transform_embedding: bool = False
+    windows: tuple[int, ...] = (20, 80, 160)  # samples; the first one's estimate is the output
+    stride: int = 10
+    filters: int = 256  # of each window
+    channels: int = 256  # between the blocks
+    hidden: int = 512  # inside a block
+    kernel_size: int = 3
+    num_stacks: int = 4
+    num_blocks: int = 8  # of a stack, dilations 1, 2, 4, ...
+    norm: str = "global"  # inside the stacks: `global` over channels and time, `channel` in each frame, `batch`
+    mask: str = "relu"  # or `sigmoid`
+    skip: bool = False  # a stack's output is the sum of its blocks' skip connections
+    causal: bool = False  # the blocks look back only; `norm: global` hears the whole mixture all the same
+    recompute: bool = True  # in training, compute PReLU and norms again on the way back instead of keeping them
+    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+
+    def __post_init__(self) -> None:
+        check_fusion(self, (*FUSIONS, "concat_conv"))
+        for key, known in (("norm", NORMS), ("mask", MASKS)):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key}: wanted one of {', '.join(known)}, found {getattr(self, key)}")
+        for key in COUNTS:
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
+        if not self.windows or min(self.windows) < 1 or not 1 <= self.stride <= self.windows[0]:
+            raise ValueError(f"windows, stride: wanted window lengths and a stride of at most the first, "
+                             f"found {list(self.windows)} and {self.stride}")
+        if self.kernel_size % 2 == 0 and not self.causal:
+            raise ValueError(f"kernel_size: wanted an odd number where causal is false, found {self.kernel_size}")
+        if self.skip and self.fusion == "concat_conv" and self.num_blocks == 1:
+            raise ValueError("skip: wanted num_blocks of 2 or more with concat_conv, whose first block has none")
+        check_causal(self.causal, self.unit_level)
+
+
+class Model(Network):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, self.num_estimates, self.frame_step = config, len(config.windows), config.stride
+        whole = not config.causal or config.norm == "global"
+        self.lookahead = None if whole else max(config.windows) - 1
+        num_filters = config.filters
+        self.encoders = nn.ModuleList(nn.Conv1d(1, num_filters, window, config.stride) for window in config.windows)
+        self.norm = ChannelNorm(num_filters * len(config.windows))
+        self.project = nn.Conv1d(num_filters * len(config.windows), config.channels, 1)
+        self.embedding_transform = embedding_transform(config)
+        self.stacks = nn.ModuleList(Stack(config) for _ in range(config.num_stacks))
+        self.masks = nn.ModuleList(nn.Conv1d(config.channels, num_filters, 1) for _ in config.windows)
+        self.decoders = nn.ModuleList(
+            nn.ConvTranspose1d(num_filters, 1, window, config.stride) for window in config.windows
+        )
+
+    def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
+        """Extract the speaker whose embedding is given.
+
+        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
+        mix is a part of, where it is one. Returns float32 [B, T].
+        Raises: UserError for other shapes, values that are not finite, an embedding missing or unwanted.
+        """
+        return self._estimates(mix, emb, 1, longer)[:, 0]
+
+    def estimates(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
+        """As `forward`, with the estimate of every window: float32 [B, K, T]. For the loss."""
+        return self._estimates(mix, emb, self.num_estimates)
+
+    def _estimates(self, mix: Tensor, emb: Tensor | None, count: int, longer: Longer | None = None) -> Tensor:
+        check_inputs(mix, emb, self.config)
+        level = unit_level(mix, longer) if self.config.unit_level else 1.0
+        codes = self.encode(mix / level)
+        x = self.separate(codes, emb)
+        ests = [self.decode(x, codes[place], place, mix.shape[1]) * level for place in range(count)]
+        return torch.stack(ests, 1)  # [B, count, T]
+
+    def encode(self, mix: Tensor) -> list[Tensor]:
+        """float32 [B, T] -> a code, float [B, filters, L], for each window; all have the short window's frames."""
+        length, stride = mix.shape[1], self.config.stride
+        last = max(0, length - self.config.windows[0]) // stride * stride  # where the last frame begins
+        codes = []
+        for window, conv in zip(self.config.windows, self.encoders, strict=True):
+            wav = functional.pad(mix, (0, last + window - length))  # cut where it reaches further
+            codes.append(functional.relu(frames_last(conv(wav.unsqueeze(1))), inplace=True))
+        return codes
+
+    def separate(self, codes: list[Tensor], emb: Tensor | None) -> Tensor:
+        """Codes and an embedding, float [B, D] -> what the masks are made from, float [B, C, L]."""
+        joined = torch.cat([code.transpose(1, 2) for code in codes], 2)  # [B, L, K * filters]
+        x = pointwise(self.norm(joined.transpose(1, 2)), self.project.weight, self.project.bias)
+        if emb is not None:
+            emb = self.embedding_transform(emb)
+        for stack in self.stacks:
+            x = stack(x, emb)
+        return x
+
+    def decode(self, x: Tensor, code: Tensor, place: int, length: int) -> Tensor:
+        """Mask the code of the window at that place and give it back as sound: float32 [B, length]."""
+        conv = self.masks[place]
+        mask = MASKS[self.config.mask](pointwise(x, conv.weight, conv.bias))
+        est = self.decoders[place](code * mask).squeeze(1).float()
+        return functional.pad(est, (0, length - est.shape[1]))  # cut where it is longer
+
+
+class Stack(nn.Module):
+    """Blocks of rising dilation, with the embedding in front of the first one or in it."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        in_block = config.fusion == "concat_conv"
+        self.entry: nn.Module | None = None
+        if in_block:
+            self.entry = Block(config, 1, False, config.embedding_dim)
+        elif config.fusion != "none":
+            self.entry = FusedEntry(config)
+        dilations = [2**place for place in range(int(in_block), config.num_blocks)]
+        self.blocks = nn.ModuleList(Block(config, dilation, config.skip) for dilation in dilations)
+        self.skip = config.skip
+        if config.skip:  # WeSep has these weights, and uses them no more than we do
+            self.blocks[-1].narrow.requires_grad_(False)
+
+    def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
+        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        if self.entry is not None:
+            x = self.entry(x, emb)
+        if not self.skip:
+            for block in self.blocks:
+                x = block(x)
+            return x
+        total = torch.zeros_like(x)
+        for block in self.blocks:
+            narrowed, skipped = block.outputs(x)
+            x, total = x + narrowed, total + skipped
+        return total
+
+
+class FusedEntry(nn.Module):
+    """Fusion, PReLU, norm."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.fusion = Fusion(config.fusion, config.channels, config.embedding_dim, config.film_hidden)
+        self.act = nn.PReLU()
+        self.norm = NORMS[config.norm](config.channels)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        return act_norm(self.act, self.norm, self.fusion(x, emb))
+
+
+class Block(nn.Module):
+    """1x1 convolution, PReLU, norm, dilated depthwise convolution, PReLU, norm, 1x1 convolution, added to the input.
+
+    With an embedding size the first convolution sees the embedding beside every frame.
+    """
+
+    def __init__(self, config: Config, dilation: int, skip: bool, embedding_dim: int = 0):
+        super().__init__()
+        num_channels, hidden, norm = config.channels, config.hidden, NORMS[config.norm]
+        reach = dilation * (config.kernel_size - 1)
+        self.widen = nn.Conv1d(num_channels + embedding_dim, hidden, 1)
+        self.act_in, self.norm_in = nn.PReLU(), norm(hidden)
+        self.depthwise = nn.Conv1d(hidden, hidden, config.kernel_size, groups=hidden, dilation=dilation,
+                                   padding=reach if config.causal else reach // 2)
+        self.act_out, self.norm_out = nn.PReLU(), norm(hidden)
+        self.narrow = nn.Conv1d(hidden, num_channels, 1)
+        self.skip = nn.Conv1d(hidden, num_channels, 1) if skip else None
+        self.recompute = config.recompute and config.norm != "batch"  # which notes all that it sees
+
+    def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
+        """float [B, C, L], float [B, D] or None -> float [B, C, L]."""
+        return x + self.outputs(x, emb)[0]
+
+    def outputs(self, x: Tensor, emb: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What is added to the input and, with skip connections, what goes to the stack's output: float [B, C, L]."""
+        y = self._widen(x, emb)
+        if self.recompute and isinstance(self.norm_in, GlobalNorm) and conv_tasnet.applies(y, self.widen.weight):
+            return self._joined(y)
+        if self.recompute:
+            return recomputed(self._narrow, recomputed(self._filter, y))
+        return self._narrow(self._filter(y))
+
+    def _filter(self, x: Tensor) -> Tensor:
+        """float [B, hidden, L] -> float [B, hidden, L]."""
+        y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, x))
+        return frames_last(y[..., :x.shape[2]])
+
+    def _narrow(self, x: Tensor) -> tuple[Tensor, ...]:
+        """float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
+        y = act_norm(self.act_out, self.norm_out, x)
+        return tuple(pointwise(y, conv.weight, conv.bias) for conv in (self.narrow, self.skip) if conv is not None)
+
+    def _joined(self, x: Tensor) -> tuple[Tensor, ...]:
+        """`_filter` and `_narrow` with each norm a part of the convolution behind it."""
+        learned = self.norm_in.weight[:, 0], self.norm_in.bias[:, 0]
+        y = conv_tasnet.norm_depthwise(x, self.act_in.weight, *learned, self.depthwise)
+        y = y if y.shape == x.shape else y[..., :x.shape[2]]  # a slice of all costs a copy on the way back
+        convs = [conv for conv in (self.narrow, self.skip) if conv is not None]
+        weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
+        learned = self.norm_out.weight[:, 0], self.norm_out.bias[:, 0]
+        y = conv_tasnet.norm_pointwise(y, self.act_out.weight, *learned, weight, bias)
+        return (y,) if self.skip is None else y.chunk(2, 1)
+
+    def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
+        if emb is None:
+            return pointwise(x, self.widen.weight, self.widen.bias)
+        return side_by_side(x, emb.unsqueeze(2), self.widen.weight, self.widen.bias, 1, pointwise)
+
+
+class GlobalNorm(nn.Module):
+    """gLN: zero mean and unit variance over channels and time, then a scale and a shift of every channel."""
+
+    def __init__(self, num_channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_channels, 1))
+        self.bias = nn.Parameter(torch.zeros(num_channels, 1))
+
+    def after(self, act: nn.PReLU, x: Tensor) -> Tensor:
+        """The norm of `act(x)`: float [B, C, L] -> float32 [B, C, L]."""
+        return prelu_global_norm(x, act.weight, self.weight[:, 0], self.bias[:, 0])
+
+
+class ChannelNorm(nn.LayerNorm):
+    """cLN: zero mean and unit variance over the channels of each frame, then scale and shift."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [B, C, L] -> the same shape."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def act_norm(act: nn.PReLU, norm: nn.Module, x: Tensor) -> Tensor:
+    """float [B, C, L] -> float [B, C, L]."""
+    return norm.after(act, x) if isinstance(norm, GlobalNorm) else norm(act(x))
+
+
+NORMS = {"global": GlobalNorm, "channel": ChannelNorm, "batch": nn.BatchNorm1d}

@@ -1,0 +1,124 @@
+"""The GE2E speaker encoder of the package `resemblyzer` as front-end: mel spectra and an LSTM, with its weights.
+
+Source: Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018, section 3; sizes, features and
+weights are those of resemblyzer 0.1.4 (Apache-2.0), which carries the weights inside its wheel. The package is looked
+up, not imported: that would need librosa.
+
+Differs: silences are not cut out by VAD before the features.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.io.weights import check_finite, read_weights
+from wesep_mix.models.contracts import TrainedWhole
+from wesep_mix.models.layers.masking import lengths_of, valid_frames
+from wesep_mix.models.layers.mel import MelPower
+from wesep_mix.models.layers.network import SILENT
+
+SAMPLE_RATE = 16000
+WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
+NUM_MELS, HIDDEN, NUM_LAYERS = 40, 256, 3
+LEVEL = 10 ** (-30 / 20)  # root mean square that quiet input is brought to: -30 dB of full scale
+INSTALL = "pip install --no-deps resemblyzer"
+
+
+@dataclass(frozen=True)
+class Config(TrainedWhole):
+    """`pretrained`: with the package's weights, else random ones; `finetuned`: whether training changes them.
+
+    `increase_only`: input above -30 dB keeps its level, as in the package, and the level is heard: the features are mel
+    powers, without a logarithm. By default all is brought to that level, so that speech sounds the same in every
+    mixture.
+    `weights_inside` is set when the weights are read, so that a model file of ours needs no package any more.
+    """
+
+    name: str = "ge2e"
+    pretrained: bool = True
+    finetuned: bool = True
+    increase_only: bool = False
+    weights_inside: bool = False
+
+    def for_trial(self) -> Config:
+        """With random weights where the package is not installed."""
+        return self if find_spec("resemblyzer") else dataclasses.replace(self, weights_inside=True)
+
+
+class Model(nn.Module):
+    """Waveform -> frames of 10 ms, each of which has heard all before it (in training 1.6 s of it)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = dataclasses.replace(config, weights_inside=config.pretrained)
+        self.channels = HIDDEN
+        self.hop = HOP
+        self.from_package = config.pretrained and not config.weights_inside
+        self.lstm = nn.LSTM(NUM_MELS, HIDDEN, NUM_LAYERS, batch_first=True)
+        self.begin(self.lstm, "lstm")
+        self.mel_power = MelPower(WINDOW, HOP, NUM_MELS, SAMPLE_RATE, norm="slaney", scale="slaney")
+
+    def fresh(self) -> Model:
+        """The same front-end before any training of ours; a frozen one has had none, so it needs no package."""
+        if not self.config.finetuned:
+            return copy.deepcopy(self)
+        return Model(dataclasses.replace(self.config, weights_inside=False))
+
+    def begin(self, layer: nn.Module, part: str) -> None:
+        """Give `layer` the package's weights of that part (see `read_part`), unless this front-end has random ones or
+        those of a model file of ours; freeze it unless it is fine-tuned.
+        """
+        if self.from_package:
+            layer.load_state_dict(read_part(part))
+        layer.requires_grad_(self.config.finetuned)
+
+    def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, 256], num_frames int64 [B]."""
+        num_samples = lengths_of(wav, num_samples)
+        num_frames = torch.div(num_samples, HOP, rounding_mode="floor") + 1
+        return self.lstm(self.features(wav, num_samples, int(num_frames.max())))[0], num_frames
+
+    def features(self, wav: Tensor, num_samples: Tensor, length: int) -> Tensor:
+        """wav [B, T], num_samples [B] -> the first `length` mel spectra [B, length, 40].
+
+        Frame l is centred at sample 160 l; before an item's start and after its end is silence.
+        """
+        wav = wav.float() * valid_frames(num_samples, wav.shape[1])
+        return self.mel_power(self._at_level(wav, num_samples), length)
+
+    def _at_level(self, wav: Tensor, num_samples: Tensor) -> Tensor:
+        rms = (wav.square().sum(1) / num_samples).sqrt()  # [B]
+        gain = torch.where(rms > SILENT, LEVEL / rms.clamp(min=SILENT), 1.0)
+        if self.config.increase_only:
+            gain = gain.clamp(min=1.0)
+        return wav * gain[:, None]
+
+
+def read_part(part: str) -> dict[str, Tensor]:
+    """State dict of `lstm` or of `linear` (the projection on top of it) from the package's file.
+
+    Raises: UserError when the package is not installed, or its file is not what is wanted.
+    """
+    path = _weights_path()
+    content = read_weights(path)
+    state = content.get("model_state", {}) if isinstance(content, dict) else {}
+    found = {name.removeprefix(f"{part}."): weight for name, weight in state.items() if name.startswith(f"{part}.")}
+    if not found:
+        raise UserError(f"{path}: wanted model_state with the weights of {part}, found none; {INSTALL}")
+    check_finite(path, found)
+    return found
+
+
+def _weights_path() -> Path:
+    spec = find_spec("resemblyzer")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"ge2e: wanted the weights in the package resemblyzer, which is not installed; {INSTALL}")
+    return Path(next(iter(spec.submodule_search_locations)), "pretrained.pt")

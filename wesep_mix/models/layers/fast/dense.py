@@ -1,0 +1,140 @@
+"""ELU without a gradient, for steps that bring their own.
+
+ELU that gives its signals frame by frame in memory, and keeps that output alone for the way back.
+
+The gradient comes back frame by frame as well: PyTorch's ELU, applied before the turn, meets it in the other layout,
+where it takes twenty times as long.
+
+ELU followed by instance norm as one step, which keeps its output alone for the way back.
+
+What follows keeps that output as well, so the step costs no memory of its own. For images with the channels last in
+memory; PyTorch's gradient of the norm takes several times as long there, and its variance is less exact.
+
+A convolution over several inputs side by side, which keeps the inputs and not their concatenation.
+
+A dense block concatenates its features anew for every layer: kept for the way back, that is most of its memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from wesep_mix.models.layers.fast.frames_last import frames_last
+
+
+def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """x, where it is negative e^x - 1: float, any shape -> the same, into `out` where that is given.
+
+    On a CPU from the exponential, in place: PyTorch's takes half as long again there. e^x is rounded where it is near
+    1, so a small negative value is off by half the distance of numbers there, 6e-8 in float32.
+    """
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        return torch.ops.aten.elu(x) if out is None else torch.ops.aten.elu.out(x, out=out)
+    below = torch.clamp(x, max=0, out=out).exp_().sub_(1)
+    return torch.maximum(x, below, out=below)
+
+
+def elu_frames_last(x: Tensor) -> Tensor:
+    """float [B, C, L] -> the same shape, `frames_last`."""
+    return _ELUFramesLast.apply(x)
+
+
+class _ELUFramesLast(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = frames_last(elu(x))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.elu_backward(grad, 1.0, 1.0, 1.0, True, y)  # True: y is ELU's output
+
+
+EPS = 1e-5
+PLACES = (2, 3)
+
+
+def elu_instance_norm(x: Tensor) -> Tensor:
+    """ELU, then zero mean and unit variance of every channel of every item: float [B, C, L, F] -> float32, the same.
+
+    Float64 stays float64. On a GPU, where PyTorch's own two steps are taken, x itself is changed; on a CPU it is not.
+    """
+    if x.device.type == "cpu":
+        return _ELUInstanceNorm.apply(x)
+    return instance_norm(functional.elu(x, inplace=True))
+
+
+def instance_norm(x: Tensor) -> Tensor:
+    """Zero mean and unit variance of every channel of every item: float [B, C, ...] -> the same shape.
+
+    Group norm with a channel a group is the same function, and quicker than PyTorch's instance norm on a CPU.
+    """
+    return functional.group_norm(x, x.shape[1])
+
+
+class _ELUInstanceNorm(torch.autograd.Function):
+    """Item by item and in place where that goes: a cache then holds what the next operation reads."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        normed = torch.empty_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
+        ctx.norms = []
+        for image, made in zip(x.to(normed.dtype).split(1), normed.split(1), strict=True):
+            mean = elu(image, out=made).mean(PLACES, keepdim=True)
+            made -= mean
+            rstd = (made.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
+            made *= rstd
+            ctx.norms.append((mean, rstd))
+        ctx.save_for_backward(normed)
+        ctx.dtype = x.dtype
+        return normed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (normed,) = ctx.saved_tensors
+        grad_x = grad.to(normed.dtype, memory_format=torch.channels_last, copy=True)
+        for image, made, (mean, rstd) in zip(normed.split(1), grad_x.split(1), ctx.norms, strict=True):
+            along, constant = (made * image).mean(PLACES, keepdim=True), made.mean(PLACES, keepdim=True)
+            made.addcmul_(image, along, value=-1).sub_(constant)
+            slope = image.clone().add_((mean + 1) * rstd)  # of ELU, times rstd: where it gave y < 0, y + 1
+            made.mul_(torch.minimum(slope, rstd, out=slope))
+        return grad_x.to(ctx.dtype)
+
+
+def conv_of_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
+    """`conv(torch.cat(parts, 1))`: [B, C_i, L, F] each -> float [B, C, L', F'].
+
+    conv: of one group, with a bias, padded with zeros by numbers.
+    """
+    if len(parts) == 1:
+        return conv(parts[0])
+    return _ConvOfParts.apply(conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, *parts)
+
+
+class _ConvOfParts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, weight: Tensor, bias: Tensor, stride, padding, dilation, *parts: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, bias, *parts)
+        ctx.geometry = stride, padding, dilation
+        return functional.conv2d(torch.cat(parts, 1), weight, bias, stride, padding, dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        weight, bias, *parts = ctx.saved_tensors
+        dtype = grad.dtype  # under autocast not the parts' nor the weights'
+        whole, needed = torch.cat(parts, 1).to(dtype), any(ctx.needs_input_grad[5:])
+        grad_whole, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+            grad, whole, weight.to(dtype), list(bias.shape), *ctx.geometry, False, [0, 0], 1, [needed, True, True])
+        each = grad_whole.split([part.shape[1] for part in parts], 1) if needed else [None] * len(parts)
+        return (grad_weight.to(weight.dtype), grad_bias.to(bias.dtype), None, None, None,
+                *(one if one is None else one.to(part.dtype) for one, part in zip(each, parts, strict=True)))

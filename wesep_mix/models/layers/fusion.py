@@ -1,0 +1,117 @@
+"""How a speaker embedding enters an extractor: one layer for all extractors, its type chosen by config.
+
+Source: the fusion types that WeSep (Wang et al., Interspeech 2024) compares; FiLM is Perez et al., AAAI 2018.
+With features x of C channels and an embedding e of D values, for every frame and bin alike:
+
+    none       x                      (the embedding must be None)
+    concat     W [x; e] + b
+    additive   x + (W e + b)
+    multiply   x * (W e + b)
+    film       (1 + scale(e)) * x + shift(e)
+
+Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed without writing e beside every frame
+(models.layers.fast.conv_tasnet). `film` begins as identity: its last layers are zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
+
+FUSIONS = ("none", "concat", "additive", "multiply", "film")
+
+
+class Fusion(nn.Module):
+    """Fuses an embedding [B, D] into features whose axis `dim` has C channels.
+
+    Raises: ValueError for an unknown kind.
+    """
+
+    def __init__(self, kind: str, num_channels: int, embedding_dim: int, film_hidden: int = 0, dim: int = 1):
+        super().__init__()
+        check_kind(kind)
+        self.kind, self.num_channels, self.dim = kind, num_channels, dim
+        if kind == "concat":
+            self.linear = nn.Linear(num_channels + embedding_dim, num_channels)
+        elif kind in ("additive", "multiply"):
+            self.linear = nn.Linear(embedding_dim, num_channels)
+        elif kind == "film":
+            self.scale = zero_start_mlp(embedding_dim, film_hidden, num_channels)
+            self.shift = zero_start_mlp(embedding_dim, film_hidden, num_channels)
+
+    def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
+        """x float [B, C, ...] (C at `dim`), emb float [B, D] (ignored by kind `none`) -> the shape of x."""
+        if self.kind == "none":
+            return x
+        return getattr(self, f"_{self.kind}")(x, emb)
+
+    def _concat(self, x: Tensor, emb: Tensor) -> Tensor:
+        rows = x.movedim(self.dim, -1)  # [B, ..., C]
+        beside = self._spread(emb, x).movedim(self.dim, -1)  # [B, 1, .., D]
+        return side_by_side(rows, beside, self.linear.weight, self.linear.bias).movedim(-1, self.dim)
+
+    def _additive(self, x: Tensor, emb: Tensor) -> Tensor:
+        return x + self._spread(self.linear(emb), x)
+
+    def _multiply(self, x: Tensor, emb: Tensor) -> Tensor:
+        return x * self._spread(self.linear(emb), x)
+
+    def _film(self, x: Tensor, emb: Tensor) -> Tensor:
+        return torch.addcmul(self._spread(self.shift(emb), x), 1 + self._spread(self.scale(emb), x), x)
+
+    def _spread(self, per_channel: Tensor, x: Tensor) -> Tensor:
+        shape = [1] * x.dim()
+        shape[0], shape[self.dim] = per_channel.shape
+        return per_channel.view(shape)  # [B, C] -> [B, 1, .., C, .., 1]
+
+
+class EmbeddingTransform(nn.Module):
+    """Three layers from an embedding to one of the same size, trained with the extractor (WeSep's option).
+
+    1x1 convolutions, so that the weights keep WeSep's shapes; tanh follows the second layer only.
+    """
+
+    def __init__(self, embedding_dim: int, hidden: int = 128):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(embedding_dim, hidden, 1), nn.Conv1d(hidden, hidden, 1), nn.Tanh(),
+            nn.Conv1d(hidden, embedding_dim, 1),
+        )
+
+    def forward(self, emb: Tensor) -> Tensor:
+        """float [B, D] -> float [B, D]."""
+        return self.layers(emb.unsqueeze(-1)).squeeze(-1)  # [B, D, 1] inside
+
+
+def embedding_transform(config: Any) -> nn.Module:
+    """An extractor's, by its config's `transform_embedding`; idle where its fusion takes no embedding."""
+    wanted = config.transform_embedding and config.fusion != "none"
+    return EmbeddingTransform(config.embedding_dim) if wanted else nn.Identity()
+
+
+def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
+    """Raises: ValueError with the kinds there are."""
+    if kind not in known:
+        raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
+
+
+def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
+    """Raises: ValueError for a kind that is not known or sizes that no fusion can have (a config's own check)."""
+    check_kind(config.fusion, known)
+    if config.embedding_dim < 1:
+        raise ValueError(f"embedding_dim: wanted at least 1, found {config.embedding_dim}")
+    if getattr(config, "film_hidden", 0) < 0:
+        raise ValueError(f"film_hidden: wanted 0 (a single layer) or more, found {config.film_hidden}")
+
+
+def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:
+    """Linear -> ReLU -> Linear (a single Linear with `hidden` 0) that gives zeros until it is trained."""
+    layers = [nn.Linear(num_in, hidden), nn.ReLU()] if hidden else []
+    last = nn.Linear(hidden or num_in, num_out)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)

@@ -1,0 +1,72 @@
+"""The student: a front-end and N parallel embedding heads (arXiv 2604.03219, section on the student).
+
+The set of N embeddings has no order: which head speaks for which talker is found by matching. Not in the paper, where
+N is the number of talkers: with `presence` each head also says whether it speaks for one, so that one student serves
+mixtures of 1 to N talkers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wesep_mix.base import config, plugins
+from wesep_mix.matching.speaker_set import SpeakerSet
+from wesep_mix.models.layers.embedding_head import EmbeddingHead
+
+REFERENCES = ("teacher", "own")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Training sets `num_spk` (heads), `embedding_dim`, `references` and, where there is none, `frontend`.
+
+    references: whose embeddings of clean sources this student's are compared with: the teacher's, or its own.
+    """
+
+    name: str = "parallel_heads"
+    frontend: Any = config.plugin("frontends", required=False)
+    num_spk: int = 2
+    projection: int = 256
+    embedding_dim: int = 256
+    bottleneck: int = 128
+    presence: bool = False
+    references: str = "teacher"
+
+    def __post_init__(self) -> None:
+        if self.num_spk < 1:
+            raise ValueError(f"num_spk: wanted 1 or more, found {self.num_spk}")
+        if self.references not in REFERENCES:
+            raise ValueError(f"references: wanted {' or '.join(REFERENCES)}, found {self.references}")
+
+
+class Model(nn.Module):
+    """The presence logit is read from a head's pooled statistics: what its embedding is made of, before the part of it
+    that has to tell voices apart, which no logit is to bend.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.frontend = plugins.build("frontends", config.frontend)
+        self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
+        self.heads = nn.ModuleList(
+            EmbeddingHead(self.frontend.channels, config.projection, config.embedding_dim, config.bottleneck)
+            for _ in range(config.num_spk)
+        )
+        self.presence = None
+        if config.presence:
+            self.presence = nn.ModuleList(nn.Linear(2 * config.projection, 1) for _ in range(config.num_spk))
+
+    def forward(self, mix: Tensor, num_samples: Tensor | None = None) -> SpeakerSet:
+        """mix float [B, T], num_samples int64 [B] -> N unit embeddings [B, N, D], and logits [B, N] with presence."""
+        frames, num_frames = self.frontend(mix, num_samples)
+        pooled = [head.pool(frames, num_frames) for head in self.heads]  # [B, 2 * projection] each
+        embeddings = torch.stack([head.embed(one) for head, one in zip(self.heads, pooled, strict=True)], dim=1)
+        if self.presence is None:
+            return SpeakerSet(embeddings)
+        logits = [layer(one) for layer, one in zip(self.presence, pooled, strict=True)]
+        return SpeakerSet(embeddings, torch.cat(logits, dim=1))

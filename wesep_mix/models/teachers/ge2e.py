@@ -1,0 +1,69 @@
+"""The pretrained GE2E encoder as teacher: nothing is trained, it works without a network or a download.
+
+Source: Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018, sections 2.1 and 3 (last frame
+of windows of 1.6 s, their mean); windows and weights are those of resemblyzer 0.1.4, see frontends/ge2e.py.
+
+Differs: the package cuts silences out of the speech by VAD before it embeds it; here they stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wesep_mix.base import config, plugins
+from wesep_mix.models.layers.masking import lengths_of, valid_frames
+
+WINDOW, STEP = 160, 77  # frames: 1.6 s, 1.3 windows a second
+COVERED = 0.75  # share of the last window that must hold speech, unless it is the only one
+SIZE = 256
+
+
+@dataclass(frozen=True)
+class Config:
+    """`frontend` is a `ge2e`; the projection on top of it is pretrained and fine-tuned as it is."""
+
+    name: str = "ge2e"
+    frontend: Any = config.plugin("frontends", default={"name": "ge2e", "finetuned": False})
+    embedding_dim: int = SIZE
+
+    def __post_init__(self) -> None:
+        if self.embedding_dim != SIZE:
+            raise ValueError(f"embedding_dim: wanted {SIZE}, which the weights have, found {self.embedding_dim}")
+        if self.frontend.name != "ge2e":
+            raise ValueError(f"frontend: wanted ge2e, found {self.frontend.name}")
+
+
+class Model(nn.Module):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.frontend = plugins.build("frontends", config.frontend)
+        self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
+        self.linear = nn.Linear(self.frontend.channels, SIZE)
+        self.frontend.begin(self.linear, "linear")
+
+    def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
+        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
+        num_samples = lengths_of(wav, num_samples)
+        count = num_windows(num_samples, self.frontend.hop)
+        most = int(count.max())
+        mels = self.frontend.features(wav, num_samples, WINDOW + (most - 1) * STEP)  # [B, frames, 40]
+        windows = mels.unfold(1, WINDOW, STEP).transpose(2, 3)  # [B, most, WINDOW, 40]
+        there = valid_frames(count, most)  # [B, most]
+        last = self.frontend.lstm(windows[there])[0][:, -1]  # [all windows, channels]
+        partial = functional.normalize(self.linear(last).relu(), dim=-1)  # [all windows, D]
+        summed = partial.new_zeros(len(wav), SIZE).index_add(0, there.nonzero()[:, 0], partial)
+        return functional.normalize(summed, dim=-1)
+
+
+def num_windows(num_samples: Tensor, hop: int) -> Tensor:
+    """Windows that the package cuts out of that many samples, a frame every `hop`: int64 [B] -> int64 [B], above 0."""
+    num_frames = num_samples // hop + 1
+    starts = (num_frames - WINDOW + STEP + 1).clamp(min=1)
+    count = (starts + STEP - 1) // STEP
+    speech = num_samples - (count - 1) * STEP * hop  # samples from the last window's start on
+    return (count - (speech < COVERED * WINDOW * hop).long()).clamp(min=1)

@@ -1,0 +1,110 @@
+"""Which weights of a training are kept: of its best epoch or epochs on the dev set, or of the last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.io.weights import damage, read_weights
+from wesep_mix.training.settings import TrainerConfig
+
+State = dict[str, Tensor]
+LAST = "last.ckpt"
+
+
+class Keeper:
+    """The checkpoints in `out/checkpoints`, and the weights that `settings` wants of them in the end.
+
+    There are `best.ckpt`, of the lowest `monitor`, or with `average` so many `best-step=<step>.ckpt`, and `last.ckpt`,
+    to go on from.
+    """
+
+    def __init__(self, out: Path, settings: TrainerConfig, monitor: str):
+        self.folder, self.settings = out / "checkpoints", settings
+        name = "best-{step}" if settings.average else "best"
+        self.best = self._checkpoints(filename=name, save_top_k=max(settings.average, 1), monitor=monitor)
+        # the last one knows of the best one, which is therefore written first
+        self.callbacks = [self.best, self._checkpoints(filename="last", save_top_k=1)]
+
+    def start(self) -> Path | None:
+        """What a stopped training goes on from: the last checkpoint, or where it is damaged the newest before it.
+
+        Raises: UserError when none is whole, or one is damaged whose weights may be the ones to keep.
+        """
+        last, best = self.folder / LAST, sorted(self.folder.glob("best*.ckpt"), key=_step, reverse=True)
+        if not last.is_file():
+            return None
+        wrong = {path: reason for path in (last, *best) if (reason := damage(path))}
+        whole = [path for path in (last, *best) if path not in wrong]
+        lost = [path for path in best if path in wrong and self.settings.keep == "best"]
+        if lost or not whole:
+            path = (lost or [last])[0]
+            raise UserError(f"{path}: damaged ({wrong[path]}), and no other checkpoint can take its place; copy it "
+                            "from elsewhere, or train anew with --force true")
+        if last in wrong:
+            print(f"{last}: damaged ({wrong[last]}); the checkpoint before it is taken", flush=True)
+        return whole[0]
+
+    def weights(self) -> State:
+        """The state dict of the whole training module that is wanted.
+
+        Raises: UserError when the best epochs' mean is wanted and none of them has a finite score.
+        """
+        if not self.settings.average:
+            return state_of(self.folder / f"{self.settings.keep}.ckpt")
+        paths = self._best_epochs()
+        print(f"{self.folder.parent}: the mean of the weights of {len(paths)} epochs: "
+              f"{', '.join(path.stem.removeprefix('best-') for path in paths)}", flush=True)
+        return mean_state(paths)
+
+    def _best_epochs(self) -> list[Path]:
+        """Best first. One can be missing: a kill after another has taken its place, which was worse when repeated."""
+        scores = {Path(path): float(score) for path, score in self.best.best_k_models.items()}
+        there = [path for path, score in scores.items() if math.isfinite(score) and path.is_file()]
+        if not there:
+            raise UserError(f"{self.folder}: no epoch with a finite {self.best.monitor}, wanted up to "
+                            f"{self.settings.average} to average; lower optim.lr, or set trainer.average to 0")
+        return sorted(there, key=scores.get)
+
+    def _checkpoints(self, **which) -> ModelCheckpoint:
+        """Written after validation; `save_last` would write the last one only when it is among the best."""
+        return _Movable(self.folder, enable_version_counter=False, save_on_train_epoch_end=False, **which)
+
+
+class _Movable(ModelCheckpoint):
+    """Goes on in a folder that was moved; Lightning's own forgets the best epochs there."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(self.dirpath, Path(path).name)) if path else path
+
+        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": best})
+
+
+def _step(path: Path) -> int:
+    """Of `best-step=<step>.ckpt`, 0 of `best.ckpt`."""
+    step = path.stem.rpartition("=")[2]
+    return int(step) if step.isdecimal() else 0
+
+
+def state_of(path: Path) -> State:
+    """The weights in a checkpoint; with a moving average these are the averaged ones."""
+    return read_weights(path)["state_dict"]
+
+
+def mean_state(paths: Sequence[Path]) -> State:
+    """The mean of the weights in checkpoints, of which two at a time are in memory; counts are the first one's."""
+    total = state_of(paths[0])
+    for path in paths[1:]:
+        for name, value in state_of(path).items():
+            if value.is_floating_point():
+                total[name] += value
+    return {name: value / len(paths) if value.is_floating_point() else value for name, value in total.items()}

@@ -1,0 +1,153 @@
+"""WeSep's files: configs and checkpoints to our models and back, and numerical references of its modules.
+
+A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], ...}`. A reference is what
+`parity` describes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from wesep_mix.base import plugins
+from wesep_mix.base.config import read_raw, to_dict
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path, atomic_write, read_json
+from wesep_mix.io.weights import read_state
+from wesep_mix.models.layers.network import estimates
+from wesep_mix.wesep.names import from_wesep, to_wesep
+from wesep_mix.wesep.settings import config_from_wesep, wesep_args
+
+
+def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
+    """Our extractor, in eval mode, for WeSep's class, its keyword arguments and its state dict.
+
+    Raises: UserError, with `where` the weights are from, when names or shapes are not those of the arguments.
+    """
+    config = config_from_wesep(model, args)
+    extractor = plugins.build("extractors", config)
+    try:
+        extractor.load_state_dict(from_wesep(config, state))
+    except RuntimeError as err:
+        raise UserError(f"{where}: wanted the weights of {model} made with these settings, found others: "
+                        f"{' '.join(str(err).split())}") from err
+    return extractor.eval()
+
+
+def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
+    """WeSep's class and its keyword arguments in a config of WeSep's. Raises: UserError when it has none."""
+    raw = read_raw(path)
+    model, args = (raw[key].get("tse_model") if isinstance(raw.get(key), dict) else None
+                   for key in ("model", "model_args"))
+    if not isinstance(model, str) or not isinstance(args, dict):
+        raise UserError(f"{path}: wanted a config of WeSep's, with model.tse_model (a name) and model_args.tse_model "
+                        f"(a mapping), found {model!r} and {args!r} among {', '.join(map(str, raw)) or 'nothing'}")
+    return model, args
+
+
+def write_settings(path: str | Path, model: str, args: Mapping[str, Any]) -> None:
+    """What `read_settings` reads."""
+    plain = {"model": {"tse_model": model}, "model_args": {"tse_model": to_dict(args)}}
+    with atomic_write(path) as file:
+        yaml.safe_dump(plain, file, sort_keys=False)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError as `weights.read_state`."""
+    return read_state(path)
+
+
+def write_checkpoint(path: str | Path, extractor: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Write a legacy checkpoint of our extractor; returns WeSep's class and the keyword arguments to make it with.
+
+    Raises: UserError naming a setting that WeSep does not have.
+    """
+    model, args = wesep_args(extractor.config)
+    with atomic_path(path) as temporary:
+        torch.save({"models": [to_wesep(extractor.config, extractor.state_dict())]}, temporary)
+    return model, args
+
+
+def parity(path: str | Path) -> list[float]:
+    """How far our outputs are from a reference's: for each, the largest deviation over the reference's deviation.
+
+    NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json
+    beside it WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind
+    the last whole frame, SpEx+'s of a window shorter than the first more than that; then they are compared as far as
+    they go.
+    Raises: UserError when a file is missing, damaged, or not of our model's sizes.
+    """
+    reference = _read_reference(Path(path))
+    model = build(reference.model, reference.args, reference.state, str(path))
+    with torch.inference_mode():
+        found = estimates(model, reference.mix, reference.emb).numpy()  # [B, K, T]
+    if found.shape[1] != len(reference.ests):
+        raise UserError(f"{path}: wanted {found.shape[1]} outputs est/0, ..., found {len(reference.ests)}")
+    for place, est in enumerate(reference.ests):
+        missing = found.shape[2] - est.shape[1] if est.ndim == 2 and len(est) == len(found) else -1
+        if not 0 <= missing < (bound := _may_lack(model, place)):
+            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
+                            f"{bound} samples fewer, found {list(est.shape)}")
+    return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
+
+
+def _may_lack(model: nn.Module, place: int) -> int:
+    """WeSep's output `place` lacks fewer samples than this: of a frame's step, and by which SpEx+'s window is short."""
+    windows = getattr(model.config, "windows", ())
+    return model.frame_step + (max(0, windows[0] - windows[place]) if windows else 0)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    model: str
+    args: dict[str, Any]
+    state: dict[str, Tensor]
+    mix: Tensor
+    emb: Tensor
+    ests: list[np.ndarray]
+
+
+def _read_reference(path: Path) -> _Reference:
+    settings = path.with_suffix(".json")
+    for file in (path, settings):
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; a reference is NAME.npz with NAME.json beside it")
+    made = read_json(settings)
+    if not isinstance(made, dict) or not isinstance(made.get("model"), str) or not isinstance(made.get("args"), dict):
+        raise UserError(f"{settings}: wanted `model` (a name) and `args` (a mapping)")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as err:
+        raise UserError(f"{path}: wanted a readable .npz of arrays ({err})") from err
+    count = sum(key.startswith("est/") for key in arrays)
+    missing = [key for key in ("mix", "emb", "est/0", *(f"est/{k}" for k in range(count))) if key not in arrays]
+    if missing:
+        raise UserError(f"{path}: wanted an array {missing[0]}, found {', '.join(sorted(arrays)[:5])}...")
+    for key, value in arrays.items():
+        kinds = "fiu" if key.startswith("state/") else "f"  # num_batches_tracked is a whole number
+        if value.dtype.kind not in kinds or value.size == 0:
+            raise UserError(f"{path}: {key}: wanted real numbers, found {value.dtype} of shape {list(value.shape)}")
+    state = {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items()
+             if key.startswith("state/")}
+    mix, emb = (torch.from_numpy(arrays[key]).float() for key in ("mix", "emb"))
+    ests = [arrays[f"est/{place}"] for place in range(count)]
+    return _Reference(made["model"], made["args"], state, mix, emb, ests)
+
+
+def _deviation(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Infinite where a sample of either is not finite, and for any difference from a constant."""
+    furthest = np.abs(found[:, :wanted.shape[1]].astype(np.float64) - wanted).max()
+    if not np.isfinite(furthest):
+        return float("inf")
+    spread = wanted.std(dtype=np.float64)
+    return float(furthest / spread) if spread > 0 else float("inf") if furthest > 0 else 0.0
