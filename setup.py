@@ -53,9 +53,15 @@ setup(
     ],
     extras_require={
         **OPTIONAL,
-        "test": ["pytest", "pytest-timeout", "pytest-xdist", *(name for names in OPTIONAL.values() for name in names)],
+        "test": [
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "ruff",
+            *(name for names in OPTIONAL.values() for name in names),
+        ],
         "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with
-        # Not on PyPI, and not needed here. Both install beside the lock's packages; with torchaudio 2.9 or newer neither
+        # Not on PyPI, not needed here. Both install beside the lock's packages; with torchaudio 2.9 or newer neither
         # imports as a whole: s3prl, which WeSpeaker needs, calls torchaudio.set_audio_backend, which is gone. The
         # teacher `wespeaker` imports the networks of WeSpeaker alone, which load.
         "wesep": [WESEP, WESPEAKER],

@@ -43,14 +43,38 @@ if TYPE_CHECKING:
 
 STEP = Path(__file__).with_name("student_step.py")
 MINI_TEACHER = Path(__file__).resolve().parents[1] / "egs" / "mini" / "conf" / "teacher.yaml"
-GRADIENTS = {"everything": "all weights", "training": "what the paper fine-tunes",
-             "layers": "the same without the positional convolution"}
-CPU_HEADER = ("weights with a gradient", "CPU s a step", "wall s a step", "CPU time, all = 1", "peak GB",
-              "peak, all = 1", "GB before the first step", "GFLOP a step")
-GPU_HEADER = ("weights with a gradient", "steps/s", "peak GB", "TFLOP a step", "TFLOP/s", "a large product's TFLOP/s",
-              "share of it")
-EXTRACTION_HEADER = ("extraction", "utterances a CPU second", "utterances/s", "CPU: one by one = 1", "padding",
-                     "largest deviation")
+GRADIENTS = {
+    "everything": "all weights",
+    "training": "what the paper fine-tunes",
+    "layers": "the same without the positional convolution",
+}
+CPU_HEADER = (
+    "weights with a gradient",
+    "CPU s a step",
+    "wall s a step",
+    "CPU time, all = 1",
+    "peak GB",
+    "peak, all = 1",
+    "GB before the first step",
+    "GFLOP a step",
+)
+GPU_HEADER = (
+    "weights with a gradient",
+    "steps/s",
+    "peak GB",
+    "TFLOP a step",
+    "TFLOP/s",
+    "a large product's TFLOP/s",
+    "share of it",
+)
+EXTRACTION_HEADER = (
+    "extraction",
+    "utterances a CPU second",
+    "utterances/s",
+    "CPU: one by one = 1",
+    "padding",
+    "largest deviation",
+)
 
 
 @dataclass(frozen=True)
@@ -101,8 +125,10 @@ def step_costs(args: argparse.Namespace) -> dict[str, dict[str, float]]:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(f"{STEP}: ended with status {done.returncode} ({last})")
         found[gradient].append(json.loads(done.stdout.splitlines()[-1]))
-    return {gradient: {name: statistics.median(cost[name] for cost in costs) for name in costs[0]}
-            for gradient, costs in found.items()}
+    return {
+        gradient: {name: statistics.median(cost[name] for cost in costs) for name in costs[0]}
+        for gradient, costs in found.items()
+    }
 
 
 def _step_table(device: str, costs: Mapping[str, Mapping[str, float]]) -> Table:
@@ -112,19 +138,36 @@ def _step_table(device: str, costs: Mapping[str, Mapping[str, float]]) -> Table:
 
 def _cpu_rows(costs: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
     whole = costs["everything"]
-    return [(GRADIENTS[gradient], f"{cost['cpu_s']:.2f}", f"{cost['wall_s']:.2f}",
-             f"{cost['cpu_s'] / whole['cpu_s']:.2f}", f"{cost['peak'] / 1e9:.2f}",
-             f"{cost['peak'] / whole['peak']:.2f}", f"{cost['before'] / 1e9:.2f}", f"{cost['flops'] / 1e9:.0f}")
-            for gradient, cost in costs.items()]
+    return [
+        (
+            GRADIENTS[gradient],
+            f"{cost['cpu_s']:.2f}",
+            f"{cost['wall_s']:.2f}",
+            f"{cost['cpu_s'] / whole['cpu_s']:.2f}",
+            f"{cost['peak'] / 1e9:.2f}",
+            f"{cost['peak'] / whole['peak']:.2f}",
+            f"{cost['before'] / 1e9:.2f}",
+            f"{cost['flops'] / 1e9:.0f}",
+        )
+        for gradient, cost in costs.items()
+    ]
 
 
 def _gpu_rows(costs: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
     rows = []
     for gradient, cost in costs.items():
         speed = cost["flops"] / cost["wall_s"]
-        rows.append((GRADIENTS[gradient], f"{1 / cost['wall_s']:.2f}", f"{cost['peak'] / 1e9:.2f}",
-                     f"{cost['flops'] / 1e12:.2f}", f"{speed / 1e12:.1f}", f"{cost['product'] / 1e12:.1f}",
-                     f"{100 * speed / cost['product']:.1f} %"))
+        rows.append(
+            (
+                GRADIENTS[gradient],
+                f"{1 / cost['wall_s']:.2f}",
+                f"{cost['peak'] / 1e9:.2f}",
+                f"{cost['flops'] / 1e12:.2f}",
+                f"{speed / 1e12:.1f}",
+                f"{cost['product'] / 1e12:.1f}",
+                f"{100 * speed / cost['product']:.1f} %",
+            )
+        )
     return rows
 
 
@@ -137,8 +180,16 @@ def _extraction_table(args: argparse.Namespace) -> Table:
         costs = extraction_costs(teacher, made_plans(num, *args.lengths), args.batch_size, args.rounds)
         alone = next(iter(costs.values()))
         for way, cost in costs.items():
-            rows.append((f"{title}, {way}", f"{num / cost.cpu_s:.2f}", f"{num / cost.wall_s:.2f}",
-                         f"{alone.cpu_s / cost.cpu_s:.2f}", f"{100 * cost.padding:.0f} %", f"{cost.deviation:.0e}"))
+            rows.append(
+                (
+                    f"{title}, {way}",
+                    f"{num / cost.cpu_s:.2f}",
+                    f"{num / cost.wall_s:.2f}",
+                    f"{alone.cpu_s / cost.cpu_s:.2f}",
+                    f"{100 * cost.padding:.0f} %",
+                    f"{cost.deviation:.0e}",
+                )
+            )
     return Table(EXTRACTION_HEADER, rows)
 
 
@@ -155,8 +206,10 @@ def _teachers(args: argparse.Namespace) -> dict[str, tuple[nn.Module, int]]:
     torch.manual_seed(0)
     base = json.dumps({"model_type": "wavlm", "do_normalize": False})
     large = asp.Config(frontend=ssl.Config(architecture=args.architecture or base))
-    configs = {"log-mel teacher of the mini recipe": (load_config(TeacherConfig, MINI_TEACHER).model, args.num),
-               "teacher of WavLM's size": (large, args.num_large)}
+    configs = {
+        "log-mel teacher of the mini recipe": (load_config(TeacherConfig, MINI_TEACHER).model, args.num),
+        "teacher of WavLM's size": (large, args.num_large),
+    }
     return {title: (plugins.build("teachers", config).eval(), num) for title, (config, num) in configs.items()}
 
 
@@ -183,13 +236,14 @@ def made_audio(plans: Sequence[Plan]) -> Read:
     return read
 
 
-def extraction_costs(
-    teacher: nn.Module, plans: Sequence[Plan], batch_size: int, rounds: int
-) -> dict[str, Cost]:
+def extraction_costs(teacher: nn.Module, plans: Sequence[Plan], batch_size: int, rounds: int) -> dict[str, Cost]:
     """By way, one by one first; all in this process, in turn."""
     by_length = sorted(plans, key=lambda plan: plan.num_samples)
-    ways = {"one by one": (plans, 1), f"{batch_size} at once as they come": (plans, batch_size),
-            f"{batch_size} at once by length": (by_length, batch_size)}
+    ways = {
+        "one by one": (plans, 1),
+        f"{batch_size} at once as they come": (plans, batch_size),
+        f"{batch_size} at once by length": (by_length, batch_size),
+    }
     read, costs, alone = made_audio(plans), {name: [] for name in ways}, None
     _extract(teacher, plans[:1], 1, read)  # what the first one costs more
     for _ in range(rounds):
@@ -218,15 +272,21 @@ def _padding(plans: Sequence[Plan], batch_size: int) -> float:
 
 
 def _head(args: argparse.Namespace) -> str:
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")]
+    names = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     machine = f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}"
     if args.device == "cuda":
         import torch
 
         machine = f"{torch.cuda.get_device_name()}, {machine}"
-    given = " ".join(f"--{name} {' '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
-                     for name, value in vars(args).items() if value)
+    given = " ".join(
+        f"--{name} {' '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
+        for name, value in vars(args).items()
+        if value
+    )
     return f"`python benchmarks/embeddings.py {given}`, {machine}, revision {revision()}, {date.today()}:\n"
 
 

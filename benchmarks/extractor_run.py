@@ -35,8 +35,10 @@ from wesep_mix.wesep.settings import config_from_wesep
 
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # WeSep's class, and its keyword arguments in WeSep's recipes
     "dpccn": ("DPCCN", {"joint_training": False}),
-    "spexplus": ("ConvTasNet", {"N": 256, "L": 20, "B": 256, "H": 512, "R": 4, "joint_training": False,
-                                "use_spk_transform": False}),
+    "spexplus": (
+        "ConvTasNet",
+        {"N": 256, "L": 20, "B": 256, "H": 512, "R": 4, "joint_training": False, "use_spk_transform": False},
+    ),
 }
 WEIGHTS = {1: (1.0,), 3: (0.8, 0.1, 0.1)}  # of the estimates in the loss
 DEFAULTS = {"step": (2, 3.0), "inference": (1, 5.0)}  # mixtures, seconds of each
@@ -169,7 +171,7 @@ class Step(Work):
         with self.autocast():
             ests = self.network(self.mix, self.emb)
         weights = WEIGHTS[ests.shape[1]]
-        loss = extraction_loss(ests.float(), self.target[:, :ests.shape[2]], "si_snr", weights)
+        loss = extraction_loss(ests.float(), self.target[:, : ests.shape[2]], "si_snr", weights)
         loss.backward()
         self.optimizer.step()
         self.loss = loss.detach()  # with its graph it would hold memory in the next step

@@ -36,10 +36,30 @@ RUN = Path(__file__).with_name("extractor_run.py")
 TITLES = {"dpccn": "DPCCN", "spexplus": "SpEx+"}
 WORKS = ("step", "inference")
 OURS, THEIRS = "ours", "WeSep"
-CPU_HEADER = ("work", "whose", "CPU s", "wall s", "peak GB", "CPU, WeSep = 1", "wall, WeSep = 1", "peak, WeSep = 1",
-              "deviation")
-GPU_HEADER = ("work", "whose", "ms", "peak GB", "time, WeSep = 1", "peak, WeSep = 1", "deviation", "TFLOP", "TFLOP/s",
-              "a large product's TFLOP/s", "share of it")
+CPU_HEADER = (
+    "work",
+    "whose",
+    "CPU s",
+    "wall s",
+    "peak GB",
+    "CPU, WeSep = 1",
+    "wall, WeSep = 1",
+    "peak, WeSep = 1",
+    "deviation",
+)
+GPU_HEADER = (
+    "work",
+    "whose",
+    "ms",
+    "peak GB",
+    "time, WeSep = 1",
+    "peak, WeSep = 1",
+    "deviation",
+    "TFLOP",
+    "TFLOP/s",
+    "a large product's TFLOP/s",
+    "share of it",
+)
 Costs = dict[str, dict[str, float]]  # of each side, with `deviation`
 
 
@@ -50,8 +70,13 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--models", nargs="+", choices=TITLES, default=list(TITLES))
     options.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     options.add_argument("--rounds", type=int, default=3, help="rounds, of which the median is taken")
-    options.add_argument("--run", nargs="*", default=[], metavar="[MODEL:|WORK:]NAME=VALUE",
-                         help="options of extractor_run.py, for one model or work where it is named")
+    options.add_argument(
+        "--run",
+        nargs="*",
+        default=[],
+        metavar="[MODEL:|WORK:]NAME=VALUE",
+        help="options of extractor_run.py, for one model or work where it is named",
+    )
     args = options.parse_args(argv)
     return guarded(lambda: print(report(args)), "extractors")
 
@@ -75,16 +100,26 @@ def report(args: argparse.Namespace) -> str:
 def measured(args: argparse.Namespace, model: str, work: str, precision: str) -> Costs:
     """What each side costs, in the median of the rounds, and how far its results are from WeSep's."""
     sides = {OURS: []} | ({THEIRS: ["--wesep", str(args.wesep)]} if args.wesep else {})
-    given = ["--model", model, "--work", work, "--device", args.device, "--precision", precision,
-             *run_options(args.run, model, work)]
+    given = [
+        "--model",
+        model,
+        "--work",
+        work,
+        "--device",
+        args.device,
+        "--precision",
+        precision,
+        *run_options(args.run, model, work),
+    ]
     found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as folder:
         results = {side: Path(folder, f"{side}.npz") for side in sides}
         for _, (side, more) in itertools.product(range(args.rounds), sides.items()):  # in turn: others' work is for all
             found[side].append(run([*given, *more, "--results", str(results[side])]))
         off = deviation(results[OURS], results[THEIRS]) if args.wesep else float("nan")
-    costs = {side: {name: statistics.median(cost[name] for cost in each) for name in each[0]}
-             for side, each in found.items()}
+    costs = {
+        side: {name: statistics.median(cost[name] for cost in each) for name in each[0]} for side, each in found.items()
+    }
     costs[OURS]["deviation"] = off
     return costs
 
@@ -118,8 +153,10 @@ def deviation(ours: Path, theirs: Path) -> float:
     """
     with np.load(ours) as one, np.load(theirs) as other:
         if set(one.files) != set(other.files):
-            raise UserError(f"{ours.name}: wanted the values of {theirs.name}, found others: "
-                            f"{', '.join(sorted(set(one.files) ^ set(other.files))[:3])}")
+            raise UserError(
+                f"{ours.name}: wanted the values of {theirs.name}, found others: "
+                f"{', '.join(sorted(set(one.files) ^ set(other.files))[:3])}"
+            )
         alone = [name for name in other.files if name in ("loss", "estimate")]
         groups = [[name] for name in alone] + [[name for name in other.files if name not in alone]]
         return max(_relative([(one[name], other[name]) for name in group]) for group in groups if group)
@@ -131,19 +168,39 @@ def _relative(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def _cpu_rows(title: str, costs: Costs) -> list[tuple[str, ...]]:
-    return [(title, side, f"{cost['cpu_s']:.2f}", f"{cost['wall_s']:.2f}", f"{cost['peak'] / 1e9:.2f}",
-             *(_ratio(cost, costs, name) for name in ("cpu_s", "wall_s", "peak")), _deviation(cost))
-            for side, cost in costs.items()]
+    return [
+        (
+            title,
+            side,
+            f"{cost['cpu_s']:.2f}",
+            f"{cost['wall_s']:.2f}",
+            f"{cost['peak'] / 1e9:.2f}",
+            *(_ratio(cost, costs, name) for name in ("cpu_s", "wall_s", "peak")),
+            _deviation(cost),
+        )
+        for side, cost in costs.items()
+    ]
 
 
 def _gpu_rows(title: str, costs: Costs) -> list[tuple[str, ...]]:
     rows = []
     for side, cost in costs.items():
         speed = cost["flops"] / cost["wall_s"]
-        rows.append((title, side, f"{1000 * cost['wall_s']:.1f}", f"{cost['peak'] / 1e9:.2f}",
-                     _ratio(cost, costs, "wall_s"), _ratio(cost, costs, "peak"), _deviation(cost),
-                     f"{cost['flops'] / 1e12:.2f}", f"{speed / 1e12:.1f}", f"{cost['product'] / 1e12:.1f}",
-                     f"{100 * speed / cost['product']:.1f} %"))
+        rows.append(
+            (
+                title,
+                side,
+                f"{1000 * cost['wall_s']:.1f}",
+                f"{cost['peak'] / 1e9:.2f}",
+                _ratio(cost, costs, "wall_s"),
+                _ratio(cost, costs, "peak"),
+                _deviation(cost),
+                f"{cost['flops'] / 1e12:.2f}",
+                f"{speed / 1e12:.1f}",
+                f"{cost['product'] / 1e12:.1f}",
+                f"{100 * speed / cost['product']:.1f} %",
+            )
+        )
     return rows
 
 
@@ -162,8 +219,11 @@ def _head(args: argparse.Namespace) -> str:
         import torch
 
         machine = f"{torch.cuda.get_device_name()}, {os.cpu_count()} CPU cores"
-    given = " ".join(f"--{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
-                     for name, value in vars(args).items() if name != "wesep" and value)
+    given = " ".join(
+        f"--{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in vars(args).items()
+        if name != "wesep" and value
+    )
     folder = " wesep" if args.wesep else ""
     return f"`python benchmarks/extractors.py{folder} {given}`, {machine}, revision {revision()}, {date.today()}:\n"
 

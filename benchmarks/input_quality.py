@@ -48,8 +48,10 @@ def quality_table(plans: Sequence[Plan], nj: int) -> Table:
     trials = [Trial(plan, index, None) for plan in plans for index in range(len(plan.sources))]
     scored = [(trial.plan, scores) for trial, scores in map_items(score_trial, trials, nj, "scoring the mixtures")]
     modes = snr_modes([plan.noise.snr_db for plan in plans])
-    groups = {f"{mode:g} dB": [pair for pair in scored if modes[pair[0].noise.snr_db] == mode]
-              for mode in sorted(set(modes.values()))}
+    groups = {
+        f"{mode:g} dB": [pair for pair in scored if modes[pair[0].noise.snr_db] == mode]
+        for mode in sorted(set(modes.values()))
+    }
     return Table(HEADER, [_cells(name, pairs) for name, pairs in (groups | {"all": scored}).items()])
 
 

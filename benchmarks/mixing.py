@@ -48,8 +48,16 @@ from wesep_mix.report.tables import Table
 SCRIPT = Path("scripts", "create_librimix_from_metadata.py")
 TYPES = {"mix_both": ["mix_both"], "its default, 3 mixtures each": ["mix_clean", "mix_both", "mix_single"]}
 BATCH_SIZE = 8
-HEADER = ("way", "CPU ms a mixture", "of it decoding", "mixtures/s and core", "LibriMix = 1", "audio s a mixture",
-          "CPU ms a second of audio", "disk MB a mixture")
+HEADER = (
+    "way",
+    "CPU ms a mixture",
+    "of it decoding",
+    "mixtures/s and core",
+    "LibriMix = 1",
+    "audio s a mixture",
+    "CPU ms a second of audio",
+    "disk MB a mixture",
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,10 @@ def _measure(args: argparse.Namespace) -> None:
             "rendered from decoded audio": lambda: _rendering(plans, decoded),
         }
         if args.librimix:
-            ways |= {f"LibriMix, {name}": lambda types=types: _librimix(args, plans, types, Path(folder))
-                     for name, types in TYPES.items()}
+            ways |= {
+                f"LibriMix, {name}": lambda types=types: _librimix(args, plans, types, Path(folder))
+                for name, types in TYPES.items()
+            }
         costs = {name: [] for name in ways}
         for _ in range(args.rounds):  # in turn, so that a busy machine is busy for all
             for name, way in ways.items():
@@ -132,8 +142,12 @@ def _librimix(args: argparse.Namespace, plans: Sequence[Plan], types: Sequence[s
     start, _ = _run_librimix(args, plans[:few], types, folder)
     whole, wavs = _run_librimix(args, plans, types, folder)
     num_samples = sum(size for name, size in wavs if "/mix_both/" in name) / 2
-    return Cost((whole - start) / (len(plans) - few), float("nan"), num_samples / SAMPLE_RATE / len(plans),
-                sum(size for _, size in wavs) / len(plans))
+    return Cost(
+        (whole - start) / (len(plans) - few),
+        float("nan"),
+        num_samples / SAMPLE_RATE / len(plans),
+        sum(size for _, size in wavs) / len(plans),
+    )
 
 
 def _run_librimix(
@@ -142,10 +156,26 @@ def _run_librimix(
     """CPU seconds of one call, its children's among them; names and sizes of the files that it wrote."""
     with tempfile.TemporaryDirectory(dir=folder) as work:
         _write_metadata(Path(work, "metadata", f"libri{args.num_spk}mix_train-clean-100.csv"), plans, args, folder)
-        command = [sys.executable, str((args.librimix / SCRIPT).absolute()), "--librispeech_dir",
-                   str(args.librispeech.absolute()), "--wham_dir", str(folder), "--metadata_dir", f"{work}/metadata",
-                   "--librimix_outdir", f"{work}/out", "--n_src", str(args.num_spk), "--freqs", "16k",
-                   "--modes", "min", "--types", *types]
+        command = [
+            sys.executable,
+            str((args.librimix / SCRIPT).absolute()),
+            "--librispeech_dir",
+            str(args.librispeech.absolute()),
+            "--wham_dir",
+            str(folder),
+            "--metadata_dir",
+            f"{work}/metadata",
+            "--librimix_outdir",
+            f"{work}/out",
+            "--n_src",
+            str(args.num_spk),
+            "--freqs",
+            "16k",
+            "--modes",
+            "min",
+            "--types",
+            *types,
+        ]
         begin = _children_s()
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         if done.returncode:
@@ -185,8 +215,18 @@ def _cost_table(costs: dict[str, Cost]) -> Table:
     for name, cost in costs.items():
         share = "" if np.isnan(cost.decoding_s) else f"{100 * cost.decoding_s / cost.cpu_s:.0f} %"
         times = f"{theirs.cpu_s / cost.cpu_s:.1f}" if theirs else ""
-        rows.append((name, f"{1000 * cost.cpu_s:.2f}", share, f"{1 / cost.cpu_s:.0f}", times, f"{cost.audio_s:.1f}",
-                     f"{1000 * cost.cpu_s / cost.audio_s:.2f}", f"{cost.disk / 1e6:.2f}" if cost.disk else "none"))
+        rows.append(
+            (
+                name,
+                f"{1000 * cost.cpu_s:.2f}",
+                share,
+                f"{1 / cost.cpu_s:.0f}",
+                times,
+                f"{cost.audio_s:.1f}",
+                f"{1000 * cost.cpu_s / cost.audio_s:.2f}",
+                f"{cost.disk / 1e6:.2f}" if cost.disk else "none",
+            )
+        )
     return Table(HEADER, rows)
 
 
@@ -225,11 +265,16 @@ def _listing_text(pool: Pool) -> str:
 
 
 def _head(args: argparse.Namespace) -> str:
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")]
+    names = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     command = f"python benchmarks/mixing.py --librispeech DIR{' --librimix DIR' if args.librimix else ''}"
-    return (f"`{command} --num {args.num} --num_spk {args.num_spk} --rounds {args.rounds}`, "
-            f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}, {date.today()}:\n")
+    return (
+        f"`{command} --num {args.num} --num_spk {args.num_spk} --rounds {args.rounds}`, "
+        f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}, {date.today()}:\n"
+    )
 
 
 if __name__ == "__main__":

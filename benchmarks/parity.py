@@ -36,23 +36,39 @@ from wesep_mix.report.tables import Table
 from wesep_mix.wesep.weights import parity
 
 FUSIONS = ("concat", "additive", "multiply", "FiLM")
-FRAMES = tuple({"win": win, "stride": stride, "feature_dim": win // 2 + 1}
-               for win, stride in ((256, 64), (256, 112), (256, 128), (256, 160), (512, 128), (512, 256), (1024, 256)))
+FRAMES = tuple(
+    {"win": win, "stride": stride, "feature_dim": win // 2 + 1}
+    for win, stride in ((256, 64), (256, 112), (256, 128), (256, 160), (512, 128), (512, 256), (1024, 256))
+)
 EMBEDDINGS = (  # WeSep's transform of the embedding takes 256 values only
-    {"spk_emb_dim": 16, "use_spk_transform": False}, {"spk_emb_dim": 64, "use_spk_transform": False},
+    {"spk_emb_dim": 16, "use_spk_transform": False},
+    {"spk_emb_dim": 64, "use_spk_transform": False},
     {"spk_emb_dim": 256, "use_spk_transform": True},
 )
 CHOICES: dict[str, dict[str, tuple]] = {  # by WeSep's class; `*` names several arguments at once
     "DPCCN": {
-        "*frames": FRAMES, "*embedding": EMBEDDINGS, "spk_fuse_type": FUSIONS,
-        "tcn_blocks": (1, 3), "tcn_layers": (1, 2), "causal": (False, True),
+        "*frames": FRAMES,
+        "*embedding": EMBEDDINGS,
+        "spk_fuse_type": FUSIONS,
+        "tcn_blocks": (1, 3),
+        "tcn_layers": (1, 2),
+        "causal": (False, True),
         "pool_size": ((4, 8, 16, 32), (2, 3, 5, 7), (1, 2, 4, 8)),
         "*kernel": ({"kernel_size": (3, 3), "paddings": (1, 1)}, {"kernel_size": (3, 5), "paddings": (1, 2)}),
     },
     "ConvTasNet": {
-        "*embedding": EMBEDDINGS, "spk_fuse_type": ("concatConv", *FUSIONS),
-        "N": (8, 24), "L": (16, 20, 40), "B": (6, 16), "H": (10, 24), "P": (3, 5), "X": (2, 4), "R": (1, 3),
-        "norm": ("gLN", "cLN", "BN"), "activate": ("relu", "sigmoid"), "causal": (False, True),
+        "*embedding": EMBEDDINGS,
+        "spk_fuse_type": ("concatConv", *FUSIONS),
+        "N": (8, 24),
+        "L": (16, 20, 40),
+        "B": (6, 16),
+        "H": (10, 24),
+        "P": (3, 5),
+        "X": (2, 4),
+        "R": (1, 3),
+        "norm": ("gLN", "cLN", "BN"),
+        "activate": ("relu", "sigmoid"),
+        "causal": (False, True),
         "skip_con": (False, True),
     },
 }
@@ -79,11 +95,17 @@ def _compare(args: argparse.Namespace) -> int:
             found.setdefault((name, settings["spk_fuse_type"]), []).append(deviation)
             bar.update()
     bar.close()
-    table = Table(("model, fusion", "settings", "largest deviation", f"over {LIMIT:.0e}"), [
-        (f"{TITLES[name]}, {fusion}", str(len(each)), f"{max(each):.1e}", str(sum(one >= LIMIT for one in each)))
-        for (name, fusion), each in sorted(found.items())])
-    print(f"Seed {args.seed}, revision {revision()}, {date.today()}; WeSep itself failed on {len(failed)} more.\n\n"
-          f"{table.markdown()}")
+    table = Table(
+        ("model, fusion", "settings", "largest deviation", f"over {LIMIT:.0e}"),
+        [
+            (f"{TITLES[name]}, {fusion}", str(len(each)), f"{max(each):.1e}", str(sum(one >= LIMIT for one in each)))
+            for (name, fusion), each in sorted(found.items())
+        ],
+    )
+    print(
+        f"Seed {args.seed}, revision {revision()}, {date.today()}; WeSep itself failed on {len(failed)} more.\n\n"
+        f"{table.markdown()}"
+    )
     return int(any(one >= LIMIT for each in found.values() for one in each))
 
 
@@ -124,8 +146,13 @@ def reference(cls: type[nn.Module], name: str, settings: Mapping[str, Any], num_
     with torch.inference_mode():
         ests = theirs(mix, emb)
     ests = [ests[0]] if name == "DPCCN" else ests  # the second is a prediction of who speaks
-    np.savez(folder / "made.npz", mix=mix, emb=emb, **{f"state/{key}": value for key, value in state.items()},
-             **{f"est/{place}": est.view(2, -1) for place, est in enumerate(ests)})
+    np.savez(
+        folder / "made.npz",
+        mix=mix,
+        emb=emb,
+        **{f"state/{key}": value for key, value in state.items()},
+        **{f"est/{place}": est.view(2, -1) for place, est in enumerate(ests)},
+    )
     (folder / "made.json").write_text(json.dumps({"model": name, "args": dict(settings)}), encoding="utf-8")
     return folder / "made.npz"
 

@@ -150,23 +150,37 @@ def exportable(tmp_path_factory):
     write_audio(noise.path, rng.uniform(-0.3, 0.3, 3000).astype(np.float32))
 
     def plan_of(utts: tuple[str, ...]) -> Plan:
-        sources = tuple(Source(utt, speech[utt].spk, "F", speech[utt].path, 100, 1600, 480 * place, 0.5, -25.0)
-                        for place, utt in enumerate(utts))
-        return Plan("_".join(utts), sources[-1].offset + 1600, sources, Noise("hum", noise.path, 7, 3000, 5.0),
-                    (0.7,) * (len(utts) - 1))
+        sources = tuple(
+            Source(utt, speech[utt].spk, "F", speech[utt].path, 100, 1600, 480 * place, 0.5, -25.0)
+            for place, utt in enumerate(utts)
+        )
+        return Plan(
+            "_".join(utts),
+            sources[-1].offset + 1600,
+            sources,
+            Noise("hum", noise.path, 7, 3000, 5.0),
+            (0.7,) * (len(utts) - 1),
+        )
 
     def make(folder, num_spk: int) -> SimpleNamespace:
         data, embeddings, vectors, plans = folder / "data" / f"{num_spk}mix", folder / "embeddings", {}, {}
         for name in ("train", "test"):
-            draws = [tuple(f"{(first + k) % 5}-{9 + (first + k * turn) % 3}" for k in range(num_spk))
-                     for first, turn in ((0, 1), (0, 2), (1, 1), (3, 2), (4, 1))]
+            draws = [
+                tuple(f"{(first + k) % 5}-{9 + (first + k * turn) % 3}" for k in range(num_spk))
+                for first, turn in ((0, 1), (0, 2), (1, 1), (3, 2), (4, 1))
+            ]
             plans[name] = sorted(map(plan_of, draws), key=lambda plan: plan.id)
             write_plans(data / name / "plan.jsonl", plans[name])
             write_lists(data / name, list(speech.values()), [noise])
             vectors[name] = {plan.id: rng.standard_normal((num_spk, 6)).astype(np.float32) for plan in plans[name]}
-            write_embeddings(embeddings / name / "matched", {
-                f"{plan.id}-{source.spk}": vector for plan in plans[name]
-                for source, vector in zip(plan.sources, vectors[name][plan.id], strict=True)})
+            write_embeddings(
+                embeddings / name / "matched",
+                {
+                    f"{plan.id}-{source.spk}": vector
+                    for plan in plans[name]
+                    for source, vector in zip(plan.sources, vectors[name][plan.id], strict=True)
+                },
+            )
         mark_done(data, embeddings)
         return SimpleNamespace(data=data, embeddings=embeddings, vectors=vectors, plans=plans, out=folder / "out")
 

@@ -24,8 +24,14 @@ SEPARATORS = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/con
 
 
 def check(corpus: str, extractor: str, *settings: str, tables: bool = False) -> int:
-    return check_config.main([f"--egs={ROOT / 'egs' / corpus}", f"--extractor={extractor}",
-                              f"--tables={str(tables).lower()}", *(f"--set={setting}" for setting in settings)])
+    return check_config.main(
+        [
+            f"--egs={ROOT / 'egs' / corpus}",
+            f"--extractor={extractor}",
+            f"--tables={str(tables).lower()}",
+            *(f"--set={setting}" for setting in settings),
+        ]
+    )
 
 
 def test_there_are_recipes():
@@ -92,8 +98,9 @@ def encoders(teaching: TeacherConfig, learning: StudentConfig):
 @pytest.mark.parametrize("corpus, extractor", RECIPES)
 def test_its_models_fit_together(corpus, extractor):
     conf, wav = ROOT / "egs" / corpus / "conf", 0.1 * torch.randn(1, 8000)
-    teacher, student = encoders(load_config(TeacherConfig, conf / "teacher.yaml"),
-                                load_config(StudentConfig, conf / "student.yaml"))
+    teacher, student = encoders(
+        load_config(TeacherConfig, conf / "teacher.yaml"), load_config(StudentConfig, conf / "student.yaml")
+    )
     settings = load_config(ExtractorConfig, conf / "extractor" / f"{extractor}.yaml")
     assert settings.model.name == extractor
     with torch.inference_mode():
@@ -123,43 +130,56 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     assert "conf/separator/sepformer.yaml: no such config file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("setting, said", [
-    ("teacher.optim.lrr=1", "teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
-    ("optim.lrr=1", "--set optim.lrr=1: unknown key in every config of this recipe, did you mean optim.lr?"),
-    ("qqqq=1", "--set qqqq=1: unknown key in every config of this recipe; first parts there are: corpus, teacher"),
-    ("teacher.batch_size=many", "teacher.yaml: batch_size: wanted int, found 'many'"),
-    ("teacher.model.frontend.name=wavlm9", "teacher.yaml: model: frontend: frontends: no 'wavlm9'"),
-    ("extractor.model.fusion=glue", "stft_tcn.yaml: model: fusion: no 'glue' (there are: none, concat"),
-    ("trainer.max_steps=7", "trainer.max_steps (7) must be a multiple of trainer.steps_per_epoch"),
-    ("corpus.mixing.overlap=[0.8, 0.5]", "corpus.yaml: mixing: overlap: wanted [low, high], found [0.8, 0.5]"),
-    ("score.wav_subtype=MP3", "score.yaml: wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
-    ("optim.lr", "--set optim.lr: wanted key=value"),
-    ("optim.lr=-1", "teacher.yaml: optim: wanted lr above 0"),
-    ("embeddings.sets=[dev, tset]", "embeddings.yaml: sets: wanted some of train, dev, test, found tset"),
-    ("embeddings.batch_size=0", "embeddings.yaml: batch_size: wanted 1 or more, found 0"),
-    ("trainer.average=2", "; a config that does not write it takes it as --set extractor.trainer.average=2"),
-    ("condition={predicted: 0.5, teacher: 0.5}",
-     "; a config that does not write it takes it as --set extractor.condition={predicted: 0.5, teacher: 0.5}"),
-    ("extractor.loss.weights=[1, 1]", "stft_tcn: loss.weights: wanted 1 (one an estimate), found [1.0, 1.0]"),
-    ("extractor.model.hop=3000", "stft_tcn.yaml: model: hop: wanted 1 to 320 (half of window), found 3000"),
-    ("extractor.model.channels=0", "stft_tcn.yaml: model: channels: wanted at least 1, found 0"),
-    ("teacher.arcface.scale=0", "teacher.yaml: arcface: arcface.scale: wanted a number above 0, found 0"),
-    ("teacher.arcface.margin=4", "arcface.margin: wanted radians from 0 to below a right angle, found 4"),
-    ("teacher.arcface.margin_warmup=5", "arcface.margin_warmup: wanted a share of all steps, 0 to 1, found 5"),
-    ("teacher.trainer.clip=-1", "trainer.clip: wanted 0 or more, found -1"),
-    ("embeddings.matching=best", "embeddings.yaml: matching: wanted assignment or nearest, found 'best'"),
-    ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
-])
+@pytest.mark.parametrize(
+    "setting, said",
+    [
+        ("teacher.optim.lrr=1", "teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
+        ("optim.lrr=1", "--set optim.lrr=1: unknown key in every config of this recipe, did you mean optim.lr?"),
+        ("qqqq=1", "--set qqqq=1: unknown key in every config of this recipe; first parts there are: corpus, teacher"),
+        ("teacher.batch_size=many", "teacher.yaml: batch_size: wanted int, found 'many'"),
+        ("teacher.model.frontend.name=wavlm9", "teacher.yaml: model: frontend: frontends: no 'wavlm9'"),
+        ("extractor.model.fusion=glue", "stft_tcn.yaml: model: fusion: no 'glue' (there are: none, concat"),
+        ("trainer.max_steps=7", "trainer.max_steps (7) must be a multiple of trainer.steps_per_epoch"),
+        ("corpus.mixing.overlap=[0.8, 0.5]", "corpus.yaml: mixing: overlap: wanted [low, high], found [0.8, 0.5]"),
+        ("score.wav_subtype=MP3", "score.yaml: wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
+        ("optim.lr", "--set optim.lr: wanted key=value"),
+        ("optim.lr=-1", "teacher.yaml: optim: wanted lr above 0"),
+        ("embeddings.sets=[dev, tset]", "embeddings.yaml: sets: wanted some of train, dev, test, found tset"),
+        ("embeddings.batch_size=0", "embeddings.yaml: batch_size: wanted 1 or more, found 0"),
+        ("trainer.average=2", "; a config that does not write it takes it as --set extractor.trainer.average=2"),
+        (
+            "cue={predicted: 0.5, clean: 0.5}",
+            "; a config that does not write it takes it as --set extractor.cue={predicted: 0.5, clean: 0.5}",
+        ),
+        ("extractor.loss.weights=[1, 1]", "stft_tcn: loss.weights: wanted 1 (one an estimate), found [1.0, 1.0]"),
+        ("extractor.model.hop=3000", "stft_tcn.yaml: model: hop: wanted 1 to 320 (half of window), found 3000"),
+        ("extractor.model.channels=0", "stft_tcn.yaml: model: channels: wanted at least 1, found 0"),
+        ("teacher.arcface.scale=0", "teacher.yaml: arcface: arcface.scale: wanted a number above 0, found 0"),
+        ("teacher.arcface.margin=4", "arcface.margin: wanted radians from 0 to below a right angle, found 4"),
+        ("teacher.arcface.margin_warmup=5", "arcface.margin_warmup: wanted a share of all steps, 0 to 1, found 5"),
+        ("teacher.trainer.clip=-1", "trainer.clip: wanted 0 or more, found -1"),
+        ("embeddings.matching=best", "embeddings.yaml: matching: wanted assignment or nearest, found 'best'"),
+        ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
+    ],
+)
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):
     assert check("mini", "stft_tcn", setting) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and said in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("setting", [
-    "seed=3", "optim.lr=5e-4", "student.optim.lr=5e-4", "embeddings.batch_size=4", "teacher.trainer.num_workers=0",
-    "extractor.model.fusion=concat", "corpus.corpus.seed=1",
-])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "seed=3",
+        "optim.lr=5e-4",
+        "student.optim.lr=5e-4",
+        "embeddings.batch_size=4",
+        "teacher.trainer.num_workers=0",
+        "extractor.model.fusion=concat",
+        "corpus.corpus.seed=1",
+    ],
+)
 def test_a_right_setting_is_accepted(setting, capsys):
     assert check("mini", "stft_tcn", setting) == 0, capsys.readouterr().err
 
@@ -173,10 +193,19 @@ def without_trial(monkeypatch):
     return tried
 
 
-@pytest.mark.parametrize("stages, wanted", [
-    ((1, 9), ["teacher", "student", "stft_tcn", "conv_tasnet"]), ((1, 1), []), ((2, 2), ["teacher"]),
-    ((1, 3), ["teacher", "student"]), ((4, 4), []), ((5, 9), ["stft_tcn", "conv_tasnet"]), ((6, 9), []), ((9, 9), []),
-])
+@pytest.mark.parametrize(
+    "stages, wanted",
+    [
+        ((1, 9), ["teacher", "student", "stft_tcn", "conv_tasnet"]),
+        ((1, 1), []),
+        ((2, 2), ["teacher"]),
+        ((1, 3), ["teacher", "student"]),
+        ((4, 4), []),
+        ((5, 9), ["stft_tcn", "conv_tasnet"]),
+        ((6, 9), []),
+        ((9, 9), []),
+    ],
+)
 def test_only_the_models_of_the_stages_to_be_run_are_tried(stages, wanted, monkeypatch):
     tried = without_trial(monkeypatch)
     arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--separator=conv_tasnet"]
@@ -191,16 +220,21 @@ def test_a_config_of_a_stage_that_is_not_run_is_validated_all_the_same(capsys):
     assert check_config.main([*arguments, "--set=teacher.model.projection=-1"]) == 0  # which only building it tells
 
 
-@pytest.mark.parametrize("setting, said", [
-    ("teacher.model.projection=-1", "teacher.yaml: model: cannot be built and run with these settings"),
-    ("teacher.model.frontend.num_heads=5", "teacher.yaml: model: cannot be built and run with these settings"),
-    ("teacher.model={name: ecapa, channels: 16, aggregated: 24, attention: 6, squeeze: 6}",
-     "student.yaml: student: the teacher ecapa has no front-end to copy; write the student's own"),
-    ("student.model.bottleneck=-1", "student.yaml: model: cannot be built and run with these settings"),
-    ("student.finetuned_layers=3", "student.yaml: student: finetuned_layers 3: "),
-    ("student.heads_from_teacher=true", ""),
-    ("student.model.frontend={name: ssl, source: ./wavlm}", "student.yaml: ./wavlm: no such folder here"),
-])
+@pytest.mark.parametrize(
+    "setting, said",
+    [
+        ("teacher.model.projection=-1", "teacher.yaml: model: cannot be built and run with these settings"),
+        ("teacher.model.frontend.num_heads=5", "teacher.yaml: model: cannot be built and run with these settings"),
+        (
+            "teacher.model={name: ecapa, channels: 16, aggregated: 24, attention: 6, squeeze: 6}",
+            "student.yaml: student: the teacher ecapa has no front-end to copy; write the student's own",
+        ),
+        ("student.model.bottleneck=-1", "student.yaml: model: cannot be built and run with these settings"),
+        ("student.finetuned_layers=3", "student.yaml: student: finetuned_layers 3: "),
+        ("student.heads_from_teacher=true", ""),
+        ("student.model.frontend={name: ssl, source: ./wavlm}", "student.yaml: ./wavlm: no such folder here"),
+    ],
+)
 def test_a_teacher_or_a_student_that_cannot_be_is_told_before_any_stage(setting, said, capsys):
     assert check("mini", "stft_tcn", setting) == (1 if said else 0)
     error = capsys.readouterr().err
@@ -208,8 +242,12 @@ def test_a_teacher_or_a_student_that_cannot_be_is_told_before_any_stage(setting,
 
 
 def test_more_talkers_than_the_mixtures_have_are_told_before_any_stage(capsys):
-    arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", "--set=student.min_talkers=3",
-                 "--set=student.model.presence=true"]
+    arguments = [
+        f"--egs={ROOT / 'egs' / 'mini'}",
+        "--extractor=stft_tcn",
+        "--set=student.min_talkers=3",
+        "--set=student.model.presence=true",
+    ]
     assert check_config.main([*arguments, "--num_spk=4"]) == 0
     assert check_config.main([*arguments, "--num_spk=2"]) == 1
     assert "student.yaml: student: min_talkers 3: wanted up to --num_spk 2" in capsys.readouterr().err

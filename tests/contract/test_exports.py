@@ -35,8 +35,9 @@ def made(request, tmp_path_factory, exportable):
 
 
 def run(case, name, *options, sets=("train", "test")) -> int:
-    return export_data.main(["--format", name, "--data", str(case.data), "--set_name", *sets, "--out", str(case.out),
-                             *options])
+    return export_data.main(
+        ["--format", name, "--data", str(case.data), "--set_name", *sets, "--out", str(case.out), *options]
+    )
 
 
 def folder(case, name, set_name):
@@ -185,8 +186,11 @@ def test_wesep_training_draws_the_right_embedding_of_every_target(made, name):
     if name == "wesep":
         targets = {key: value.split() for key, value in table(place / "utt2spk").items()}
     else:
-        targets = {key: [group[f"spk{k}"] for k in range(1, made.num_spk + 1)]
-                   for tar in (place / "shard.list").read_text().split() for key, group in legacy_groups(tar)}
+        targets = {
+            key: [group[f"spk{k}"] for k in range(1, made.num_spk + 1)]
+            for tar in (place / "shard.list").read_text().split()
+            for key, group in legacy_groups(tar)
+        }
     assert set(targets) == set(made.vectors["train"])
     for mix_id, labels in targets.items():
         for vector, label in zip(made.vectors["train"][mix_id], labels, strict=True):
@@ -309,8 +313,9 @@ def test_parallel_jobs_change_no_byte(made, name):
 
 def contents(place) -> dict[str, bytes]:
     """All files but the state, which tells how often it was made."""
-    return {str(path): path.read_bytes() for path in sorted(place.rglob("*"))
-            if path.is_file() and path.name != STATE_FILE}
+    return {
+        str(path): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file() and path.name != STATE_FILE
+    }
 
 
 @pytest.mark.parametrize("name", sorted(name for name, use in NEEDS.items() if use == "required"))

@@ -23,36 +23,81 @@ from wesep_mix.training.settings import StudentConfig
 D = 12
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
     ("frontends", "logmel"): {"num_mels": 20, "channels": 16, "num_layers": 2, "num_heads": 2},
-    ("frontends", "ssl"): {"architecture": json.dumps({
-        "model_type": "wavlm", "do_normalize": False, "hidden_size": 16, "num_hidden_layers": 2,
-        "intermediate_size": 24, "num_attention_heads": 2, "conv_dim": [8] * 7,
-        "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
-        "layerdrop": 0.0, "apply_spec_augment": False,
-    }), "finetuned_layers": 2},
+    ("frontends", "ssl"): {
+        "architecture": json.dumps(
+            {
+                "model_type": "wavlm",
+                "do_normalize": False,
+                "hidden_size": 16,
+                "num_hidden_layers": 2,
+                "intermediate_size": 24,
+                "num_attention_heads": 2,
+                "conv_dim": [8] * 7,
+                "num_conv_pos_embeddings": 8,
+                "num_conv_pos_embedding_groups": 2,
+                "layerdrop": 0.0,
+                "apply_spec_augment": False,
+            }
+        ),
+        "finetuned_layers": 2,
+    },
     ("frontends", "ge2e"): {"weights_inside": True},
     ("teachers", "asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "wavlm_asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "ecapa"): {"channels": 16, "aggregated": 24, "attention": 6, "squeeze": 6, "embedding_dim": D},
-    ("teachers", "wespeaker"): {"architecture": json.dumps({
-        "model": "ResNet9", "model_args": {"feat_dim": 80, "embed_dim": D}, "features": [80, 25.0, 10.0],
-    }), "embedding_dim": D, "finetuned": True},
+    ("teachers", "wespeaker"): {
+        "architecture": json.dumps(
+            {
+                "model": "ResNet9",
+                "model_args": {"feat_dim": 80, "embed_dim": D},
+                "features": [80, 25.0, 10.0],
+            }
+        ),
+        "embedding_dim": D,
+        "finetuned": True,
+    },
     ("students", "parallel_heads"): {"projection": 8, "embedding_dim": D, "bottleneck": 6, "num_spk": 3},
     ("extractors", "stft_tcn"): {"embedding_dim": D, "channels": 16, "hidden": 24, "num_blocks": 2, "num_stacks": 2},
     ("extractors", "dpccn"): {
-        "embedding_dim": D, "n_fft": 128, "hop": 32, "dense_channels": (4, 6), "conv_channels": (8, 8),
-        "dense_depth": 2, "tcn_repeats": 1, "tcn_blocks": 3, "pool_sizes": (4, 8), "pool_channels": 3,
+        "embedding_dim": D,
+        "n_fft": 128,
+        "hop": 32,
+        "dense_channels": (4, 6),
+        "conv_channels": (8, 8),
+        "dense_depth": 2,
+        "tcn_repeats": 1,
+        "tcn_blocks": 3,
+        "pool_sizes": (4, 8),
+        "pool_channels": 3,
         "unit_level": True,
     },
     ("extractors", "pdccrn"): {
-        "embedding_dim": D, "window": 64, "hop": 16, "n_fft": 128, "channels": (4, 6, 8), "concat_dim": 5,
-        "lstm_hidden": 8, "unit_level": True,
+        "embedding_dim": D,
+        "window": 64,
+        "hop": 16,
+        "n_fft": 128,
+        "channels": (4, 6, 8),
+        "concat_dim": 5,
+        "lstm_hidden": 8,
+        "unit_level": True,
     },
     ("extractors", "spexplus"): {
-        "embedding_dim": D, "filters": 12, "channels": 8, "hidden": 12, "num_stacks": 2, "num_blocks": 2,
+        "embedding_dim": D,
+        "filters": 12,
+        "channels": 8,
+        "hidden": 12,
+        "num_stacks": 2,
+        "num_blocks": 2,
         "unit_level": True,
     },
     ("separators", "conv_tasnet"): {
-        "num_spk": 3, "num_filters": 16, "window": 16, "bottleneck": 8, "hidden": 12, "num_blocks": 3, "num_stacks": 2,
+        "num_spk": 3,
+        "num_filters": 16,
+        "window": 16,
+        "bottleneck": 8,
+        "hidden": 12,
+        "num_blocks": 3,
+        "num_stacks": 2,
     },
 }
 OWN_FRONTENDS = {("teachers", "ge2e"): "ge2e"}  # models that work on that one only; the others are tested on logmel
@@ -132,8 +177,9 @@ def test_a_config_is_built_from_its_files_name(kind, name):
     fields = dataclasses.fields(module.Config)
     assert (fields[0].name, fields[0].default) == ("name", name)
     raw = {"name": name}
-    if any(field.name == "frontend" and field.default is field.default_factory is dataclasses.MISSING
-           for field in fields):
+    if any(
+        field.name == "frontend" and field.default is field.default_factory is dataclasses.MISSING for field in fields
+    ):
         raw["frontend"] = {"name": "logmel"}
     found = config.from_dict(module.Config, raw, "conf")
     assert found.name == name
@@ -460,10 +506,19 @@ def test_without_fusion_there_is_no_embedding_and_no_weight_for_one(name, wav):
 
 
 @pytest.mark.parametrize("name", FUSED)
-@pytest.mark.parametrize("mix, emb", [
-    ((4000,), (1, D)), ((1, 1, 4000), (1, D)), ((1, 0), (1, D)),
-    ((1, 4000), (1, D + 1)), ((2, 4000), (1, D)), ((2, 4000), (2, 1, D)), ((1, 4000), (D,)), ((1, 4000), None),
-])
+@pytest.mark.parametrize(
+    "mix, emb",
+    [
+        ((4000,), (1, D)),
+        ((1, 1, 4000), (1, D)),
+        ((1, 0), (1, D)),
+        ((1, 4000), (1, D + 1)),
+        ((2, 4000), (1, D)),
+        ((2, 4000), (2, 1, D)),
+        ((1, 4000), (D,)),
+        ((1, 4000), None),
+    ],
+)
 def test_wrong_shapes_are_named(name, mix, emb):
     model = build("extractors", name)
     if name.endswith("/none"):  # where any embedding is one too many
@@ -514,8 +569,9 @@ def test_a_separator_has_an_output_for_every_talker_and_they_differ(name, wav):
 
 
 @pytest.mark.parametrize("name", SEPARATORS)
-@pytest.mark.parametrize("mix", [torch.zeros(4000), torch.zeros(1, 1, 4000), torch.zeros(1, 0),
-                                 torch.full((1, 4000), torch.nan)])
+@pytest.mark.parametrize(
+    "mix", [torch.zeros(4000), torch.zeros(1, 1, 4000), torch.zeros(1, 0), torch.full((1, 4000), torch.nan)]
+)
 def test_a_mixture_that_a_separator_cannot_take_is_named(name, mix):
     with pytest.raises(UserError, match=f"^{name}: .*wanted .*found") as err:
         build("separators", name)(mix)

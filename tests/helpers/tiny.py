@@ -10,13 +10,13 @@ from places import ROOT
 
 SETTINGS = {
     "corpus.corpus": "{name: mini, num_voices: {train: 4, dev: 3, test: 4}, "
-                     "utterances_per_voice: {train: 2, dev: 2, test: 2}, min_s: 3.0, max_s: 4.0, "
-                     "noise: {files_per_kind: 1, seconds: 8}}",
+    "utterances_per_voice: {train: 2, dev: 2, test: 2}, min_s: 3.0, max_s: 4.0, "
+    "noise: {files_per_kind: 1, seconds: 8}}",
     "corpus.mixing.segment_s": "2.0",
     "corpus.mixtures": "{train: 4, dev: 3, test: 4}",
     "corpus.single": "{train: 4, dev: 6, test: 8}",
     "teacher.model": "{name: asp, frontend: {name: logmel, num_mels: 20, channels: 16, num_layers: 1}, "
-                     "projection: 8, embedding_dim: 8, bottleneck: 8}",
+    "projection: 8, embedding_dim: 8, bottleneck: 8}",
     "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}",
     "extractor.model": "{name: stft_tcn, channels: 8, hidden: 8, num_blocks: 2, num_stacks: 1}",
     "trainer.max_steps": "4",
@@ -32,8 +32,19 @@ SETTINGS = {
 def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
     """Run run.sh with the active Python on the tiny settings and `settings`; data and exp lie in `folder`."""
     settings = base | (settings or {})
-    command = ["bash", str(ROOT / "run.sh"), "--corpus", corpus, "--nj", "1",
-               "--data_dir", str(Path(folder) / "data"), "--exp_dir", str(Path(folder) / "exp"), *map(str, options)]
+    command = [
+        "bash",
+        str(ROOT / "run.sh"),
+        "--corpus",
+        corpus,
+        "--nj",
+        "1",
+        "--data_dir",
+        str(Path(folder) / "data"),
+        "--exp_dir",
+        str(Path(folder) / "exp"),
+        *map(str, options),
+    ]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
     return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=300)

@@ -40,11 +40,20 @@ def stage_1(tmp_path, capfd):
     """
 
     def run(folder, num_spk=2, **settings):
-        given = {"corpus.corpus.speech_dir": folder, "corpus.corpus.noise": "{files_per_kind: 1, seconds: 8}",
-                 "corpus.corpus.split": "{dev: 0.25, test: 0.25}"}
+        given = {
+            "corpus.corpus.speech_dir": folder,
+            "corpus.corpus.noise": "{files_per_kind: 1, seconds: 8}",
+            "corpus.corpus.split": "{dev: 0.25, test: 0.25}",
+        }
         chosen = [f"--set={key}={value}" for key, value in (LIBRISPEECH | given | settings).items()]
-        status = prepare_data.main([f"--config={ROOT}/egs/libri_small/conf/corpus.yaml",
-                                    f"--data={tmp_path}/data/libri_small", f"--num_spk={num_spk}", *chosen])
+        status = prepare_data.main(
+            [
+                f"--config={ROOT}/egs/libri_small/conf/corpus.yaml",
+                f"--data={tmp_path}/data/libri_small",
+                f"--num_spk={num_spk}",
+                *chosen,
+            ]
+        )
         out, err = capfd.readouterr()
         return SimpleNamespace(returncode=status, stdout=out, stderr=err)
 
@@ -62,8 +71,14 @@ def test_good_speech_passes(tmp_path, speech, stage_1):
 
 
 def test_run_sh_ends_with_the_stages_error(tmp_path):
-    done = run_sh(tmp_path, "--stop_stage", 2, settings={"corpus.corpus.speech_dir": tmp_path / "nowhere"},
-                  corpus="libri_small", base=LIBRISPEECH)
+    done = run_sh(
+        tmp_path,
+        "--stop_stage",
+        2,
+        settings={"corpus.corpus.speech_dir": tmp_path / "nowhere"},
+        corpus="libri_small",
+        base=LIBRISPEECH,
+    )
     assert "nowhere" in the_error(done)
     assert "stage 1 (prepare_data) failed (status 1)" in done.stderr and "stage 2" not in done.stdout
     nothing_is_done(tmp_path)
@@ -77,9 +92,13 @@ def test_named_subsets_and_a_noise_folder_keep_their_own_split(tmp_path, speech,
     for part in ("tr", "cv", "tt"):
         (noise / part).mkdir(parents=True)
         soundfile.write(noise / part / "a.wav", buzz(50, 3), RATE)
-    done = stage_1(corpus, **{
-        "corpus.corpus.noise_dir": noise, "corpus.corpus.subsets":
-            "{train: [train-clean-360], dev: [dev-clean], test: [test-clean]}"})
+    done = stage_1(
+        corpus,
+        **{
+            "corpus.corpus.noise_dir": noise,
+            "corpus.corpus.subsets": "{train: [train-clean-360], dev: [dev-clean], test: [test-clean]}",
+        },
+    )
     assert done.returncode == 0, done.stderr
     sets = tmp_path / "data/libri_small/2mix"
     assert [line.split()[0] for line in (sets / "test/spk2utt").read_text().splitlines()] == ["107", "108"]

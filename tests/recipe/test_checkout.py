@@ -8,8 +8,10 @@ import pytest
 from places import ROOT
 from tiny import environment, stand_in_python
 
-ENTRIES = sorted(str(path.relative_to(ROOT)) for path in [
-    ROOT / "run.sh", ROOT / "tools/download_corpora.sh", *ROOT.glob("egs/*/run.sh")])
+ENTRIES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [ROOT / "run.sh", ROOT / "tools/download_corpora.sh", *ROOT.glob("egs/*/run.sh")]
+)
 BASH_ONLY = '[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"'
 SHELLS = {"dash": ["dash"], "bash as sh": ["bash", "--posix"]}
 
@@ -30,8 +32,12 @@ def tracked():
 def clone(tmp_path_factory, tracked):
     """As on Windows, for a shell of Linux: left to itself, git gives text \\r\\n and makes files of links."""
     folder = tmp_path_factory.mktemp("clone") / "there"
-    done = subprocess.run(["git", "-c", "core.autocrlf=true", "-c", "core.symlinks=false", "clone", "-q", ROOT, folder],
-                          text=True, capture_output=True, timeout=60)
+    done = subprocess.run(
+        ["git", "-c", "core.autocrlf=true", "-c", "core.symlinks=false", "clone", "-q", ROOT, folder],
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -48,8 +54,13 @@ def test_such_a_checkout_runs(clone, entry):
     assert done.returncode == 0 and done.stdout.startswith("Usage: "), done.stderr
     if entry.startswith("egs/"):
         corpus = Path(entry).parent.name
-        done = subprocess.run(["bash", "run.sh", "--corpus", corpus, "--dry_run", "true"], cwd=clone, text=True,
-                              capture_output=True, timeout=60)
+        done = subprocess.run(
+            ["bash", "run.sh", "--corpus", corpus, "--dry_run", "true"],
+            cwd=clone,
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
         assert done.returncode == 0 and "wesep_mix.bin.report" in done.stdout, done.stderr
 
 
@@ -62,8 +73,9 @@ def test_there_are_no_symbolic_links(tracked):
 def test_an_entry_point_may_be_called_with_another_shell(tmp_path, shell, entry):
     if shutil.which(SHELLS[shell][0]) is None:
         pytest.skip(f"no {shell} here")
-    done = subprocess.run([*SHELLS[shell], ROOT / entry, "--help"], cwd=tmp_path, text=True, capture_output=True,
-                          timeout=60)
+    done = subprocess.run(
+        [*SHELLS[shell], ROOT / entry, "--help"], cwd=tmp_path, text=True, capture_output=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout.startswith("Usage: ") and done.stderr == ""
 
 
@@ -73,8 +85,16 @@ def test_a_run_by_another_shell_is_the_same(tmp_path, shell):
         pytest.skip(f"no {shell} here")
     python = stand_in_python(tmp_path / "env", '#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n')
     options = ["--set", "a.b=two words", "--corpus_root", "/a=/b", "--separator", "conv_tasnet", "--nj", "1"]
-    runs = [subprocess.run([*by, ROOT / "run.sh", *options], env=environment(VIRTUAL_ENV=str(python)), text=True,
-                           capture_output=True, timeout=60) for by in (["bash"], SHELLS[shell])]
+    runs = [
+        subprocess.run(
+            [*by, ROOT / "run.sh", *options],
+            env=environment(VIRTUAL_ENV=str(python)),
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        for by in (["bash"], SHELLS[shell])
+    ]
     assert runs[1].returncode == 0 and "wesep_mix.bin.report" in runs[1].stdout
     assert (runs[0].stdout, runs[0].stderr) == (runs[1].stdout, runs[1].stderr)
 

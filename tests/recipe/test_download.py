@@ -25,8 +25,11 @@ SCRIPT = ROOT / "tools" / "download_corpora.sh"
 TABLES = {f"LibriSpeech/{name}": b"table" for name in ("SPEAKERS.TXT", "LICENSE.TXT")}
 DEV = TABLES | {f"LibriSpeech/dev-clean/84/1/84-1-{n:04d}.flac": os.urandom(20_000) for n in range(3)}
 TEST = TABLES | {"LibriSpeech/test-clean/61/1/61-1-0000.flac": os.urandom(5_000)}
-MUSAN = {"musan/README": b"read", "musan/noise/free-sound/noise-free-sound-0000.wav": os.urandom(3_000),
-         "musan/music/fma/music-fma-0000.wav": os.urandom(3_000)}
+MUSAN = {
+    "musan/README": b"read",
+    "musan/noise/free-sound/noise-free-sound-0000.wav": os.urandom(3_000),
+    "musan/music/fma/music-fma-0000.wav": os.urandom(3_000),
+}
 WHAM = {f"wham_noise/{part}/a_{part}.wav": os.urandom(3_000) for part in ("tr", "cv", "tt")}
 
 
@@ -72,7 +75,7 @@ class Server:
 
 def handler_of(server):
     class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self):  # noqa: N802
+        def do_HEAD(self):
             server.asked.append(("HEAD", self.path, 0))
             if not server.heads:
                 self.send_error(405)
@@ -80,7 +83,7 @@ def handler_of(server):
                 self.send_response(200)
                 self._finish_headers(server.claims.get(self.path, len(server.files[self.path])))
 
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             found = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
             first = int(found.group(1)) if found and server.ranges else 0
             server.asked.append(("GET", self.path, int(found.group(1)) if found else 0))
@@ -120,8 +123,12 @@ def handler_of(server):
 
 @pytest.fixture
 def server():
-    archives = {"/resources/12/dev-clean.tar.gz": tar_of(DEV), "/resources/12/test-clean.tar.gz": tar_of(TEST),
-                "/resources/17/musan.tar.gz": tar_of(MUSAN), "/wham_noise.zip": zip_of(WHAM)}
+    archives = {
+        "/resources/12/dev-clean.tar.gz": tar_of(DEV),
+        "/resources/12/test-clean.tar.gz": tar_of(TEST),
+        "/resources/17/musan.tar.gz": tar_of(MUSAN),
+        "/wham_noise.zip": zip_of(WHAM),
+    }
     served = Server(archives)
     served.released.set()
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(served))
@@ -143,8 +150,15 @@ def command(server, target, /, **options):
     sums = target.parent / "sums"
     digests = {Path(path).name: hashlib.md5(data).hexdigest() for path, data in server.files.items()}
     sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
-    given = {"target": target, "mirror": server.url, "wham_mirror": server.url, "checksums": sums, "retries": 2,
-             "only": "librispeech", "subsets": "dev-clean"} | options
+    given = {
+        "target": target,
+        "mirror": server.url,
+        "wham_mirror": server.url,
+        "checksums": sums,
+        "retries": 2,
+        "only": "librispeech",
+        "subsets": "dev-clean",
+    } | options
     return ["bash", str(SCRIPT), *(f"--{key}={value}" for key, value in given.items() if value is not None)]
 
 
@@ -160,8 +174,11 @@ def the_error(done):
 
 
 def files_of(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".")}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
 
 
 @pytest.fixture(params=["curl", "wget"])
@@ -171,8 +188,31 @@ def only_with(request, tmp_path):
         pytest.skip(f"no {request.param} here")
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("bash", "awk", "basename", "cat", "dirname", "df", "find", "flock", "grep", "gzip", "head", "md5sum",
-                 "mkdir", "mv", "python3", "rm", "sha256sum", "sleep", "tail", "tar", "tr", "wc", request.param):
+    for name in (
+        "bash",
+        "awk",
+        "basename",
+        "cat",
+        "dirname",
+        "df",
+        "find",
+        "flock",
+        "grep",
+        "gzip",
+        "head",
+        "md5sum",
+        "mkdir",
+        "mv",
+        "python3",
+        "rm",
+        "sha256sum",
+        "sleep",
+        "tail",
+        "tar",
+        "tr",
+        "wc",
+        request.param,
+    ):
         (tools / name).symlink_to(shutil.which(name))
     return tools
 
@@ -287,12 +327,18 @@ def test_members_that_would_leave_the_folder_are_refused(server, target, name, t
     assert not (target / "LibriSpeech" / "dev-clean").exists() and not (target / "wham_noise").exists()
 
 
-@pytest.mark.parametrize("kind, to, said", [
-    (tarfile.SYMTYPE, "/etc", "a link to /etc"), (tarfile.SYMTYPE, "../../..", "a link to ../../.."),
-    (tarfile.SYMTYPE, "84", "a link to 84"), (tarfile.LNKTYPE, "/etc/passwd", "a link to /etc/passwd"),
-    (tarfile.CHRTYPE, "", "a device or a pipe"), (tarfile.BLKTYPE, "", "a device or a pipe"),
-    (tarfile.FIFOTYPE, "", "a device or a pipe"),
-])
+@pytest.mark.parametrize(
+    "kind, to, said",
+    [
+        (tarfile.SYMTYPE, "/etc", "a link to /etc"),
+        (tarfile.SYMTYPE, "../../..", "a link to ../../.."),
+        (tarfile.SYMTYPE, "84", "a link to 84"),
+        (tarfile.LNKTYPE, "/etc/passwd", "a link to /etc/passwd"),
+        (tarfile.CHRTYPE, "", "a device or a pipe"),
+        (tarfile.BLKTYPE, "", "a device or a pipe"),
+        (tarfile.FIFOTYPE, "", "a device or a pipe"),
+    ],
+)
 def test_only_files_and_folders_are_unpacked(server, target, kind, to, said):
     server.files["/resources/12/dev-clean.tar.gz"] = tar_of(DEV, links=[("LibriSpeech/dev-clean/x\ny", to)], kind=kind)
     line = the_error(download(server, target))
@@ -308,13 +354,18 @@ def test_a_zip_with_a_link_is_refused(server, target):
         archive.writestr(link, "/etc")
     server.files["/wham_noise.zip"] = content.getvalue()
     assert "refused, it holds 'wham_noise/tr/link', a link, a device or a pipe" in the_error(
-        download(server, target, only="wham"))
+        download(server, target, only="wham")
+    )
     assert not (target / "wham_noise").exists()
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda data: data[: len(data) // 2], lambda data: data[:30_000] + b"~" + data[30_001:],
-])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:30_000] + b"~" + data[30_001:],
+    ],
+)
 def test_a_damaged_tar_is_not_told_as_a_full_disk(server, target, spoil):
     server.files["/resources/12/dev-clean.tar.gz"] = spoil(server.files["/resources/12/dev-clean.tar.gz"])
     line = the_error(download(server, target))
@@ -368,8 +419,9 @@ def test_dry_run_asks_no_server_and_writes_nothing(server, target):
 
 def test_interrupted_it_goes_on(server, target):
     server.released.clear()
-    run = subprocess.Popen(command(server, target), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           start_new_session=True)
+    run = subprocess.Popen(
+        command(server, target), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     part = target / "dev-clean.tar.gz.part"
     while run.poll() is None and not (part.is_file() and part.stat().st_size):
         time.sleep(0.02)
@@ -412,8 +464,9 @@ def test_help_and_the_defaults_it_states(tmp_path):
     shown = subprocess.run(["bash", str(SCRIPT), "--help"], capture_output=True, text=True, check=True).stdout
     options = "target only subsets mirror wham_mirror checksums keep_archives retries dry_run".split()
     assert [option for option in options if f"\n  --{option} " not in shown] == []
-    dry = subprocess.run(["bash", str(SCRIPT), "--target", tmp_path / "new", "--dry_run", "true"],
-                         capture_output=True, text=True)
+    dry = subprocess.run(
+        ["bash", str(SCRIPT), "--target", tmp_path / "new", "--dry_run", "true"], capture_output=True, text=True
+    )
     fetched, needed = re.search(r"([\d.]+) GB to fetch; the disk of \S+ needs ([\d.]+) GB", dry.stdout).groups()
     assert f"{int(float(fetched))} GB are fetched" in shown and f"{int(float(needed))} GB are needed" in shown
 
@@ -421,7 +474,9 @@ def test_help_and_the_defaults_it_states(tmp_path):
 def test_the_script_and_the_corpora_agree_on_published_numbers():
     rows = re.findall(r'^(\S+) +(\d+) +(\d+) +(\d+) (\w{32}|-)"?$', SCRIPT.read_text(), flags=re.M)
     num_files = {row[0]: int(row[3]) for row in rows}
-    noise = {name: sum(number for part, number in splits.NOISE.items() if part.startswith(f"{name}/"))
-             for name in ("musan", "wham")}
+    noise = {
+        name: sum(number for part, number in splits.NOISE.items() if part.startswith(f"{name}/"))
+        for name in ("musan", "wham")
+    }
     assert num_files == {name: files for name, (files, _) in splits.LIBRISPEECH.items()} | noise
     assert len({row[4] for row in rows}) == len(rows) == 9

@@ -24,8 +24,11 @@ echo "uv $*" >>"$WESEP_MIX_VENV/calls"
 """
 PINNED = "-c tools/requirements.lock"
 PIP = "-m pip install --use-pep517"
-ALL = [f"{PIP} setuptools cython numpy {PINNED}", f"{PIP} --no-build-isolation -e . {PINNED}",
-       f"{PIP} --no-deps resemblyzer {PINNED}"]
+ALL = [
+    f"{PIP} setuptools cython numpy {PINNED}",
+    f"{PIP} --no-build-isolation -e . {PINNED}",
+    f"{PIP} --no-deps resemblyzer {PINNED}",
+]
 
 
 @pytest.fixture
@@ -38,8 +41,13 @@ def ours(tmp_path):
 
 def make_env(folder, *args, **changes):
     given = {"WESEP_MIX_UV": "false", "WESEP_MIX_VENV": str(folder)} | changes
-    return subprocess.run(["bash", ROOT / "tools" / "make_env.sh", *args], text=True, capture_output=True, timeout=60,
-                          env=bare_environment(**given))
+    return subprocess.run(
+        ["bash", ROOT / "tools" / "make_env.sh", *args],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        env=bare_environment(**given),
+    )
 
 
 def calls(folder):

@@ -52,15 +52,28 @@ def start(tmp_path, prepared):
 
     def run(hold: bool) -> subprocess.Popen:
         (tmp_path / "held").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "wesep_mix.bin.train_teacher", f"--config={tmp_path}/teacher.yaml",
-                   f"--data={prepared}/single", f"--out={tmp_path}/exp/teacher"]
+        command = [
+            sys.executable,
+            "-m",
+            "wesep_mix.bin.train_teacher",
+            f"--config={tmp_path}/teacher.yaml",
+            f"--data={prepared}/single",
+            f"--out={tmp_path}/exp/teacher",
+        ]
         paths = os.pathsep.join([str(tmp_path / "hold"), str(ROOT), os.environ.get("PYTHONPATH", "")])
         env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         env |= {"HELD": str(tmp_path / "held")} if hold else {}
-        processes.append(subprocess.Popen(
-            command, env=env, cwd=tmp_path, start_new_session=True, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ))
+        processes.append(
+            subprocess.Popen(
+                command,
+                env=env,
+                cwd=tmp_path,
+                start_new_session=True,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
         return processes[-1]
 
     yield run

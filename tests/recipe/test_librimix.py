@@ -12,8 +12,11 @@ from tiny import environment
 from transformers import WavLMConfig, WavLMModel
 
 RATE = 16000
-SUBSETS = {"train-clean-360": "11 12 13 14".split(), "dev-clean": "21 22 23 24".split(),
-           "test-clean": "31 32 33 34".split()}
+SUBSETS = {
+    "train-clean-360": "11 12 13 14".split(),
+    "dev-clean": "21 22 23 24".split(),
+    "test-clean": "31 32 33 34".split(),
+}
 SEXES = {"31": "F", "32": "M", "33": "F", "34": "M"}
 TINY = {
     "corpus.corpus.whole": "false",
@@ -22,12 +25,16 @@ TINY = {
     "corpus.mixtures": "{train: 4, dev: 3, test: 4}",
     "corpus.single": "{train: 4, dev: 8, test: 8}",
     "corpus.short": "drop",
-    "teacher.model.projection": "8", "teacher.model.embedding_dim": "8", "teacher.model.bottleneck": "8",
-    "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}", "student.finetuned_layers": "1",
+    "teacher.model.projection": "8",
+    "teacher.model.embedding_dim": "8",
+    "teacher.model.bottleneck": "8",
+    "student.model": "{name: parallel_heads, projection: 8, bottleneck: 8}",
+    "student.finetuned_layers": "1",
     "extractor.model": "{name: dpccn, n_fft: 128, hop: 64, dense_channels: [4, 4], conv_channels: [8], dense_depth: 1, "
-                       "tcn_repeats: 1, tcn_blocks: 2, pool_sizes: [4]}",
+    "tcn_repeats: 1, tcn_blocks: 2, pool_sizes: [4]}",
     "trainer": "{max_steps: 2, steps_per_epoch: 1, num_workers: 0}",
-    "batch_size": "2", "chunk_s": "1.0",
+    "batch_size": "2",
+    "chunk_s": "1.0",
 }
 
 
@@ -40,15 +47,25 @@ def folders(tmp_path_factory, buzz):
             for turn in range(2):
                 path = root / f"LibriSpeech/{subset}/{spk}/7/{spk}-7-{turn:04d}.flac"
                 write(path, buzz(90 + 9 * number + turn, 6))
-    sexes = [f"{spk} | {sex} | x | 9 | Name" for speakers in SUBSETS.values()
-             for spk, sex in zip(speakers, "FMFM", strict=True)]
+    sexes = [
+        f"{spk} | {sex} | x | 9 | Name"
+        for speakers in SUBSETS.values()
+        for spk, sex in zip(speakers, "FMFM", strict=True)
+    ]
     (root / "LibriSpeech/SPEAKERS.TXT").write_text("\n".join(sexes) + "\n")
     noises = ["musan/noise/free-sound/a", "musan/noise/sound-bible/b", "wham_noise/cv/c", "wham_noise/tt/d"]
     for noise in noises:
         write(root / f"{noise}.wav", 0.1 * rng.standard_normal(8 * RATE).clip(-3, 3))
     write_metadata(root / "metadata" / "Libri2Mix")
-    tiny = WavLMConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-                       conv_dim=[8] * 7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2)
+    tiny = WavLMConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        conv_dim=[8] * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
     WavLMModel(tiny).save_pretrained(root / "wavlm")
     return root
 
@@ -73,9 +90,23 @@ def write_metadata(folder):
 
 
 def run(recipe, root, work, *options, **settings):
-    command = ["bash", str(ROOT / f"egs/{recipe}/run.sh"), "--librispeech", str(root / "LibriSpeech"), "--musan",
-               str(root / "musan"), "--wham", str(root / "wham_noise"), "--nj", "1", "--data_dir", str(work / "data"),
-               "--exp_dir", str(work / "exp"), *map(str, options)]
+    command = [
+        "bash",
+        str(ROOT / f"egs/{recipe}/run.sh"),
+        "--librispeech",
+        str(root / "LibriSpeech"),
+        "--musan",
+        str(root / "musan"),
+        "--wham",
+        str(root / "wham_noise"),
+        "--nj",
+        "1",
+        "--data_dir",
+        str(work / "data"),
+        "--exp_dir",
+        str(work / "exp"),
+        *map(str, options),
+    ]
     frontend = f"{{name: ssl, source: {root / 'wavlm'}}}"
     for key, value in (TINY | {"teacher.model.frontend": frontend} | settings).items():
         command += ["--set", f"{key}={value}"]
@@ -90,8 +121,19 @@ def two_talkers(folders, tmp_path_factory):
     work = tmp_path_factory.mktemp("libri2mix")
 
     def stages(first, last):
-        done = run("libri2mix", folders, work, "--stage", first, "--stop_stage", last, "--librimix_metadata",
-                   folders / "metadata", "--write_wav", "true")
+        done = run(
+            "libri2mix",
+            folders,
+            work,
+            "--stage",
+            first,
+            "--stop_stage",
+            last,
+            "--librimix_metadata",
+            folders / "metadata",
+            "--write_wav",
+            "true",
+        )
         assert done.returncode == 0, done.stderr
 
     stages(1, 3)

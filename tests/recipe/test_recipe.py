@@ -18,9 +18,13 @@ MADE = {
     1: ["data/mini/2mix/test/plan.jsonl", "data/mini/2mix/train/spk2utt", "data/mini/single/dev/utt2spk"],
     2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],
     3: ["exp/mini/2mix/student/model.pt"],
-    4: [f"exp/mini/2mix/embeddings/{s}/{k}.{e}" for s in ("dev", "test") for k in ("teacher", "student", "matched")
-        for e in ("ark", "scp")] + ["exp/mini/2mix/embeddings/test/trials",
-                                    "exp/mini/2mix/embeddings/test/wespeaker/matched/xvector.scp"],
+    4: [
+        f"exp/mini/2mix/embeddings/{s}/{k}.{e}"
+        for s in ("dev", "test")
+        for k in ("teacher", "student", "matched")
+        for e in ("ark", "scp")
+    ]
+    + ["exp/mini/2mix/embeddings/test/trials", "exp/mini/2mix/embeddings/test/wespeaker/matched/xvector.scp"],
     5: ["exp/mini/2mix/stft_tcn/matched/model.pt", "exp/mini/2mix/stft_tcn/none/model.pt"],
     6: ["exp/mini/2mix/stft_tcn/test/matched/wav/wav.scp"],
     7: ["exp/mini/2mix/stft_tcn/test/matched/scores/scores.csv"],
@@ -62,8 +66,10 @@ def test_results_have_every_row_and_column(recipe):
 
 def test_embeddings_are_read_by_plain_kaldiio(recipe):
     plans = read_plans(recipe)
-    tables = {kind: dict(kaldiio.load_scp(str(recipe / f"exp/mini/2mix/embeddings/test/{kind}.scp")).items())
-              for kind in ("teacher", "student", "matched")}
+    tables = {
+        kind: dict(kaldiio.load_scp(str(recipe / f"exp/mini/2mix/embeddings/test/{kind}.scp")).items())
+        for kind in ("teacher", "student", "matched")
+    }
     by_speaker = {f"{plan['id']}-{source['spk']}" for plan in plans for source in plan["sources"]}
     assert set(tables["teacher"]) == set(tables["matched"]) == by_speaker
     assert set(tables["student"]) == {f"{plan['id']}-{head}" for plan in plans for head in (0, 1)}
@@ -111,14 +117,18 @@ def flip(path):
 def test_what_was_damaged_is_noticed_and_made_again_and_gives_the_same_results(recipe):
     wavs = sorted((recipe / "exp/mini/2mix/stft_tcn/test/matched/wav").glob("*.wav"))
     damaged = {
-        recipe / "data/mini/2mix/dev/plan.jsonl": cut, recipe / "data/mini/single/test/wav.scp": cut,
-        recipe / "exp/mini/teacher/model.pt": flip, recipe / "exp/mini/2mix/embeddings/test/matched.ark": flip,
-        wavs[0]: flip, wavs[-1]: Path.unlink,
+        recipe / "data/mini/2mix/dev/plan.jsonl": cut,
+        recipe / "data/mini/single/test/wav.scp": cut,
+        recipe / "exp/mini/teacher/model.pt": flip,
+        recipe / "exp/mini/2mix/embeddings/test/matched.ark": flip,
+        wavs[0]: flip,
+        wavs[-1]: Path.unlink,
         recipe / "exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv": cut,
         recipe / "exp/mini/2mix/clustering/metrics.json": Path.unlink,
     }
     before = {path: path.read_bytes() for path in damaged} | {
-        path: path.read_bytes() for path in recipe.rglob("results.json")}
+        path: path.read_bytes() for path in recipe.rglob("results.json")
+    }
     for path, spoil in damaged.items():
         spoil(path)
     alone = run_sh(recipe, "--stage", 9)
@@ -149,12 +159,15 @@ def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):
 
 
 def test_three_talkers_and_another_extractor_beside_two(recipe):
-    dpccn = ("{name: dpccn, n_fft: 64, hop: 32, dense_channels: [2, 2], conv_channels: [4], dense_depth: 1, "
-             "tcn_repeats: 1, tcn_blocks: 1, pool_sizes: [2]}")
+    dpccn = (
+        "{name: dpccn, n_fft: 64, hop: 32, dense_channels: [2, 2], conv_channels: [4], dense_depth: 1, "
+        "tcn_repeats: 1, tcn_blocks: 1, pool_sizes: [2]}"
+    )
     done = run_sh(recipe, "--num_spk", 3, "--extractor", "dpccn", settings={"extractor.model": dpccn})
     assert done.returncode == 0, done.stderr
-    newest, own, two = (json.loads((recipe / f"exp/mini/{folder}results.json").read_text())
-                        for folder in ("", "3mix/", "2mix/"))
+    newest, own, two = (
+        json.loads((recipe / f"exp/mini/{folder}results.json").read_text()) for folder in ("", "3mix/", "2mix/")
+    )
     assert newest == own and (own["num_spk"], two["num_spk"]) == (3, 2)
     assert own["embeddings"]["student"]["num"] == own["extraction"]["dpccn"]["num"] > 0
     assert set(own["extraction"]) == {"mixture", *rows_of("dpccn")}
@@ -193,5 +206,8 @@ def num_mixtures(folder):
 def stamps(folder):
     """When each file that a stage made was written; lock files are touched by every call."""
     report = {"results.json", "RESULTS.md", "si_sdri.png", "cosines.png"}
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")
-            if path.is_file() and path.suffix != ".lock" and path.name not in report}
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock" and path.name not in report
+    }

@@ -13,12 +13,29 @@ from wesep_mix.bin import tables
 ROWS = {
     "teacher": {"title": "one: teacher", "num_spk": 1, "model": "teacher", "paper": 96.49},
     "kmeans3": {"title": "three: k-means", "num_spk": 3, "model": "kmeans"},
-    "labels2": {"title": "two: labels, frozen", "num_spk": 2, "model": "student",
-                "student": {"supervision": "labels", "finetuned_layers": 0}},
-    "labels2_on3": {"title": "three: trained on two", "num_spk": 3, "trained_on": 2, "model": "student",
-                    "student": {"supervision": "labels", "finetuned_layers": 0}},
-    **{f"presence{n}": {"title": f"{n}: presence", "num_spk": n, "trained_on": 3, "model": "student",
-                        "student": {"model.presence": True, "min_talkers": 1}} for n in (1, 2, 3)},
+    "labels2": {
+        "title": "two: labels, frozen",
+        "num_spk": 2,
+        "model": "student",
+        "student": {"supervision": "labels", "finetuned_layers": 0},
+    },
+    "labels2_on3": {
+        "title": "three: trained on two",
+        "num_spk": 3,
+        "trained_on": 2,
+        "model": "student",
+        "student": {"supervision": "labels", "finetuned_layers": 0},
+    },
+    **{
+        f"presence{n}": {
+            "title": f"{n}: presence",
+            "num_spk": n,
+            "trained_on": 3,
+            "model": "student",
+            "student": {"model.presence": True, "min_talkers": 1},
+        }
+        for n in (1, 2, 3)
+    },
 }
 EXTRACTOR = {"num_spk": 2, "model": "extractor", "config": "stft_tcn", "student": "labels2"}
 SPEECH_ROWS = {
@@ -29,13 +46,17 @@ SPEECH_ROWS = {
     "tasnet": {"title": "three: Conv-TasNet", "num_spk": 3, "model": "separator", "config": "conv_tasnet"},
 }
 SETTINGS = {
-    "table1.seeds": "[3]", "table1.shares": "[{row: labels2, of: teacher, wanted: 0.5}]",
+    "table1.seeds": "[3]",
+    "table1.shares": "[{row: labels2, of: teacher, wanted: 0.5}]",
     "table1.ahead": "[[presence3, kmeans3]]",
     "table1.counts": "{rows: [presence1, presence2, presence3], wanted: 0.9}",
-    "table2.rows": json.dumps(SPEECH_ROWS), "table2.seeds": "[3]", "table2.ahead": "[[film, none]]",
+    "table2.rows": json.dumps(SPEECH_ROWS),
+    "table2.seeds": "[3]",
+    "table2.ahead": "[[film, none]]",
     "separator.model": "{name: conv_tasnet, num_filters: 8, window: 32, bottleneck: 8, hidden: 8, num_blocks: 2, "
-                       "num_stacks: 1}",
-    "separator.batch_size": "2", "separator.trainer.num_workers": "0",
+    "num_stacks: 1}",
+    "separator.batch_size": "2",
+    "separator.trainer.num_workers": "0",
 }
 
 
@@ -46,8 +67,11 @@ def settings(**students):
 
 def calls(folder, **students):
     """{stage: options of what run.sh calls for the tables}."""
-    given = [options for entry, options in commands(folder, "--tables", "true", settings=settings(**students))
-             if entry == "wesep_mix.bin.tables"]
+    given = [
+        options
+        for entry, options in commands(folder, "--tables", "true", settings=settings(**students))
+        if entry == "wesep_mix.bin.tables"
+    ]
     return {int(options[options.index("--stage_number") + 1]): options for options in given}
 
 
@@ -91,8 +115,10 @@ def test_every_row_of_table_2_is_there(made):
     for row in SPEECH_ROWS.values():
         assert f"| {row['title']} |" in document and re.search(f"^{row['title']} ", said[9], flags=re.M)
     rows = found["by_seed"]["3"]
-    talkers = [sum(len(json.loads(line)["sources"]) for line in plans.read_text().splitlines())
-               for plans in (folder / f"data/mini/{n}mix/test/plan.jsonl" for n in (2, 3))]
+    talkers = [
+        sum(len(json.loads(line)["sources"]) for line in plans.read_text().splitlines())
+        for plans in (folder / f"data/mini/{n}mix/test/plan.jsonl" for n in (2, 3))
+    ]
     assert [rows[name]["num"] for name in SPEECH_ROWS] == [*talkers[:1] * 6, talkers[1]]
     assert rows["noisy"]["si_sdri"] == rows["noisy"]["params"] == 0 < rows["none"]["params"] < rows["film"]["params"]
     assert len({rows[name]["si_sdri"] for name in SPEECH_ROWS}) == len(SPEECH_ROWS)  # each has its own embeddings
@@ -105,8 +131,14 @@ def test_what_rows_share_is_made_once(made):
     folder, said = made
     assert {stage: len(re.findall(r"done in \d+ s", said[stage])) for stage in (4, 6, 7, 8)} == {4: 6, 6: 6, 7: 7, 8: 7}
     models = {str(path.parent.relative_to(folder / "exp/mini")) for path in folder.rglob("model.pt")}
-    assert models == {"table1/seed3/teacher/teacher", "table1/seed3/student/labels2", "table1/seed3/student/presence1",
-                      "table2/seed3/none/none", "table2/seed3/film/matched", "table2/seed3/tasnet/separated"}
+    assert models == {
+        "table1/seed3/teacher/teacher",
+        "table1/seed3/student/labels2",
+        "table1/seed3/student/presence1",
+        "table2/seed3/none/none",
+        "table2/seed3/film/matched",
+        "table2/seed3/tasnet/separated",
+    }
 
 
 def test_only_teachers_get_embeddings_of_single_speech(made):

@@ -18,8 +18,17 @@ from tiny import bare_environment, stand_in_python
 
 from wesep_mix.base.config import parse_override
 
-ENTRIES = ["prepare_data", "train_teacher", "train_student", "extract_embeddings", "train_extractor",
-           "extract_speech", "score", "analyse", "report"]
+ENTRIES = [
+    "prepare_data",
+    "train_teacher",
+    "train_student",
+    "extract_embeddings",
+    "train_extractor",
+    "extract_speech",
+    "score",
+    "analyse",
+    "report",
+]
 PYTHON_STUB = """#!/usr/bin/env bash
 [ "$1" = -c ] && exit 0
 printf '<%s>' "${@:2}" && echo
@@ -37,8 +46,9 @@ def environment(**changes):
 
 
 def bash(*args, cwd=ROOT, **changes):
-    return subprocess.run(["bash", *map(str, args)], cwd=cwd, env=environment(**changes), text=True,
-                          capture_output=True, timeout=60)
+    return subprocess.run(
+        ["bash", *map(str, args)], cwd=cwd, env=environment(**changes), text=True, capture_output=True, timeout=60
+    )
 
 
 @pytest.fixture
@@ -55,36 +65,41 @@ def test_help_lists_stages_and_defaults(tmp_path):
     done = bash(ROOT / "run.sh", "--help", cwd=tmp_path, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
-    for option in ("stage stop_stage corpus num_spk extractor separator share_with tables corpus_root write_wav nj "
-                   "ngpu tag set force dry_run data_dir exp_dir").split():
+    for option in (
+        "stage stop_stage corpus num_spk extractor separator share_with tables corpus_root write_wav nj "
+        "ngpu tag set force dry_run data_dir exp_dir"
+    ).split():
         assert f"\n  --{option} " in done.stdout
     assert "last stage [9]" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("args, message", [
-    (["--foo", "1"], "unknown option --foo (see bash run.sh --help)"),
-    (["--foo=1"], "unknown option --foo (see bash run.sh --help)"),
-    (["--PATH", "x"], "unknown option --PATH"),
-    (["mini"], "unexpected argument 'mini'"),
-    (["--stage"], "--stage needs a value"),
-    (["--tag", "--force", "true"], "--tag needs a value"),
-    (["--stage", "0"], "--stage takes a whole number from 1 to 9, found '0'"),
-    (["--stage", "10"], "--stage takes a whole number from 1 to 9, found '10'"),
-    (["--stop-stage=two"], "--stop_stage takes a whole number from 1 to 9, found 'two'"),
-    (["--stage", "5", "--stop_stage", "4"], "--stage 5 comes after --stop_stage 4"),
-    (["--num_spk", "1"], "--num_spk takes a whole number from 2 to 5, found '1'"),
-    (["--num_spk", "6"], "--num_spk takes a whole number from 2 to 5, found '6'"),
-    (["--nj", "0"], "--nj takes a whole number from 1 on, found '0'"),
-    (["--ngpu", "-1"], "--ngpu takes a whole number from 0 on, found '-1'"),
-    (["--force", "yes"], "--force takes true or false, found 'yes'"),
-    (["--set", "lr"], "--set takes key=value, found 'lr'"),
-    (["--tag", "a/b"], "--tag takes letters, digits and . _ -, found 'a/b'"),
-    (["--exp_dir="], "--data_dir and --exp_dir need a folder's name"),
-    (["--corpus", "nope"], "no corpus 'nope' in egs; there are:"),
-    (["--corpus", "../egs/mini"], "no corpus '../egs/mini' in egs; there are:"),
-    (["--extractor", "nope"], "no extractor 'nope' in egs/mini/conf/extractor; there are:"),
-])
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["--foo", "1"], "unknown option --foo (see bash run.sh --help)"),
+        (["--foo=1"], "unknown option --foo (see bash run.sh --help)"),
+        (["--PATH", "x"], "unknown option --PATH"),
+        (["mini"], "unexpected argument 'mini'"),
+        (["--stage"], "--stage needs a value"),
+        (["--tag", "--force", "true"], "--tag needs a value"),
+        (["--stage", "0"], "--stage takes a whole number from 1 to 9, found '0'"),
+        (["--stage", "10"], "--stage takes a whole number from 1 to 9, found '10'"),
+        (["--stop-stage=two"], "--stop_stage takes a whole number from 1 to 9, found 'two'"),
+        (["--stage", "5", "--stop_stage", "4"], "--stage 5 comes after --stop_stage 4"),
+        (["--num_spk", "1"], "--num_spk takes a whole number from 2 to 5, found '1'"),
+        (["--num_spk", "6"], "--num_spk takes a whole number from 2 to 5, found '6'"),
+        (["--nj", "0"], "--nj takes a whole number from 1 on, found '0'"),
+        (["--ngpu", "-1"], "--ngpu takes a whole number from 0 on, found '-1'"),
+        (["--force", "yes"], "--force takes true or false, found 'yes'"),
+        (["--set", "lr"], "--set takes key=value, found 'lr'"),
+        (["--tag", "a/b"], "--tag takes letters, digits and . _ -, found 'a/b'"),
+        (["--exp_dir="], "--data_dir and --exp_dir need a folder's name"),
+        (["--corpus", "nope"], "no corpus 'nope' in egs; there are:"),
+        (["--corpus", "../egs/mini"], "no corpus '../egs/mini' in egs; there are:"),
+        (["--extractor", "nope"], "no extractor 'nope' in egs/mini/conf/extractor; there are:"),
+    ],
+)
 def test_wrong_options_are_one_line_before_anything_is_made(tmp_path, args, message):
     done = bash("run.sh", *args, WESEP_MIX_VENV=str(tmp_path / "venv"))
     assert done.returncode == 1 and done.stdout == ""
@@ -121,10 +136,27 @@ def test_the_check_of_the_configs_is_told_what_will_run(stub_env):
 
 
 def test_options_name_the_paths(stub_env):
-    done = bash("run.sh", "--stage", 3, "--stop-stage", 3, "--num_spk=3", "--tag", "big", "--exp_dir", "/x y",
-                "--data_dir", "/d", "--ngpu", 2, **stub_env)
-    assert ("<--data></d/mini/3mix><--teacher></x y/mini_big/teacher/model.pt>"
-            "<--out></x y/mini_big/3mix/student><--ngpu><2><--num_spk><3>") in done.stdout
+    done = bash(
+        "run.sh",
+        "--stage",
+        3,
+        "--stop-stage",
+        3,
+        "--num_spk=3",
+        "--tag",
+        "big",
+        "--exp_dir",
+        "/x y",
+        "--data_dir",
+        "/d",
+        "--ngpu",
+        2,
+        **stub_env,
+    )
+    assert (
+        "<--data></d/mini/3mix><--teacher></x y/mini_big/teacher/model.pt>"
+        "<--out></x y/mini_big/3mix/student><--ngpu><2><--num_spk><3>"
+    ) in done.stdout
 
 
 def test_a_failing_stage_stops_the_run_with_its_status(stub_env):
@@ -140,8 +172,15 @@ def test_a_wrong_config_stops_the_run_before_any_stage(stub_env):
 
 
 def test_ctrl_c_ends_the_run_with_130(stub_env):
-    run = subprocess.Popen(["bash", "run.sh"], cwd=ROOT, env=environment(SLEEPS="train_teacher", **stub_env),
-                           start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        ["bash", "run.sh"],
+        cwd=ROOT,
+        env=environment(SLEEPS="train_teacher", **stub_env),
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     while "train_teacher" not in run.stdout.readline():
         assert run.poll() is None
     time.sleep(0.2)  # the stub prints its line just before it sleeps
@@ -152,16 +191,46 @@ def test_ctrl_c_ends_the_run_with_130(stub_env):
 
 def test_libri_small_passes_absolute_folders(tmp_path, stub_env):
     (tmp_path / "my speech").mkdir()
-    done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", "my speech", "--stage", 9, cwd=tmp_path,
-                **stub_env)
+    done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", "my speech", "--stage", 9, cwd=tmp_path, **stub_env)
     assert done.returncode == 0, done.stderr
     assert f"<--set=corpus.corpus.speech_dir:={tmp_path}/my speech>" in done.stdout
     assert "noise_dir" not in done.stdout
 
 
-ODD_NAMES = ["corpus #1", "a: b", "trail:", "blanks  ", " blank", "'single'", '"double"', "two\nlines", "end\n", "-",
-             "-x", "--set=a=b", "~", "null", "1e3", "true", "[x]", "{a: 1}", "&a", "*a", "!a", "%a", "@a", "`a`", "a=b",
-             "$HOME", "back\\slash", "tab\t", "caf\u00e9", "? a", "- a", "#"]
+ODD_NAMES = [
+    "corpus #1",
+    "a: b",
+    "trail:",
+    "blanks  ",
+    " blank",
+    "'single'",
+    '"double"',
+    "two\nlines",
+    "end\n",
+    "-",
+    "-x",
+    "--set=a=b",
+    "~",
+    "null",
+    "1e3",
+    "true",
+    "[x]",
+    "{a: 1}",
+    "&a",
+    "*a",
+    "!a",
+    "%a",
+    "@a",
+    "`a`",
+    "a=b",
+    "$HOME",
+    "back\\slash",
+    "tab\t",
+    "caf\u00e9",
+    "? a",
+    "- a",
+    "#",
+]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -170,8 +239,18 @@ def test_exactly_the_folder_that_was_named_is_used(tmp_path, stub_env, name):
     for folder in (name, name.partition(" ")[0] or "x", name.strip()):
         (tmp_path / "here" / folder).mkdir(parents=True, exist_ok=True)
     for given in (name, f"{tmp_path}/here/{name}"):
-        done = bash(ROOT / "egs/libri_small/run.sh", "--librispeech", given, f"--noise={given}", "--stage", 9,
-                    cwd=tmp_path / "here", CDPATH=str(tmp_path), OLDPWD=str(tmp_path), **stub_env)
+        done = bash(
+            ROOT / "egs/libri_small/run.sh",
+            "--librispeech",
+            given,
+            f"--noise={given}",
+            "--stage",
+            9,
+            cwd=tmp_path / "here",
+            CDPATH=str(tmp_path),
+            OLDPWD=str(tmp_path),
+            **stub_env,
+        )
         assert done.returncode == 0, done.stderr
         for key in ("speech_dir", "noise_dir"):
             found = re.search(rf"<--set=(corpus\.corpus\.{key}:=.*?)>(?=<--set|\n(?:==|<|results))", done.stdout, re.S)
@@ -190,8 +269,18 @@ def test_libri3mix_has_three_talkers_and_shares_lists_and_teacher(stub_env):
 
 @pytest.mark.parametrize("corpus", sorted(path.parent.name for path in ROOT.glob("egs/*/conf")))
 def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
-    done = bash("run.sh", "--corpus", corpus, "--dry_run", "true", "--set", "seed=1", "--data_dir", "my data",
-                WESEP_MIX_VENV=str(tmp_path / "venv"))
+    done = bash(
+        "run.sh",
+        "--corpus",
+        corpus,
+        "--dry_run",
+        "true",
+        "--set",
+        "seed=1",
+        "--data_dir",
+        "my data",
+        WESEP_MIX_VENV=str(tmp_path / "venv"),
+    )
     assert done.returncode == 0 and done.stderr == ""
     lines = [shlex.split(line, comments=True) for line in done.stdout.splitlines()]
     calls = [line for line in lines if line[:2] == ["python", "-m"]]
@@ -204,7 +293,10 @@ def test_a_separator_joins_stages_5_to_7(stub_env):
     done = bash("run.sh", "--separator", "conv_tasnet", **stub_env)
     assert done.returncode == 0, done.stderr
     assert [name for name in entries(done.stdout) if name not in ENTRIES] == [
-        "check_config", "train_separator", "separate_speech"]
+        "check_config",
+        "train_separator",
+        "separate_speech",
+    ]
     lines = done.stdout.splitlines()
     (scored,) = (line for line in lines if "<--condition><separated>" in line)
     assert "<exp/mini/2mix/conv_tasnet>" in scored and "<--separator><conv_tasnet>" in lines[0]
@@ -214,9 +306,25 @@ def test_tables_join_stages_1_to_9(stub_env):
     done = bash("run.sh", "--tables", "true", "--tag", "big", "--num_spk", 3, **stub_env)
     assert done.returncode == 0, done.stderr
     assert entries(done.stdout) == [
-        "check_config", "prepare_data", "train_teacher", "tables", "train_student", "tables", "extract_embeddings",
-        "tables", "train_extractor", "tables", "extract_speech", "tables", "score", "tables", "tables", "analyse",
-        "tables", "report"]
+        "check_config",
+        "prepare_data",
+        "train_teacher",
+        "tables",
+        "train_student",
+        "tables",
+        "extract_embeddings",
+        "tables",
+        "train_extractor",
+        "tables",
+        "extract_speech",
+        "tables",
+        "score",
+        "tables",
+        "tables",
+        "analyse",
+        "tables",
+        "report",
+    ]
     lines = done.stdout.splitlines()
     assert "<--tables><true>" in lines[0]
     assert "<--num_spk><3><--tables><true>" in next(line for line in lines if "prepare_data" in line)
@@ -232,22 +340,28 @@ def test_a_moved_corpus_and_wavs_reach_stage_1(stub_env):
     assert entries(done.stdout) == ["check_config", "prepare_data", "export_data"]
 
 
-@pytest.mark.parametrize("args, message", [
-    (["--corpus_root", "/a"], "--corpus_root takes OLD=NEW, found '/a'"),
-    (["--separator", "nobody"], "no separator 'nobody' in egs/mini/conf/separator; there are: conv_tasnet"),
-    (["--share_with", "nobody"], "no share_with 'nobody' in egs; there are: "),
-])
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["--corpus_root", "/a"], "--corpus_root takes OLD=NEW, found '/a'"),
+        (["--separator", "nobody"], "no separator 'nobody' in egs/mini/conf/separator; there are: conv_tasnet"),
+        (["--share_with", "nobody"], "no share_with 'nobody' in egs; there are: "),
+    ],
+)
 def test_new_options_are_checked(args, message):
     done = bash("run.sh", *args)
     assert done.returncode == 1 and message in done.stderr
 
 
-@pytest.mark.parametrize("args, message", [
-    ([], "--librispeech DIR is needed (see --help)"),
-    (["--librispeech"], "--librispeech needs a folder (see --help)"),
-    (["--librispeech", NOWHERE], f"--librispeech: no folder '{NOWHERE}'"),
-    (["--librispeech", ".", f"--noise={NOWHERE}"], f"--noise: no folder '{NOWHERE}'"),
-])
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ([], "--librispeech DIR is needed (see --help)"),
+        (["--librispeech"], "--librispeech needs a folder (see --help)"),
+        (["--librispeech", NOWHERE], f"--librispeech: no folder '{NOWHERE}'"),
+        (["--librispeech", ".", f"--noise={NOWHERE}"], f"--noise: no folder '{NOWHERE}'"),
+    ],
+)
 def test_libri_small_without_its_folders(args, message):
     done = bash("egs/libri_small/run.sh", *args)
     assert done.returncode == 1 and done.stderr == f"egs/libri_small/run.sh: {message}\n"

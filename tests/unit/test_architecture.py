@@ -37,15 +37,46 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "evaluation": {"inference", "io", "metrics", "mixing", "models"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
     "tables": {"evaluation", "mixing", "report"},
-    "bin": {"evaluation", "exports", "inference", "mixing", "models", "preparation", "report", "tables", "training",
-            "validation", "wesep"},
+    "bin": {
+        "evaluation",
+        "exports",
+        "inference",
+        "mixing",
+        "models",
+        "preparation",
+        "report",
+        "tables",
+        "training",
+        "validation",
+        "wesep",
+    },
 }
 FRONT_DOOR = {"wesep_mix.__main__"}  # in no room
 WITHOUT_TORCH = (
-    "base", "io.audio", "io.decoded", "io.embeddings", "metrics", "corpora", "preparation", "mixing", "validation",
-    "exports", "bin", "training.settings", "inference.settings", "inference.controls", "evaluation.scoring", "report",
-    "tables.jobs", "tables.table1", "tables.table2", "tables.table1_text", "tables.table2_text", "tables.document",
-    "tables.statements", "__main__",
+    "base",
+    "io.audio",
+    "io.decoded",
+    "io.embeddings",
+    "metrics",
+    "corpora",
+    "preparation",
+    "mixing",
+    "validation",
+    "exports",
+    "bin",
+    "training.settings",
+    "inference.settings",
+    "inference.controls",
+    "evaluation.scoring",
+    "report",
+    "tables.jobs",
+    "tables.table1",
+    "tables.table2",
+    "tables.table1_text",
+    "tables.table2_text",
+    "tables.document",
+    "tables.statements",
+    "__main__",
 )
 
 
@@ -81,13 +112,18 @@ def test_every_room_has_its_rule():
 def test_imports_go_one_way(room):
     allowed = {"base", room} | ROOMS[room]
     files = {name: path for name, path in modules().items() if name != "wesep_mix" and room_of(name) == room}
-    wrong = {f"{name} imports {other}" for name, path in files.items() for other in imported(path)
-             if room_of(other) not in allowed}
+    wrong = {
+        f"{name} imports {other}"
+        for name, path in files.items()
+        for other in imported(path)
+        if room_of(other) not in allowed
+    }
     assert files and wrong == set()
 
 
 def test_the_rules_have_no_circle():
     """So no room reaches itself through the others."""
+
     def reached(room, path=()):
         assert room not in path, " -> ".join((*path, room))
         for other in ROOMS[room]:
@@ -108,8 +144,12 @@ def test_models_know_neither_data_nor_training():
 
 def test_what_must_start_fast_imports_no_torch():
     """A finished stage answers at once, and worker processes are small."""
-    names = [name for name in modules() for room in WITHOUT_TORCH
-             if name == f"wesep_mix.{room}" or name.startswith(f"wesep_mix.{room}.")]
+    names = [
+        name
+        for name in modules()
+        for room in WITHOUT_TORCH
+        if name == f"wesep_mix.{room}" or name.startswith(f"wesep_mix.{room}.")
+    ]
     assert len(names) > 40
     code = (
         "import importlib, sys\n"
@@ -123,7 +163,9 @@ def test_what_must_start_fast_imports_no_torch():
 
 
 def test_importing_the_models_does_not_import_lightning_or_data_code():
-    names = [name for name in modules() if name != "wesep_mix" and room_of(name) in {*MODELS, "models.layers", "losses"}]
+    names = [
+        name for name in modules() if name != "wesep_mix" and room_of(name) in {*MODELS, "models.layers", "losses"}
+    ]
     code = (
         "import importlib, sys\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"

@@ -85,8 +85,7 @@ def _declared(cls: type) -> dict[str, Any]:
 
 
 def _says_more(hint: Any) -> bool:
-    return (typing.get_origin(hint) in (typing.Literal, typing.Annotated)
-            or any(map(_says_more, typing.get_args(hint))))
+    return typing.get_origin(hint) in (typing.Literal, typing.Annotated) or any(map(_says_more, typing.get_args(hint)))
 
 
 def _broken(value: Any, hint: Any) -> str | None:
@@ -95,8 +94,10 @@ def _broken(value: Any, hint: Any) -> str | None:
     if origin is typing.Literal:
         return None if value in arguments else _either(arguments)
     if origin is typing.Annotated:
-        return next((str(wanted) for wanted in arguments[1:] if isinstance(wanted, Bounds) and not wanted.hold(value)),
-                    _broken(value, arguments[0]))
+        return next(
+            (str(wanted) for wanted in arguments[1:] if isinstance(wanted, Bounds) and not wanted.hold(value)),
+            _broken(value, arguments[0]),
+        )
     if origin in (typing.Union, types.UnionType):
         return None if value is None else _broken(value, next(a for a in arguments if a is not type(None)))
     if origin is tuple:
@@ -122,7 +123,8 @@ def plugin(kind: str, required: bool = True, default: Mapping[str, Any] | None =
     metadata = {"plugin": kind}
     if default is not None:
         return dataclasses.field(
-            default_factory=lambda: _plugin_config(default, kind, "default"), kw_only=True, metadata=metadata)
+            default_factory=lambda: _plugin_config(default, kind, "default"), kw_only=True, metadata=metadata
+        )
     return dataclasses.field(default=dataclasses.MISSING if required else None, kw_only=True, metadata=metadata)
 
 
@@ -169,8 +171,10 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     except yaml.YAMLError as err:
         raise UserError(f"--set {text}: the value is not valid YAML ({_first_line(err)})") from err
     if isinstance(node, yaml.ScalarNode) and (rest := value[node.end_mark.index :].strip()):
-        raise UserError(f"--set {text}: wanted a value, found a comment of YAML's behind it, {rest}; "
-                        f"--set '{key}:={value}' takes it as it stands")
+        raise UserError(
+            f"--set {text}: wanted a value, found a comment of YAML's behind it, {rest}; "
+            f"--set '{key}:={value}' takes it as it stands"
+        )
     return key.split("."), read
 
 

@@ -15,8 +15,17 @@ from wesep_mix.base.errors import UserError
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "JSM_NAMESPACE_RANK")
 LIGHTNING = ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # beside LOCAL_RANK, for the processes that it starts
 TORCHRUN = "TORCHELASTIC_RUN_ID"
-NUMBERS = (*RANKS, "WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID",
-           "SLURM_NODEID", "SLURM_STEP_NUM_TASKS")
+NUMBERS = (
+    *RANKS,
+    "WORLD_SIZE",
+    "NODE_RANK",
+    "GROUP_RANK",
+    "SLURM_NTASKS",
+    "SLURM_NTASKS_PER_NODE",
+    "SLURM_LOCALID",
+    "SLURM_NODEID",
+    "SLURM_STEP_NUM_TASKS",
+)
 LAUNCHERS = (*NUMBERS, *LIGHTNING, TORCHRUN)
 
 
@@ -51,18 +60,24 @@ def launcher(ngpu: int) -> str:
         return "lightning"
     if TORCHRUN in os.environ:
         if _number("WORLD_SIZE") != ngpu:
-            raise UserError(f"--ngpu {ngpu}: wanted as many processes of torchrun, found {_number('WORLD_SIZE')}; "
-                            f"start it with --nproc_per_node {ngpu}")
+            raise UserError(
+                f"--ngpu {ngpu}: wanted as many processes of torchrun, found {_number('WORLD_SIZE')}; "
+                f"start it with --nproc_per_node {ngpu}"
+            )
         return "torchrun"
     tasks = _number("SLURM_STEP_NUM_TASKS") or _number("SLURM_NTASKS") or 1
     if tasks > 1:
         if not tasks == _number("SLURM_STEP_NUM_TASKS") == _number("SLURM_NTASKS_PER_NODE") == ngpu:
-            raise UserError(f"--ngpu {ngpu}: found a Slurm job of {tasks} tasks; ask for one task (--ntasks=1 "
-                            f"--cpus-per-task=N), or for --nodes=1 --ntasks-per-node={ngpu} and start it with srun")
+            raise UserError(
+                f"--ngpu {ngpu}: found a Slurm job of {tasks} tasks; ask for one task (--ntasks=1 "
+                f"--cpus-per-task=N), or for --nodes=1 --ntasks-per-node={ngpu} and start it with srun"
+            )
         return "srun"
     if "LOCAL_RANK" in os.environ and not (_number("WORLD_SIZE") == ngpu and all(map(os.environ.get, LIGHTNING))):
-        raise UserError(f"--ngpu {ngpu}: LOCAL_RANK and WORLD_SIZE are left from another training; unset RANK, "
-                        "LOCAL_RANK and WORLD_SIZE")
+        raise UserError(
+            f"--ngpu {ngpu}: LOCAL_RANK and WORLD_SIZE are left from another training; unset RANK, "
+            "LOCAL_RANK and WORLD_SIZE"
+        )
     return "lightning"
 
 

@@ -14,7 +14,7 @@ class UserError(Exception):
 
 def escaped(text: str) -> str:
     """`text` on one line that can be printed: control characters, line breaks and bytes that are not UTF-8, all of
-    which a file's name may have, are written as \\n, \\x0c, \\xe9.
+    which a file's name may have, are written as backslash escapes (as for a line break: n).
     """
     return _BREAKS_A_LINE.sub(lambda found: _escape(found[0]), text)
 

@@ -33,8 +33,11 @@ def revision() -> str:
     """Short git revision of this code, `-dirty` when tracked files differ from it, `unknown` outside git."""
     try:
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=Path(__file__).parent,
-            capture_output=True, text=True, check=True,
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -52,8 +55,10 @@ def is_there(part: str) -> bool:
 def how_to_get(part: str) -> str:
     """What to do about a part that is not there, as the end of an error's line."""
     lacking = ", ".join(name for name in PACKAGES[part] if not find_spec(name)) or " and ".join(PACKAGES[part])
-    return (f"not installed here: {lacking}; `WESEP_MIX_EXTRAS={part} bash run.sh ...` installs it, as does "
-            f"`pip install '.[{part}]'` into an environment of your own")
+    return (
+        f"not installed here: {lacking}; `WESEP_MIX_EXTRAS={part} bash run.sh ...` installs it, as does "
+        f"`pip install '.[{part}]'` into an environment of your own"
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from wesep_mix.base.errors import escaped
 
+SETS = ("train", "dev", "test")
+
 MAX_NAME = 255  # bytes that a file's name may have
 _ROOM = len("..1234567.tmp.wav")  # what a file's name has more while it is written (base.files.atomic_path)
 MAX_SPEAKER = 100  # bytes, so that mixtures and talkers together can name a file

@@ -39,8 +39,13 @@ class _Failure:
 
 
 def map_items(
-    function: Callable[[T], Any], items: Sequence[T], nj: int, title: str, max_bad: int = 0,
-    keep: Callable[[Any], None] | None = None, setting: str = "",
+    function: Callable[[T], Any],
+    items: Sequence[T],
+    nj: int,
+    title: str,
+    max_bad: int = 0,
+    keep: Callable[[Any], None] | None = None,
+    setting: str = "",
 ) -> list[tuple[T, Any]]:
     """Apply `function` to every item in `nj` processes; return (item, result) pairs in the items' order.
 
@@ -80,8 +85,9 @@ def starting(who: str, none: str) -> Iterator[None]:
         yield
     except (OSError, EOFError) as err:
         lack = LACKS.get(getattr(err, "errno", None), NO_LOCKS)
-        raise UserError(f"{who}: worker processes cannot be started ({_reason(err)}): {lack}, or do without them: "
-                        f"{none}") from err
+        raise UserError(
+            f"{who}: worker processes cannot be started ({_reason(err)}): {lack}, or do without them: {none}"
+        ) from err
 
 
 def out_of_handles() -> UserError | None:
@@ -110,8 +116,10 @@ def _put_sockets_elsewhere(folder: str) -> None:
     short = next((other for other in SHORT_FOLDERS if os.access(other, os.W_OK | os.X_OK)), None)
     too_long = f"TMPDIR is too long for the sockets of worker processes ({size} bytes, at most {most})"
     if short is None:
-        raise UserError(f"{too_long}, and none of {', '.join(SHORT_FOLDERS)} can be written; set it to another "
-                        "folder, or do without workers: --nj 1")
+        raise UserError(
+            f"{too_long}, and none of {', '.join(SHORT_FOLDERS)} can be written; set it to another "
+            "folder, or do without workers: --nj 1"
+        )
     print(f"note: {too_long}: these are in {short}", file=sys.stderr, flush=True)
     before, tempfile.tempdir = tempfile.tempdir, short
     try:

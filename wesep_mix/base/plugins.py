@@ -103,11 +103,14 @@ def _imported(kind: str, name: str, path: Path) -> ModuleType:
     except (Exception, SystemExit) as err:  # whatever a file does that is not finished
         said = err.msg if isinstance(err, SyntaxError) else str(err)
         reason = " ".join(f"{type(err).__name__}: {said}".split())
-        raise UserError(f"{path}{_line_in(path, err)}: cannot be imported ({reason}); mend or remove this file, the "
-                        f"other {kind} work without it") from err
+        raise UserError(
+            f"{path}{_line_in(path, err)}: cannot be imported ({reason}); mend or remove this file, the "
+            f"other {kind} work without it"
+        ) from err
     if not dataclasses.is_dataclass(module.Config):
-        raise UserError(f"{path}: Config: wanted a frozen dataclass, found {type(module.Config).__name__} "
-                        f"{module.Config!r}")
+        raise UserError(
+            f"{path}: Config: wanted a frozen dataclass, found {type(module.Config).__name__} {module.Config!r}"
+        )
     return module
 
 

@@ -71,8 +71,9 @@ def settle(folder: Path) -> tuple[int, bool]:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / RECORD)
-    changed = any(name not in kept or entries[0] != kept[name]
-                  for name, entries in known.items() if not name.endswith(".scp"))
+    changed = any(
+        name not in kept or entries[0] != kept[name] for name, entries in known.items() if not name.endswith(".scp")
+    )
     return len(kept), changed
 
 

@@ -40,8 +40,9 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
     errno.EFBIG: "; raise the size that a file may have (ulimit -f), then run again",
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run "
-                    "again"),
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run again"
+    ),
 }
 
 
@@ -125,8 +126,10 @@ class Part:
         """
         state, fingerprint = _own_state(self.out), self.fingerprint()
         if not state and self.out.is_dir() and any(not path.name.startswith(".") for path in self.out.iterdir()):
-            raise UserError(f"{self.out}: holds files, but no {STATE_FILE} that says what they were made of; move them "
-                            "away, or choose another folder")
+            raise UserError(
+                f"{self.out}: holds files, but no {STATE_FILE} that says what they were made of; move them "
+                "away, or choose another folder"
+            )
         forced = state.get("forced", 0) + (force and bool(state))
         old = self.out.with_name(f".{self.out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -160,9 +163,17 @@ class Part:
 
     def _write_state(self, forced: int, num_files: int | None, done: bool) -> None:
         inputs = {os.path.relpath(need.path, self.out): _version(_state_of(need.path)) for need in self.needs}
-        write_json(self.out / STATE_FILE, {
-            "fingerprint": self.fingerprint(), "made_of": self.made_of(), "inputs": inputs, "forced": forced,
-            "files": num_files, "done": done})
+        write_json(
+            self.out / STATE_FILE,
+            {
+                "fingerprint": self.fingerprint(),
+                "made_of": self.made_of(),
+                "inputs": inputs,
+                "forced": forced,
+                "files": num_files,
+                "done": done,
+            },
+        )
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
@@ -272,8 +283,11 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
 
 @cache
 def _tell_of_no_locks(reason: str) -> None:
-    print(f"note: the file system gives no locks ({reason}): see to it that no two runs work in one folder",
-          file=sys.stderr, flush=True)
+    print(
+        f"note: the file system gives no locks ({reason}): see to it that no two runs work in one folder",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _fault(folder: Path, whole: bool) -> str | None:

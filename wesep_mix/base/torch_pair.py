@@ -35,9 +35,11 @@ def explained(err: BaseException) -> str | None:
     found = next((lack for text in said if (lack := LACKS.search(text))), None)
     lacks = f" ({found[0]})" if found else ""
     torch, torchaudio = (_release(name) for name in PAIR)
-    return (f"torch {torch} and torchaudio {torchaudio} do not load together{lacks}: torchaudio was built for another "
-            f"torch; install the pair of tools/requirements.lock ({_shown(locked())}), or leave this environment "
-            "(deactivate) and let run.sh make its own")
+    return (
+        f"torch {torch} and torchaudio {torchaudio} do not load together{lacks}: torchaudio was built for another "
+        f"torch; install the pair of tools/requirements.lock ({_shown(locked())}), or leave this environment "
+        "(deactivate) and let run.sh make its own"
+    )
 
 
 def locked(lock: Path = Path(__file__).parents[2] / "tools" / "requirements.lock") -> dict[str, str]:

@@ -47,9 +47,14 @@ def _analyse(args: argparse.Namespace) -> int:
 
 
 def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:
-    needs = [Need(args.data / "plan.jsonl", 1), Need(args.single / "plan.jsonl", 1), Need(args.teacher, 2),
-             Need(args.student, 3), Need(args.embeddings / "test" / "matched.scp", 4),
-             Need(args.embeddings / "single_test" / "teacher.scp", 4)]
+    needs = [
+        Need(args.data / "plan.jsonl", 1),
+        Need(args.single / "plan.jsonl", 1),
+        Need(args.teacher, 2),
+        Need(args.student, 3),
+        Need(args.embeddings / "test" / "matched.scp", 4),
+        Need(args.embeddings / "single_test" / "teacher.scp", 4),
+    ]
     return Part(8, "clustering", args.extractor.parent / "clustering", {"seed": settings.seed}, needs)
 
 
@@ -65,8 +70,13 @@ def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None
 
 def _extraction(args: argparse.Namespace, control: str) -> list[str]:
     """Options of stage 6's entry point."""
-    return [f"--embeddings={args.embeddings / 'test'}", f"--extractor={args.extractor}", f"--embedding={control}",
-            f"--ngpu={args.ngpu}", *_common(args)]
+    return [
+        f"--embeddings={args.embeddings / 'test'}",
+        f"--extractor={args.extractor}",
+        f"--condition={control}",
+        f"--ngpu={args.ngpu}",
+        *_common(args),
+    ]
 
 
 def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[str]:
@@ -75,8 +85,12 @@ def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[
 
 
 def _common(args: argparse.Namespace) -> list[str]:
-    return [f"--config={args.config}", f"--data={args.data}", f"--force={str(args.force).lower()}",
-            *(f"--set={setting}" for setting in args.set)]
+    return [
+        f"--config={args.config}",
+        f"--data={args.data}",
+        f"--force={str(args.force).lower()}",
+        *(f"--set={setting}" for setting in args.set),
+    ]
 
 
 if __name__ == "__main__":

@@ -23,8 +23,13 @@ from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, Studen
 
 TABLES = ("table1", "table2")
 CLASSES = {
-    "corpus": CorpusConfig, "teacher": TeacherConfig, "student": StudentConfig, "embeddings": EmbeddingsConfig,
-    "extractor": ExtractorConfig, "separator": SeparatorConfig, "score": ScoreConfig,
+    "corpus": CorpusConfig,
+    "teacher": TeacherConfig,
+    "student": StudentConfig,
+    "embeddings": EmbeddingsConfig,
+    "extractor": ExtractorConfig,
+    "separator": SeparatorConfig,
+    "score": ScoreConfig,
 }
 STAGES = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}  # which train the models of these sections
 
@@ -50,8 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--egs", type=Path, required=True, help="recipe folder: egs/CORPUS")
     options.add_argument("--extractor", required=True, help="a file of egs/CORPUS/conf/extractor")
     options.add_argument("--separator", default="", help="a file of egs/CORPUS/conf/separator [none]")
-    options.add_argument("--tables", type=boolean, default=False, metavar="true|false",
-                         help="also table1.yaml and table2.yaml [false]")
+    options.add_argument(
+        "--tables", type=boolean, default=False, metavar="true|false", help="also table1.yaml and table2.yaml [false]"
+    )
     options.add_argument("--stage", type=int, default=1, help="first stage to be run [1]")
     options.add_argument("--stop_stage", type=int, default=9, help="last stage to be run [9]")
     options.add_argument("--num_spk", type=int, default=2, help="talkers of the mixtures [2]")
@@ -62,9 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     return guarded(lambda: check(args.egs / "conf", chosen, args.set, args.tables, run), "configuration")
 
 
-def check(
-    conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False, run: Run = Run()
-) -> None:
+def check(conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False, run: Run = Run()) -> None:
     """Raises: UserError for the first config that is not valid, the first override that fits no config, or the first
     model of the stages to be run that cannot be built and run.
     """
@@ -76,8 +80,10 @@ def check(
     settings = _load(paths, overrides)
     for path in paths:
         if getattr(getattr(settings[path], "model", None), "fusion", "") == "none":
-            raise UserError(f"{path}: model.fusion: wanted a fusion, found none: stage 5 trains the same network "
-                            "without embedding beside it in any case")
+            raise UserError(
+                f"{path}: model.fusion: wanted a fusion, found none: stage 5 trains the same network "
+                "without embedding beside it in any case"
+            )
     _try_models(settings, run)
 
 
@@ -121,17 +127,23 @@ def check_tables(conf: Path, overrides: list[str], run: Run = Run()) -> list[Pat
     table2.check_seeds(first, second)
     for name, row in first.rows.items():
         last = run.stop_stage if row.model == "student" else min(run.stop_stage, STAGES["teacher"])
-        _check_row(f"{conf / 'table1.yaml'}: row {name}", [conf / "teacher.yaml", conf / "student.yaml"],
-                   [*overrides, *table1.row_overrides(row)], Run(run.stage, last, row.num_trained))
+        _check_row(
+            f"{conf / 'table1.yaml'}: row {name}",
+            [conf / "teacher.yaml", conf / "student.yaml"],
+            [*overrides, *table1.row_overrides(row)],
+            Run(run.stage, last, row.num_trained),
+        )
     named = {name: table2.config_path(conf, row) for name, row in second.rows.items() if row.config}
     for name, path in named.items():
         where = f"{conf / 'table2.yaml'}: row {name}"
         row = second.rows[name]
-        (settings,) = _check_row(where, [path], [*overrides, *table2.row_overrides(row)],
-                                 replace(run, num_spk=row.num_spk))
+        (settings,) = _check_row(
+            where, [path], [*overrides, *table2.row_overrides(row)], replace(run, num_spk=row.num_spk)
+        )
         if getattr(settings, "embeddings", "") == "ark":
-            raise UserError(f"{where}: embeddings: wanted on_the_fly, found ark: Table 1 writes those of the test set "
-                            "alone")
+            raise UserError(
+                f"{where}: embeddings: wanted on_the_fly, found ark: Table 1 writes those of the test set alone"
+            )
     return [*(conf / f"{table}.yaml" for table in TABLES), *dict.fromkeys(named.values())]
 
 
@@ -149,8 +161,11 @@ def config_paths(conf: Path, chosen: Mapping[str, str]) -> list[Path]:
 
     chosen: {section: name} of those that have a file a model; one without a name has no part in this run.
     """
-    stems = [f"{name}/{chosen[name]}" if name in CHOSEN else name for name in SECTIONS
-             if name not in CHOSEN or chosen.get(name)]
+    stems = [
+        f"{name}/{chosen[name]}" if name in CHOSEN else name
+        for name in SECTIONS
+        if name not in CHOSEN or chosen.get(name)
+    ]
     return [conf / f"{stem}.yaml" for stem in stems]
 
 

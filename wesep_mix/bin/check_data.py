@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import boolean
-from wesep_mix.report.data_summary import Content, summary_text
+from wesep_mix.report.data_summary import FolderContent, summary_text
 from wesep_mix.validation.check import Checked, check_folder
 from wesep_mix.validation.problems import listing
 
@@ -24,8 +24,13 @@ def main(argv: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder", type=Path, metavar="DIR", help="what to check")
     options.add_argument("--nj", type=int, default=1, help="parallel processes; never changes the result")
-    options.add_argument("--quick", type=boolean, default=False, metavar="true|false",
-                         help="true: read the headers of audio files only, and render nothing")
+    options.add_argument(
+        "--quick",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="true: read the headers of audio files only, and render nothing",
+    )
     options.add_argument("--show", type=int, default=20, help="problems of a kind to print, 0: all")
     options.add_argument("--out", type=Path, help=f"picture of the summary to write [DIR/{PICTURE}]")
     args = options.parse_args(argv)
@@ -34,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _check(args) -> int:
     checked = check_folder(args.folder, args.nj, args.quick)
-    contents = [Content(each.group, each.name, each.speech, each.noises, each.plans) for each in checked.sets]
+    contents = [FolderContent(each.group, each.name, each.speech, each.noises, each.plans) for each in checked.sets]
     print(summary_text(contents, checked.lengths), flush=True)
     for line in _offset_notes(contents):
         print(line, flush=True)
@@ -45,16 +50,18 @@ def _check(args) -> int:
     return 1 if checked.problems else 0
 
 
-def _offset_notes(contents: Sequence[Content]) -> Iterator[str]:
+def _offset_notes(contents: Sequence[FolderContent]) -> Iterator[str]:
     """How many recordings have a constant that is taken out of them."""
     speech = {entry.utt for content in contents for entry in content.speech if any(crop.dc for crop in entry.crops)}
     noises = {entry.path for content in contents for entry in content.noises if entry.dc}
     if speech or noises:
-        yield (f"\nnote: {len(speech)} utterances and {len(noises)} noises have a constant offset (DC), which "
-               "mixtures are made without")
+        yield (
+            f"\nnote: {len(speech)} utterances and {len(noises)} noises have a constant offset (DC), which "
+            "mixtures are made without"
+        )
 
 
-def _draw(contents: Sequence[Content], path: Path) -> None:
+def _draw(contents: Sequence[FolderContent], path: Path) -> None:
     if not any(content.plans for content in contents):
         return
     from wesep_mix.report.plots import data_plot
@@ -67,8 +74,10 @@ def _verdict(folder: Path, checked: Checked, quick: bool) -> str:
     plans = sum(len(each.plans) for each in checked.sets)
     how = "headers only, nothing rendered" if quick else "audio decoded, plans rendered"
     found = f"{len(checked.problems)} problems" if checked.problems else "no problem"
-    return (f"{folder}: {found} in {len(checked.sets)} sets, {len(checked.lengths)} readable audio files and "
-            f"{plans} plans ({how})")
+    return (
+        f"{folder}: {found} in {len(checked.sets)} sets, {len(checked.lengths)} readable audio files and "
+        f"{plans} plans ({how})"
+    )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ def _check(path: Path) -> int:
     largest = max(deviations)
     agrees = largest < LIMIT
     each = ", ".join(f"est/{place} {value:.1e}" for place, value in enumerate(deviations))
-    print(f"{path}: largest deviation over the reference's standard deviation {largest:.2e} ({each}): "
-          f"{'agrees' if agrees else 'differs'}, limit {LIMIT:.0e}")
+    print(
+        f"{path}: largest deviation over the reference's standard deviation {largest:.2e} ({each}): "
+        f"{'agrees' if agrees else 'differs'}, limit {LIMIT:.0e}"
+    )
     return 0 if agrees else 1
 
 

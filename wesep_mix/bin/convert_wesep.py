@@ -44,10 +44,17 @@ def _import(args: argparse.Namespace) -> None:
         from wesep_mix.models import checkpoint
         from wesep_mix.wesep import weights
 
-        model = weights.build(*weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint),
-                            str(args.checkpoint))
-        checkpoint.save_model(part.out / "model.pt", "extractors", model, git=revision(), versions=shown(versions()),
-                              num_trainable=checkpoint.num_parameters(model))
+        model = weights.build(
+            *weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint), str(args.checkpoint)
+        )
+        checkpoint.save_model(
+            part.out / "model.pt",
+            "extractors",
+            model,
+            git=revision(),
+            versions=shown(versions()),
+            num_trainable=checkpoint.num_parameters(model),
+        )
 
     run_part(part, args.force, work)
 

@@ -23,7 +23,7 @@ from wesep_mix.base.config import from_dict, to_dict
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import STATE_FILE, Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean
-from wesep_mix.exports.job import Job, num_talkers, plans_to_export
+from wesep_mix.exports.job import Export, num_spk, plans_to_export
 from wesep_mix.exports.wavs import tree_folder
 
 OPTIONS = ("mode", "wav_subtype", "subset", "types", "wav", "shard_size", "labels")  # a format takes some of these
@@ -47,11 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--wav_subtype", help="PCM_16 or FLOAT [PCM_16]")
     options.add_argument("--subset", help="name of the set in the export, train-360 say [the set's name]")
     options.add_argument("--types", nargs="+", help="librimix: which of mix_both mix_clean mix_single [all]")
-    options.add_argument("--wav", help="kaldi, espnet, wesep, wesep_v01: OUT/Libri{N}Mix/wav16k/MODE of an exported "
-                                       "tree, whose wavs are named instead of written again")
+    options.add_argument(
+        "--wav",
+        help="kaldi, espnet, wesep, wesep_v01: OUT/Libri{N}Mix/wav16k/MODE of an exported "
+        "tree, whose wavs are named instead of written again",
+    )
     options.add_argument("--shard_size", type=int, help="shards: mixtures a shard [1000]")
-    options.add_argument("--labels", help="wesep, wesep_shards: source (each source is a label of its own) or speaker "
-                                          "[source for train, speaker for others]")
+    options.add_argument(
+        "--labels",
+        help="wesep, wesep_shards: source (each source is a label of its own) or speaker "
+        "[source for train, speaker for others]",
+    )
     return options
 
 
@@ -69,14 +75,14 @@ def _export(args: argparse.Namespace) -> None:
         run_part(part, args.force, lambda job=job: module.export(job()))
 
 
-def _part(args: argparse.Namespace, config: Any, set_name: str) -> tuple[Part, Callable[[], Job]]:
+def _part(args: argparse.Namespace, config: Any, set_name: str) -> tuple[Part, Callable[[], Export]]:
     """The set's folder in the export, and a function that reads what it is made from."""
     data, plan = args.data / set_name, args.data / set_name / "plan.jsonl"
-    out = config.set_folder(args.out.absolute(), config.subset or set_name, num_talkers(plan))
+    out = config.set_folder(args.out.absolute(), config.subset or set_name, num_spk(plan))
     embeddings = args.embeddings and args.embeddings / set_name
 
-    def job() -> Job:
-        return Job(config, plans_to_export(plan), data, out, embeddings, args.nj)
+    def job() -> Export:
+        return Export(config, plans_to_export(plan), data, out, embeddings, args.nj)
 
     needs = [Need(plan, 1)]
     if embeddings:

@@ -33,8 +33,9 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/embeddings.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
-    options.add_argument("--single", type=Path,
-                         help="prepared single-speaker sets: data/CORPUS/single; without it no single_test")
+    options.add_argument(
+        "--single", type=Path, help="prepared single-speaker sets: data/CORPUS/single; without it no single_test"
+    )
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, help="EXP/Nmix/student/model.pt; without it only single_test")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/embeddings")
@@ -58,9 +59,7 @@ def _extract(args: argparse.Namespace) -> None:
         from wesep_mix.inference.settings import EmbeddingsConfig
 
         settings = load_config(EmbeddingsConfig, args.config, args.set)
-        extract_embeddings(
-            settings, args.data, args.single, args.teacher, args.student, args.out, args.nj, args.ngpu
-        )
+        extract_embeddings(settings, args.data, args.single, args.teacher, args.student, args.out, args.nj, args.ngpu)
 
     run_part(_part(args), args.force, work)
 

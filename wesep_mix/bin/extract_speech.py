@@ -29,9 +29,13 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
     options.add_argument("--embeddings", type=Path, required=True, help="EXP/Nmix/embeddings/test")
     options.add_argument("--extractor", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/matched/wav")
-    options.add_argument("--embedding", choices=("matched", *CONTROLS), default="matched",
-                         help="none for the network without embedding, wrong, random or oracle for the others as "
-                              "controls; wavs go to test/NAME/wav [matched]")
+    options.add_argument(
+        "--condition",
+        choices=("matched", *CONTROLS),
+        default="matched",
+        help="none for the network without embedding, wrong, random or oracle for the others as "
+        "controls; wavs go to test/NAME/wav [matched]",
+    )
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     return options.parse_args(argv)
 
@@ -39,11 +43,11 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
 def _part(args: argparse.Namespace) -> Part:
     settings = load_config(ScoreConfig, args.config, args.set)
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
-    if args.embedding == "random":
+    if args.condition == "random":
         defining["seed"] = settings.seed
-    given = [] if args.embedding == "none" else [Need(args.embeddings / "matched.scp", 4)]
-    needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.embedding), 5)]
-    return Part(6, f"extraction, {args.embedding}", args.extractor / "test" / args.embedding / "wav", defining, needs)
+    given = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
+    needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.condition), 5)]
+    return Part(6, f"extraction, {args.condition}", args.extractor / "test" / args.condition / "wav", defining, needs)
 
 
 def _extract(args: argparse.Namespace) -> None:
@@ -51,7 +55,7 @@ def _extract(args: argparse.Namespace) -> None:
         from wesep_mix.inference.extraction import extract_condition
 
         settings, device = load_config(ScoreConfig, args.config, args.set), "cuda" if args.ngpu else "cpu"
-        extract_condition(args.embedding, args.data, args.embeddings, args.extractor, settings, device)
+        extract_condition(args.condition, args.data, args.embeddings, args.extractor, settings, device)
 
     run_part(_part(args), args.force, work)
 

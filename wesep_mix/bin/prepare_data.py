@@ -20,7 +20,7 @@ from wesep_mix.mixing.relocation import Root, before_moves, follow, follow_proje
 from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.listing import check_folders, prepare_lists
 from wesep_mix.preparation.settings import CorpusConfig
-from wesep_mix.tables.table2 import load_tables, num_talkers
+from wesep_mix.tables.table2 import load_tables, talker_numbers
 
 LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on
 SINGLE = ("seed", "mixing", "single", "single_noise")
@@ -33,8 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
     options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set, where not --data")
     options.add_argument("--num_spk", type=int, nargs="+", required=True, help="talkers in a mixture; or several, 2 3")
-    options.add_argument("--tables", type=boolean, default=False, metavar="true|false",
-                         help="also the talkers of the rows of table1.yaml and table2.yaml, where they can be made")
+    options.add_argument(
+        "--tables",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="also the talkers of the rows of table1.yaml and table2.yaml, where they can be made",
+    )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument(
         "--corpus_root", action="append", default=[], metavar="OLD=NEW",
@@ -70,7 +75,7 @@ def _prepare(args: argparse.Namespace) -> None:
 
 def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
     """Numbers of talkers in the mixtures of the tables' rows, but for those that LibriMix's lists do not have."""
-    for num_spk in num_talkers(*load_tables(args.config.parent, args.set)):
+    for num_spk in talker_numbers(*load_tables(args.config.parent, args.set)):
         try:
             if settings.metadata_dir and num_spk not in args.num_spk:
                 for subsets in getattr(settings.corpus, "subsets", {}).values():
@@ -94,8 +99,10 @@ def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str],
 def _refuse_others(part: Part, config: Path) -> None:
     """Raises: UserError where the work of another recipe would be removed."""
     if part.is_other():
-        raise UserError(f"{part.out} was made with other settings than those of {config}, and is shared; give both "
-                        "the same, or make it anew with the recipe that it belongs to")
+        raise UserError(
+            f"{part.out} was made with other settings than those of {config}, and is shared; give both "
+            "the same, or make it anew with the recipe that it belongs to"
+        )
 
 
 def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -> None:
@@ -105,9 +112,11 @@ def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -
 
     def confirm(moves: Sequence[Root]) -> None:
         if args.force or not _lists(corpus, before_moves(raw, moves)).is_done():
-            raise UserError(f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force "
-                            "true, since nothing is to be listed anew; name the folders in the settings as before, or "
-                            "moved")
+            raise UserError(
+                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force "
+                "true, since nothing is to be listed anew; name the folders in the settings as before, or "
+                "moved"
+            )
 
     with ExitStack() as locks:
         for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):

@@ -29,9 +29,13 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")
     options.add_argument("--extractor", type=Path, required=True, help="trained extractor or separator: EXP/Nmix/NAME")
-    options.add_argument("--condition", choices=("matched", *CONTROLS, SEPARATED, MIXTURE), default="matched",
-                         help="as --embedding of stage 6; separated for a separator; mixture scores the unprocessed "
-                              "mixtures and needs no model [matched]")
+    options.add_argument(
+        "--condition",
+        choices=("matched", *CONTROLS, SEPARATED, MIXTURE),
+        default="matched",
+        help="as --condition of stage 6; separated for a separator; mixture scores the unprocessed "
+        "mixtures and needs no model [matched]",
+    )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     return options.parse_args(argv)
 

@@ -26,8 +26,9 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
-    options.add_argument("--separator", type=Path, required=True,
-                         help="EXP/Nmix/NAME, wavs go to its test/separated/wav")
+    options.add_argument(
+        "--separator", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/separated/wav"
+    )
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     return options.parse_args(argv)
 
@@ -53,8 +54,7 @@ def _separate(args: argparse.Namespace) -> None:
         settings = load_config(ScoreConfig, args.config, args.set)
         plans = read_plans(args.data / "plan.jsonl")
         device = "cuda" if args.ngpu else "cpu"
-        separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks,
-                     settings.batch_size)
+        separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks, settings.batch_size)
 
     run_part(part, args.force, work)
 

@@ -70,8 +70,10 @@ def _run(args: argparse.Namespace) -> int:
     status = work(args, layout, ready)
     named = [name for name, _ in left_out if args.rows or (args.seeds and not layout.missing(name))]
     if named and not status:
-        raise UserError(f"{_title(args)}: {', '.join(dict.fromkeys(named))}: wanted by --rows or --seeds and left out, "
-                        "see above why")
+        raise UserError(
+            f"{_title(args)}: {', '.join(dict.fromkeys(named))}: wanted by --rows or --seeds and left out, "
+            "see above why"
+        )
     return status
 
 
@@ -99,8 +101,10 @@ def _reason(layout: Layout, name: str, seed: int, stage: int) -> str:
     for part in before:
         if not part.is_done():
             found = "was made with other settings or inputs" if part.is_other() else "is not there, or not finished"
-            return (f"{damage_of(part.out) or f'{part.out} {found}'}; stage {part.number} makes it, run with --tables "
-                    f"true --stage {part.number} --stop_stage {part.number} first")
+            return (
+                f"{damage_of(part.out) or f'{part.out} {found}'}; stage {part.number} makes it, run with --tables "
+                f"true --stage {part.number} --stop_stage {part.number} first"
+            )
     return ""
 
 
@@ -149,8 +153,10 @@ def _write(args: argparse.Namespace, layout: Layout) -> str:
     from wesep_mix.tables import table1_text, table2_text
     from wesep_mix.tables.document import Run
 
-    found = {seed: {name: row for name in layout.table.rows if (row := _result(layout, name, seed, args.stage_number))}
-             for seed in layout.table.seeds}
+    found = {
+        seed: {name: row for name in layout.table.rows if (row := _result(layout, name, seed, args.stage_number))}
+        for seed in layout.table.seeds
+    }
     folders = [folder.name.removeprefix("seed") for folder in layout.exp.glob("seed*")]
     others = sorted({int(seed) for seed in folders if seed.isdecimal()} - set(layout.table.seeds))
     run = Run(args.exp, args.egs.name, args.set, revision(), found, others)

@@ -37,10 +37,11 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
     options.add_argument("--embeddings", type=Path, help="what stage 4 wrote of train and dev, for `embeddings: ark`")
-    options.add_argument("--embeddings_config", type=Path,
-                         help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]")
+    options.add_argument(
+        "--embeddings_config", type=Path, help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]"
+    )
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
-    options.add_argument("--embedding", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
+    options.add_argument("--condition", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
     return options.parse_args(argv)
@@ -53,7 +54,7 @@ def _train(args, argv: list[str]) -> int:
     waiting = [embedding for embedding, part in parts.items() if args.force or not part.is_done()]
     if len(waiting) > 1 and not args.ngpu:
         module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
-        return run_together([[*module, *argv, "--embedding", embedding] for embedding in waiting])
+        return run_together([[*module, *argv, "--condition", embedding] for embedding in waiting])
     for embedding, part in parts.items():
         run_part(part, args.force, lambda out=part.out, embedding=embedding: _work(args, out, embedding))
     return 0
@@ -69,10 +70,11 @@ def _parts(args) -> dict[str, Part]:
         "none": (raw, []),
     }
     return {
-        embedding: Part(5, f"extractor, {embedding}", args.out / embedding, settings | {"embedding": embedding},
-                        [*needs, *more])
+        embedding: Part(
+            5, f"extractor, {embedding}", args.out / embedding, settings | {"embedding": embedding}, [*needs, *more]
+        )
         for embedding, (settings, more) in own.items()
-        if args.embedding in ("both", embedding)
+        if args.condition in ("both", embedding)
     }
 
 
@@ -89,7 +91,15 @@ def _work(args, out: Path, embedding: str) -> None:
 
     settings = load_config(ExtractorConfig, args.config, args.set)
     train_extractor(
-        settings, args.data, args.teacher, args.student, out, args.num_spk, embedding, args.ngpu, args.embeddings,
+        settings,
+        args.data,
+        args.teacher,
+        args.student,
+        out,
+        args.num_spk,
+        embedding,
+        args.ngpu,
+        args.embeddings,
         **_matching(args),
     )
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wesep_mix.base.errors import UserError, escaped
-from wesep_mix.base.names import utterance_problem
-from wesep_mix.corpora.sources.entries import SETS, Corpus, NoiseFile, Problems, Utterance, checked
+from wesep_mix.base.names import SETS, utterance_problem
+from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Problems, Utterance, checked
 from wesep_mix.corpora.sources.folders import audio_files, bad_headers, existing_folder
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
 from wesep_mix.corpora.sources.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
@@ -111,9 +111,7 @@ def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dic
     named = [path for path in found if len(path.relative_to(root).parts) in (3, 4)]
     if not named:
         elsewhere = f", such as {found[0].relative_to(root)}" if found else ""
-        raise UserError(
-            f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}"
-        )
+        raise UserError(f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}")
     names = kaldi_names({path.parts[-3] for path in named})
     utterances: dict[str, list[Utterance]] = {}
     for path in named:
@@ -137,11 +135,15 @@ def kaldi_names(speakers: Collection[str]) -> dict[str, str]:
             before = {*names, *names.values()}
             names[speaker] = _LOW.sub("_", speaker)
             if names[speaker] in before:
-                raise UserError(f"speaker {speaker}: wanted a name whose utterances sort beside others as speakers do, "
-                                f"as Kaldi wants it, and {names[speaker]} is another; rename that folder")
+                raise UserError(
+                    f"speaker {speaker}: wanted a name whose utterances sort beside others as speakers do, "
+                    f"as Kaldi wants it, and {names[speaker]} is another; rename that folder"
+                )
     if changed := [speaker for speaker in sorted(names) if names[speaker] != speaker]:
-        print(f"note: {len(changed)} speakers get names whose utterances sort as Kaldi wants: "
-              f"{escaped(changed[0])} is {escaped(names[changed[0]])}, ...")
+        print(
+            f"note: {len(changed)} speakers get names whose utterances sort as Kaldi wants: "
+            f"{escaped(changed[0])} is {escaped(names[changed[0]])}, ..."
+        )
     return names
 
 

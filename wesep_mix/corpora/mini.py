@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
-from wesep_mix.corpora.sources.entries import SETS, Corpus, Utterance, checked
+from wesep_mix.corpora.sources.entries import Corpus, Utterance, checked
 from wesep_mix.corpora.sources.folders import remove_unfinished
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.synthesis.espeak import Espeak, call_forked, data_folder
@@ -65,8 +66,9 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
         remove_unfinished(work_dir / made)
     voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
     write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
-    wanted = [(voice, path) for name in SETS for voice in voices[name]
-              for path in _paths(config, name, voice, work_dir)]
+    wanted = [
+        (voice, path) for name in SETS for voice in voices[name] for path in _paths(config, name, voice, work_dir)
+    ]
     missing = [(voice, path) for voice, path in wanted if not path.exists()]
     if missing:
         with data_folder(work_dir / "voices") as data:

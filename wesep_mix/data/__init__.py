@@ -1,0 +1,1 @@
+"""Mixtures as torch datasets and batches."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wesep_mix.data.cues import ConditionBatch, Conditions, as_chance, choose, collate_conditions
+from wesep_mix.data.cues import CueBatch, Cues, as_chance, choose, collate_cues
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered
@@ -23,13 +23,13 @@ from wesep_mix.mixing.render import Rendered
 class Example:
     """A plan, its audio, and two numbers in [0, 1) for choices that training makes (target, chunk).
 
-    conditions: what an extractor is given an embedding of, where that is drawn (data.cues).
+    cues: what an extractor is given an embedding of, where that is drawn (data.cues).
     """
 
     plan: Plan
     audio: Rendered
     chance: np.ndarray  # [2]
-    conditions: Conditions | None = None
+    cues: Cues | None = None
 
 
 @dataclass
@@ -41,19 +41,19 @@ class MixBatch:
 
     mix: Tensor  # [B, T]
     sources: Tensor  # [B, S, T]
-    num_talkers: Tensor  # int64 [B]
+    num_spk: Tensor  # int64 [B]
     num_samples: Tensor  # [B]
     offsets: Tensor  # [B, S], where each source begins
     sizes: Tensor  # [B, S], how long each source is
     chance: Tensor  # [B, 2]
     plans: list[Plan]
-    conditions: ConditionBatch | None = None  # where these are drawn
+    cues: CueBatch | None = None  # where these are drawn
 
     def to(self, device: torch.device, non_blocking: bool = False) -> MixBatch:
         moved = {
             field.name: value.to(device, non_blocking=non_blocking)
             for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), (Tensor, ConditionBatch))
+            if isinstance(value := getattr(self, field.name), (Tensor, CueBatch))
         }
         return dataclasses.replace(self, **moved)
 
@@ -65,7 +65,7 @@ class MixBatch:
 
     def talkers(self) -> Tensor:
         """Which of the S places have a talker: bool [B, S]."""
-        return torch.arange(self.sizes.shape[1], device=self.sizes.device) < self.num_talkers[:, None]
+        return torch.arange(self.sizes.shape[1], device=self.sizes.device) < self.num_spk[:, None]
 
     def clean(self) -> tuple[Tensor, Tensor]:
         """The crops of all talkers there are, mixture by mixture: [M, longest], and how long each is: int64 [M]."""
@@ -86,30 +86,30 @@ def take(signals: Tensor, starts: Tensor, length: int) -> Tensor:
 
 
 def collate(examples: Sequence[Example]) -> MixBatch:
-    """B examples -> one batch, on the CPU; either all have conditions or none has."""
+    """B examples -> one batch, on the CPU; either all have cues or none has."""
     plans = [example.plan for example in examples]
     longest = max(plan.num_samples for plan in plans)
     mix = torch.zeros(len(plans), longest)
-    num_talkers = [len(plan.sources) for plan in plans]
-    sources = torch.zeros(len(plans), max(num_talkers), longest)
-    offsets, sizes = torch.zeros(2, len(plans), max(num_talkers), dtype=torch.int64)
-    for row, (example, count) in enumerate(zip(examples, num_talkers, strict=True)):
+    num_spk = [len(plan.sources) for plan in plans]
+    sources = torch.zeros(len(plans), max(num_spk), longest)
+    offsets, sizes = torch.zeros(2, len(plans), max(num_spk), dtype=torch.int64)
+    for row, (example, count) in enumerate(zip(examples, num_spk, strict=True)):
         mix[row, : example.plan.num_samples] = torch.from_numpy(example.audio.mix)
         sources[row, :count, : example.plan.num_samples] = torch.from_numpy(example.audio.sources)
         offsets[row, :count] = torch.tensor([source.offset for source in example.plan.sources])
         sizes[row, :count] = torch.tensor([source.num_samples for source in example.plan.sources])
     chance = np.stack([example.chance for example in examples])
-    conditions = [example.conditions for example in examples if example.conditions is not None]
+    cues = [example.cues for example in examples if example.cues is not None]
     return MixBatch(
         mix=mix,
         sources=sources,
-        num_talkers=torch.tensor(num_talkers),
+        num_spk=torch.tensor(num_spk),
         num_samples=torch.tensor([plan.num_samples for plan in plans]),
         offsets=offsets,
         sizes=sizes,
         chance=as_chance(chance),
         plans=plans,
-        conditions=collate_conditions(conditions) if conditions else None,
+        cues=collate_cues(cues) if cues else None,
     )
 
 

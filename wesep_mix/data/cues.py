@@ -23,7 +23,7 @@ from wesep_mix.mixing.draw import Pool, draw_enrolment
 from wesep_mix.mixing.plan import Source
 from wesep_mix.mixing.render import render_source
 
-KINDS = ("predicted", "teacher", "enrolment")
+KINDS = ("predicted", "clean", "enrolment")
 ENROLMENT = KINDS.index("enrolment")
 NOBODY = -1  # in the place of a talker whom the mixture does not have, or who is no target
 
@@ -39,7 +39,7 @@ def choose(count: Tensor | int, chance: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Cues:
     """Of the S talkers of one mixture."""
 
     kinds: np.ndarray  # int64 [S], places in KINDS, or NOBODY
@@ -48,7 +48,7 @@ class Conditions:
 
 
 @dataclass
-class ConditionBatch:
+class CueBatch:
     """Of a batch; M of its talkers are conditioned on an enrolment, mixture by mixture."""
 
     kinds: Tensor  # int64 [B, S]
@@ -56,21 +56,27 @@ class ConditionBatch:
     wav: Tensor  # [M, longest]
     num_samples: Tensor  # int64 [M]
 
-    def to(self, device: torch.device, non_blocking: bool = False) -> ConditionBatch:
-        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking)
-                 for name in ("kinds", "wav", "num_samples")}
+    def to(self, device: torch.device, non_blocking: bool = False) -> CueBatch:
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=non_blocking) for name in ("kinds", "wav", "num_samples")
+        }
         return dataclasses.replace(self, **moved)
 
 
-class ConditionedMixtures(Dataset):
-    """Examples of another dataset with `conditions`, which depend on (seed, item) alone.
+class MixturesWithCues(Dataset):
+    """Examples of another dataset with `cues`, which depend on (seed, item) alone.
 
     probabilities: by kind; pool: where enrolments are taken from; targets: `all` talkers, or the one that is chosen
     at `random` by the example's own chance.
     """
 
     def __init__(
-        self, mixtures: Dataset, probabilities: Mapping[str, float], pool: Pool, seed: int, read: Read = read_audio,
+        self,
+        mixtures: Dataset,
+        probabilities: Mapping[str, float],
+        pool: Pool,
+        seed: int,
+        read: Read = read_audio,
         targets: str = "all",
     ):
         self.mixtures, self.pool, self.seed, self.read, self.targets = mixtures, pool, seed, read, targets
@@ -92,31 +98,34 @@ class ConditionedMixtures(Dataset):
             kinds[np.arange(len(kinds)) != target] = NOBODY
         enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))
         audio = tuple(render_source(source, SAMPLE_RATE, self.read) for source in enrolments)
-        return dataclasses.replace(example, conditions=Conditions(kinds, enrolments, audio))
+        return dataclasses.replace(example, cues=Cues(kinds, enrolments, audio))
 
 
-def conditioned(
+def with_cues(
     mixtures: Dataset, prepared: PreparedSet, probabilities: Mapping[str, float], seed: int, targets: str
-) -> ConditionedMixtures:
-    """The mixtures of a prepared set with conditions for its `targets`; enrolments are utterances of the same set.
+) -> MixturesWithCues:
+    """The mixtures of a prepared set with cues for its `targets`; enrolments are utterances of the same set.
 
     Says so when there are speakers of one utterance, whose enrolment is another crop of it.
     """
     pool, folder = prepared.pool, prepared.folder
     alone = [spk for spk in pool.speakers if len(pool.speech[spk]) == 1]
     if alone and probabilities["enrolment"] > 0:
-        print(f"note: {folder}: {len(alone)} of {len(pool.speakers)} speakers (such as {alone[0]}) have one utterance: "
-              "their enrolment is another crop of it, or the same where it has but one", flush=True)
-    return ConditionedMixtures(mixtures, probabilities, pool, seed, prepared.read, targets)
+        print(
+            f"note: {folder}: {len(alone)} of {len(pool.speakers)} speakers (such as {alone[0]}) have one utterance: "
+            "their enrolment is another crop of it, or the same where it has but one",
+            flush=True,
+        )
+    return MixturesWithCues(mixtures, probabilities, pool, seed, prepared.read, targets)
 
 
-def collate_conditions(conditions: Sequence[Conditions]) -> ConditionBatch:
+def collate_cues(cues: Sequence[Cues]) -> CueBatch:
     """Those of B mixtures -> of one batch, on the CPU."""
-    num_spk = max(len(one.kinds) for one in conditions)
-    kinds = torch.full((len(conditions), num_spk), NOBODY, dtype=torch.int64)
-    for row, one in zip(kinds, conditions, strict=True):
+    num_spk = max(len(one.kinds) for one in cues)
+    kinds = torch.full((len(cues), num_spk), NOBODY, dtype=torch.int64)
+    for row, one in zip(kinds, cues, strict=True):
         row[: len(one.kinds)] = torch.from_numpy(one.kinds)
-    audio = [torch.from_numpy(samples) for one in conditions for samples in one.audio]
+    audio = [torch.from_numpy(samples) for one in cues for samples in one.audio]
     wav = torch.nn.utils.rnn.pad_sequence(audio, batch_first=True) if audio else torch.zeros(0, 0)
-    enrolments = [source for one in conditions for source in one.enrolments]
-    return ConditionBatch(kinds, enrolments, wav, torch.tensor([len(samples) for samples in audio], dtype=torch.int64))
+    enrolments = [source for one in cues for source in one.enrolments]
+    return CueBatch(kinds, enrolments, wav, torch.tensor([len(samples) for samples in audio], dtype=torch.int64))

@@ -40,7 +40,12 @@ class DynamicMixtures(Dataset):
     """
 
     def __init__(
-        self, pool: Pool, num_spk: int, seed: int, read: Read = read_audio, min_talkers: int | None = None,
+        self,
+        pool: Pool,
+        num_spk: int,
+        seed: int,
+        read: Read = read_audio,
+        min_talkers: int | None = None,
         stream: int = 0,
     ):
         self.pool, self.num_spk, self.seed, self.read = pool, num_spk, seed, read
@@ -114,7 +119,11 @@ class EpochSampler(Sampler[Turn]):
 
 
 def training_mixtures(
-    prepared: PreparedSet, num_spk: int, seed: int, plans: str = "dynamic", min_talkers: int | None = None,
+    prepared: PreparedSet,
+    num_spk: int,
+    seed: int,
+    plans: str = "dynamic",
+    min_talkers: int | None = None,
     stream: int = 0,
 ) -> Dataset:
     """The training stream of a prepared set.
@@ -126,8 +135,10 @@ def training_mixtures(
     if plans == "dynamic":
         return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers, stream)
     if plans == "static" and min_talkers is not None:
-        raise UserError(f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
-                        f"{min_talkers}, found static")
+        raise UserError(
+            f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
+            f"{min_talkers}, found static"
+        )
     if plans == "static":
         return StaticMixtures(prepared.plans, seed, prepared.read)
     raise UserError(f"plans: wanted dynamic or static, found {plans}")
@@ -153,14 +164,10 @@ def _num_talkers(num_spk: int, min_talkers: int | None, rng: np.random.Generator
 def dynamic_loader(dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int) -> Loader:
     """`steps_per_epoch` batches of `batch_size` an epoch, on each rank, of a stream that is asked by `Turn`."""
     sampler = EpochSampler(batch_size * steps_per_epoch)
-    return Loader(
-        dataset, batch_size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0
-    )
+    return Loader(dataset, batch_size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0)
 
 
-def fixed_loader(
-    plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio
-) -> Loader:
+def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio) -> Loader:
     """The plans in order, the last batch may be smaller."""
     return loader_in_order(FixedMixtures(plans, read), batch_size, num_workers)
 

@@ -64,8 +64,9 @@ def lost_workers_told() -> Iterator[None]:
     except RuntimeError as err:
         if not str(err).startswith("DataLoader worker"):
             raise
-        raise UserError("a data worker was killed, often for want of memory; lower num_workers or batch_size, then "
-                        "run again") from err
+        raise UserError(
+            "a data worker was killed, often for want of memory; lower num_workers or batch_size, then run again"
+        ) from err
 
 
 class _Packed(Dataset):

@@ -35,8 +35,13 @@ def by_condition(rows: Mapping[str, Judged], plans: Sequence[Plan]) -> dict[str,
 
 def flat(groups: Groups) -> dict[str, float]:
     """{"<condition>/<value>/<measure>": number} of one row, its numbers of embeddings left away."""
-    return {f"{condition}/{value}/{measure}": number for condition, values in groups.items()
-            for value, measures in values.items() for measure, number in measures.items() if measure != "num"}
+    return {
+        f"{condition}/{value}/{measure}": number
+        for condition, values in groups.items()
+        for value, measures in values.items()
+        for measure, number in measures.items()
+        if measure != "num"
+    }
 
 
 def conditions(plans: Sequence[Plan]) -> dict[str, dict[str, str]]:
@@ -46,8 +51,10 @@ def conditions(plans: Sequence[Plan]) -> dict[str, dict[str, str]]:
     """
     modes = {plan.noise.snr_db for plan in plans}
     name_snr = (lambda value: f"{value:g}") if len(modes) <= MAX_MODES else _snr_step
-    return {plan.id: {"sexes": plan.sexes, "snr_db": name_snr(plan.noise.snr_db), "overlap": overlap_step(plan)}
-            for plan in plans}
+    return {
+        plan.id: {"sexes": plan.sexes, "snr_db": name_snr(plan.noise.snr_db), "overlap": overlap_step(plan)}
+        for plan in plans
+    }
 
 
 def overlap_step(plan: Plan) -> str:
@@ -75,8 +82,10 @@ def read_conditions(path: Path) -> dict[str, dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != ("mix", *CONDITIONS):
-            raise UserError(f"{path}: wanted the columns mix,{','.join(CONDITIONS)}, found "
-                            f"{','.join(reader.fieldnames or ())}; redo stage 8 with --force true")
+            raise UserError(
+                f"{path}: wanted the columns mix,{','.join(CONDITIONS)}, found "
+                f"{','.join(reader.fieldnames or ())}; redo stage 8 with --force true"
+            )
         return {row.pop("mix"): row for row in reader}
 
 

@@ -27,7 +27,12 @@ METRICS = "metrics.json"
 
 
 def clustering_rows(
-    embeddings: Path, teacher: Path, student: Path, plans: Sequence[Plan], single: Sequence[Plan], seed: int,
+    embeddings: Path,
+    teacher: Path,
+    student: Path,
+    plans: Sequence[Plan],
+    single: Sequence[Plan],
+    seed: int,
     device: str,
 ) -> dict[str, Judged]:
     """{row: judged} of `teacher` (noisy single speech), `teacher/clean` (the mixtures' clean sources),
@@ -109,8 +114,9 @@ def counted_right(path: Path, plans: Sequence[Plan]) -> dict[str, bool] | None:
     counts = read_table(path)
     for plan in plans:
         if not counts.get(plan.id, "").isdecimal():
-            raise UserError(f"{path}: wanted the number of talkers of {plan.id}, found {counts.get(plan.id, 'none')}; "
-                            "redo stage 4")
+            raise UserError(
+                f"{path}: wanted the number of talkers of {plan.id}, found {counts.get(plan.id, 'none')}; redo stage 4"
+            )
     return {plan.id: int(counts[plan.id]) == len(plan.sources) for plan in plans}
 
 

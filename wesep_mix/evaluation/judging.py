@@ -61,8 +61,12 @@ def judge(
     metrics, correct = judged_clusters(labelled.emb, [source.spk for source in labelled.sources], seed)
     pairs, same = trials.among(labelled.keys)
     scores = pair_scores(labelled.emb, pairs)
-    metrics |= {"eer": score_equal_error_rate(scores, same), "min_dcf": min_dcf(scores, same),
-                "num": len(labelled.keys), "trainable": trainable}
+    metrics |= {
+        "eer": score_equal_error_rate(scores, same),
+        "min_dcf": min_dcf(scores, same),
+        "num": len(labelled.keys),
+        "trainable": trainable,
+    }
     if references is None:
         return Judged(labelled, metrics, correct)
     wanted = lookup(references, labelled.keys, f"test/{TEACHER}")
@@ -87,11 +91,17 @@ def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
 
     Talkers who got no head have no key and are left out. Raises: UserError when that is everybody.
     """
-    rows = [(key, plan, source) for plan in plans
-            for key, source in zip(speaker_keys(plan), plan.sources, strict=True) if key in matched]
+    rows = [
+        (key, plan, source)
+        for plan in plans
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+        if key in matched
+    ]
     if not rows:
-        raise UserError(f"test/matched.scp: none of its {len(matched)} embeddings is of a talker of the {len(plans)} "
-                        "mixtures; redo stage 4")
+        raise UserError(
+            f"test/matched.scp: none of its {len(matched)} embeddings is of a talker of the {len(plans)} "
+            "mixtures; redo stage 4"
+        )
     keys, found, sources = (list(column) for column in zip(*rows, strict=True))
     return Labelled(np.stack([matched[key] for key in keys]), keys, found, sources)
 

@@ -53,10 +53,10 @@ def kmeans_tables(
     return {name: Labelled.of(plans, found) for name, found in sets.items()}
 
 
-def frame_centroids(mixture_frames: np.ndarray, num_talkers: int, mix: str, seed: int) -> np.ndarray:
-    """[num_talkers, C] from frames [L, C]; the starts are seeded by the mixture's id."""
+def frame_centroids(mixture_frames: np.ndarray, num_spk: int, mix: str, seed: int) -> np.ndarray:
+    """[num_spk, C] from frames [L, C]; the starts are seeded by the mixture's id."""
     state = int(rng_for(seed, "kmeans", mix).integers(2**31))
-    return kmeans(mixture_frames, num_talkers, state).cluster_centers_
+    return kmeans(mixture_frames, num_spk, state).cluster_centers_
 
 
 @torch.inference_mode()

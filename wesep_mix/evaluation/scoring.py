@@ -47,8 +47,14 @@ class Trial:
 
 
 def score_condition(
-    plans: Sequence[Plan], wavs: Path | None, out: Path, params: int, nj: int = 1, max_bad: int = 0,
-    perceptual: bool = True, dnsmos: bool = False,
+    plans: Sequence[Plan],
+    wavs: Path | None,
+    out: Path,
+    params: int,
+    nj: int = 1,
+    max_bad: int = 0,
+    perceptual: bool = True,
+    dnsmos: bool = False,
 ) -> dict[str, float]:
     """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
 
@@ -58,8 +64,11 @@ def score_condition(
     Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
         silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
     """
-    trials = [Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, dnsmos)
-              for plan in plans for index, key in enumerate(speaker_keys(plan))]
+    trials = [
+        Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, dnsmos)
+        for plan in plans
+        for index, key in enumerate(speaker_keys(plan))
+    ]
     scored = map_items(score_trial, trials, nj, f"scoring {_name(wavs)}", max_bad, setting="score.max_bad")
     if not scored:
         raise UserError(f"scoring {_name(wavs)}: nothing was scored, {len(trials)} estimates wanted")
@@ -115,8 +124,10 @@ def read_scores(path: Path) -> list[dict]:
     for row in scores:
         for metric in _metrics(row):
             if not math.isfinite(row[metric]):
-                raise UserError(f"{path}: {metric} of {row['mix']}, {row['speaker']}: wanted a number, found "
-                                f"{row[metric]}; redo the stage with --force true")
+                raise UserError(
+                    f"{path}: {metric} of {row['mix']}, {row['speaker']}: wanted a number, found "
+                    f"{row[metric]}; redo the stage with --force true"
+                )
     return scores
 
 
@@ -124,13 +135,17 @@ def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
     """The rows of a folder of scores, and their summary. Raises: UserError where the two do not agree."""
     rows, summary = read_scores(folder / SCORES), read_json(folder / SUMMARY)
     if not rows or not isinstance(summary, dict):
-        raise UserError(f"{folder / (SUMMARY if rows else SCORES)}: wanted {'a mapping' if rows else 'scores'}, found "
-                        "none; redo the stage with --force true")
+        raise UserError(
+            f"{folder / (SUMMARY if rows else SCORES)}: wanted {'a mapping' if rows else 'scores'}, found "
+            "none; redo the stage with --force true"
+        )
     for measure, value in summarise(rows).items():
         told = summary.get(measure, value)  # whoever needs it asks for it
         if not isinstance(told, (int, float)) or not abs(told - value) < TOLERANCE:
-            raise UserError(f"{folder / SCORES}: {measure} of its {len(rows)} rows is {value:g}, in {SUMMARY} it is "
-                            f"{told}; one of them is damaged, redo the stage with --force true")
+            raise UserError(
+                f"{folder / SCORES}: {measure} of its {len(rows)} rows is {value:g}, in {SUMMARY} it is "
+                f"{told}; one of them is damaged, redo the stage with --force true"
+            )
     return rows, summary
 
 
@@ -174,7 +189,8 @@ def score_extracted(condition: str, data: Path, extractor: Path, settings: Score
     out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
     wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
     score_condition(
-        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos)
+        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos
+    )
 
 
 def _num_parameters(extractor: Path, condition: str) -> int:

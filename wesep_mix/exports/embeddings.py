@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from wesep_mix.base.files import atomic_path
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.io.embeddings import lookup, read_embeddings
 from wesep_mix.mixing.plan import speaker_keys
 
 
-def matched_embeddings(job: Job) -> dict[str, np.ndarray]:
+def matched_embeddings(job: Export) -> dict[str, np.ndarray]:
     """{mixture id: [S, D] in the plan's order of talkers}.
 
     Raises: UserError when stage 4's table is missing or damaged, or lacks a target.
@@ -23,7 +23,7 @@ def matched_embeddings(job: Job) -> dict[str, np.ndarray]:
     return {plan.id: lookup(table, speaker_keys(plan), str(scp)) for plan in job.plans}
 
 
-def write_npy(folder: Path, job: Job, embeddings: Mapping[str, np.ndarray]) -> dict[str, list[Path]]:
+def write_npy(folder: Path, job: Export, embeddings: Mapping[str, np.ndarray]) -> dict[str, list[Path]]:
     """Write `FOLDER/<mix>-<speaker>.npy`, float32 [D] each; return {mixture id: its files}."""
     paths = {plan.id: [folder / f"{key}.npy" for key in speaker_keys(plan)] for plan in job.plans}
     for mix_id, files in paths.items():

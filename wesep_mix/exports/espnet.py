@@ -17,7 +17,7 @@ from pathlib import Path
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.exports.embeddings import matched_embeddings, write_npy
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.kaldi import kaldi_tables, write_tables
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.wavs import wav_folder
@@ -32,19 +32,24 @@ class Config(TableConfig):
     name: str = "espnet"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the talker without enrolment."""
     enrolments = _enrolments(job)  # first: it fails in seconds where an embedding is missing
     numbers = range(1, job.num_spk + 1)
-    tables = {f"enroll_spk{number}.scp": {mix_id: str(paths[number - 1]) for mix_id, paths in enrolments.items()}
-              for number in numbers}
+    tables = {
+        f"enroll_spk{number}.scp": {mix_id: str(paths[number - 1]) for mix_id, paths in enrolments.items()}
+        for number in numbers
+    }
     write_tables(job.out, tables | kaldi_tables(job, wav_folder(job)))
     if job.embeddings is not None:
-        print("note: enroll_spkN.scp names embeddings; set preprocessor_conf: load_spk_embedding: true in ESPnet's "
-              "training config", flush=True)
+        print(
+            "note: enroll_spkN.scp names embeddings; set preprocessor_conf: load_spk_embedding: true in ESPnet's "
+            "training config",
+            flush=True,
+        )
 
 
-def _enrolments(job: Job) -> dict[str, list[Path]]:
+def _enrolments(job: Export) -> dict[str, list[Path]]:
     if job.embeddings is not None:
         return write_npy(job.out / "cues", job, matched_embeddings(job))
     utterances: dict[str, list[tuple[str, Path]]] = {}

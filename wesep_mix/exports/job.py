@@ -14,7 +14,7 @@ from wesep_mix.mixing.plan import Plan, read_plans
 
 
 @dataclass(frozen=True)
-class Job:
+class Export:
     """One set in one format.
 
     plans: sorted by id, all of as many talkers; out: the set's folder in the export, absolute; data: its prepared
@@ -33,7 +33,7 @@ class Job:
         return len(self.plans[0].sources)
 
 
-def num_talkers(path: Path) -> int:
+def num_spk(path: Path) -> int:
     """Talkers in a mixture of a set, by the first line of its plan.
 
     Raises: UserError when there is no plan.
@@ -59,10 +59,14 @@ def plans_to_export(path: Path) -> list[Plan]:
         if place and plans[place - 1].id == plan.id:
             raise UserError(f"{path}: mixture {plan.id} is there twice; redo stage 1")
         if len(plan.sources) != len(plans[0].sources):
-            raise UserError(f"{path}: mixture {plan.id} has {len(plan.sources)} talkers, {plans[0].id} has "
-                            f"{len(plans[0].sources)}; one export takes one number of talkers")
+            raise UserError(
+                f"{path}: mixture {plan.id} has {len(plan.sources)} talkers, {plans[0].id} has "
+                f"{len(plans[0].sources)}; one export takes one number of talkers"
+            )
         for name in (plan.id, *(source.spk for source in plan.sources)):
             if re.search(r"[\s/,]", name) or not name:
-                raise UserError(f"{path}: {name!r} cannot name a file and a table's row; rename it in the corpus, "
-                                "without blanks, slashes and commas")
+                raise UserError(
+                    f"{path}: {name!r} cannot name a file and a table's row; rename it in the corpus, "
+                    "without blanks, slashes and commas"
+                )
     return plans

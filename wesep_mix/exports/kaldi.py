@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wesep_mix.base.files import write_table
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import exported_length, source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
@@ -26,19 +26,21 @@ class Config(TableConfig):
     name: str = "kaldi"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the mixture that cannot be written."""
     write_tables(job.out, kaldi_tables(job, wav_folder(job)))
 
 
-def kaldi_tables(job: Job, wavs: Path) -> dict[str, dict[str, str]]:
+def kaldi_tables(job: Export, wavs: Path) -> dict[str, dict[str, str]]:
     """{file name: {mixture id: value}}, wav.scp last."""
     signals = {f"spk{name[1:]}.scp": name for name in source_names(job.num_spk)} | {"noise1.scp": "noise"}
-    tables = {file: {plan.id: str(wav_path(wavs, name, plan.id)) for plan in job.plans}
-              for file, name in signals.items()}
+    tables = {
+        file: {plan.id: str(wav_path(wavs, name, plan.id)) for plan in job.plans} for file, name in signals.items()
+    }
     tables["mix2spk"] = {plan.id: " ".join(source.spk for source in plan.sources) for plan in job.plans}
-    tables["utt2dur"] = {plan.id: f"{exported_length(plan, job.config.mode) / plan.sample_rate:.7g}"
-                         for plan in job.plans}
+    tables["utt2dur"] = {
+        plan.id: f"{exported_length(plan, job.config.mode) / plan.sample_rate:.7g}" for plan in job.plans
+    }
     tables["spk2utt"] = tables["utt2spk"] = {plan.id: plan.id for plan in job.plans}
     tables["wav.scp"] = {plan.id: str(wav_path(wavs, "mix_both", plan.id)) for plan in job.plans}
     return tables

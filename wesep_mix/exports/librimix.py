@@ -25,7 +25,7 @@ import numpy as np
 
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.parallel import map_items
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import AudioConfig
 from wesep_mix.exports.signals import MIXTURES, exported_length, source_names
 from wesep_mix.exports.wavs import wav_path, write_wavs
@@ -56,7 +56,7 @@ class Config(AudioConfig):
         return [_csv_path(folder, table, kind) for kind in self.types for table in ("metrics", "mixture")]
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write wavs, then the CSVs. Raises: UserError naming the mixture that cannot be written."""
     kinds, sources = job.config.types, source_names(job.num_spk)
     write_wavs(job, job.out, [*kinds, *sources, "noise"])
@@ -67,8 +67,14 @@ def export(job: Job) -> None:
         snrs = [[plan.id, *row[kind]] for plan, row in measured]
         _write_csv(_csv_path(job.out, "metrics", kind), ["mixture_ID", *(f"{_long(part)}_SNR" for part in parts)], snrs)
         header = ["mixture_ID", "mixture_path", *(f"{_long(part)}_path" for part in parts), "length"]
-        rows = [[plan.id, *(wav_path(job.out, name, plan.id) for name in (kind, *parts)),
-                 exported_length(plan, job.config.mode)] for plan in job.plans]
+        rows = [
+            [
+                plan.id,
+                *(wav_path(job.out, name, plan.id) for name in (kind, *parts)),
+                exported_length(plan, job.config.mode),
+            ]
+            for plan in job.plans
+        ]
         _write_csv(_csv_path(job.out, "mixture", kind), header, rows)
 
 
@@ -89,8 +95,10 @@ def _long(part: str) -> str:
 def _snrs(plan: Plan, folder: Path, kinds: Sequence[str]) -> dict[str, list[float]]:
     """{kind of mixture: dB of each of its parts over the rest}, of the files as they lie there."""
     sources = source_names(len(plan.sources))
-    audio = {name: read_audio(wav_path(folder, name, plan.id), sample_rate=plan.sample_rate)
-             for name in (*kinds, *sources, "noise")}
+    audio = {
+        name: read_audio(wav_path(folder, name, plan.id), sample_rate=plan.sample_rate)
+        for name in (*kinds, *sources, "noise")
+    }
     return {kind: [_snr(audio[part], audio[kind]) for part in _parts(kind, sources)] for kind in kinds}
 
 

@@ -47,7 +47,8 @@ class AudioConfig:
 @dataclass(frozen=True, kw_only=True)
 class TableConfig(AudioConfig):
     """Tables of wavs. wav: a folder `.../max` or `.../min` of an exported LibriMix tree, whose wavs are named instead
-    of written again."""
+    of written again.
+    """
 
     wav: str = ""
 

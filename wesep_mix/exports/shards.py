@@ -23,7 +23,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, atomic_write
 from wesep_mix.base.parallel import map_items
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.signals import exported_length, signals, source_names
 from wesep_mix.exports.wavs import SAMPLE_BYTES, check_room, remove_leftovers
 from wesep_mix.io.audio import write_audio
@@ -38,7 +38,7 @@ class Shard:
     mixtures: tuple[tuple[Plan, tuple[str, ...]], ...]
 
 
-def write_shards(job: Job, labels: Callable[[Plan], Sequence[str]]) -> None:
+def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]]) -> None:
     """Write `shards/shards_NNNNNNNNN.tar`, those that an interrupted export left aside, then `shard.list`.
 
     Raises: UserError naming the mixture that cannot be rendered, would clip, or whose id the readers misread.
@@ -54,14 +54,18 @@ def write_shards(job: Job, labels: Callable[[Plan], Sequence[str]]) -> None:
         file.writelines(f"{shard.path}\n" for shard in shards)
 
 
-def _dealt(job: Job, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
+def _dealt(job: Export, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
     for plan in job.plans:
         if re.search(r"_spk\d+$", plan.id):
-            raise UserError(f"mixture {plan.id}: WeSep's readers take a name that ends so for a source's; rename the "
-                            "utterance in the corpus")
+            raise UserError(
+                f"mixture {plan.id}: WeSep's readers take a name that ends so for a source's; rename the "
+                "utterance in the corpus"
+            )
     order = rng_for(0, "shards").permutation(len(job.plans))
-    dealt = [[job.plans[k] for k in order[first : first + job.config.shard_size]]
-             for first in range(0, len(order), job.config.shard_size)]
+    dealt = [
+        [job.plans[k] for k in order[first : first + job.config.shard_size]]
+        for first in range(0, len(order), job.config.shard_size)
+    ]
     return [
         Shard(job.out / "shards" / f"shards_{number:09d}.tar", tuple((plan, tuple(labels(plan))) for plan in ordered))
         for number, plans in enumerate(dealt)

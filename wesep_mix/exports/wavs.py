@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import exported_length, signals, source_names
 from wesep_mix.io.audio import num_frames, write_audio
@@ -22,7 +22,7 @@ def wav_path(folder: Path, name: str, mix_id: str) -> Path:
     return folder / name / f"{mix_id}.wav"
 
 
-def write_wavs(job: Job, folder: Path, names: Sequence[str]) -> None:
+def write_wavs(job: Export, folder: Path, names: Sequence[str]) -> None:
     """Write the named signals of every mixture, those that an interrupted export left aside.
 
     Raises: UserError naming the mixture that cannot be rendered or would clip, or when the disk is too small.
@@ -37,7 +37,7 @@ def write_wavs(job: Job, folder: Path, names: Sequence[str]) -> None:
     map_items(write, missing, job.nj, "writing wavs")
 
 
-def wav_folder(job: Job) -> Path:
+def wav_folder(job: Export) -> Path:
     """Where the mixture, sources and noise lie: in the LibriMix tree that the job names, else written into the export.
 
     Raises: UserError when the tree lacks a wav, or holds a mixture of another length, so of another plan.
@@ -50,13 +50,17 @@ def wav_folder(job: Job) -> Path:
     for plan in job.plans:
         for name in names:
             if not wav_path(folder, name, plan.id).is_file():
-                raise UserError(f"{wav_path(folder, name, plan.id)}: no such file; export the set with --format "
-                                "librimix first, or leave --wav out")
+                raise UserError(
+                    f"{wav_path(folder, name, plan.id)}: no such file; export the set with --format "
+                    "librimix first, or leave --wav out"
+                )
         frames = num_frames(wav_path(folder, "mix_both", plan.id), plan.sample_rate)
         if frames != exported_length(plan, job.config.mode):
-            raise UserError(f"{wav_path(folder, 'mix_both', plan.id)}: wanted "
-                            f"{exported_length(plan, job.config.mode)} samples, found {frames}: another plan's or "
-                            "--mode's; export the set with --format librimix again, or leave --wav out")
+            raise UserError(
+                f"{wav_path(folder, 'mix_both', plan.id)}: wanted "
+                f"{exported_length(plan, job.config.mode)} samples, found {frames}: another plan's or "
+                "--mode's; export the set with --format librimix again, or leave --wav out"
+            )
     return folder
 
 
@@ -71,8 +75,10 @@ def check_room(folder: Path, num_bytes: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     print(f"{folder}: {what}, {num_bytes / 1e9:.3f} GB to write, {free / 1e9:.1f} GB free", flush=True)
     if free < num_bytes:
-        raise UserError(f"{folder}: wanted {num_bytes / 1e9:.3f} GB for {what}, found {free / 1e9:.3f} GB free; "
-                        "free space, or choose another --out")
+        raise UserError(
+            f"{folder}: wanted {num_bytes / 1e9:.3f} GB for {what}, found {free / 1e9:.3f} GB free; "
+            "free space, or choose another --out"
+        )
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -34,7 +34,7 @@ from functools import partial
 import numpy as np
 
 from wesep_mix.exports.embeddings import matched_embeddings
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.kaldi import write_tables
 from wesep_mix.exports.settings import LabelConfig, TableConfig
 from wesep_mix.exports.signals import longest_silence, source_names
@@ -50,21 +50,26 @@ class Config(LabelConfig, TableConfig):
     name: str = "wesep"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
     embeddings = matched_embeddings(job)
     wavs = wav_folder(job)
     write_embedding_tables(job, embeddings)
     names = source_names(job.num_spk)
     label = partial(labels_of, per_source=per_source(job))
-    rows = {plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in ("mix_both", *names))
-            for plan in job.plans}
-    write_tables(job.out, {
-        "single.wav.scp": {source_key(plan, name): str(wav_path(wavs, name, plan.id))
-                           for plan in job.plans for name in names},
-        "utt2spk": {plan.id: " ".join(label(plan)) for plan in job.plans},
-        "wav.scp": rows,
-    })
+    rows = {
+        plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in ("mix_both", *names)) for plan in job.plans
+    }
+    write_tables(
+        job.out,
+        {
+            "single.wav.scp": {
+                source_key(plan, name): str(wav_path(wavs, name, plan.id)) for plan in job.plans for name in names
+            },
+            "utt2spk": {plan.id: " ".join(label(plan)) for plan in job.plans},
+            "wav.scp": rows,
+        },
+    )
     print_notes(job)
 
 
@@ -73,7 +78,7 @@ def source_key(plan: Plan, name: str) -> str:
     return f"{name}/{plan.id}.wav"
 
 
-def per_source(job: Job) -> bool:
+def per_source(job: Export) -> bool:
     """Whether each source is a label of its own: so in training, unless the config says otherwise."""
     return (job.config.labels or ("source" if job.data.name == "train" else "speaker")) == "source"
 
@@ -85,23 +90,35 @@ def labels_of(plan: Plan, per_source: bool) -> list[str]:
     return [source.spk for source in plan.sources]
 
 
-def write_embedding_tables(job: Job, embeddings: Mapping[str, np.ndarray]) -> None:
+def write_embedding_tables(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
     """Write embed.{ark,scp}, spkK.enroll and single.utt2spk."""
     names = source_names(job.num_spk)
-    write_embeddings(job.out / "embed", {source_key(plan, name): vector for plan in job.plans
-                                         for name, vector in zip(names, embeddings[plan.id], strict=True)})
+    write_embeddings(
+        job.out / "embed",
+        {
+            source_key(plan, name): vector
+            for plan in job.plans
+            for name, vector in zip(names, embeddings[plan.id], strict=True)
+        },
+    )
     tables = {f"spk{name[1:]}.enroll": {plan.id: source_key(plan, name) for plan in job.plans} for name in names}
     label = partial(labels_of, per_source=per_source(job))
-    tables["single.utt2spk"] = {source_key(plan, name): spk for plan in job.plans
-                                for name, spk in zip(names, label(plan), strict=True)}
+    tables["single.utt2spk"] = {
+        source_key(plan, name): spk for plan in job.plans for name, spk in zip(names, label(plan), strict=True)
+    }
     write_tables(job.out, tables)
 
 
-def print_notes(job: Job) -> None:
+def print_notes(job: Export) -> None:
     """What of WeSep's habits concerns this set."""
     silence = max(longest_silence(plan, job.config.mode) for plan in job.plans)
-    print(f"note: set WeSep's dataset_args.chunk_len above {silence} samples, the longest silence of a talker here: "
-          "a chunk in which a talker is silent does not fit its mixture", flush=True)
+    print(
+        f"note: set WeSep's dataset_args.chunk_len above {silence} samples, the longest silence of a talker here: "
+        "a chunk in which a talker is silent does not fit its mixture",
+        flush=True,
+    )
     if job.num_spk > 2:
-        print(f"note: WeSep's evaluation takes two talkers; of these {job.num_spk} it leaves out all after the second",
-              flush=True)
+        print(
+            f"note: WeSep's evaluation takes two talkers; of these {job.num_spk} it leaves out all after the second",
+            flush=True,
+        )

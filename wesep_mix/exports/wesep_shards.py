@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from wesep_mix.exports.embeddings import matched_embeddings
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import LabelConfig, ShardConfig
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.wesep import labels_of, per_source, print_notes, write_embedding_tables
@@ -26,7 +26,7 @@ class Config(LabelConfig, ShardConfig):
     name: str = "wesep_shards"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
     write_embedding_tables(job, matched_embeddings(job))
     write_shards(job, partial(labels_of, per_source=per_source(job)))

@@ -21,7 +21,7 @@ import yaml
 
 from wesep_mix.base.files import atomic_write, write_json, write_jsonl
 from wesep_mix.exports.embeddings import matched_embeddings, write_npy
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
@@ -35,7 +35,7 @@ class Config(TableConfig):
     name: str = "wesep_v01"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
     embeddings = matched_embeddings(job)
     wavs = wav_folder(job)
@@ -45,12 +45,18 @@ def export(job: Job) -> None:
     write_jsonl(job.out / "raw.list", rows)
 
 
-def write_cues(job: Job, embeddings: Mapping[str, np.ndarray]) -> None:
+def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
     """Write cues.yaml and what it names."""
     files = write_npy(job.out / "cues" / "npy", job, embeddings)
     index = job.out / "cues" / "embeddings.json"
-    write_json(index, {f"{plan.id}::{source.spk}": [{"path": str(path)}] for plan in job.plans
-                       for source, path in zip(plan.sources, files[plan.id], strict=True)})
+    write_json(
+        index,
+        {
+            f"{plan.id}::{source.spk}": [{"path": str(path)}]
+            for plan in job.plans
+            for source, path in zip(plan.sources, files[plan.id], strict=True)
+        },
+    )
     policy = {"type": "fixed", "key": "mix_spk_id", "resource": str(index)}
     audio = {"type": "npy", "format": "spk_embedding", "scope": "speaker", "guaranteed": True, "policy": policy}
     with atomic_write(job.out / "cues.yaml") as file:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from wesep_mix.base.files import write_jsonl
 from wesep_mix.exports.embeddings import matched_embeddings
-from wesep_mix.exports.job import Job
+from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import ShardConfig
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.wesep_v01 import talkers, write_cues
@@ -26,7 +26,7 @@ class Config(ShardConfig):
     name: str = "wesep_v01_shards"
 
 
-def export(job: Job) -> None:
+def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
     write_cues(job, matched_embeddings(job))
     write_jsonl(job.out / "samples.jsonl", ({"key": plan.id, "spk": talkers(plan)} for plan in job.plans))

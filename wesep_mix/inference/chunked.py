@@ -30,9 +30,7 @@ ALIKE = 3.0  # a chunk that is louder than its shared part by less than this fac
 
 
 @torch.inference_mode()
-def extract(
-    model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu"
-) -> Tensor:
+def extract(model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
     """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
     emb = None if emb is None else emb.to(device)
     return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device)
@@ -94,7 +92,7 @@ def at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:
     A fit to the mixture is right where the talker speaks and too loud where not. So of two that are far apart in what
     they share the louder gives way, if what they share is as loud as the rest of it: it then heard the talker nowhere.
     """
-    earlier = total[:, :start + shared]
+    earlier = total[:, : start + shared]
     old, new = _rms(earlier[:, start:]), _rms(est[:, :shared])
     factor = torch.where((old > 0) & (new > 0), new / old, 1.0)
     too_loud = (factor > APART) & (_rms(est) < ALIKE * new)

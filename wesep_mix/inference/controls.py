@@ -31,7 +31,7 @@ def model_of(extractor: Path, condition: str) -> Path:
     return extractor / (condition if condition in ("none", SEPARATED) else "matched") / "model.pt"
 
 
-def choose(
+def control_embeddings(
     control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, heads: Embeddings, seed: int
 ) -> dict[str, np.ndarray]:
     """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on, any but `none`.
@@ -41,16 +41,18 @@ def choose(
     Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
     """
     if control == "oracle":
-        return take(clean, {key: key for plan in plans for key in speaker_keys(plan)}, "embeddings of clean sources")
+        return embeddings_of(
+            clean, {key: key for plan in plans for key in speaker_keys(plan)}, "embeddings of clean sources"
+        )
     if control == "random":
-        return take(matched, random_keys(plans, seed), MATCHED)
+        return embeddings_of(matched, random_keys(plans, seed), MATCHED)
     if control != "wrong":
         raise UserError(f"control: wanted wrong, random or oracle, found {control}")
-    others = take(matched, wrong_keys(plans), MATCHED)
+    others = embeddings_of(matched, wrong_keys(plans), MATCHED)
     return {key: _unlike(key, other, matched[key], heads) for key, other in others.items()}
 
 
-def take(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> dict[str, np.ndarray]:
+def embeddings_of(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> dict[str, np.ndarray]:
     """The embedding of `keys[key]` for every key; scp: as for `lookup`."""
     return dict(zip(keys, lookup(embeddings, keys.values(), scp), strict=True))
 
@@ -84,8 +86,11 @@ def random_keys(plans: Sequence[Plan], seed: int) -> dict[str, str]:
 
     Each draw is seeded by its own key, so the order of the plans does not matter.
     """
-    pool = sorted((key, source.spk, plan.id) for plan in plans
-                  for key, source in zip(speaker_keys(plan), plan.sources, strict=True))
+    pool = sorted(
+        (key, source.spk, plan.id)
+        for plan in plans
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+    )
     chosen = {}
     for plan in plans:
         present = {source.spk for source in plan.sources}
@@ -95,5 +100,3 @@ def random_keys(plans: Sequence[Plan], seed: int) -> dict[str, str]:
         for key in speaker_keys(plan):
             chosen[key] = others[rng_for(seed, "random", key).integers(len(others))]
     return chosen
-
-

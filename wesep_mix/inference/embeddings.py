@@ -64,8 +64,14 @@ class Tables:
 
 
 def extract_embeddings(
-    settings: EmbeddingsConfig, data: Path, single: Path | None, teacher_path: Path, student_path: Path | None,
-    out: Path, nj: int, ngpu: int,
+    settings: EmbeddingsConfig,
+    data: Path,
+    single: Path | None,
+    teacher_path: Path,
+    student_path: Path | None,
+    out: Path,
+    nj: int,
+    ngpu: int,
 ) -> None:
     """Write `out/<set>/{teacher,student,matched}` and `out/single_test/teacher`, each as ark and scp, and for students
     with presence `out/<set>/reco2num_spk`. Without a student only the `single_test`, without `single` all but it. With
@@ -101,7 +107,7 @@ def mixture_embeddings(
         taught = batch.by_talker(teacher(*batch.clean()))  # [B, S, D]
         reference = taught if judge is teacher else batch.by_talker(judge(*batch.clean()))
         found = student(batch.mix, batch.num_samples)
-        matched, got = match(found.embeddings, reference, batch.num_talkers, matching)
+        matched, got = match(found.embeddings, reference, batch.num_spk, matching)
         tables.num_heads = found.embeddings.shape[1]
         parts = (taught.float(), reference.float(), found.embeddings.float(), matched.float(), got)
         arrays = (part.cpu().numpy() for part in parts)
@@ -112,7 +118,7 @@ def mixture_embeddings(
                 tables.reference.update(zip(speakers, judged, strict=False))
             tables.student.update(zip(head_keys(plan, len(heads)), heads, strict=True))
             tables.matched.update(zip(itertools.compress(speakers, there), own[there], strict=True))
-        if (counts := found.num_talkers()) is not None:
+        if (counts := found.num_spk()) is not None:
             tables.num_spk.update(zip((plan.id for plan in batch.plans), counts.tolist(), strict=True))
     return tables
 

@@ -24,7 +24,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_table
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
-from wesep_mix.inference.controls import choose, model_of
+from wesep_mix.inference.controls import control_embeddings, model_of
 from wesep_mix.inference.settings import WHOLE, Chunks, ScoreConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
@@ -35,8 +35,14 @@ from wesep_mix.models import checkpoint
 
 
 def extract_set(
-    model_path: Path, plans: Sequence[Plan], embeddings: Mapping[str, np.ndarray] | None, out: Path, device: str,
-    subtype: str = "PCM_16", chunks: Chunks = WHOLE, batch_size: int = 1,
+    model_path: Path,
+    plans: Sequence[Plan],
+    embeddings: Mapping[str, np.ndarray] | None,
+    out: Path,
+    device: str,
+    subtype: str = "PCM_16",
+    chunks: Chunks = WHOLE,
+    batch_size: int = 1,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
@@ -61,7 +67,11 @@ def extract_set(
 
 
 def write_estimates(
-    plans: Sequence[Plan], estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], out: Path, subtype: str, doing: str,
+    plans: Sequence[Plan],
+    estimate: Callable[[Sequence[Plan]], Sequence[Tensor]],
+    out: Path,
+    subtype: str,
+    doing: str,
     batch_size: int = 1,
 ) -> None:
     """Write what `estimate` gives for mixtures of equal length, [S, T] each in the order of its sources, unless it is
@@ -74,8 +84,13 @@ def write_estimates(
     out.mkdir(parents=True, exist_ok=True)
     paths = {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
     waiting = [plan for plan in plans if not all(path.is_file() for path in paths[plan.id])]
-    with tqdm(desc=f"{doing} {out.parent.name}", unit="mix", total=len(plans), mininterval=1.0,
-              initial=len(plans) - len(waiting)) as bar:
+    with tqdm(
+        desc=f"{doing} {out.parent.name}",
+        unit="mix",
+        total=len(plans),
+        mininterval=1.0,
+        initial=len(plans) - len(waiting),
+    ) as bar:
         for group in _of_equal_length(waiting, batch_size):
             for plan, ests in zip(group, _estimated(estimate, group), strict=True):
                 for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
@@ -102,7 +117,12 @@ def _estimated(estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], group: Se
 
 
 def separate_set(
-    model_path: Path, plans: Sequence[Plan], out: Path, device: str, subtype: str = "PCM_16", chunks: Chunks = WHOLE,
+    model_path: Path,
+    plans: Sequence[Plan],
+    out: Path,
+    device: str,
+    subtype: str = "PCM_16",
+    chunks: Chunks = WHOLE,
     batch_size: int = 1,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
@@ -117,17 +137,20 @@ def separate_set(
     def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
         for plan in group:
             if len(plan.sources) != model.config.num_spk:
-                raise UserError(f"has {len(plan.sources)} talkers, found {model.config.num_spk} outputs in "
-                                f"{model_path}; train a separator for as many")
-        return separate(model, [render(plan) for plan in group], device, chunks)
+                raise UserError(
+                    f"has {len(plan.sources)} talkers, found {model.config.num_spk} outputs in "
+                    f"{model_path}; train a separator for as many"
+                )
+        return separate_group(model, [render(plan) for plan in group], device, chunks)
 
     write_estimates(plans, estimate, out, subtype, "separating", batch_size)
 
 
-def separate(model: torch.nn.Module, group: Sequence[Rendered], device: str, chunks: Chunks = WHOLE) -> Tensor:
+def separate_group(model: torch.nn.Module, group: Sequence[Rendered], device: str, chunks: Chunks = WHOLE) -> Tensor:
     """Mixtures of equal length -> estimates float32 [B, S, T] in the order of their sources, at the talkers' levels."""
-    signals, sources = (torch.from_numpy(np.stack([getattr(each, name) for each in group]))
-                        for name in ("mix", "sources"))  # [B, T], [B, S, T]
+    signals, sources = (
+        torch.from_numpy(np.stack([getattr(each, name) for each in group])) for name in ("mix", "sources")
+    )  # [B, T], [B, S, T]
     est = in_order(chunked.separate(model, signals, chunks, device), sources)
     return at_mixture_level(est, signals[:, None])
 
@@ -142,8 +165,16 @@ def extract_condition(
     """
     plans = read_plans(data / "plan.jsonl")
     given = _given(condition, plans, embeddings, settings.seed)
-    extract_set(model_of(extractor, condition), plans, given, extractor / "test" / condition / "wav", device,
-                settings.wav_subtype, settings.chunks, settings.batch_size)
+    extract_set(
+        model_of(extractor, condition),
+        plans,
+        given,
+        extractor / "test" / condition / "wav",
+        device,
+        settings.wav_subtype,
+        settings.chunks,
+        settings.batch_size,
+    )
 
 
 def _given(condition: str, plans: Sequence[Plan], embeddings: Path, seed: int) -> Mapping[str, np.ndarray] | None:
@@ -152,5 +183,6 @@ def _given(condition: str, plans: Sequence[Plan], embeddings: Path, seed: int) -
     matched = read_embeddings(embeddings / MATCHED)
     if condition == "matched":
         return matched
-    return choose(condition, plans, matched, *map(read_embeddings, (clean_scp(embeddings), embeddings / "student.scp")),
-                  seed)
+    return control_embeddings(
+        condition, plans, matched, *map(read_embeddings, (clean_scp(embeddings), embeddings / "student.scp")), seed
+    )

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from wesep_mix.base import installed
 from wesep_mix.base.config import Checked, at_least
+from wesep_mix.base.names import SETS
 from wesep_mix.inference.controls import CONTROLS
 
-SETS = ("train", "dev", "test")
 WAV_SUBTYPES = ("PCM_16", "FLOAT")
 LEAST_CHUNK_S = 0.5
 
@@ -26,11 +26,14 @@ class Chunks:
 
     def __post_init__(self) -> None:
         if self.chunk_s != 0 and self.chunk_s < LEAST_CHUNK_S:
-            raise ValueError(f"chunk_s: wanted seconds from {LEAST_CHUNK_S} on, or 0 for whole files, "
-                             f"found {self.chunk_s}")
+            raise ValueError(
+                f"chunk_s: wanted seconds from {LEAST_CHUNK_S} on, or 0 for whole files, found {self.chunk_s}"
+            )
         if not 0 <= self.overlap_s <= self.chunk_s / 2:
-            raise ValueError(f"overlap_s: wanted 0 to half of chunk_s {self.chunk_s}, found {self.overlap_s}; set it "
-                             "too, or a longer chunk_s")
+            raise ValueError(
+                f"overlap_s: wanted 0 to half of chunk_s {self.chunk_s}, found {self.overlap_s}; set it "
+                "too, or a longer chunk_s"
+            )
 
 
 WHOLE = Chunks()

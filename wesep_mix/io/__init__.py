@@ -1,0 +1,1 @@
+"""Audio, embeddings and weights to and from files."""

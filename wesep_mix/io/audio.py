@@ -75,9 +75,7 @@ def rumble_share(samples: np.ndarray) -> float:
     return float(blocks.mean(axis=1, dtype=np.float64).var()) / power if len(blocks) and power else 0.0
 
 
-def write_audio(
-    path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, subtype: str = "PCM_16"
-) -> None:
+def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, subtype: str = "PCM_16") -> None:
     """Write float samples [T] as they are: no rescaling. Integer formats refuse what they would clip.
 
     Raises: UserError when a sample is not finite, or is beyond full scale in an integer format,
@@ -119,11 +117,15 @@ def _check_header(path: str | Path, file: soundfile.SoundFile, sample_rate: int,
     if file.samplerate != sample_rate:
         raise UserError(f"{path}: wanted {sample_rate} Hz, found {file.samplerate} Hz; resample the corpus first")
     if whole and file.frames == _UNKNOWN:
-        raise UserError(f"{path}: its header does not say how long it is, as of an unfinished recording or a stream; "
-                        "write it anew (flac -d, then flac)")
+        raise UserError(
+            f"{path}: its header does not say how long it is, as of an unfinished recording or a stream; "
+            "write it anew (flac -d, then flac)"
+        )
     if file.frames == 0 and (rest := os.path.getsize(path) - _MAX_HEADER) > 0:
-        raise UserError(f"{path}: its header says no samples, but more than {rest} bytes follow: an unfinished "
-                        "recording; mend its header (sox --ignore-length IN OUT) or leave it out")
+        raise UserError(
+            f"{path}: its header says no samples, but more than {rest} bytes follow: an unfinished "
+            "recording; mend its header (sox --ignore-length IN OUT) or leave it out"
+        )
     if file.frames == 0:
         raise UserError(f"{path}: empty, it holds no samples")
     if whole and (sizes := _DATA.search(file.extra_info)):

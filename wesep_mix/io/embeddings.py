@@ -21,8 +21,12 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, read_table, write_table
 
 REFERENCE = "reference"  # the name of an ark of stage 4
-_KINDS = {b"FV ": (np.dtype("<f4"), 1), b"DV ": (np.dtype("<f8"), 1), b"FM ": (np.dtype("<f4"), 2),
-          b"DM ": (np.dtype("<f8"), 2)}  # Kaldi's name: type of the values, number of sizes before them
+_KINDS = {
+    b"FV ": (np.dtype("<f4"), 1),
+    b"DV ": (np.dtype("<f8"), 1),
+    b"FM ": (np.dtype("<f4"), 2),
+    b"DM ": (np.dtype("<f8"), 2),
+}  # Kaldi's name: type of the values, number of sizes before them
 
 
 def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -130,8 +134,10 @@ def _size(ark: BinaryIO, offset: int) -> int:
 def _checked(key: str, vector: np.ndarray) -> np.ndarray:
     vector = np.asarray(vector, dtype=np.float32)
     if vector.ndim != 1 or not np.isfinite(vector).all():
-        raise UserError(f"embedding {key}: wanted a finite vector, found shape {vector.shape}, "
-                        f"{int((~np.isfinite(vector)).sum())} values not finite")
+        raise UserError(
+            f"embedding {key}: wanted a finite vector, found shape {vector.shape}, "
+            f"{int((~np.isfinite(vector)).sum())} values not finite"
+        )
     return vector
 
 

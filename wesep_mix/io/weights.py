@@ -47,11 +47,15 @@ def read_weights(path: str | Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
         except UNREADABLE as err:
             if (foreign := re.search(r"GLOBAL ([\w.]+)", str(err))) is not None:
-                raise UserError(f"{path}: not a readable model file: it holds more than tensors ({foreign[1]}): save "
-                                "its weights alone, with torch.save(model.state_dict(), FILE)") from err
+                raise UserError(
+                    f"{path}: not a readable model file: it holds more than tensors ({foreign[1]}): save "
+                    "its weights alone, with torch.save(model.state_dict(), FILE)"
+                ) from err
             reason = reason_of(err)
-    raise UserError(f"{path}: not a readable model file ({reason}); it is damaged or of another kind, copy it again, "
-                    "or redo the stage that makes it with --force true")
+    raise UserError(
+        f"{path}: not a readable model file ({reason}); it is damaged or of another kind, copy it again, "
+        "or redo the stage that makes it with --force true"
+    )
 
 
 def damage(path: str | Path) -> str | None:
@@ -87,12 +91,16 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         if isinstance(content, (list, tuple)) and content:
             content = content[0]
     if not isinstance(content, Mapping) or not content:
-        raise UserError(f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found "
-                        f"{type(content).__name__ if content or content is None else 'none'}")
+        raise UserError(
+            f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found "
+            f"{type(content).__name__ if content or content is None else 'none'}"
+        )
     other = next((name for name, value in content.items() if not isinstance(value, Tensor)), None)
     if other is not None:
-        raise UserError(f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found {other}, which is "
-                        f"{type(content[other]).__name__}; save its weights alone")
+        raise UserError(
+            f"{path}: wanted a state dict, alone or under {', '.join(INSIDE)}, found {other}, which is "
+            f"{type(content[other]).__name__}; save its weights alone"
+        )
     state = dict(content)
     while (wrapper := next((one for one in WRAPPERS if all(name.startswith(one) for name in state)), None)) is not None:
         state = {name.removeprefix(wrapper): value for name, value in state.items()}
@@ -105,5 +113,7 @@ def check_finite(path: str | Path, state: Mapping[str, Any]) -> None:
     for name, value in state.items():
         if isinstance(value, Tensor) and not value.isfinite().all():
             bad = int((~value.isfinite()).sum())
-            raise UserError(f"{path}: weight {name}: {bad} of {value.numel()} values are not finite (NaN or infinite); "
-                            "its training failed, or the file is damaged: copy or make it anew")
+            raise UserError(
+                f"{path}: weight {name}: {bad} of {value.numel()} values are not finite (NaN or infinite); "
+                "its training failed, or the file is damaged: copy or make it anew"
+            )

@@ -1,0 +1,1 @@
+"""What trainings minimise: ArcFace, and ratios of signals."""

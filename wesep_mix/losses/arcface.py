@@ -28,11 +28,11 @@ class ArcFace(nn.Module):
         self.scale, self.margin, self.sub_centres = scale, margin, sub_centres
 
     def forward(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
-        """embeddings [..., D], labels int64 [...] -> scalar, the mean of `costs`."""
+        """Embeddings [..., D], labels int64 [...] -> scalar, the mean of `costs`."""
         return self.costs(embeddings, labels, margin).mean()
 
     def costs(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
-        """embeddings [..., D], labels int64 [...] -> one loss each, [...]; one embedding may stand for several labels
+        """Embeddings [..., D], labels int64 [...] -> one loss each, [...]; one embedding may stand for several labels
         of a row (broadcast).
 
         `margin` overrides the full margin while it warms up.

@@ -30,11 +30,11 @@ def cosine_costs(predicted: Tensor, reference: Tensor) -> Tensor:
 
 
 def set_loss(
-    costs: Tensor, num_talkers: Tensor | None = None, presence: Tensor | None = None, weight: float = 1.0
+    costs: Tensor, counts: Tensor | None = None, presence: Tensor | None = None, weight: float = 1.0
 ) -> Tensor:
     """Each item's smallest total cost over its number of pairs, mean over the batch: costs [B, N, S] -> scalar.
 
-    num_talkers: int64 [B]; None where all items have S. presence: logits [B, N] of heads that say whether they speak
+    counts: int64 [B]; None where all items have S. presence: logits [B, N] of heads that say whether they speak
     for a talker. Then a head pays weight * -log p for a talker and weight * -log (1 - p) for being left over, within
     the one assignment, so that it is best for the whole of the loss.
     """
@@ -42,76 +42,74 @@ def set_loss(
     if presence is not None:
         costs = costs + weight * functional.softplus(-presence)[..., None]
         spare = weight * functional.softplus(presence)
-    total, head = best_assignment(costs, num_talkers, spare)
+    total, head = best_assignment(costs, counts, spare)
     return (total / (head >= 0).sum(1)).mean()
 
 
 def match(
-    predicted: Tensor, reference: Tensor, num_talkers: Tensor | None = None, criterion: str = "assignment"
+    predicted: Tensor, reference: Tensor, counts: Tensor | None = None, criterion: str = "assignment"
 ) -> tuple[Tensor, Tensor]:
     """The predicted embedding of each reference, by cosine.
 
     criterion: one of matching.assignment.CRITERIA.
-    predicted [B, N, D], reference [B, S, D], num_talkers int64 [B] (None: S). Returns: embeddings [B, S, D], and bool
+    predicted [B, N, D], reference [B, S, D], counts int64 [B] (None: S). Returns: embeddings [B, S, D], and bool
     [B, S]: which references got one; the others have zeros. Raises: ValueError for another criterion.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"matching: wanted {' or '.join(CRITERIA)}, found {criterion}")
     costs = cosine_costs(predicted, reference)
-    head = nearest(costs, num_talkers) if criterion == "nearest" else best_assignment(costs, num_talkers)[1]  # [B, S]
+    head = nearest(costs, counts) if criterion == "nearest" else best_assignment(costs, counts)[1]  # [B, S]
     chosen = predicted.gather(1, head.clamp(min=0)[..., None].expand(-1, -1, predicted.shape[-1]))
     return chosen.masked_fill((head < 0)[..., None], 0), head >= 0
 
 
-def nearest(costs: Tensor, num_talkers: Tensor | None = None) -> Tensor:
+def nearest(costs: Tensor, counts: Tensor | None = None) -> Tensor:
     """Costs [B, N, S] -> int64 [B, S]: for every talker the head of least cost, -1 past an item's talkers."""
     head = costs.argmin(1)
-    return head if num_talkers is None else head.masked_fill(~_first(num_talkers, costs.shape[2]), -1)
+    return head if counts is None else head.masked_fill(~_first(counts, costs.shape[2]), -1)
 
 
-def best_assignment(
-    costs: Tensor, num_talkers: Tensor | None = None, spare: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def best_assignment(costs: Tensor, counts: Tensor | None = None, spare: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Exact minimum over all one-to-one assignments with as many pairs as can be.
 
-    costs: [B, N, S]; what stands past an item's num_talkers [B] (None: S) is not read. spare: [B, N], what a head that
+    costs: [B, N, S]; what stands past an item's counts [B] (None: S) is not read. spare: [B, N], what a head that
     is left over costs (None: nothing). Up to 5 heads and talkers it is found on the costs' own device without a loop
     over the batch, beyond that by scipy on the CPU. The gradient is that of the assignment found.
     Returns: total cost [B], and int64 [B, S]: for every talker its head, -1 where it has none.
     """
     num_heads, num_spk = costs.shape[1:]
-    square = _square(costs, num_talkers, spare)  # [B, M, M]
+    square = _square(costs, counts, spare)  # [B, M, M]
     if square.shape[-1] <= MAX_PERMUTED:
         total, rows = _by_permutations(square)
     else:  # scipy refuses NaN; here it goes on into the loss
         spare = None if spare is None else spare.detach().nan_to_num()
-        rows = _by_scipy(_square(costs.detach().nan_to_num(), num_talkers, spare))
+        rows = _by_scipy(_square(costs.detach().nan_to_num(), counts, spare))
         total = square.gather(1, rows[:, None])[:, 0].sum(-1)
     head = rows[:, :num_spk]
     missing = head >= num_heads
-    if num_talkers is not None:
-        missing = missing | ~_first(num_talkers, num_spk)
+    if counts is not None:
+        missing = missing | ~_first(counts, num_spk)
     return total, head.masked_fill(missing, -1)
 
 
-def _square(costs: Tensor, num_talkers: Tensor | None, spare: Tensor | None) -> Tensor:
+def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tensor:
     """Costs with dummy heads below and dummy talkers on the right [B, M, M]; infinite where no pair may be.
 
     An item with fewer talkers than heads gives each of them a head, another each head a talker: with both sorts of
     dummies in one matrix they could else stand in for a pair that costs something.
     """
     batch, num_heads, num_spk = costs.shape
-    if num_talkers is None:
+    if counts is None:
         if num_heads == num_spk:
             return costs
-        num_talkers = torch.full((batch,), num_spk, device=costs.device)
+        counts = torch.full((batch,), num_spk, device=costs.device)
     size = max(num_heads, num_spk)
-    talker = _first(num_talkers, size)[:, None, :]  # [B, 1, M]
+    talker = _first(counts, size)[:, None, :]  # [B, 1, M]
     head = (torch.arange(size, device=costs.device) < num_heads)[:, None]  # [M, 1]
     left_over = costs.new_zeros(batch, num_heads) if spare is None else spare
     left_over = functional.pad(left_over, (0, size - num_heads))[..., None]  # [B, M, 1]
     square = functional.pad(costs, (0, size - num_spk, 0, size - num_heads))
-    forbidden = torch.where((num_talkers < num_heads)[:, None, None], talker & ~head, head & ~talker)
+    forbidden = torch.where((counts < num_heads)[:, None, None], talker & ~head, head & ~talker)
     return torch.where(talker, square, left_over).masked_fill(forbidden, torch.inf)
 
 

@@ -20,7 +20,7 @@ class SpeakerSet(NamedTuple):
     embeddings: Tensor  # [B, N, D], unit vectors
     presence: Tensor | None = None  # [B, N], logits of a head's speaking for a talker; None: all do
 
-    def num_talkers(self) -> Tensor | None:
+    def num_spk(self) -> Tensor | None:
         """How many talkers were heard: heads with a positive logit, at least one. int64 [B]; None without presence."""
         return None if self.presence is None else (self.presence > 0).sum(1).clamp(min=1)
 
@@ -36,7 +36,7 @@ class OwnReference(nn.Module):
         self.student = student
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
         found = self.student(wav, num_samples)
         embeddings = found.embeddings  # [B, N, D]
         if found.presence is not None:

@@ -75,8 +75,10 @@ def separation(emb: np.ndarray, speakers: Sequence) -> float:
     num_same = (counts * (counts - 1) / 2).sum()
     num_different = len(unit) * (len(unit) - 1) / 2 - num_same
     if not num_same or not num_different:
-        raise UserError(f"Sep: wanted pairs of same and of different speakers, found {num_same:.0f} and "
-                        f"{num_different:.0f} in {len(unit)} embeddings of {len(counts)} speakers")
+        raise UserError(
+            f"Sep: wanted pairs of same and of different speakers, found {num_same:.0f} and "
+            f"{num_different:.0f} in {len(unit)} embeddings of {len(counts)} speakers"
+        )
     same = ((sums**2).sum() - len(unit)) / 2
     every = ((sums.sum(0) ** 2).sum() - len(unit)) / 2
     return float(same / num_same - (every - same) / num_different)
@@ -88,8 +90,10 @@ def normalised(emb: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(emb, axis=-1, keepdims=True)
     bad = ~(np.isfinite(norms) & (norms > 0))[..., 0]
     if bad.any():
-        raise UserError(f"{int(bad.sum())} of {len(emb)} embeddings are zero or not finite, "
-                        f"the first is number {int(np.argmax(bad))}")
+        raise UserError(
+            f"{int(bad.sum())} of {len(emb)} embeddings are zero or not finite, "
+            f"the first is number {int(np.argmax(bad))}"
+        )
     return emb / norms
 
 
@@ -98,6 +102,8 @@ def _checked(emb: np.ndarray, speakers: Sequence[str]) -> tuple[np.ndarray, np.n
         raise UserError(f"wanted embeddings [M, D] and M speakers, found {np.shape(emb)} and {len(speakers)}")
     names, ids = np.unique(np.asarray(speakers), return_inverse=True)
     if not 2 <= len(names) < len(speakers):
-        raise UserError(f"wanted at least two speakers and one of them twice, found {len(names)} speakers "
-                        f"in {len(speakers)} embeddings")
+        raise UserError(
+            f"wanted at least two speakers and one of them twice, found {len(names)} speakers "
+            f"in {len(speakers)} embeddings"
+        )
     return normalised(emb), ids

@@ -22,10 +22,16 @@ BATCH_SIZE = 8  # windows that go through a network together
 SCALES = ("sig", "bak", "ovrl")  # in the order of the networks' outputs
 MODELS = {False: "dnsmos_models", True: "pdnsmos_models"}  # whether personalised
 CURVES = {  # of each scale, from the network's number to the rating: coefficients, the highest power first
-    False: ((-0.08397278, 1.22083953, 0.0052439), (-0.13166888, 1.60915514, -0.39604546),
-            (-0.06766283, 1.11546468, 0.04602535)),
-    True: ((-0.01019296, 0.02751166, 1.19576786, -0.24348726), (-0.04976499, 0.44276479, -0.1644611, 0.96883132),
-           (-0.00533021, 0.005101, 1.18058466, -0.11236046)),
+    False: (
+        (-0.08397278, 1.22083953, 0.0052439),
+        (-0.13166888, 1.60915514, -0.39604546),
+        (-0.06766283, 1.11546468, 0.04602535),
+    ),
+    True: (
+        (-0.01019296, 0.02751166, 1.19576786, -0.24348726),
+        (-0.04976499, 0.44276479, -0.1644611, 0.96883132),
+        (-0.00533021, 0.005101, 1.18058466, -0.11236046),
+    ),
 }
 
 
@@ -39,8 +45,10 @@ def dnsmos(wav: np.ndarray, sample_rate: int = SAMPLE_RATE, personalised: bool =
         raise UserError(f"DNSMOS: wanted {SAMPLE_RATE} Hz, found {sample_rate} Hz")
     wav = np.asarray(wav, np.float32)
     if wav.ndim != 1 or not wav.size or not np.isfinite(wav).all():
-        raise UserError(f"DNSMOS: wanted a signal [T] of finite samples, found one of shape {list(wav.shape)}"
-                        f"{'' if np.isfinite(wav).all() else ', not finite'}")
+        raise UserError(
+            f"DNSMOS: wanted a signal [T] of finite samples, found one of shape {list(wav.shape)}"
+            f"{'' if np.isfinite(wav).all() else ', not finite'}"
+        )
     each = windows(wav)
     batches = [np.stack(each[first : first + BATCH_SIZE]) for first in range(0, len(each), BATCH_SIZE)]
     found = np.concatenate([_network(personalised).run(None, {"input_1": batch})[0] for batch in batches])  # [W, 3]
@@ -58,8 +66,9 @@ def windows(wav: np.ndarray) -> list[np.ndarray]:
         wav = np.concatenate([wav, wav])
     starts = range(int(wav.size // SAMPLE_RATE - WINDOW_S) + 1)
     ends = [int((start + WINDOW_S) * SAMPLE_RATE) for start in starts]
-    return [wav[end - WINDOW : end] for start, end in zip(starts, ends, strict=True)
-            if end - start * SAMPLE_RATE == WINDOW]
+    return [
+        wav[end - WINDOW : end] for start, end in zip(starts, ends, strict=True) if end - start * SAMPLE_RATE == WINDOW
+    ]
 
 
 @cache

@@ -57,5 +57,6 @@ def _reason(err: Exception) -> str:
 
 
 def _levels(est: np.ndarray, source: np.ndarray, sample_rate: int) -> str:
-    return (f"{source.size / sample_rate:.2f} s, source peak {np.abs(source).max():.2g}, "
-            f"est peak {np.abs(est).max():.2g}")
+    return (
+        f"{source.size / sample_rate:.2f} s, source peak {np.abs(source).max():.2g}, est peak {np.abs(est).max():.2g}"
+    )

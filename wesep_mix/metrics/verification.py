@@ -25,9 +25,7 @@ def pair_scores(emb: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return scores
 
 
-def equal_error_rate(
-    emb: np.ndarray, speakers: Sequence[str], apart: Sequence[Sequence[str]] = ()
-) -> float:
+def equal_error_rate(emb: np.ndarray, speakers: Sequence[str], apart: Sequence[Sequence[str]] = ()) -> float:
     """EER (a fraction) over all pairs of rows of `emb` [M, D].
 
     apart: groupings [M]; two embeddings of one group are no trial. Mixtures are such a grouping (the matching
@@ -82,8 +80,9 @@ def _error_rates(metric: str, scores: np.ndarray, same: np.ndarray) -> tuple[np.
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     num_same, num_different = int(same.sum()), int((~same).sum())
     if not num_same or not num_different:
-        raise UserError(f"{metric}: wanted pairs of same and of different speakers, "
-                        f"found {num_same} and {num_different}")
+        raise UserError(
+            f"{metric}: wanted pairs of same and of different speakers, found {num_same} and {num_different}"
+        )
     false_accept, true_accept, _ = roc_curve(same, scores, drop_intermediate=False)
     return false_accept, 1 - true_accept
 

@@ -63,7 +63,7 @@ def _find(folder: Path, num_spk: int, subset: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    hint = "" if num_spk in (2, 3) else "; LibriMix has lists for 2 and 3 talkers, metadata_dir \"\" draws by its rules"
+    hint = "" if num_spk in (2, 3) else '; LibriMix has lists for 2 and 3 talkers, metadata_dir "" draws by its rules'
     raise UserError(f"{folder}: wanted LibriMix's {inner}/{name}, found no such file there{hint}")
 
 
@@ -156,8 +156,10 @@ def plans_of(rows: Sequence[Row], pool: Pool, unused: Mapping[str, str], rules: 
     plans = [_plan(row, entries, corpus, noises, rules.seed) for row, entries in chosen]
     _tell_offsets([entry for _, entries in chosen for entry in entries], name)
     if noises.num_other_speed:
-        print(f"note: {name}: {noises.num_other_speed} rows name a noise at another speed, the recording that it was "
-              "made from is taken")
+        print(
+            f"note: {name}: {noises.num_other_speed} rows name a noise at another speed, the recording that it was "
+            "made from is taken"
+        )
     return sorted(plans, key=lambda plan: plan.id)
 
 
@@ -211,27 +213,35 @@ def _missing(row: Row, corpus: _Set, noises: _Noises) -> str:
         if utt not in corpus.speech and utt not in corpus.unused:
             return f"{row.where}: mixture {row.id}: wanted utterance {utt}, found no such file in the set {corpus.name}"
     if noises.has_folder(row.noise_path) and noises.find(row.noise_path) is None:
-        return (f"{row.where}: mixture {row.id}: wanted noise {row.noise_path}, found no such file in the set "
-                f"{corpus.name}, or a silent one")
+        return (
+            f"{row.where}: mixture {row.id}: wanted noise {row.noise_path}, found no such file in the set "
+            f"{corpus.name}, or a silent one"
+        )
     if noises.is_silent(row.noise_path, corpus.pool.config.segment_s):
-        return (f"{row.where}: mixture {row.id}: wanted noise {row.noise_path} at an SNR, found that it is silent for "
-                "the first segment")
+        return (
+            f"{row.where}: mixture {row.id}: wanted noise {row.noise_path} at an SNR, found that it is silent for "
+            "the first segment"
+        )
     return ""
 
 
 def _tell_offsets(entries: Sequence[SpeechEntry], name: str) -> None:
     paths = sorted({entry.path for entry in entries if entry.crops[0].dc})
     if paths:
-        print(f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of "
-              f"their power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ...")
+        print(
+            f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of "
+            f"their power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ..."
+        )
 
 
 def _tell_bad(bad: Sequence[str], max_bad: int, name: str) -> None:
     for fault in bad[:MAX_NAMED]:
         print(f"warning: {name}: left out: {fault}", file=sys.stderr)
     if len(bad) > max_bad:
-        raise UserError(f"{bad[0]} ({len(bad)} such rows, max_bad is {max_bad}); fetch what is missing, or "
-                        f"--set corpus.max_bad={len(bad)} leaves them out")
+        raise UserError(
+            f"{bad[0]} ({len(bad)} such rows, max_bad is {max_bad}); fetch what is missing, or "
+            f"--set corpus.max_bad={len(bad)} leaves them out"
+        )
     if bad:
         print(f"note: {name}: {len(bad)} rows of LibriMix's lists are left out for files that are missing")
 
@@ -246,9 +256,11 @@ def _choose(rows: Sequence[Row], corpus: _Set, rules: Rules) -> list[tuple[Row, 
             short.append(row)
     replaced = _replace_short(short, corpus, rules.seed, {row.id for row in rows}) if rules.short == "replace" else []
     if short:
-        print(f"note: {corpus.name}: {len(short)} of {len(rows)} rows have an utterance without "
-              f"{corpus.pool.config.segment_s:g} s of speech (short: {rules.short}): {len(replaced)} got another of "
-              f"that speaker, {len(short) - len(replaced)} are left out")
+        print(
+            f"note: {corpus.name}: {len(short)} of {len(rows)} rows have an utterance without "
+            f"{corpus.pool.config.segment_s:g} s of speech (short: {rules.short}): {len(replaced)} got another of "
+            f"that speaker, {len(short) - len(replaced)} are left out"
+        )
     return chosen + replaced
 
 

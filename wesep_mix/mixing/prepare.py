@@ -12,7 +12,7 @@ import numpy as np
 from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
-from wesep_mix.base.names import bytes_of_file
+from wesep_mix.base.names import SETS, bytes_of_file
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.decoded import name_corpus
 from wesep_mix.mixing.draw import Pool, check_enough_speakers, plan_of
@@ -20,7 +20,7 @@ from wesep_mix.mixing.grouping import draw_groups
 from wesep_mix.mixing.librimix import Rules, plans_of, read_lists
 from wesep_mix.mixing.plan import PLANS, Plan, write_plans
 from wesep_mix.preparation.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
-from wesep_mix.preparation.settings import SETS, CorpusConfig, MixingConfig
+from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
 MIXING = "mixing.json"
 
@@ -58,8 +58,10 @@ def _check_names(folder: Path, plans: Sequence[Plan]) -> None:
     sizes = {plan.id: bytes_of_file(plan.id, [source.spk for source in plan.sources]) for plan in plans}
     longest = max(sizes, key=sizes.__getitem__)
     if sizes[longest] > limit:
-        raise UserError(f"{folder}: wanted a disk that takes file names of {sizes[longest]} bytes (mixture {longest}), "
-                        f"found one that takes {limit}; use another --data_dir and --exp_dir, or shorter names")
+        raise UserError(
+            f"{folder}: wanted a disk that takes file names of {sizes[longest]} bytes (mixture {longest}), "
+            f"found one that takes {limit}; use another --data_dir and --exp_dir, or shorter names"
+        )
 
 
 def _pool(folder: Path, mixing: MixingConfig) -> Pool:
@@ -89,8 +91,10 @@ def _plans(pool: Pool, lists: Path, settings: CorpusConfig, num_spk: int, name: 
 def _official_plans(pool: Pool, lists: Path, settings: CorpusConfig, num_spk: int, name: str) -> list[Plan]:
     subsets = getattr(settings.corpus, "subsets", {})
     if not subsets:
-        raise UserError(f"metadata_dir {settings.metadata_dir}: LibriMix's lists are of subsets of LibriSpeech, found "
-                        "none named in the corpus (subsets); name them, or draw mixtures with metadata_dir \"\"")
+        raise UserError(
+            f"metadata_dir {settings.metadata_dir}: LibriMix's lists are of subsets of LibriSpeech, found "
+            'none named in the corpus (subsets); name them, or draw mixtures with metadata_dir ""'
+        )
     rows = read_lists(settings.metadata_dir, num_spk, subsets[name])[: settings.mixtures[name]]
     rules = Rules(settings.seed, settings.short, settings.max_bad)
     return plans_of(rows, pool, read_unused(lists), rules, name)
@@ -101,11 +105,14 @@ def _mixture_plans(pool: Pool, num_spk: int, count: int, seed: int, name: str) -
     groups = draw_groups(pool.speech, num_spk, count, seed, name)
     if len(groups) < count:
         num_utts = sum(map(len, pool.speech.values()))
-        print(f"note: {name}: {num_utts} utterances make {len(groups)} different {num_spk}-talker mixtures, "
-              f"not {count}")
+        print(
+            f"note: {name}: {num_utts} utterances make {len(groups)} different {num_spk}-talker mixtures, not {count}"
+        )
     ids = ["_".join(entry.utt for entry in group) for group in groups]
-    plans = [plan_of(group, pool, rng_for(seed, "mixture", name, key), best_crop=True)
-             for key, group in zip(ids, groups, strict=True)]
+    plans = [
+        plan_of(group, pool, rng_for(seed, "mixture", name, key), best_crop=True)
+        for key, group in zip(ids, groups, strict=True)
+    ]
     return sorted(plans, key=lambda plan: plan.id)
 
 

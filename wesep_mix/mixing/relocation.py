@@ -86,8 +86,9 @@ def move(
             _check(set(paths) - set(going), going, root)
             moves.append(root)
         elif root not in moves:
-            raise UserError(f"--corpus_root {root[0]}={root[1]}: wanted files in {root[0]}, found none; they are such "
-                            f"as {paths[0]}")
+            raise UserError(
+                f"--corpus_root {root[0]}={root[1]}: wanted files in {root[0]}, found none; they are such as {paths[0]}"
+            )
         paths = [going.get(path, path) for path in paths]
     confirm(moves)
     if moves != read_moves(corpus):
@@ -131,12 +132,16 @@ def _check(staying: Iterable[str], going: Mapping[str, str], root: Root) -> None
         raise UserError(f"--corpus_root {old}={new}: wanted a folder {new}, found none")
     for path in sorted(staying):
         if _lies_in(path, new):
-            raise UserError(f"--corpus_root {old}={new}: {path} lies in the new folder already, so that the two could "
-                            "not be told apart; name a folder further inside, which moved as a whole")
+            raise UserError(
+                f"--corpus_root {old}={new}: {path} lies in the new folder already, so that the two could "
+                "not be told apart; name a folder further inside, which moved as a whole"
+            )
     missing = [(path, there) for path, there in sorted(going.items()) if not os.path.isfile(there)]
     if missing:
-        raise UserError(f"--corpus_root {old}={new}: {missing[0][0]} was to be {missing[0][1]}, found no such file "
-                        f"({len(missing)} of {len(going)} files are missing)")
+        raise UserError(
+            f"--corpus_root {old}={new}: {missing[0][0]} was to be {missing[0][1]}, found no such file "
+            f"({len(missing)} of {len(going)} files are missing)"
+        )
 
 
 def _listed(corpus: Path) -> list[str]:
@@ -144,8 +149,10 @@ def _listed(corpus: Path) -> list[str]:
     files = sorted(path for name in (UTTERANCES, NOISES) for path in (corpus / "lists").glob(f"*/{name}"))
     paths = {json.loads(text) for file in files for text in _PATH.findall(file.read_text(encoding="utf-8"))}
     if not paths:
-        raise UserError(f"{corpus / 'lists'}: wanted the lists of a corpus that has moved, found none; stage 1 makes "
-                        "them, without --corpus_root")
+        raise UserError(
+            f"{corpus / 'lists'}: wanted the lists of a corpus that has moved, found none; stage 1 makes "
+            "them, without --corpus_root"
+        )
     return sorted(paths)
 
 

@@ -77,7 +77,9 @@ def _without(dc: float, samples: np.ndarray) -> np.ndarray:
 def _noise_gain(speech: np.ndarray, noise: np.ndarray, planned: Noise) -> np.float32:
     speech_power, noise_power = (float(np.square(x, dtype=np.float64).sum()) for x in (speech, noise))
     if noise_power == 0.0:
-        raise UserError(f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is "
-                        f"silent here, from sample {planned.start} on; redo stage 1 with --force true: no mixture has "
-                        "it then")
+        raise UserError(
+            f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is "
+            f"silent here, from sample {planned.start} on; redo stage 1 with --force true: no mixture has "
+            "it then"
+        )
     return np.float32(np.sqrt(speech_power / noise_power / 10 ** (planned.snr_db / 10)))

@@ -48,8 +48,11 @@ def fixed_trials(plans: Sequence[Plan], keys_of: KeysOf = speaker_keys, max_tria
     the plans has no influence.
     """
     entries = sorted(
-        ((key, source.spk, plan.id, source.utt)
-         for plan in plans for key, source in zip(keys_of(plan), plan.sources, strict=True)),
+        (
+            (key, source.spk, plan.id, source.utt)
+            for plan in plans
+            for key, source in zip(keys_of(plan), plan.sources, strict=True)
+        ),
         key=lambda entry: entry[0].encode(),
     )
     keys, speakers, mixtures, utterances = (list(column) for column in zip(*entries, strict=True))

@@ -48,8 +48,10 @@ def _read(path: str | Path, kind: str) -> dict:
     content = read_weights(path)
     found = content.get("kind") if isinstance(content, dict) else type(content).__name__
     if found is None and "pytorch-lightning_version" in content:
-        raise UserError(f"{path}: wanted a model of {kind}, found a checkpoint to resume training from; give the "
-                        "model.pt that the training wrote")
+        raise UserError(
+            f"{path}: wanted a model of {kind}, found a checkpoint to resume training from; give the "
+            "model.pt that the training wrote"
+        )
     if found != kind:
         raise UserError(f"{path}: wanted a model of {kind}, found {found or 'a file that no stage of a recipe wrote'}")
     missing = [key for key in ("config", "state", "notes") if key not in content]

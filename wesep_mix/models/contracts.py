@@ -152,8 +152,10 @@ class Separator(Protocol):
 
 
 DUTIES = {
-    "frontends": (FrontEndConfig, FrontEnd), "teachers": (TeacherConfig, Teacher),
-    "students": (StudentConfig, Student), "extractors": (ExtractorConfig, Extractor),
+    "frontends": (FrontEndConfig, FrontEnd),
+    "teachers": (TeacherConfig, Teacher),
+    "students": (StudentConfig, Student),
+    "extractors": (ExtractorConfig, Extractor),
     "separators": (SeparatorConfig, Separator),
 }
 
@@ -193,4 +195,6 @@ def methods(protocol: type) -> list[str]:
 def _has_all(thing: Any, protocol: type, where: str, wanted: Iterable[str] | None = None) -> None:
     for part in parts(protocol) if wanted is None else wanted:
         if not hasattr(thing, part):
-            raise UserError(f"{where}: wanted `{part}`, found none; see {protocol.__name__} in wesep_mix/models/contracts.py")
+            raise UserError(
+                f"{where}: wanted `{part}`, found none; see {protocol.__name__} in wesep_mix/models/contracts.py"
+            )

@@ -29,8 +29,12 @@ UNUSED = {"apply_spec_augment": False, "layerdrop": 0.0}  # of what pretraining 
 
 def is_hub_name(source: str) -> bool:
     """Whether it names a model of the hub, and no file or folder that is here or that would have to be."""
-    return (re.fullmatch(r"[\w.-]+(/[\w.-]+)?", source) is not None and source[0] not in "./"
-            and not source.endswith(".pt") and not Path(source).exists())
+    return (
+        re.fullmatch(r"[\w.-]+(/[\w.-]+)?", source) is not None
+        and source[0] not in "./"
+        and not source.endswith(".pt")
+        and not Path(source).exists()
+    )
 
 
 def load(source: str, architecture: str = "") -> tuple[PreTrainedModel, str]:
@@ -62,13 +66,16 @@ def _read(source: str) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)  # nor ask for it
         config.update(UNUSED | {"do_normalize": _wants_normalised_wav(name)})
-        network, told = AutoModel.from_pretrained(name, config=config, output_loading_info=True,
-                                                  trust_remote_code=False)
+        network, told = AutoModel.from_pretrained(
+            name, config=config, output_loading_info=True, trust_remote_code=False
+        )
     except (*UNREADABLE, TypeError, AttributeError, SafetensorError, StrictDataclassError) as err:
         raise UserError(_unreadable(source, here, err)) from err
     if not hasattr(network, "feature_extractor") or not hasattr(getattr(network, "encoder", None), "layers"):
-        raise UserError(f"{source}: wanted a speech model with a convolutional stem and a transformer, such as WavLM, "
-                        f"found {type(network).__name__}")
+        raise UserError(
+            f"{source}: wanted a speech model with a convolutional stem and a transformer, such as WavLM, "
+            f"found {type(network).__name__}"
+        )
     reshaped = [key for key, *_ in told["mismatched_keys"]]
     _refuse_unfit(source, told["missing_keys"], reshaped, told["unexpected_keys"])
     check_finite(source, network.state_dict())
@@ -87,9 +94,12 @@ def _read_microsoft(path: Path) -> PreTrainedModel:
     except (ValueError, TypeError, RuntimeError, StrictDataclassError) as err:
         raise UserError(f"{path}: its cfg is not that of a WavLM ({reason_of(err)})") from err
     wanted = network.state_dict()
-    _refuse_unfit(path, set(wanted) - set(weights),
-                  [key for key in wanted if key in weights and wanted[key].shape != weights[key].shape],
-                  set(weights) - set(wanted))
+    _refuse_unfit(
+        path,
+        set(wanted) - set(weights),
+        [key for key in wanted if key in weights and wanted[key].shape != weights[key].shape],
+        set(weights) - set(wanted),
+    )
     network.load_state_dict(weights, strict=False)
     return network.float()
 
@@ -97,12 +107,16 @@ def _read_microsoft(path: Path) -> PreTrainedModel:
 def _refuse_unfit(source: str | Path, missing: Iterable[str], reshaped: Sequence[str], spare: Iterable[str]) -> None:
     layers = sorted(key for key in spare if "encoder.layers." in key)
     if layers:
-        raise UserError(f"{source}: its weights do not fit its own config, which has no layer for {len(layers)} of "
-                        f"them: {', '.join(layers[:3])}, ...")
+        raise UserError(
+            f"{source}: its weights do not fit its own config, which has no layer for {len(layers)} of "
+            f"them: {', '.join(layers[:3])}, ..."
+        )
     lacking = sorted(key for key in missing if not key.endswith(OPTIONAL_WEIGHTS))
     if lacking or reshaped:
-        raise UserError(f"{source}: its weights do not fit its own config, {len(lacking)} are missing, {len(reshaped)} "
-                        f"have another shape: {', '.join([*lacking, *reshaped][:3])}, ...")
+        raise UserError(
+            f"{source}: its weights do not fit its own config, {len(lacking)} are missing, {len(reshaped)} "
+            f"have another shape: {', '.join([*lacking, *reshaped][:3])}, ..."
+        )
 
 
 def _wants_normalised_wav(name: str) -> bool:
@@ -113,9 +127,11 @@ def _wants_normalised_wav(name: str) -> bool:
 
     path = cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
     if path is None:
-        print(f"warning: {name}: no {PREPROCESSOR}, which says whether the model wants normalised wavs (most of the "
-              "Large form do); they are taken as they are, so put it beside config.json if it was published",
-              file=sys.stderr)
+        print(
+            f"warning: {name}: no {PREPROCESSOR}, which says whether the model wants normalised wavs (most of the "
+            "Large form do); they are taken as they are, so put it beside config.json if it was published",
+            file=sys.stderr,
+        )
         return False
     return bool(json.loads(Path(path).read_text(encoding="utf-8")).get("do_normalize", True))
 
@@ -123,10 +139,14 @@ def _wants_normalised_wav(name: str) -> bool:
 def _unreadable(source: str, here: Path, err: Exception) -> str:
     reason = reason_of(err)
     if here.exists():
-        return (f"{source}: not a readable model folder ({reason}); wanted config.json, {PREPROCESSOR} and the weights "
-                "of one model")
-    return (f"{source}: no such folder here, and not to be had from the Hugging Face hub ({reason}); download the "
-            "model's folder and set the front-end's `source` to it")
+        return (
+            f"{source}: not a readable model folder ({reason}); wanted config.json, {PREPROCESSOR} and the weights "
+            "of one model"
+        )
+    return (
+        f"{source}: no such folder here, and not to be had from the Hugging Face hub ({reason}); download the "
+        "model's folder and set the front-end's `source` to it"
+    )
 
 
 RENAMED = (  # the authors' part of a name, that of transformers; in this order
@@ -177,17 +197,27 @@ def _renamed(name: str) -> str:
 def _settings(cfg: Mapping[str, Any]) -> dict[str, Any]:
     convs = _layers(cfg["conv_feature_layers"])
     return {
-        "hidden_size": cfg["encoder_embed_dim"], "num_hidden_layers": cfg["encoder_layers"],
-        "num_attention_heads": cfg["encoder_attention_heads"], "intermediate_size": cfg["encoder_ffn_embed_dim"],
-        "hidden_act": cfg["activation_fn"], "do_stable_layer_norm": cfg["layer_norm_first"],
+        "hidden_size": cfg["encoder_embed_dim"],
+        "num_hidden_layers": cfg["encoder_layers"],
+        "num_attention_heads": cfg["encoder_attention_heads"],
+        "intermediate_size": cfg["encoder_ffn_embed_dim"],
+        "hidden_act": cfg["activation_fn"],
+        "do_stable_layer_norm": cfg["layer_norm_first"],
         "feat_extract_norm": "layer" if cfg["extractor_mode"] == "layer_norm" else "group",
-        "conv_bias": cfg["conv_bias"], "conv_dim": [dim for dim, _, _ in convs],
-        "conv_kernel": [kernel for _, kernel, _ in convs], "conv_stride": [stride for _, _, stride in convs],
-        "num_feat_extract_layers": len(convs), "num_conv_pos_embeddings": cfg["conv_pos"],
-        "num_conv_pos_embedding_groups": cfg["conv_pos_groups"], "num_buckets": cfg["num_buckets"],
-        "max_bucket_distance": cfg["max_distance"], "hidden_dropout": cfg["dropout"],
-        "attention_dropout": cfg["attention_dropout"], "activation_dropout": cfg["activation_dropout"],
-        "feat_proj_dropout": cfg["dropout_input"], "do_normalize": cfg["normalize"],
+        "conv_bias": cfg["conv_bias"],
+        "conv_dim": [dim for dim, _, _ in convs],
+        "conv_kernel": [kernel for _, kernel, _ in convs],
+        "conv_stride": [stride for _, _, stride in convs],
+        "num_feat_extract_layers": len(convs),
+        "num_conv_pos_embeddings": cfg["conv_pos"],
+        "num_conv_pos_embedding_groups": cfg["conv_pos_groups"],
+        "num_buckets": cfg["num_buckets"],
+        "max_bucket_distance": cfg["max_distance"],
+        "hidden_dropout": cfg["dropout"],
+        "attention_dropout": cfg["attention_dropout"],
+        "activation_dropout": cfg["activation_dropout"],
+        "feat_proj_dropout": cfg["dropout_input"],
+        "do_normalize": cfg["normalize"],
     }
 
 

@@ -59,8 +59,10 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     others = [int(s) for s in grid if s != best and counts[s] >= min_share * counts[best]]
     chosen = [best, *sorted(others, key=lambda s: (-counts[s], s))][:max_crops]
     levels = crop_loudness(samples, [s * size for s in chosen], num_samples)
-    crops = [_crop(samples[s * size :][:num_samples], s * size, float(counts[s] / width), lufs)
-             for s, lufs in zip(chosen, levels, strict=True)]
+    crops = [
+        _crop(samples[s * size :][:num_samples], s * size, float(counts[s] / width), lufs)
+        for s, lufs in zip(chosen, levels, strict=True)
+    ]
     return [crop for crop in crops if crop.lufs > ABSOLUTE_GATE]
 
 

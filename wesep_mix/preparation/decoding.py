@@ -10,10 +10,10 @@ from pathlib import Path
 
 from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.names import SETS
 from wesep_mix.io import decoded
 from wesep_mix.io.audio import num_frames
 from wesep_mix.preparation.lists import read_noises, read_speech
-from wesep_mix.preparation.settings import SETS
 
 MAX_PARTS = 64  # each is a file that every process keeps open
 MIN_FILES = 32  # in a part, where there are that many
@@ -35,8 +35,10 @@ def decode_corpus(lists: Path, folder: Path, nj: int) -> None:
     parallel.map_items(functools.partial(_write_part, folder, parts), missing, nj, "decoding")
     num_files, num_kept = sum(map(len, parts)), decoded.write_index(folder, len(parts))
     if num_kept < num_files:
-        print(f"note: decoding: {num_files - num_kept} of {num_files} files are not 16-bit and are read from their "
-              "originals")
+        print(
+            f"note: decoding: {num_files - num_kept} of {num_files} files are not 16-bit and are read from their "
+            "originals"
+        )
 
 
 def _parts(lists: Path) -> list[list[str]]:
@@ -53,8 +55,10 @@ def _check_space(paths: Sequence[str], folder: Path, nj: int) -> None:
     """Tell the size of what is to be decoded. Raises: UserError when the disk has less."""
     wanted = 2 * sum(length for _, length in parallel.map_items(num_frames, paths, nj, "sizes"))
     free = shutil.disk_usage(folder).free
-    print(f"decoding {len(paths)} files takes {wanted / GB:.2f} GB in {folder}, {free / GB:.0f} GB are free there",
-          flush=True)
+    print(
+        f"decoding {len(paths)} files takes {wanted / GB:.2f} GB in {folder}, {free / GB:.0f} GB are free there",
+        flush=True,
+    )
     if wanted > free:
         raise UserError(
             f"{folder}: decoded speech and noise take {wanted / GB:.2f} GB, found {free / GB:.2f} GB free on that "

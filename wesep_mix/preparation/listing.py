@@ -16,11 +16,11 @@ from typing import Any
 from wesep_mix.base import parallel, plugins
 from wesep_mix.base.errors import UserError, escaped
 from wesep_mix.base.files import Journal, write_jsonl
-from wesep_mix.base.names import path_problem, utterance_problem
+from wesep_mix.base.names import SETS, path_problem, utterance_problem
 from wesep_mix.io import audio
 from wesep_mix.preparation.activity import Crop, best_crops, silent_stretches
 from wesep_mix.preparation.lists import UNUSED, NoiseEntry, SpeechEntry, write_lists
-from wesep_mix.preparation.settings import SETS, CorpusConfig
+from wesep_mix.preparation.settings import CorpusConfig
 
 EXAMINED = "examined"
 RUMBLE = 0.1  # of an utterance's power, above which that is told
@@ -64,8 +64,10 @@ def _speech_entries(
     if not entries:
         raise UserError(f"{title}: none of {len(utterances)} utterances has {mixing.segment_s:g} s with speech")
     if len(entries) < len(rows):
-        print(f"note: {title}: {len(rows) - len(entries)} of {len(rows)} utterances lack {mixing.segment_s:g} s with "
-              f"speech and are not used, see {UNUSED}")
+        print(
+            f"note: {title}: {len(rows) - len(entries)} of {len(rows)} utterances lack {mixing.segment_s:g} s with "
+            f"speech and are not used, see {UNUSED}"
+        )
     return entries, unused
 
 
@@ -88,8 +90,10 @@ def _noise_entries(
     entries = [entry for entry in read if entry.sounds]
     silent = [{"noise": entry.id, "path": entry.path, "reason": "silent"} for entry in read if not entry.sounds]
     if not entries:
-        raise UserError(f"{title}: wanted a file that sounds, found none among {len(noises)}; take silent ones out of "
-                        "the noise folder, or add others")
+        raise UserError(
+            f"{title}: wanted a file that sounds, found none among {len(noises)}; take silent ones out of "
+            "the noise folder, or add others"
+        )
     if silent:
         print(f"note: {title}: {len(silent)} of {len(noises)} files are silent and are not used, see {UNUSED}")
     if num := sum(bool(entry.silent) for entry in entries):
@@ -103,7 +107,11 @@ def _noise_entry(noise: Any, row: dict[str, Any]) -> NoiseEntry:
 
 
 def _examined(
-    function: Callable[[Any], dict[str, Any]], files: Sequence, settings: CorpusConfig, folder: Path, nj: int,
+    function: Callable[[Any], dict[str, Any]],
+    files: Sequence,
+    settings: CorpusConfig,
+    folder: Path,
+    nj: int,
     title: str,
 ) -> dict[str, dict[str, Any]]:
     """`function` of every file by its id, those of a killed run from its journal; more than max_bad bad ones raise."""
@@ -116,8 +124,11 @@ def _examined(
     rows |= {file.id: row for file, row in found}
     read = [(file.path, rows[file.id]) for file in files if file.id in rows]
     _tell([path for path, row in read if row["channels"] > 1], title, "have several channels, the first is used")
-    _tell([path for path, row in read if row.get("rumbles")], title,
-          f"have more than {100 * RUMBLE:g} % of their power below 20 Hz, unheard, but counted by SNR and SI-SDR")
+    _tell(
+        [path for path, row in read if row.get("rumbles")],
+        title,
+        f"have more than {100 * RUMBLE:g} % of their power below 20 Hz, unheard, but counted by SNR and SI-SDR",
+    )
     return rows
 
 
@@ -140,8 +151,13 @@ def _examine(utterance: Any, size: int, max_crops: int) -> dict[str, Any]:
     samples = audio.read_audio(utterance.path)
     crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops)]
     reason = "" if crops else "short" if len(samples) < size else "silent"
-    return {"id": utterance.id, "reason": reason, "crops": crops, "channels": audio.num_channels(utterance.path),
-            "rumbles": audio.rumble_share(samples) > RUMBLE}
+    return {
+        "id": utterance.id,
+        "reason": reason,
+        "crops": crops,
+        "channels": audio.num_channels(utterance.path),
+        "rumbles": audio.rumble_share(samples) > RUMBLE,
+    }
 
 
 def _measure(noise: Any) -> dict[str, Any]:
@@ -151,5 +167,10 @@ def _measure(noise: Any) -> dict[str, Any]:
     """
     _check_names(path_problem(noise.path))
     samples = audio.read_audio(noise.path)
-    return {"id": noise.id, "num_samples": len(samples), "silent": silent_stretches(samples),
-            "dc": audio.dc_offset(samples, audio.LARGE_DC_DB), "channels": audio.num_channels(noise.path)}
+    return {
+        "id": noise.id,
+        "num_samples": len(samples),
+        "silent": silent_stretches(samples),
+        "dc": audio.dc_offset(samples, audio.LARGE_DC_DB),
+        "channels": audio.num_channels(noise.path),
+    }

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wesep_mix.base import config
+from wesep_mix.base.names import SETS
 
-SETS = ("train", "dev", "test")
 SHORT = ("replace", "drop")
 
 
@@ -60,7 +60,8 @@ class CorpusConfig:
                 raise ValueError(f"{name}: wanted a positive number for each of {', '.join(SETS)}, found {sizes}")
         for name, kinds in self.single_noise.items():
             if name not in SETS or not kinds:
-                raise ValueError(f"single_noise: wanted kinds of noise for some of {', '.join(SETS)}, "
-                                 f"found {name}: {list(kinds)}")
+                raise ValueError(
+                    f"single_noise: wanted kinds of noise for some of {', '.join(SETS)}, found {name}: {list(kinds)}"
+                )
         if self.short not in SHORT:
             raise ValueError(f"short: wanted {' or '.join(SHORT)}, found {self.short!r}")

@@ -1,0 +1,1 @@
+"""Stage 9: results.json, RESULTS.md and plots of one experiment."""

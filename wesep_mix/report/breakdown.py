@@ -11,7 +11,7 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.breakdown import CONDITIONS
 from wesep_mix.inference.controls import CONTROLS
-from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table, in_order
+from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table, ordered_rows
 
 TITLES = {"sexes": "sexes", "snr_db": "SNR dB", "overlap": "overlap"}
 MEASURES = {measure: (EMBEDDING_COLUMNS | SPEECH_COLUMNS)[measure] for measure in ("acc", "cos", "si_sdri")}
@@ -32,17 +32,22 @@ def extraction_by(
 def condition_tables(results: Mapping[str, Any]) -> list[Table]:
     """One table a condition: a column a value, a line a row and measure; of the extraction no controls."""
     embeddings, extraction = results["embeddings_by"], results["extraction_by"]
-    shown = [(name, embeddings[name]) for name in in_order(embeddings)]
-    shown += [(name, extraction[name]) for name in in_order(extraction) if name.partition("/")[2] not in CONTROLS]
-    return [_table(condition, [(name, groups[condition]) for name, groups in shown])
-            for condition in CONDITIONS] if shown else []
+    shown = [(name, embeddings[name]) for name in ordered_rows(embeddings)]
+    shown += [(name, extraction[name]) for name in ordered_rows(extraction) if name.partition("/")[2] not in CONTROLS]
+    return (
+        [_table(condition, [(name, groups[condition]) for name, groups in shown]) for condition in CONDITIONS]
+        if shown
+        else []
+    )
 
 
 def _grouped(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, str]]) -> Groups:
     unknown = next((row["mix"] for row in rows if row["mix"] not in known), None)
     if unknown is not None:
-        raise UserError(f"{name}: mixture {unknown} is scored, but stage 8 did not tell its conditions; redo it with "
-                        "--stage 8 --force true")
+        raise UserError(
+            f"{name}: mixture {unknown} is scored, but stage 8 did not tell its conditions; redo it with "
+            "--stage 8 --force true"
+        )
     improved = np.array([row["si_sdri"] for row in rows])
     groups: dict[str, dict] = {}
     for condition in CONDITIONS:
@@ -56,9 +61,12 @@ def _grouped(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str, M
 
 def _table(condition: str, shown: Sequence[tuple[str, Mapping[str, Mapping[str, float]]]]) -> Table:
     values = in_steps(value for _, groups in shown for value in groups)
-    rows = [(f"{name}: {column.title}", *(column.cell(groups.get(value, {}), measure) for value in values))
-            for name, groups in shown for measure, column in MEASURES.items()
-            if any(measure in group for group in groups.values())]
+    rows = [
+        (f"{name}: {column.title}", *(column.cell(groups.get(value, {}), measure) for value in values))
+        for name, groups in shown
+        for measure, column in MEASURES.items()
+        if any(measure in group for group in groups.values())
+    ]
     most = [max(groups.get(value, {}).get("num", 0) for _, groups in shown) for value in values]
     return Table((TITLES[condition], *values), [*rows, ("num", *map(str, most))])
 

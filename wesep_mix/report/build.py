@@ -16,7 +16,7 @@ from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
 from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
-from wesep_mix.report.tables import in_order
+from wesep_mix.report.tables import ordered_rows
 
 PLOTS = "plots"
 
@@ -31,8 +31,11 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
         write_json(folder / "results.json", results)
     plots = draw_plots(mixtures)
     made = commands(exp, results, settings)
-    outdated = [f"`{name}`, since {changed.relative_to(exp) if changed.is_relative_to(exp) else changed} was made anew "
-                "after it; its stages make it again" for name, changed in outdated_rows(mixtures).items()]
+    outdated = [
+        f"`{name}`, since {changed.relative_to(exp) if changed.is_relative_to(exp) else changed} was made anew "
+        "after it; its stages make it again"
+        for name, changed in outdated_rows(mixtures).items()
+    ]
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
@@ -44,8 +47,9 @@ def draw_plots(mixtures: Path) -> dict[str, Path]:
     """Draw what there is data for into `<N>mix/plots`: {caption: file}."""
     drawn, folder = {}, mixtures / PLOTS
     scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items()}
-    improved = {name: np.array([row["si_sdri"] for row in scores[name]])
-                for name in in_order(scores) if name != "mixture"}
+    improved = {
+        name: np.array([row["si_sdri"] for row in scores[name]]) for name in ordered_rows(scores) if name != "mixture"
+    }
     if improved:
         drawn["SI-SDRi of every mixture and speaker by condition"] = folder / "si_sdri.png"
         improvement_plot(improved, folder / "si_sdri.png")

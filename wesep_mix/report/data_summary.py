@@ -23,7 +23,7 @@ BAR = 10
 
 
 @dataclass(frozen=True)
-class Content:
+class FolderContent:
     """A set to be summarised: `group` (2mix) and `name` (train) say which."""
 
     group: str
@@ -48,8 +48,10 @@ class Histogram:
     def table(self) -> Table:
         """A row a bin, a column a set: the count, the share in per cent, and a bar, longest where it is most."""
         columns = [self._column(counts) for counts in self.counts.values()]
-        return Table([self.title, *(f"{name}{' ' * (BAR + 1)}" for name in self.counts)],
-                     list(zip(self.bins, *columns, strict=True)))
+        return Table(
+            [self.title, *(f"{name}{' ' * (BAR + 1)}" for name in self.counts)],
+            list(zip(self.bins, *columns, strict=True)),
+        )
 
     @staticmethod
     def _column(counts: Sequence[int]) -> list[str]:
@@ -57,43 +59,49 @@ class Histogram:
         return [f"{count} {100 * count / total:5.1f} % {'#' * round(BAR * count / most):<{BAR}}" for count in counts]
 
 
-def summary_text(contents: Sequence[Content], lengths: Mapping[str, int]) -> str:
+def summary_text(contents: Sequence[FolderContent], lengths: Mapping[str, int]) -> str:
     """Tables of lists, of mixtures, and a group's histograms. `lengths`: samples of each readable audio file."""
     listed = [content for content in contents if content.speech or content.noises]
     mixed = [content for content in contents if content.plans]
     blocks = [list_table(listed, lengths).text()] if listed else []
     blocks += [mixture_table(mixed).text()] if mixed else []
-    blocks += [f"{group}: {histogram.title} of the sets' plans\n{histogram.table().text()}"
-               for group, members in by_group(mixed).items() for histogram in histograms(members)]
+    blocks += [
+        f"{group}: {histogram.title} of the sets' plans\n{histogram.table().text()}"
+        for group, members in by_group(mixed).items()
+        for histogram in histograms(members)
+    ]
     return "\n\n".join(blocks)
 
 
-def list_table(contents: Sequence[Content], lengths: Mapping[str, int]) -> Table:
+def list_table(contents: Sequence[FolderContent], lengths: Mapping[str, int]) -> Table:
     """What could be mixed: utterances, speakers, noises; hours of the files that are readable."""
     header = ("lists", "utterances", "speakers", "F", "M", "speech h", "noises", "noise h")
     return Table(header, [_list_cells(content, lengths) for content in contents])
 
 
-def mixture_table(contents: Sequence[Content]) -> Table:
+def mixture_table(contents: Sequence[FolderContent]) -> Table:
     """What is mixed in the fixed plans; overlap as mean (lowest to highest), loudness of the sources as a range."""
     header = ("plans", "mixtures", "talkers", "speakers", "F", "M", "mixture h", "source h", "overlap", "SNR dB")
     return Table((*header, "LUFS"), [_mixture_cells(content) for content in contents])
 
 
-def histograms(contents: Sequence[Content]) -> list[Histogram]:
+def histograms(contents: Sequence[FolderContent]) -> list[Histogram]:
     """Overlap (none for single speakers), SNR and sex pairs of a group's sets over common bins."""
     overlaps = {content.name: [share for plan in content.plans for share in plan.overlaps] for content in contents}
     snrs = {content.name: [plan.noise.snr_db for plan in content.plans] for content in contents}
     pairs = {content.name: [plan.sexes for plan in content.plans] for content in contents}
     made = [_binned("overlap", overlaps, OVERLAP_BIN, 2)] if any(overlaps.values()) else []
     few = len({value for values in snrs.values() for value in values}) <= MAX_VALUES
-    made.append(_counted("SNR dB", {name: [f"{value:g}" for value in values] for name, values in snrs.items()},
-                         key=float) if few else _binned("SNR dB", snrs, SNR_BIN_DB, 1))
+    made.append(
+        _counted("SNR dB", {name: [f"{value:g}" for value in values] for name, values in snrs.items()}, key=float)
+        if few
+        else _binned("SNR dB", snrs, SNR_BIN_DB, 1)
+    )
     return [*made, _counted("sexes", pairs)]
 
 
-def by_group(contents: Sequence[Content]) -> dict[str, list[Content]]:
-    groups: dict[str, list[Content]] = {}
+def by_group(contents: Sequence[FolderContent]) -> dict[str, list[FolderContent]]:
+    groups: dict[str, list[FolderContent]] = {}
     for content in contents:
         groups.setdefault(content.group, []).append(content)
     return groups
@@ -103,29 +111,42 @@ def hours(num_samples: int) -> float:
     return num_samples / SAMPLE_RATE / 3600
 
 
-def mixture_hours(content: Content) -> tuple[float, float]:
+def mixture_hours(content: FolderContent) -> tuple[float, float]:
     """Hours of the set's mixtures, and of the speech of all their sources."""
     of_sources = sum(source.num_samples for plan in content.plans for source in plan.sources)
     return hours(sum(plan.num_samples for plan in content.plans)), hours(of_sources)
 
 
-def _list_cells(content: Content, lengths: Mapping[str, int]) -> list[str]:
-    speech, noise = (hours(sum(lengths.get(entry.path, 0) for entry in entries))
-                     for entries in (content.speech, content.noises))
+def _list_cells(content: FolderContent, lengths: Mapping[str, int]) -> list[str]:
+    speech, noise = (
+        hours(sum(lengths.get(entry.path, 0) for entry in entries)) for entries in (content.speech, content.noises)
+    )
     sexes = {entry.spk: entry.sex for entry in content.speech}
-    return [content.title, str(len(content.speech)), *_speaker_cells(sexes), f"{speech:.2f}",
-            str(len(content.noises)), f"{noise:.2f}"]
+    return [
+        content.title,
+        str(len(content.speech)),
+        *_speaker_cells(sexes),
+        f"{speech:.2f}",
+        str(len(content.noises)),
+        f"{noise:.2f}",
+    ]
 
 
-def _mixture_cells(content: Content) -> list[str]:
+def _mixture_cells(content: FolderContent) -> list[str]:
     sources = [source for plan in content.plans for source in plan.sources]
     overlaps = [share for plan in content.plans for share in plan.overlaps]
     talkers = sorted({len(plan.sources) for plan in content.plans})
     mean = f"{np.mean(overlaps):.3f} ({min(overlaps):.2f} to {max(overlaps):.2f})" if overlaps else "-"
-    return [content.title, str(len(content.plans)), ", ".join(map(str, talkers)),
-            *_speaker_cells({source.spk: source.sex for source in sources}),
-            *(f"{value:.2f}" for value in mixture_hours(content)), mean,
-            _modes([plan.noise.snr_db for plan in content.plans]), _span([source.lufs for source in sources])]
+    return [
+        content.title,
+        str(len(content.plans)),
+        ", ".join(map(str, talkers)),
+        *_speaker_cells({source.spk: source.sex for source in sources}),
+        *(f"{value:.2f}" for value in mixture_hours(content)),
+        mean,
+        _modes([plan.noise.snr_db for plan in content.plans]),
+        _span([source.lufs for source in sources]),
+    ]
 
 
 def _speaker_cells(sexes: Mapping[str, str]) -> list[str]:
@@ -154,5 +175,6 @@ def _binned(title: str, values: Mapping[str, Sequence[float]], width: float, dig
     taken = np.concatenate(list(places.values()))
     span = range(int(taken.min()), int(taken.max()) + 1)
     bins = [f"{place * width:.{digits}f} to {(place + 1) * width:.{digits}f}" for place in span]
-    return Histogram(title, bins, {name: [int((place == each).sum()) for each in span]
-                                   for name, place in places.items()})
+    return Histogram(
+        title, bins, {name: [int((place == each).sum()) for each in span] for name, place in places.items()}
+    )

@@ -20,7 +20,7 @@ from wesep_mix.report.tables import (
     SPEECH_COLUMNS,
     embedding_table,
     extraction_table,
-    in_order,
+    ordered_rows,
     rules,
     shown,
 )
@@ -52,7 +52,7 @@ EMBEDDING_NOTES = {
     "kmeans": "no training at all: k-means over each mixture's frames, of the front-end before the teacher's training",
     "kmeans/teacher": "no training for mixtures: the same with the front-end that the teacher has trained on speakers",
     "student": "the student on the test mixtures, heads matched to the clean sources by cosine, as `matching` says in "
-               "conf/embeddings.yaml",
+    "conf/embeddings.yaml",
 }
 CONDITION_NOTES = {
     "": "given the student's embedding that was matched to the wanted speaker",
@@ -85,11 +85,19 @@ def document(results: Mapping[str, Any], context: Context) -> str:
     """The whole of RESULTS.md."""
     blocks = [_head(results, context)]
     if results["embeddings"]:
-        blocks += ["## Embeddings", embedding_table(results["embeddings"]).markdown(),
-                   _rows_explained(results["embeddings"]), _embedding_rules(results["embeddings"])]
+        blocks += [
+            "## Embeddings",
+            embedding_table(results["embeddings"]).markdown(),
+            _rows_explained(results["embeddings"]),
+            _embedding_rules(results["embeddings"]),
+        ]
     if results["extraction"]:
-        blocks += ["## Extraction", extraction_table(results["extraction"]).markdown(),
-                   _rows_explained(results["extraction"]), _extraction_rules(results["extraction"], context)]
+        blocks += [
+            "## Extraction",
+            extraction_table(results["extraction"]).markdown(),
+            _rows_explained(results["extraction"]),
+            _extraction_rules(results["extraction"], context),
+        ]
     tables = condition_tables(results)
     if tables:
         blocks += ["## By condition", *(table.markdown() for table in tables), CONDITION_RULES]
@@ -109,24 +117,29 @@ def commands(exp: Path, results: Mapping[str, Any], settings: Sequence[str]) -> 
     """The command line of run.sh for every extractor and separator that has results."""
     models = [("--extractor", name) for name in extractors(results)]
     models = models + [("--separator", name) for name in separators(results)] or [()]
-    return [command(exp, results["corpus"], ("--num_spk", str(results["num_spk"]), *model), settings)
-            for model in models]
+    return [
+        command(exp, results["corpus"], ("--num_spk", str(results["num_spk"]), *model), settings) for model in models
+    ]
 
 
 def _head(results: Mapping[str, Any], context: Context) -> str:
     made = "\n".join(context.commands)
-    return (f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
-            f"Made by\n\n```\n{made}\n```\n\n"
-            f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Written by "
-            "stage 9, like `results.json` with the same numbers. The ± is over the utterances of one run, it says "
-            "nothing of other seeds."
-            + "".join(f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
-                      for name, made_by in results["trained_with"].items())
-            + "".join(f"\n\nLeft out: {line}." for line in context.outdated))
+    return (
+        f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
+        f"Made by\n\n```\n{made}\n```\n\n"
+        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Written by "
+        "stage 9, like `results.json` with the same numbers. The ± is over the utterances of one run, it says "
+        "nothing of other seeds."
+        + "".join(
+            f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
+            for name, made_by in results["trained_with"].items()
+        )
+        + "".join(f"\n\nLeft out: {line}." for line in context.outdated)
+    )
 
 
 def _rows_explained(rows: Mapping[str, Any]) -> str:
-    return "\n".join(f"- `{name}`: {_note(name)}" for name in in_order(rows))
+    return "\n".join(f"- `{name}`: {_note(name)}" for name in ordered_rows(rows))
 
 
 def _note(name: str) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure  # not pyplot: no window, no display, whate
 
 from wesep_mix.base.files import atomic_path
 from wesep_mix.metrics.clustering import normalised
-from wesep_mix.report.data_summary import Content, Histogram, by_group, histograms, mixture_hours
+from wesep_mix.report.data_summary import FolderContent, Histogram, by_group, histograms, mixture_hours
 
 COSINE_BINS = np.linspace(-1, 1, 81)
 
@@ -74,7 +74,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
 
 
-def data_plot(contents: Sequence[Content], path: Path) -> None:
+def data_plot(contents: Sequence[FolderContent], path: Path) -> None:
     """Write a PNG: a row a group (single, 2mix), a column for hours and for each histogram.
 
     Bars of histograms are shares of their set in per cent, so that sets of different sizes compare.
@@ -90,7 +90,7 @@ def data_plot(contents: Sequence[Content], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _hours(panel: Axes, group: str, contents: Sequence[Content]) -> None:
+def _hours(panel: Axes, group: str, contents: Sequence[FolderContent]) -> None:
     mixtures, sources = np.array([mixture_hours(content) for content in contents]).T
     places = np.arange(len(contents))
     for shift, label, values in ((-0.2, "mixtures", mixtures), (0.2, "all sources", sources)):

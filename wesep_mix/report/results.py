@@ -38,13 +38,23 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
     outdated = outdated_rows(mixtures)
     if not embeddings and not extraction and outdated:
         name, changed = next(iter(outdated.items()))
-        raise UserError(f"stage 9 (report): {name} in {mixtures} and all else there was made before {changed} was made "
-                        "anew, run with --stage 4 first")
+        raise UserError(
+            f"stage 9 (report): {name} in {mixtures} and all else there was made before {changed} was made "
+            "anew, run with --stage 4 first"
+        )
     if not embeddings and not extraction:
-        raise UserError(f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
-                        "run with --stage 7 --stop_stage 8 first")
-    head = {"corpus": corpus, "num_spk": num_spk, "seed": seed, "git": git, "versions": versions(),
-            "trained_with": trained_with(exp, num_spk)}
+        raise UserError(
+            f"stage 9 (report) needs scores in {mixtures}, found none: stages 7 and 8 make them, "
+            "run with --stage 7 --stop_stage 8 first"
+        )
+    head = {
+        "corpus": corpus,
+        "num_spk": num_spk,
+        "seed": seed,
+        "git": git,
+        "versions": versions(),
+        "trained_with": trained_with(exp, num_spk),
+    }
     return head | {"embeddings": embeddings, "extraction": extraction} | conditions(mixtures)
 
 
@@ -54,8 +64,10 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """
     path = metrics_file(mixtures)
     rows = read_json(path) if _is_current(path) else {}
-    return {name: _picked(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path)
-            for name, row in rows.items()}
+    return {
+        name: _picked(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path)
+        for name, row in rows.items()
+    }
 
 
 def conditions(mixtures: Path) -> dict[str, dict]:
@@ -89,7 +101,8 @@ def scored_conditions(mixtures: Path) -> dict[str, Path]:
 def outdated_rows(mixtures: Path) -> dict[str, Path]:
     """{row: what was made anew since}, of rows that are left out for it; `clustering` for all of the embeddings."""
     found = {"clustering": metrics_file(mixtures)} | {
-        name: folder / SUMMARY for name, folder in _all_scored(mixtures).items()}
+        name: folder / SUMMARY for name, folder in _all_scored(mixtures).items()
+    }
     return {name: changed for name, path in found.items() if path.is_file() and (changed := outdated_by(path))}
 
 
@@ -98,8 +111,9 @@ def _is_current(path: Path) -> bool:
     if outdated_by(path.parent) is not None:
         return False
     if (damage := damage_of(path.parent)) is not None:
-        raise UserError(f"stage 9 (report): {damage}: stages 7 and 8 make it again, run with --stage 7 --stop_stage 8 "
-                        "first")
+        raise UserError(
+            f"stage 9 (report): {damage}: stages 7 and 8 make it again, run with --stage 7 --stop_stage 8 first"
+        )
     return path.is_file()
 
 
@@ -115,8 +129,9 @@ def _all_scored(mixtures: Path) -> dict[str, Path]:
 
 def left_out(mixtures: Path) -> dict[str, int]:
     """{row: number of utterances that could not be scored}, rows without any left away."""
-    counts = {name: read_json(folder / SUMMARY).get("num_bad", 0)
-              for name, folder in scored_conditions(mixtures).items()}
+    counts = {
+        name: read_json(folder / SUMMARY).get("num_bad", 0) for name, folder in scored_conditions(mixtures).items()
+    }
     return {name: count for name, count in counts.items() if count}
 
 
@@ -149,8 +164,11 @@ def training_seed(exp: Path) -> int:
 def trained_with(exp: Path, num_spk: int) -> dict[str, dict[str, str]]:
     """{model: versions that trained it}, of the models whose training had others than there are now."""
     patterns = ("teacher/config.yaml", f"{num_spk}mix/*/config.yaml", f"{num_spk}mix/*/*/config.yaml")
-    configs = {path.parent.relative_to(exp).as_posix(): read_raw(path)
-               for pattern in patterns for path in sorted(exp.glob(pattern))}
+    configs = {
+        path.parent.relative_to(exp).as_posix(): read_raw(path)
+        for pattern in patterns
+        for path in sorted(exp.glob(pattern))
+    }
     # a revision that did not note them is not named
     found = {name: config["versions"] for name, config in configs.items() if "versions" in config}
     return {name: made_by for name, made_by in found.items() if made_by != versions()}

@@ -58,21 +58,36 @@ class Column:
 
 
 EMBEDDING_COLUMNS = {
-    "acc": Column("Acc", "%", 100, 1, "k-means with as many clusters as speakers (100 starts), best one-to-one "
-                                      "assignment of clusters to speakers"),
+    "acc": Column(
+        "Acc",
+        "%",
+        100,
+        1,
+        "k-means with as many clusters as speakers (100 starts), best one-to-one assignment of clusters to speakers",
+    ),
     "sep": Column("Sep", "", 1, 3, "mean cosine of same-speaker pairs minus that of different-speaker pairs"),
     "nmi": Column("NMI", "", 1, 3, "normalised mutual information of the same clusters and the speakers"),
     "sil": Column("Sil", "", 1, 3, "silhouette of the true speakers, cosine distance"),
     "ari": Column("ARI", "", 1, 3, "adjusted Rand index of the same clusters"),
-    "eer": Column("EER", "%", 100, 1,
-                  "verification by cosine over a fixed list of trials, `trials` beside the embeddings: all pairs but "
-                  "those inside one mixture or, where speakers have several utterances, of one source utterance; at "
-                  f"most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn where there are "
-                  "more"),
-    "min_dcf": Column("minDCF", "", 1, 3,
-                      "over the same trials the smallest detection cost over all thresholds, target probability "
-                      f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing",
-                      maybe=True),
+    "eer": Column(
+        "EER",
+        "%",
+        100,
+        1,
+        "verification by cosine over a fixed list of trials, `trials` beside the embeddings: all pairs but "
+        "those inside one mixture or, where speakers have several utterances, of one source utterance; at "
+        f"most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn where there are "
+        "more",
+    ),
+    "min_dcf": Column(
+        "minDCF",
+        "",
+        1,
+        3,
+        "over the same trials the smallest detection cost over all thresholds, target probability "
+        f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing",
+        maybe=True,
+    ),
     "cos": Column("Cos", "", 1, 3, "mean cosine to the teacher's embedding of the clean source", maybe=True),
     "count_acc": Column("Count", "%", 100, 1, "mixtures whose number of talkers the student has right", maybe=True),
 }
@@ -96,14 +111,14 @@ def embedding_table(rows: Mapping[str, Row]) -> Table:
     """Clustering and verification metrics, one row a kind of embedding; `-` where a row has not the metric."""
     columns = shown(EMBEDDING_COLUMNS, rows)
     header = ("embedding", *(column.title for column in columns.values()), "num", "trainable")
-    return Table(header, [(name, *_embedding_cells(rows[name], columns)) for name in in_order(rows)])
+    return Table(header, [(name, *_embedding_cells(rows[name], columns)) for name in ordered_rows(rows)])
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
     """Scores of extracted speech, mean ± standard deviation; `-` where a row has not the metric."""
     columns = shown(SPEECH_COLUMNS, rows)
     header = ("extraction", *(column.title for column in columns.values()), "num", "params")
-    return Table(header, [(name, *_extraction_cells(rows[name], columns)) for name in in_order(rows)])
+    return Table(header, [(name, *_extraction_cells(rows[name], columns)) for name in ordered_rows(rows)])
 
 
 def shown(columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[str, Column]:
@@ -111,7 +126,7 @@ def shown(columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[str, C
     return {metric: column for metric, column in columns.items() if any(metric in row for row in rows.values())}
 
 
-def in_order(names: Mapping[str, Row]) -> list[str]:
+def ordered_rows(names: Mapping[str, Row]) -> list[str]:
     """Rows from reference to result to controls, whatever order they were found in; unknown ones by name."""
     known = ("teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student", "mixture")
     controls = ("", *CONTROLS)
@@ -131,8 +146,9 @@ def _embedding_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
 
 
 def _extraction_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
-    means = [column.number(row[metric], row[f"{metric}_std"]) if metric in row else "-"
-             for metric, column in columns.items()]
+    means = [
+        column.number(row[metric], row[f"{metric}_std"]) if metric in row else "-" for metric, column in columns.items()
+    ]
     return [*means, str(int(row["num"])), millions(row["params"])]
 
 

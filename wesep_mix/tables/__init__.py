@@ -1,0 +1,1 @@
+"""The paper's tables: rows as calls of the stages, over seeds, and what they come to."""

@@ -48,7 +48,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Content:
+class TableContent:
     """A table's own part of the documents. rows: of the config; described: {row: what it is, for programs}; made:
     {row: how it is made, for readers}; more: tables for the end of the document.
     """
@@ -65,16 +65,24 @@ class Content:
     more: Sequence[Table] = ()
 
 
-def write(run: Run, content: Content) -> str:
+def write(run: Run, content: TableContent) -> str:
     """Write `exp/TABLE<N>.md` and `exp/table<N>.json`; return the table and the statements as text."""
     averages = run.averages(content.rows)
-    write_json(run.exp / f"{content.name}.json", rounded({
-        "corpus": run.corpus, "seeds": run.seeds, "git": run.git, "versions": versions(),
-        "rows": {name: {**content.described[name], **averages[name]} for name in averages},
-        "by_seed": {str(seed): dict(run.found[seed]) for seed in run.seeds},
-        "left_out": [name for name in content.rows if name not in averages],
-        "statements": [vars(statement) for statement in content.told],
-    }))
+    write_json(
+        run.exp / f"{content.name}.json",
+        rounded(
+            {
+                "corpus": run.corpus,
+                "seeds": run.seeds,
+                "git": run.git,
+                "versions": versions(),
+                "rows": {name: {**content.described[name], **averages[name]} for name in averages},
+                "by_seed": {str(seed): dict(run.found[seed]) for seed in run.seeds},
+                "left_out": [name for name in content.rows if name not in averages],
+                "statements": [vars(statement) for statement in content.told],
+            }
+        ),
+    )
     with atomic_write(run.exp / f"{content.name.upper()}.md") as file:
         file.write(_document(run, content, averages))
     notes = [note for note in (_fewer(run, content), _others(run, content)) if note]
@@ -90,32 +98,51 @@ def cell(column: Column, average: Mapping[str, Any], metric: str) -> str:
     return column.number(*(average[metric][key] for key in told))
 
 
-def _document(run: Run, content: Content, averages: Mapping[str, Any]) -> str:
+def _document(run: Run, content: TableContent, averages: Mapping[str, Any]) -> str:
     seeds = ", ".join(map(str, run.seeds)) or "none"
     made_by = command(run.exp, run.corpus, ("--tables", "true"), run.settings)
-    origin = (f"Seeds {seeds}; git revision {run.git}, {shown(versions())}. Written by stage {content.stage}, like `{content.name}.json` "
-              "with the same numbers and those of each seed.")
+    origin = (
+        f"Seeds {seeds}; git revision {run.git}, {shown(versions())}. Written by stage {content.stage}, like `{content.name}.json` "
+        "with the same numbers and those of each seed."
+    )
     left_out = [row.title for name, row in content.rows.items() if name not in averages]
-    gone = ("Left out, because their data or results are not there, or were made with other settings: "
-            f"{', '.join(left_out)}.") if left_out else ""
+    gone = (
+        (
+            "Left out, because their data or results are not there, or were made with other settings: "
+            f"{', '.join(left_out)}."
+        )
+        if left_out
+        else ""
+    )
     statements = "## Statements\n\n" + "\n".join(f"- {each.text}" for each in content.told) if content.told else ""
-    blocks = [f"# {content.title}: {run.corpus}", f"Made by\n\n```\n{made_by}\n```", origin, content.shown.markdown(),
-              gone, _fewer(run, content), _others(run, content),
-              "\n".join(f"- {content.rows[name].title}: {content.made[name]}" for name in averages), statements,
-              f"{OVER_SEEDS} {content.rules}",
-              *(["## By condition", *(table.markdown() for table in content.more)] if content.more else [])]
+    blocks = [
+        f"# {content.title}: {run.corpus}",
+        f"Made by\n\n```\n{made_by}\n```",
+        origin,
+        content.shown.markdown(),
+        gone,
+        _fewer(run, content),
+        _others(run, content),
+        "\n".join(f"- {content.rows[name].title}: {content.made[name]}" for name in averages),
+        statements,
+        f"{OVER_SEEDS} {content.rules}",
+        *(["## By condition", *(table.markdown() for table in content.more)] if content.more else []),
+    ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _fewer(run: Run, content: Content) -> str:
+def _fewer(run: Run, content: TableContent) -> str:
     """The rows that not every seed of the config has."""
     there = {name: [seed for seed in sorted(run.found) if name in run.found[seed]] for name in content.rows}
-    few = [f"{content.rows[name].title} ({', '.join(map(str, seeds))})" for name, seeds in there.items()
-           if 0 < len(seeds) < len(run.found)]
+    few = [
+        f"{content.rows[name].title} ({', '.join(map(str, seeds))})"
+        for name, seeds in there.items()
+        if 0 < len(seeds) < len(run.found)
+    ]
     wanted = ", ".join(map(str, sorted(run.found)))
     return f"With fewer seeds than {wanted}: {', '.join(few)}." if few else ""
 
 
-def _others(run: Run, content: Content) -> str:
+def _others(run: Run, content: TableContent) -> str:
     seeds = ", ".join(map(str, run.others))
     return f"Also there, not in this table: seeds {seeds}, which {content.name}.seeds does not name." if seeds else ""

@@ -25,9 +25,7 @@ class Job:
     options: tuple[str, ...]
 
 
-def job(
-    stage: int, entry: str, out: Path, made: str, options: Mapping[str, Any], settings: Iterable[str] = ()
-) -> Job:
+def job(stage: int, entry: str, out: Path, made: str, options: Mapping[str, Any], settings: Iterable[str] = ()) -> Job:
     """made: a file of `out`, or "" for `out` itself; settings: `key=value`, as in `--set key=value`."""
     given = [f"--{key}={value}" for key, value in options.items()]
     return Job(stage, entry, out, out / made, (*given, *(f"--set={setting}" for setting in settings)))

@@ -14,7 +14,11 @@ from wesep_mix.mixing.trials import fixed_trials
 
 
 def row_metrics(
-    plans: Sequence[Plan], seed: int, device: str, teacher: Path, student: Path | None = None,
+    plans: Sequence[Plan],
+    seed: int,
+    device: str,
+    teacher: Path,
+    student: Path | None = None,
     embeddings: Path | None = None,
 ) -> dict[str, float]:
     """The metrics of a row on its test set `plans`, of what stages 2 to 4 made for it: two model files and a folder.
@@ -27,8 +31,11 @@ def row_metrics(
     """
     if student is None and embeddings is not None:
         return teacher_row(embeddings, teacher, plans, seed).metrics
-    row = (_kmeans_row(teacher, plans, seed, device) if student is None
-           else student_row(embeddings, student, plans, fixed_trials(plans), seed))
+    row = (
+        _kmeans_row(teacher, plans, seed, device)
+        if student is None
+        else student_row(embeddings, student, plans, fixed_trials(plans), seed)
+    )
     return row.metrics | flat(by_condition({"": row}, plans)[""])
 
 
@@ -36,6 +43,8 @@ def _kmeans_row(teacher: Path, plans: Sequence[Plan], seed: int, device: str) ->
     """Of the teacher's front-end as it was before its training."""
     rows = kmeans_rows(teacher, plans, fixed_trials(plans), seed, device, taught=False)
     if not rows:
-        raise UserError(f"{teacher}: wanted a teacher with a front-end for frame k-means, this one has none; give the "
-                        "row another teacher, or leave it out of table1.yaml")
+        raise UserError(
+            f"{teacher}: wanted a teacher with a front-end for frame k-means, this one has none; give the "
+            "row another teacher, or leave it out of table1.yaml"
+        )
     return rows["kmeans"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, Column
-from wesep_mix.tables.table1 import CountConfig, RowConfig, ShareConfig
+from wesep_mix.tables.table1 import CountConfig, ShareConfig, Table1Row
 
 Rows = Mapping[str, Mapping[str, float]]
 Runs = Mapping[int, Rows]  # {seed: {row: {metric: number}}}
@@ -40,7 +40,7 @@ class Compared:
     note: str = ""
 
 
-def share(config: ShareConfig, rows: Mapping[str, RowConfig], runs: Runs) -> Statement:
+def share(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
     """Acc of a row as a share of another's, beside the paper's."""
     row, of = rows[config.row], rows[config.of]
     text = f"Acc of '{row.title}' as a share of that of '{of.title}'"
@@ -62,8 +62,10 @@ def ahead(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str,
     if not compared.values.size:
         return _not_known(text, compared)
     first, second = compared.values.mean(axis=1)
-    text = (f"{text} by more than two standard deviations{compared.note}: difference "
-            f"{column.factor * (first - second):+.{column.digits}f} {column.unit.replace('%', 'points')}")
+    text = (
+        f"{text} by more than two standard deviations{compared.note}: difference "
+        f"{column.factor * (first - second):+.{column.digits}f} {column.unit.replace('%', 'points')}"
+    )
     if compared.values.shape[1] == 1:
         return Statement(f"{text}; one seed has no standard deviation, not known.", None)
     pooled = math.sqrt(compared.values.var(axis=1, ddof=1).mean())
@@ -71,7 +73,7 @@ def ahead(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str,
     return Statement(f"{text}, standard deviation {column.number(pooled)} (pooled): {_verdict(holds)}.", holds)
 
 
-def counts(config: CountConfig, rows: Mapping[str, RowConfig], runs: Runs) -> Statement:
+def counts(config: CountConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
     """The number of talkers is right often enough, in the mean of some rows."""
     text = "Number of talkers right, mean of " + ", ".join(f"'{rows[name].title}'" for name in config.rows)
     compared = compare(config.rows, "count_acc", runs)
@@ -79,8 +81,10 @@ def counts(config: CountConfig, rows: Mapping[str, RowConfig], runs: Runs) -> St
         return _not_known(text, compared)
     found = compared.values.mean()
     holds = bool(found >= config.wanted)
-    return Statement(f"{text}{compared.note}: {100 * found:.1f} %; wanted {100 * config.wanted:.0f} % or more: "
-                     f"{_verdict(holds)}.", holds)
+    return Statement(
+        f"{text}{compared.note}: {100 * found:.1f} %; wanted {100 * config.wanted:.0f} % or more: {_verdict(holds)}.",
+        holds,
+    )
 
 
 def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
@@ -107,8 +111,6 @@ def _not_known(text: str, compared: Compared) -> Statement:
     return Statement(f"{text}: not known, {compared.note}.", None)
 
 
-
-
 def over_seeds(runs: Sequence[Rows]) -> dict[str, dict[str, Any]]:
     """{row: {metric: {"mean", "std"}, ..., "num_seeds"}} of runs {row: {metric: number}}, one a seed.
 
@@ -123,8 +125,10 @@ def over_seeds(runs: Sequence[Rows]) -> dict[str, dict[str, Any]]:
 def _over(name: str, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     odd = sorted({metric for row in rows for metric in set(row) ^ set(rows[0])})
     if odd:
-        raise UserError(f"row {name}: {', '.join(odd)} in some of its {len(rows)} runs only; redo the stage that made "
-                        "them with --force true")
+        raise UserError(
+            f"row {name}: {', '.join(odd)} in some of its {len(rows)} runs only; redo the stage that made "
+            "them with --force true"
+        )
     return {metric: _mean_std([row[metric] for row in rows]) for metric in rows[0]} | {"num_seeds": len(rows)}
 
 

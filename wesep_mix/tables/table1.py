@@ -22,7 +22,7 @@ MODELS = ("teacher", "kmeans", "student")
 
 
 @dataclass(frozen=True)
-class RowConfig:
+class Table1Row:
     """A row of the table: one way of training, tested on the test set of one number of talkers.
 
     num_spk: talkers of what it is tested on; 1 is noisy single speech. trained_on: talkers of the mixtures that its
@@ -42,8 +42,9 @@ class RowConfig:
         if self.model not in MODELS:
             raise ValueError(f"model: wanted one of {', '.join(MODELS)}, found {self.model}")
         if min(self.num_spk, self.num_trained) < 1:
-            raise ValueError(f"num_spk and trained_on: wanted 1 or more talkers, found {self.num_spk}, "
-                             f"{self.trained_on}")
+            raise ValueError(
+                f"num_spk and trained_on: wanted 1 or more talkers, found {self.num_spk}, {self.trained_on}"
+            )
         if self.model != "student" and (self.student or self.trained_on is not None):
             raise ValueError(f"model {self.model}: it trains no student, leave out student and trained_on")
         if (self.model == "teacher") != (self.num_spk == 1) and self.model != "student":
@@ -53,7 +54,7 @@ class RowConfig:
     def num_trained(self) -> int:
         return self.num_spk if self.trained_on is None else self.trained_on
 
-    def over(self, teacher: Mapping[str, Any], student: Mapping[str, Any]) -> RowConfig:
+    def over(self, teacher: Mapping[str, Any], student: Mapping[str, Any]) -> Table1Row:
         """The row with these settings where it has none of its own; only a student's row has a student's."""
         under = student if self.model == "student" else {}
         return dataclasses.replace(self, teacher={**teacher, **self.teacher}, student={**under, **self.student})
@@ -82,7 +83,7 @@ class Table1Config:
     loading. shares, ahead (pairs of rows, the first is ahead of the second in Acc) and counts are statements.
     """
 
-    rows: dict[str, RowConfig]
+    rows: dict[str, Table1Row]
     seeds: tuple[int, ...] = (0, 1, 2)
     teacher: dict[str, Any] = field(default_factory=dict)
     student: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +99,7 @@ class Table1Config:
         check_named([*named, *check_ahead(self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
 
 
-def row_overrides(row: RowConfig) -> list[str]:
+def row_overrides(row: Table1Row) -> list[str]:
     """A row's settings in the form of `--set`."""
     return [*overrides("teacher", row.teacher), *overrides("student", row.student)]
 
@@ -106,7 +107,8 @@ def row_overrides(row: RowConfig) -> list[str]:
 @dataclass(frozen=True)
 class Table1Layout:
     """Where everything of the table lies. conf: egs/CORPUS/conf; data: data/CORPUS; single: its single-speaker sets;
-    exp: exp/CORPUS/table1; settings: the `--set` values of the run, which a row's own go over."""
+    exp: exp/CORPUS/table1; settings: the `--set` values of the run, which a row's own go over.
+    """
 
     table: Table1Config
     conf: Path
@@ -142,8 +144,11 @@ class Table1Layout:
 
     def jobs(self, name: str, seed: int) -> list[Job]:
         """The calls of stages 2 to 4 for a row, each of which needs those before it."""
-        makers = {"teacher": (self._teacher_job, self._single_job), "kmeans": (self._teacher_job,),
-                  "student": (self._teacher_job, self._student_job, self._mixtures_job)}
+        makers = {
+            "teacher": (self._teacher_job, self._single_job),
+            "kmeans": (self._teacher_job,),
+            "student": (self._teacher_job, self._student_job, self._mixtures_job),
+        }
         return [make(name, seed) for make in makers[self.table.rows[name].model]]
 
     def metrics(self, name: str, seed: int) -> Part:
@@ -151,8 +156,13 @@ class Table1Layout:
         row = self.table.rows[name]
         needs = [Need(each.made, each.stage) for each in self.jobs(name, seed)]
         plans = Need(self.talkers(row.num_spk) / TEST / PLANS, 1)
-        return Part(8, f"table 1, {name}, seed {seed}", self.exp / f"seed{seed}" / "metrics" / name,
-                    {"model": row.model, "seed": seed}, [plans, *needs])
+        return Part(
+            8,
+            f"table 1, {name}, seed {seed}",
+            self.exp / f"seed{seed}" / "metrics" / name,
+            {"model": row.model, "seed": seed},
+            [plans, *needs],
+        )
 
     def result(self, name: str, seed: int) -> Path:
         """The row's numbers as JSON."""
@@ -177,9 +187,14 @@ class Table1Layout:
 
     def _job(self, stage: int, network: str, out: Path, name: str, seed: int, options: dict[str, Any]) -> Job:
         own = overrides(network, getattr(self.table.rows[name], network))
-        return job(stage, f"train_{network}", out, "model.pt",
-                   {"config": self.conf / f"{network}.yaml", "out": out, **options},
-                   [*self.settings, *own, f"{network}.seed={seed}"])
+        return job(
+            stage,
+            f"train_{network}",
+            out,
+            "model.pt",
+            {"config": self.conf / f"{network}.yaml", "out": out, **options},
+            [*self.settings, *own, f"{network}.seed={seed}"],
+        )
 
     def _single_job(self, name: str, seed: int) -> Job:
         return self._embeddings_job(name, seed, {"single": self.single})
@@ -189,9 +204,12 @@ class Table1Layout:
 
     def _embeddings_job(self, name: str, seed: int, options: dict[str, Any]) -> Job:
         row, out = self.table.rows[name], self.embeddings(name, seed)
-        common = {"config": self.conf / "embeddings.yaml", "out": out, "data": self.talkers(row.num_spk),
-                  "teacher": self.teacher(name, seed) / "model.pt"}
-        return job(4, "extract_embeddings", out, "", {**common, **options},
-                   [*self.settings, f"embeddings.sets=[{TEST}]"])
-
-
+        common = {
+            "config": self.conf / "embeddings.yaml",
+            "out": out,
+            "data": self.talkers(row.num_spk),
+            "teacher": self.teacher(name, seed) / "model.pt",
+        }
+        return job(
+            4, "extract_embeddings", out, "", {**common, **options}, [*self.settings, f"embeddings.sets=[{TEST}]"]
+        )

@@ -24,7 +24,7 @@ PAPER = ("si_sdri", "pesq", "stoi", "sig", "bak", "ovrl")
 
 
 @dataclass(frozen=True)
-class RowConfig:
+class Table2Row:
     """A row of the table: what is made of the test mixtures of one number of talkers.
 
     model: `mixture` is not processed. config: a file of conf/extractor or conf/separator; settings: `key: value`, as
@@ -49,13 +49,17 @@ class RowConfig:
         if self.num_spk < 2:
             raise ValueError(f"num_spk: wanted 2 or more talkers, found {self.num_spk}")
         if (self.config is None) != (self.model == "mixture") or (self.model == "mixture" and self.settings):
-            raise ValueError(f"model {self.model}: an extractor or separator has a config, the mixture has none and "
-                             f"no settings; found {self.config} and {self.settings}")
+            raise ValueError(
+                f"model {self.model}: an extractor or separator has a config, the mixture has none and "
+                f"no settings; found {self.config} and {self.settings}"
+            )
         if (self.student is None) != (self.model != "extractor"):
             raise ValueError(f"model {self.model}: an extractor has a student, others have none; found {self.student}")
         if self.embedding not in EMBEDDINGS or (self.embedding != "matched" and self.condition != self.embedding):
-            raise ValueError(f"embedding: wanted one of {', '.join(EMBEDDINGS)} for an extractor with fusion, matched "
-                             f"for all others, found {self.embedding}")
+            raise ValueError(
+                f"embedding: wanted one of {', '.join(EMBEDDINGS)} for an extractor with fusion, matched "
+                f"for all others, found {self.embedding}"
+            )
         if not set(self.paper) <= set(PAPER):
             raise ValueError(f"paper: wanted some of {', '.join(PAPER)}, found {', '.join(self.paper)}")
 
@@ -76,7 +80,7 @@ class RowConfig:
 class Table2Config:
     """conf/table2.yaml. ahead: pairs of rows, a statement each: the first is ahead of the second in SI-SDRi."""
 
-    rows: dict[str, RowConfig]
+    rows: dict[str, Table2Row]
     seeds: tuple[int, ...] = (0,)
     ahead: tuple[tuple[str, ...], ...] = ()
 
@@ -90,11 +94,16 @@ def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Tabl
     first = load_config(Table1Config, conf / "table1.yaml", settings)
     second = load_config(Table2Config, conf / "table2.yaml", settings)
     for name, row in second.rows.items():
-        wanted = [other for other, made in first.rows.items()
-                  if made.model == "student" and made.num_spk == made.num_trained == row.num_spk]
+        wanted = [
+            other
+            for other, made in first.rows.items()
+            if made.model == "student" and made.num_spk == made.num_trained == row.num_spk
+        ]
         if row.student not in (None, *wanted):
-            raise UserError(f"{conf / 'table2.yaml'}: row {name}: student: wanted a row of table1.yaml trained and "
-                            f"tested on {row.num_spk} talkers ({', '.join(wanted)}), found {row.student}")
+            raise UserError(
+                f"{conf / 'table2.yaml'}: row {name}: student: wanted a row of table1.yaml trained and "
+                f"tested on {row.num_spk} talkers ({', '.join(wanted)}), found {row.student}"
+            )
     return first, second
 
 
@@ -102,22 +111,23 @@ def check_seeds(table1: Table1Config, table2: Table2Config) -> None:
     """Raises: UserError when Table 2 has a seed that Table 1, whose students it uses, has not."""
     unknown = sorted(set(table2.seeds) - set(table1.seeds))
     if unknown:
-        raise UserError(f"table2.seeds: wanted some of table1.seeds {list(table1.seeds)}, whose students are used; "
-                        f"found {unknown}")
+        raise UserError(
+            f"table2.seeds: wanted some of table1.seeds {list(table1.seeds)}, whose students are used; found {unknown}"
+        )
 
 
-def num_talkers(table1: Table1Config, table2: Table2Config) -> list[int]:
+def talker_numbers(table1: Table1Config, table2: Table2Config) -> list[int]:
     """How many talkers the mixtures have that rows are trained or tested on, each number once."""
     rows = [number for row in table1.rows.values() for number in (row.num_spk, row.num_trained)]
     return sorted({*rows, *(row.num_spk for row in table2.rows.values())} - {1})
 
 
-def config_path(conf: Path, row: RowConfig) -> Path:
+def config_path(conf: Path, row: Table2Row) -> Path:
     """Of an extractor or separator."""
     return conf / row.model / f"{row.config}.yaml"
 
 
-def row_overrides(row: RowConfig) -> list[str]:
+def row_overrides(row: Table2Row) -> list[str]:
     """A row's settings in the form of `--set`."""
     return overrides(row.model, row.settings)
 
@@ -146,8 +156,12 @@ class Table2Layout:
             return [self._score_job(name, seed)]
         if row.model == "separator":
             return [self._separator_job(name, seed), self._separation_job(name, seed), self._score_job(name, seed)]
-        return [*self.table1.jobs(row.student, seed), self._extractor_job(name, seed),
-                self._extraction_job(name, seed), self._score_job(name, seed)]
+        return [
+            *self.table1.jobs(row.student, seed),
+            self._extractor_job(name, seed),
+            self._extraction_job(name, seed),
+            self._score_job(name, seed),
+        ]
 
     def result(self, name: str, seed: int) -> Path:
         """The row's numbers as JSON."""
@@ -169,8 +183,12 @@ class Table2Layout:
         row = self.table.rows[name]
         teacher, student = self.table1.teacher(row.student, seed), self.table1.student(row.student, seed)
         out = self.folder(name, seed)
-        options = {"teacher": teacher / "model.pt", "student": student / "model.pt", "embedding": row.trained,
-                   "embeddings_config": self.table1.conf / "embeddings.yaml"}
+        options = {
+            "teacher": teacher / "model.pt",
+            "student": student / "model.pt",
+            "condition": row.trained,
+            "embeddings_config": self.table1.conf / "embeddings.yaml",
+        }
         return self._training(name, seed, out, options)
 
     def _separator_job(self, name: str, seed: int) -> Job:
@@ -178,28 +196,38 @@ class Table2Layout:
 
     def _training(self, name: str, seed: int, out: Path, options: dict[str, Any]) -> Job:
         row = self.table.rows[name]
-        given = {"config": config_path(self.table1.conf, row), "out": out, "data": self._data(name),
-                 "num_spk": row.num_spk, **options}
+        given = {
+            "config": config_path(self.table1.conf, row),
+            "out": out,
+            "data": self._data(name),
+            "num_spk": row.num_spk,
+            **options,
+        }
         settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
         return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", given, settings)
 
     def _extraction_job(self, name: str, seed: int) -> Job:
         row, folder = self.table.rows[name], self.folder(name, seed)
         embeddings = self.table1.embeddings(row.student, seed) / TEST
-        return self._tested(6, "extract_speech", "wav", name, seed,
-                            {"embeddings": embeddings, "extractor": folder, "embedding": row.condition})
+        return self._tested(
+            6,
+            "extract_speech",
+            "wav",
+            name,
+            seed,
+            {"embeddings": embeddings, "extractor": folder, "condition": row.condition},
+        )
 
     def _separation_job(self, name: str, seed: int) -> Job:
         return self._tested(6, "separate_speech", "wav", name, seed, {"separator": self.folder(name, seed)})
 
     def _score_job(self, name: str, seed: int) -> Job:
         condition = self.table.rows[name].condition
-        return self._tested(7, "score", "scores", name, seed,
-                            {"extractor": self.folder(name, seed), "condition": condition})
+        return self._tested(
+            7, "score", "scores", name, seed, {"extractor": self.folder(name, seed), "condition": condition}
+        )
 
     def _tested(self, stage: int, entry: str, made: str, name: str, seed: int, options: dict[str, Any]) -> Job:
         given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
         out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
         return job(stage, entry, out, "", given, self.table1.settings)
-
-

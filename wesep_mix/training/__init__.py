@@ -1,0 +1,1 @@
+"""Stages 2, 3 and 5: from settings to model.pt."""

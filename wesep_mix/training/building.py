@@ -16,11 +16,15 @@ def check_talkers(settings: StudentConfig, num_spk: int) -> None:
     """Raises: UserError when mixtures of up to num_spk talkers are not what the student can be trained on."""
     least = num_spk if settings.min_talkers is None else settings.min_talkers
     if least > num_spk:
-        raise UserError(f"student: min_talkers {least}: wanted up to --num_spk {num_spk}, which is the most talkers of "
-                        "a mixture; lower it or leave it out")
+        raise UserError(
+            f"student: min_talkers {least}: wanted up to --num_spk {num_spk}, which is the most talkers of "
+            "a mixture; lower it or leave it out"
+        )
     if least < num_spk and not settings.model.presence:
-        raise UserError(f"student: min_talkers {least} is fewer than --num_spk {num_spk}: heads without a talker need "
-                        "to say so, wanted model.presence: true in student.yaml, found false")
+        raise UserError(
+            f"student: min_talkers {least} is fewer than --num_spk {num_spk}: heads without a talker need "
+            "to say so, wanted model.presence: true in student.yaml, found false"
+        )
 
 
 def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> nn.Module:
@@ -31,13 +35,20 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
     """
     frontend, head = _parts(teacher)
     if settings.model.frontend is None and frontend is None:
-        raise UserError(f"student: the teacher {teacher.config.name} has no front-end to copy; write the student's own "
-                        "in student.yaml, such as model.frontend: {name: logmel}")
-    student = plugins.build("students", dataclasses.replace(
-        settings.model, frontend=_frontend(settings, frontend), num_spk=num_spk,
-        embedding_dim=teacher.config.embedding_dim,
-        references="own" if settings.supervision == "labels" else "teacher",
-    ))
+        raise UserError(
+            f"student: the teacher {teacher.config.name} has no front-end to copy; write the student's own "
+            "in student.yaml, such as model.frontend: {name: logmel}"
+        )
+    student = plugins.build(
+        "students",
+        dataclasses.replace(
+            settings.model,
+            frontend=_frontend(settings, frontend),
+            num_spk=num_spk,
+            embedding_dim=teacher.config.embedding_dim,
+            references="own" if settings.supervision == "labels" else "teacher",
+        ),
+    )
     if settings.model.frontend is None:
         student.frontend.load_state_dict(frontend.state_dict())
     if settings.heads_from_teacher:
@@ -84,8 +95,10 @@ def _copy_head(head: nn.Module | None, student: nn.Module, name: str) -> None:
     theirs, ours = ({key: list(weight.shape) for key, weight in one.state_dict().items()} for one in (head, heads[0]))
     unlike = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
     if unlike:
-        raise UserError(f"student: heads_from_teacher: the head of the teacher {name} does not fit: {unlike[0]}: "
-                        f"wanted {ours.get(unlike[0])}, found {theirs.get(unlike[0])}; give the student the teacher's "
-                        "projection and bottleneck, or set it to false")
+        raise UserError(
+            f"student: heads_from_teacher: the head of the teacher {name} does not fit: {unlike[0]}: "
+            f"wanted {ours.get(unlike[0])}, found {theirs.get(unlike[0])}; give the student the teacher's "
+            "projection and bottleneck, or set it to false"
+        )
     for one in heads:
         one.load_state_dict(head.state_dict())

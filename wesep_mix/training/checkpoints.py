@@ -45,8 +45,10 @@ class Keeper:
         lost = [path for path in best if path in wrong and self.settings.keep == "best"]
         if lost or not whole:
             path = (lost or [last])[0]
-            raise UserError(f"{path}: damaged ({wrong[path]}), and no other checkpoint can take its place; copy it "
-                            "from elsewhere, or train anew with --force true")
+            raise UserError(
+                f"{path}: damaged ({wrong[path]}), and no other checkpoint can take its place; copy it "
+                "from elsewhere, or train anew with --force true"
+            )
         if last in wrong:
             print(f"{last}: damaged ({wrong[last]}); the checkpoint before it is taken", flush=True)
         return whole[0]
@@ -59,8 +61,11 @@ class Keeper:
         if not self.settings.average:
             return state_of(self.folder / f"{self.settings.keep}.ckpt")
         paths = self._best_epochs()
-        print(f"{self.folder.parent}: the mean of the weights of {len(paths)} epochs: "
-              f"{', '.join(path.stem.removeprefix('best-') for path in paths)}", flush=True)
+        print(
+            f"{self.folder.parent}: the mean of the weights of {len(paths)} epochs: "
+            f"{', '.join(path.stem.removeprefix('best-') for path in paths)}",
+            flush=True,
+        )
         return mean_state(paths)
 
     def _best_epochs(self) -> list[Path]:
@@ -68,8 +73,10 @@ class Keeper:
         scores = {Path(path): float(score) for path, score in self.best.best_k_models.items()}
         there = [path for path, score in scores.items() if math.isfinite(score) and path.is_file()]
         if not there:
-            raise UserError(f"{self.folder}: no epoch with a finite {self.best.monitor}, wanted up to "
-                            f"{self.settings.average} to average; lower optim.lr, or set trainer.average to 0")
+            raise UserError(
+                f"{self.folder}: no epoch with a finite {self.best.monitor}, wanted up to "
+                f"{self.settings.average} to average; lower optim.lr, or set trainer.average to 0"
+            )
         return sorted(there, key=scores.get)
 
     def _checkpoints(self, **which) -> ModelCheckpoint:

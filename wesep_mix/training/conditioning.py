@@ -36,8 +36,10 @@ class TeacherReferences:
     def __init__(self, teacher: nn.Module):
         frontend = getattr(teacher, "frontend", None)
         if getattr(getattr(frontend, "config", None), "increase_only", False):
-            raise UserError("the teacher hears how loud a talker is, which is another in every mixture; set "
-                            "model.frontend.increase_only to false in teacher.yaml")
+            raise UserError(
+                "the teacher hears how loud a talker is, which is another in every mixture; set "
+                "model.frontend.increase_only to false in teacher.yaml"
+            )
         self.teacher = teacher.eval().requires_grad_(False)
         self.known: dict[Crop, Tensor] = {}
 
@@ -71,9 +73,9 @@ class TeacherReferences:
 
 
 Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
-SCPS = {  # which of stage 4's files, by a set's folder, has what kind of condition
+SCPS = {  # which of stage 4's files, by a set's folder, has what kind of cue
     "predicted": lambda folder: folder / "matched.scp",
-    "teacher": clean_scp,
+    "clean": clean_scp,
 }
 
 
@@ -87,12 +89,15 @@ class Conditioning:
     """
 
     def __init__(
-        self, teacher: nn.Module, student: nn.Module, stored: Mapping[str, Embed] | None = None,
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        stored: Mapping[str, Embed] | None = None,
         matching: str = "assignment",
     ):
         self.references = TeacherReferences(reference_network(student, teacher))
         matched = Matched(student, self.references, matching)
-        self.embed = {"predicted": matched, "teacher": self.references, "enrolment": self._enrolled, **(stored or {})}
+        self.embed = {"predicted": matched, "clean": self.references, "enrolment": self._enrolled, **(stored or {})}
 
     def __deepcopy__(self, memo: dict) -> Conditioning:
         return self
@@ -100,9 +105,9 @@ class Conditioning:
     @torch.no_grad()
     def __call__(self, batch: MixBatch) -> Tensor:
         with torch.autocast(batch.mix.device.type, enabled=False):
-            if batch.conditions is None:
+            if batch.cues is None:
                 return self.embed["predicted"](batch)
-            return self._by_kind(batch, batch.conditions.kinds)
+            return self._by_kind(batch, batch.cues.kinds)
 
     def _by_kind(self, batch: MixBatch, kinds: Tensor) -> Tensor:
         """Only what some talker was given is computed."""
@@ -116,7 +121,7 @@ class Conditioning:
 
     def _enrolled(self, batch: MixBatch) -> Tensor:
         """The references' embeddings of the enrolments there are; else zeros."""
-        drawn = batch.conditions
+        drawn = batch.cues
         rows = self.references.of(drawn.enrolments, lambda: (drawn.wav, drawn.num_samples), batch.mix.device)  # [M, D]
         placed = rows.new_zeros(*drawn.kinds.shape, rows.shape[1])
         placed[drawn.kinds == ENROLMENT] = rows
@@ -132,7 +137,7 @@ class Matched:
 
     def __call__(self, batch: MixBatch) -> Tensor:
         found = self.student.to(batch.mix.device)(batch.mix, batch.num_samples)
-        return match(found.embeddings, self.references(batch), batch.num_talkers, self.criterion)[0]
+        return match(found.embeddings, self.references(batch), batch.num_spk, self.criterion)[0]
 
 
 class Stored:
@@ -155,7 +160,8 @@ def stored_embeddings(
     """
     return {
         kind: Stored({key: vector for name in plans for key, vector in _read(scp(folder / name), plans[name]).items()})
-        for kind, scp in SCPS.items() if probabilities[kind] > 0
+        for kind, scp in SCPS.items()
+        if probabilities[kind] > 0
     }
 
 
@@ -167,6 +173,8 @@ def _read(scp: Path, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
     for plan in plans:
         for key in speaker_keys(plan):
             if key not in table:
-                raise UserError(f"{scp}: wanted an embedding {key} of the set's plans, found {len(table)} others; "
-                                f"{hint} and of the same --data")
+                raise UserError(
+                    f"{scp}: wanted an embedding {key} of the set's plans, found {len(table)} others; "
+                    f"{hint} and of the same --data"
+                )
     return table

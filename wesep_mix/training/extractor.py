@@ -2,7 +2,7 @@
 
 The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
 matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
-choice another (settings.ConditionConfig). They come from the frozen networks on the fly, so every mixture can be new,
+choice another (settings.CueConfig). They come from the frozen networks on the fly, so every mixture can be new,
 or for static plans from stage 4. Differs by default: matched by the best assignment of all talkers, where the paper
 takes the nearest embedding for each (conf/embeddings.yaml, `matching`).
 """
@@ -67,8 +67,16 @@ class ExtractorTraining(TrainingModule):
 
 
 def train_extractor(
-    settings: ExtractorConfig, data: Path, teacher_path: Path, student_path: Path, out: Path, num_spk: int,
-    embedding: str, ngpu: int, embeddings: Path | None = None, matching: str = "assignment",
+    settings: ExtractorConfig,
+    data: Path,
+    teacher_path: Path,
+    student_path: Path,
+    out: Path,
+    num_spk: int,
+    embedding: str,
+    ngpu: int,
+    embeddings: Path | None = None,
+    matching: str = "assignment",
 ) -> None:
     """Train on mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
 
@@ -84,7 +92,7 @@ def train_extractor(
     if student is not None:
         teacher = checkpoint.load_model(teacher_path, "teachers")
         conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings), matching)
-        drawn = settings.condition.probabilities if settings.condition.predicted < 1 else None
+        drawn = settings.cue.probabilities if settings.cue.predicted < 1 else None
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:
         print(f"extractor {extractor.config.name}, {embedding}: algorithmic latency {latency:.1f} ms", flush=True)
@@ -94,8 +102,10 @@ def train_extractor(
 def _load_student(path: Path, num_spk: int) -> nn.Module:
     student = checkpoint.load_model(path, "students")
     if student.config.num_spk != num_spk:
-        raise UserError(f"{path}: an extractor for {num_spk} talkers wanted a student with as many heads, found "
-                        f"{student.config.num_spk}; train one with --num_spk {num_spk}")
+        raise UserError(
+            f"{path}: an extractor for {num_spk} talkers wanted a student with as many heads, found "
+            f"{student.config.num_spk}; train one with --num_spk {num_spk}"
+        )
     return student
 
 
@@ -103,7 +113,9 @@ def _stored(settings: ExtractorConfig, data: Path, folder: Path | None) -> dict[
     if settings.embeddings != "ark":
         return None
     if folder is None:
-        raise UserError("embeddings: ark: wanted the folder that stage 4 wrote them to, found none; give --embeddings "
-                        "DIR, or set embeddings to on_the_fly")
+        raise UserError(
+            "embeddings: ark: wanted the folder that stage 4 wrote them to, found none; give --embeddings "
+            "DIR, or set embeddings to on_the_fly"
+        )
     plans = {name: read_plans(data / name / PLANS) for name in ("train", "dev")}
-    return stored_embeddings(folder, plans, settings.condition.probabilities)
+    return stored_embeddings(folder, plans, settings.cue.probabilities)

@@ -43,7 +43,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.processes import BAR_POSITION
-from wesep_mix.data.cues import conditioned
+from wesep_mix.data.cues import with_cues
 from wesep_mix.data.datasets import FixedMixtures, dev_plans, dynamic_loader, loader_in_order, training_mixtures
 from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.data.prepared import PreparedSet
@@ -64,7 +64,11 @@ class StepProgress(ProgressBar):
     def on_train_start(self, trainer, module) -> None:
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self.bar = tqdm(
-            total=trainer.max_steps, initial=trainer.global_step, desc=self.title, unit="step", mininterval=interval,
+            total=trainer.max_steps,
+            initial=trainer.global_step,
+            desc=self.title,
+            unit="step",
+            mininterval=interval,
             position=int(os.environ.get(BAR_POSITION, 0)),
             disable=not self.is_enabled or trainer.global_rank != 0,
         )
@@ -103,7 +107,7 @@ def optional_callbacks(settings: TrainerConfig, monitor: str, device: str) -> li
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """average <- decay * average + (1 - decay) * current, in place; counts among the buffers are the current ones.
+    """Average <- decay * average + (1 - decay) * current, in place; counts among the buffers are the current ones.
 
     Lightning's EMAWeightAveraging would average counts too, and move frozen weights by its rounding.
     """
@@ -134,8 +138,11 @@ class EarlyStop(EarlyStopping):
 
     def on_fit_end(self, trainer, module) -> None:
         if self.wait_count >= self.patience and trainer.global_step < trainer.max_steps and trainer.is_global_zero:
-            print(f"early stop: {self.monitor} was not better in {self.wait_count} epochs, {trainer.global_step} of "
-                  f"{trainer.max_steps} steps were taken", flush=True)
+            print(
+                f"early stop: {self.monitor} was not better in {self.wait_count} epochs, {trainer.global_step} of "
+                f"{trainer.max_steps} steps were taken",
+                flush=True,
+            )
 
 
 def resolved(settings: Any, model: nn.Module) -> dict[str, Any]:
@@ -149,19 +156,29 @@ def write_config(out: Path, settings: dict[str, Any]) -> None:
         yaml.safe_dump({"git": revision(), "versions": versions(), **settings}, file, sort_keys=False)
 
 
-def write_model(
-    out: Path, kind: str, model: nn.Module, num_steps: int, num_trainable: int, num_bad_steps: int
-) -> None:
+def write_model(out: Path, kind: str, model: nn.Module, num_steps: int, num_trainable: int, num_bad_steps: int) -> None:
     """Write `out/model.pt`; num_trainable counts what the training alone needs too, such as ArcFace weights."""
     checkpoint.save_model(
-        out / "model.pt", kind, model, git=revision(), num_steps=num_steps, num_trainable=num_trainable,
-        num_bad_steps=num_bad_steps, versions=shown(versions()),
+        out / "model.pt",
+        kind,
+        model,
+        git=revision(),
+        num_steps=num_steps,
+        num_trainable=num_trainable,
+        num_bad_steps=num_bad_steps,
+        versions=shown(versions()),
     )
 
 
 HINTS = (
-    "does not have many workers", "Checkpoint directory .* exists", "lr_scheduler.step", "treespec", "_pytree",
-    "Experiment logs directory", "GPU available but not used", r"module\(s\) in eval mode",
+    "does not have many workers",
+    "Checkpoint directory .* exists",
+    "lr_scheduler.step",
+    "treespec",
+    "_pytree",
+    "Experiment logs directory",
+    "GPU available but not used",
+    r"module\(s\) in eval mode",
     "mismatched key_padding_mask",
 )
 CLUSTERS = {"lightning": LightningEnvironment, "torchrun": TorchElasticEnvironment, "srun": SLURMEnvironment}
@@ -174,9 +191,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         write_weights(path, checkpoint)
 
 
-def fit(
-    module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, ngpu: int
-) -> None:
+def fit(module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, ngpu: int) -> None:
     """Train until `max_steps`, from the last checkpoint in `out/checkpoints` if there is one; write `out/model.pt`.
 
     The saved weights are those of the epoch whose score on the dev set was best (lowest), the mean of several such, or
@@ -193,14 +208,21 @@ def fit(
     write_config(out, resolved(module.settings, module.model))
     keeper, device = Keeper(out, settings, module.monitor), "cuda" if ngpu else "cpu"
     trainer = lightning.Trainer(
-        max_steps=settings.max_steps, max_epochs=-1, limit_train_batches=settings.steps_per_epoch,
-        gradient_clip_val=settings.clip, precision=settings.precision, num_sanity_val_steps=0,
-        accelerator="gpu" if ngpu else "cpu", devices=ngpu or 1, strategy="ddp" if ngpu > 1 else "auto",
+        max_steps=settings.max_steps,
+        max_epochs=-1,
+        limit_train_batches=settings.steps_per_epoch,
+        gradient_clip_val=settings.clip,
+        precision=settings.precision,
+        num_sanity_val_steps=0,
+        accelerator="gpu" if ngpu else "cpu",
+        devices=ngpu or 1,
+        strategy="ddp" if ngpu > 1 else "auto",
         use_distributed_sampler=False,
         callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
         log_every_n_steps=min(10, settings.steps_per_epoch),
         logger=_loggers(out),
-        enable_model_summary=False, plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
+        enable_model_summary=False,
+        plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
     )
     start = keeper.start()
     if start:
@@ -228,6 +250,7 @@ def _loggers(out: Path) -> list[Logger]:
 @contextmanager
 def _logs_named(folder: Path) -> Iterator[None]:
     """Give a full disk the place where it was met. A log's thread tells the training of it too, without a name."""
+
     def told(failure: threading.ExceptHookArgs) -> None:
         if not issubclass(failure.exc_type, OSError):
             before(failure)
@@ -268,8 +291,15 @@ DEV_WORKERS = 2
 
 
 def run(
-    module: TrainingModule, kind: str, data: Path, num_spk: int, out: Path, ngpu: int, min_talkers: int | None = None,
-    probabilities: Mapping[str, float] | None = None, targets: str = "all",
+    module: TrainingModule,
+    kind: str,
+    data: Path,
+    num_spk: int,
+    out: Path,
+    ngpu: int,
+    min_talkers: int | None = None,
+    probabilities: Mapping[str, float] | None = None,
+    targets: str = "all",
 ) -> None:
     """Train `module` on mixtures of `num_spk` talkers, or of `min_talkers` to so many; the best epoch has the lowest
     score on the dev set.
@@ -281,8 +311,8 @@ def run(
     stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind])
     fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers), dev_set.read)
     if probabilities is not None:
-        stream = conditioned(stream, train_set, probabilities, settings.seed, targets)
-        fixed = conditioned(fixed, dev_set, probabilities, 0, targets)  # the same for every seed of the training
+        stream = with_cues(stream, train_set, probabilities, settings.seed, targets)
+        fixed = with_cues(fixed, dev_set, probabilities, 0, targets)  # the same for every seed of the training
     train = dynamic_loader(stream, settings.batch_size, trainer.steps_per_epoch, trainer.num_workers)
     dev = loader_in_order(fixed, settings.batch_size, min(DEV_WORKERS, trainer.num_workers))
     fit(module, kind, train, dev, out, ngpu)

@@ -32,8 +32,10 @@ class OptimConfig:
         if self.schedule not in ("one_cycle", "exponential"):
             raise ValueError(f"optim.schedule: wanted one_cycle or exponential, found {self.schedule}")
         if not 0 <= self.warmup < 1 or (self.warmup == 0 and self.schedule == "one_cycle"):
-            raise ValueError("optim.warmup: wanted a share of all steps between 0 and 1, or none for exponential, "
-                             f"found {self.warmup}")
+            raise ValueError(
+                "optim.warmup: wanted a share of all steps between 0 and 1, or none for exponential, "
+                f"found {self.warmup}"
+            )
         if (self.schedule == "exponential") != (0 < self.final_lr <= self.lr):
             raise ValueError(f"optim.final_lr: wanted above 0 and up to lr for exponential, else none, found {self}")
 
@@ -176,8 +178,9 @@ class StudentConfig:
         if self.min_talkers is not None and self.min_talkers < 1:
             raise ValueError(f"min_talkers: wanted 1 or more, found {self.min_talkers}")
         if self.min_talkers is not None and self.trainer.plans == "static":
-            raise ValueError("min_talkers: static plans have their number of talkers, leave it out or set "
-                             "trainer.plans to dynamic")
+            raise ValueError(
+                "min_talkers: static plans have their number of talkers, leave it out or set trainer.plans to dynamic"
+            )
         if not self.presence_weight > 0:
             raise ValueError(f"presence_weight: wanted a number above 0, found {self.presence_weight}")
 
@@ -204,24 +207,26 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class ConditionConfig:
+class CueConfig:
     """Whose embedding an extractor is given in training, drawn anew for every example: probabilities that sum to 1.
 
     A student that was trained without the teacher stands for it in all of this: it has a space of its own.
 
-    predicted: the student's that is matched to the target, as in the paper and as in use; teacher: the teacher's of the
+    predicted: the student's that is matched to the target, as in the paper and as in use; clean: the teacher's of the
     target alone, clean; enrolment: the teacher's of another utterance of the target's speaker.
     """
 
     predicted: float = 1.0
-    teacher: float = 0.0
+    clean: float = 0.0
     enrolment: float = 0.0
 
     def __post_init__(self) -> None:
         given = self.probabilities.values()
         if not all(0 <= each <= 1 for each in given) or abs(sum(given) - 1) > 1e-6:
-            raise ValueError(f"condition: wanted probabilities that sum to 1, found predicted {self.predicted:g}, "
-                             f"teacher {self.teacher:g}, enrolment {self.enrolment:g}")
+            raise ValueError(
+                f"cue: wanted probabilities that sum to 1, found predicted {self.predicted:g}, "
+                f"clean {self.clean:g}, enrolment {self.enrolment:g}"
+            )
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -251,7 +256,7 @@ class ExtractorConfig:
     batch_size: int = 8
     chunk_s: float = 3.0
     targets: str = "random"
-    condition: ConditionConfig = ConditionConfig()
+    cue: CueConfig = CueConfig()
     embeddings: str = "on_the_fly"
     none_share: float = 1.0
 
@@ -264,15 +269,17 @@ class ExtractorConfig:
         if self.embeddings not in ("on_the_fly", "ark"):
             raise ValueError(f"embeddings: wanted on_the_fly or ark, found {self.embeddings}")
         if self.embeddings == "ark" and self.trainer.plans != "static":
-            raise ValueError(f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found "
-                             f"{self.trainer.plans}")
+            raise ValueError(
+                f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found {self.trainer.plans}"
+            )
 
     def without_embedding(self) -> ExtractorConfig:
         """The settings of the training of the same network without an embedding."""
         given = self.trainer
         num_epochs = max(1, round(self.none_share * given.max_steps / given.steps_per_epoch))
         trainer = dataclasses.replace(
-            given, max_steps=num_epochs * given.steps_per_epoch, average=min(given.average, num_epochs))
+            given, max_steps=num_epochs * given.steps_per_epoch, average=min(given.average, num_epochs)
+        )
         return dataclasses.replace(self, trainer=trainer)
 
 

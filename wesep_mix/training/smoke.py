@@ -133,5 +133,7 @@ def _trial(path: Path) -> Iterator[Tensor]:
     except UserError as err:
         raise UserError(f"{path}: {err}") from err
     except Exception as err:  # whatever a network does when its sizes do not fit
-        raise UserError(f"{path}: model: cannot be built and run with these settings, found "
-                        f"{type(err).__name__}: {' '.join(str(err).split())}") from err
+        raise UserError(
+            f"{path}: model: cannot be built and run with these settings, found "
+            f"{type(err).__name__}: {' '.join(str(err).split())}"
+        ) from err

@@ -36,25 +36,25 @@ class SetTraining(TrainingModule):
         mix, num_samples = batch.mix, batch.num_samples
         if self.settings.chunk_s > 0:
             length = chunk_length(batch, self.settings.chunk_s)
-            mix, num_samples = take(mix, chunk_starts(batch, length), length), None
+            mix, num_samples = take(mix, stretch_starts(batch, length), length), None
         return self.loss_of(self.model(mix, num_samples), batch)
 
     def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
         costs = self.costs(found.embeddings, batch)
-        return set_loss(costs, batch.num_talkers, found.presence, self.settings.presence_weight)
+        return set_loss(costs, batch.num_spk, found.presence, self.settings.presence_weight)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         found = self.model(batch.mix, batch.num_samples)
         self.validate(found, batch)
         if found.presence is not None:
-            right = (found.num_talkers() == batch.num_talkers).float().mean()
+            right = (found.num_spk() == batch.num_spk).float().mean()
             self.log("dev/count_acc", right, batch_size=len(batch.plans))
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         raise NotImplementedError
 
 
-def chunk_starts(batch: MixBatch, length: int) -> Tensor:
+def stretch_starts(batch: MixBatch, length: int) -> Tensor:
     """Where chunks of `length` samples begin: anywhere, moved by as little as lets a third of them be every talker's.
 
     Of mixtures of three or more a chunk could else miss one, or hold a syllable of one, whom the student would yet have
@@ -108,16 +108,14 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
-        matched, got = match(found.embeddings, references, batch.num_talkers)
+        matched, got = match(found.embeddings, references, batch.num_spk)
         for plan, embeddings, there in zip(batch.plans, matched.float().cpu(), got.tolist(), strict=True):
             for source, embedding, one in zip(plan.sources, embeddings, there, strict=False):  # others have more
                 if one:
                     self.hear(embedding, plan, source)
 
 
-def train_student(
-    settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int
-) -> None:
+def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int) -> None:
     """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss (labels: EER) on `data/dev`.
 
     Raises: UserError when student, teacher and mixtures do not fit each other.

@@ -1,0 +1,1 @@
+"""What check_data looks at in a prepared folder."""

@@ -16,14 +16,14 @@ from pathlib import Path
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.validation.exported import check_exported
 from wesep_mix.validation.files import examine_files
-from wesep_mix.validation.folders import PreparedSet, check_folders, find_sets, read_set
+from wesep_mix.validation.folders import CheckedSet, check_folders, find_sets, read_set
 from wesep_mix.validation.lists import check_lists
 from wesep_mix.validation.plans import check_plans, plan_faults
 from wesep_mix.validation.problems import Problem
 from wesep_mix.validation.rendering import check_rendering
 
 
-def check_disjoint(sets: Sequence[PreparedSet]) -> list[Problem]:
+def check_disjoint(sets: Sequence[CheckedSet]) -> list[Problem]:
     """Every speaker and noise file of lists and plans, wherever it is named, must belong to one role."""
     problems = []
     for what, named in (("speaker", _speakers), ("noise file", _noises)):
@@ -31,18 +31,24 @@ def check_disjoint(sets: Sequence[PreparedSet]) -> list[Problem]:
         for each in sets:
             for name in named(each):
                 owners.setdefault(name, {}).setdefault(each.role, each.title)
-        problems += [Problem("sets", f"{what} {name}: wanted in one of the sets, found in "
-                                     f"{' and '.join(sorted(places.values()))}; redo stage 1 with disjoint sets")
-                     for name, places in sorted(owners.items()) if len(places) > 1]
+        problems += [
+            Problem(
+                "sets",
+                f"{what} {name}: wanted in one of the sets, found in "
+                f"{' and '.join(sorted(places.values()))}; redo stage 1 with disjoint sets",
+            )
+            for name, places in sorted(owners.items())
+            if len(places) > 1
+        ]
     return problems
 
 
-def _speakers(each: PreparedSet) -> Iterator[str]:
+def _speakers(each: CheckedSet) -> Iterator[str]:
     yield from (entry.spk for entry in each.speech)
     yield from (source.spk for plan in each.plans for source in plan.sources)
 
 
-def _noises(each: PreparedSet) -> Iterator[str]:
+def _noises(each: CheckedSet) -> Iterator[str]:
     yield from (entry.path for entry in each.noises)
     yield from (plan.noise.path for plan in each.plans)
 
@@ -51,7 +57,7 @@ def _noises(each: PreparedSet) -> Iterator[str]:
 class Checked:
     """The sets of a folder, the length in samples of each audio file that is good, and all problems."""
 
-    sets: Sequence[PreparedSet]
+    sets: Sequence[CheckedSet]
     lengths: Mapping[str, int]
     problems: Sequence[Problem]
 

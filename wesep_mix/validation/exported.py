@@ -15,14 +15,14 @@ from wesep_mix.exports.signals import MIXTURES, exported_length, signals, source
 from wesep_mix.exports.wavs import wav_path
 from wesep_mix.io.audio import num_frames, read_audio
 from wesep_mix.mixing.plan import PLANS, Plan
-from wesep_mix.validation.folders import PreparedSet
+from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.problems import Problem
 
 MAX_ERROR = 1.5 / 32768  # half a step of rounding, and libsndfile takes 32767 for 1.0 writing, 32768 reading
 REDO = "export the set again with --force true"
 
 
-def check_exported(each: PreparedSet, plans: Sequence[Plan], nj: int, quick: bool) -> list[Problem]:
+def check_exported(each: CheckedSet, plans: Sequence[Plan], nj: int, quick: bool) -> list[Problem]:
     """Compare the wavs of a set with those of its plans that can be rendered, on `nj` processes.
 
     Nothing to check where the set is not of an exported tree. quick: lengths only, by the headers.
@@ -51,8 +51,11 @@ def _mixture_faults(plan: Plan, folder: Path, mixtures: Sequence[str], quick: bo
         length, rendered = exported_length(plan, mode), {} if quick else signals(plan, mode)
     except UserError as err:
         return [f"{folder / PLANS}, mixture {plan.id}: {err}"]
-    return [fault for name in names
-            for fault in _wav_faults(wav_path(folder, name, plan.id), length, rendered.get(name), plan.sample_rate)]
+    return [
+        fault
+        for name in names
+        for fault in _wav_faults(wav_path(folder, name, plan.id), length, rendered.get(name), plan.sample_rate)
+    ]
 
 
 def _wav_faults(path: Path, length: int, wanted: np.ndarray | None, sample_rate: int) -> list[str]:
@@ -71,11 +74,10 @@ def _wav_faults(path: Path, length: int, wanted: np.ndarray | None, sample_rate:
     worst = int(errors.argmax())
     if errors[worst] <= MAX_ERROR:
         return []
-    return [f"{path}: wanted what the plan renders to, {wanted[worst]:.5f} at sample {worst}, found "
-            f"{found[worst]:.5f}"]
+    return [f"{path}: wanted what the plan renders to, {wanted[worst]:.5f} at sample {worst}, found {found[worst]:.5f}"]
 
 
-def _strangers(each: PreparedSet) -> Iterator[str]:
+def _strangers(each: CheckedSet) -> Iterator[str]:
     """Wavs of mixtures that the plan does not have: left from another one."""
     known = {f"{plan.id}.wav" for plan in each.plans}
     for folder in sorted(path for path in each.path.iterdir() if path.is_dir() and not path.name.startswith(".")):

@@ -15,7 +15,7 @@ from wesep_mix.io.audio import LARGE_DC_DB, dc_offset, num_frames, read_audio
 from wesep_mix.io.decoded import DecodedAudio, reader_of
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.preparation.lists import NOISES, UTTERANCES
-from wesep_mix.validation.folders import PreparedSet, segment_size
+from wesep_mix.validation.folders import CheckedSet, segment_size
 from wesep_mix.validation.problems import REMOVE, Problem
 
 MEND = "mend it, or redo stage 1: with --corpus_root OLD=NEW if the corpus has moved, else with --force true"
@@ -43,7 +43,7 @@ class Examined:
     dc: float = 0.0
 
 
-def examine_files(sets: Sequence[PreparedSet], nj: int, quick: bool) -> tuple[dict[str, int], list[Problem]]:
+def examine_files(sets: Sequence[CheckedSet], nj: int, quick: bool) -> tuple[dict[str, int], list[Problem]]:
     """Open every file that is named: {path: samples} of the good ones, and what is wrong.
 
     quick: believe the headers, do not decode.
@@ -55,8 +55,11 @@ def examine_files(sets: Sequence[PreparedSet], nj: int, quick: bool) -> tuple[di
     examine = functools.partial(_examine, quick=quick, decoded=decoded)
     examined = parallel.map_items(examine, sorted(first), nj, "audio files")
     good = {path: found for path, found in examined if isinstance(found, Examined)}
-    problems = [Problem("audio files", f"{found} (wanted by {first[path]}); {MEND}")
-                for path, found in examined if isinstance(found, str)]
+    problems = [
+        Problem("audio files", f"{found} (wanted by {first[path]}); {MEND}")
+        for path, found in examined
+        if isinstance(found, str)
+    ]
     problems += [Problem(claim.of, text) for claim in _all_claims(sets) for text in _claim_faults(claim, good)]
     return {path: found.length for path, found in good.items()}, problems
 
@@ -76,13 +79,13 @@ def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> Examined |
         return str(err)
 
 
-def _all_claims(sets: Sequence[PreparedSet]) -> Iterator[Claim]:
+def _all_claims(sets: Sequence[CheckedSet]) -> Iterator[Claim]:
     """Made when needed: they take more memory than the plans."""
     for each in sets:
         yield from _claims(each, segment_size(each, sets))
 
 
-def _claims(each: PreparedSet, segment: int | None) -> Iterator[Claim]:
+def _claims(each: CheckedSet, segment: int | None) -> Iterator[Claim]:
     for entry in each.speech:
         end = max((crop.start for crop in entry.crops), default=0) + (segment or 1)
         yield Claim("lists", f"{each.path / UTTERANCES}, utterance {entry.utt}", entry.path, end)
@@ -106,6 +109,8 @@ def _claim_faults(claim: Claim, good: Mapping[str, Examined]) -> list[str]:
     if claim.end > found:
         return [f"{claim.who}: wanted {claim.path} up to sample {claim.end}, found {found} samples; {MEND}"]
     if claim.dc == 0 and (dc := good[claim.path].dc):
-        return [f"{claim.who}: wanted no constant offset above {LARGE_DC_DB:g} dB of the power of {claim.path}, found "
-                f"{dc:.4f}; {REMOVE}"]
+        return [
+            f"{claim.who}: wanted no constant offset above {LARGE_DC_DB:g} dB of the power of {claim.path}, found "
+            f"{dc:.4f}; {REMOVE}"
+        ]
     return []

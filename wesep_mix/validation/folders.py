@@ -10,21 +10,23 @@ from typing import Any
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
+from wesep_mix.base.names import SETS
 from wesep_mix.base.stage import STATE_FILE, damage_of
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
 from wesep_mix.mixing.prepare import MIXING
 from wesep_mix.preparation.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry, read_noises, read_speech
-from wesep_mix.preparation.settings import SETS
 from wesep_mix.validation.problems import Problem, wrong_types
 
 READERS: dict[str, Callable[[Path], list]] = {
-    UTTERANCES: read_speech, NOISES: read_noises, PLANS: lambda folder: read_plans(folder / PLANS)
+    UTTERANCES: read_speech,
+    NOISES: read_noises,
+    PLANS: lambda folder: read_plans(folder / PLANS),
 }
 
 
 @dataclass(frozen=True)
-class PreparedSet:
+class CheckedSet:
     """One set's folder. What it lacks, or what could not be read, is empty and not in `read`."""
 
     path: Path
@@ -68,12 +70,14 @@ def find_sets(folder: Path) -> list[Path]:
             found.append(Path(place))
             inner.clear()
     if not found:
-        raise UserError(f"{folder}: wanted a prepared folder ({', '.join(READERS)} in it or below), found none; "
-                        "stage 1 makes data/CORPUS")
+        raise UserError(
+            f"{folder}: wanted a prepared folder ({', '.join(READERS)} in it or below), found none; "
+            "stage 1 makes data/CORPUS"
+        )
     return sorted(found, key=lambda path: (path.parent, _order(path.name), path.name))
 
 
-def read_set(path: Path) -> tuple[PreparedSet, list[Problem]]:
+def read_set(path: Path) -> tuple[CheckedSet, list[Problem]]:
     """Read what the folder holds, rows of wrong types left out.
 
     A set that stage 1 has made (mixing.json above it) must hold everything.
@@ -88,24 +92,33 @@ def read_set(path: Path) -> tuple[PreparedSet, list[Problem]]:
             continue
         faults = [wrong_types(row) for row in rows]
         content[name] = [row for row, wrong in zip(rows, faults, strict=True) if not wrong]
-        problems += [Problem(heading, f"{path / name}, line {number}: {fault}; redo stage 1")
-                     for number, wrong in enumerate(faults, start=1) for fault in wrong]
+        problems += [
+            Problem(heading, f"{path / name}, line {number}: {fault}; redo stage 1")
+            for number, wrong in enumerate(faults, start=1)
+            for fault in wrong
+        ]
     rows = (content.get(name, []) for name in (UTTERANCES, NOISES, PLANS))
-    return PreparedSet(path, *rows, frozenset(content)), problems
+    return CheckedSet(path, *rows, frozenset(content)), problems
 
 
-def check_folders(folder: Path, sets: Sequence[PreparedSet]) -> list[Problem]:
+def check_folders(folder: Path, sets: Sequence[CheckedSet]) -> list[Problem]:
     """Sets that `folder` lacks, empty plan files, and stages that have not finished or whose files were damaged."""
-    groups = {each.path.parent: {other.name for other in sets if other.path.parent == each.path.parent}
-              for each in sets if each.path != folder}
-    problems = [Problem("folders", f"{each.path / PLANS}: wanted at least one mixture, found none; redo stage 1")
-                for each in sets if PLANS in each.read and not each.plans]
+    groups = {
+        each.path.parent: {other.name for other in sets if other.path.parent == each.path.parent}
+        for each in sets
+        if each.path != folder
+    }
+    problems = [
+        Problem("folders", f"{each.path / PLANS}: wanted at least one mixture, found none; redo stage 1")
+        for each in sets
+        if PLANS in each.read and not each.plans
+    ]
     for group, names in groups.items():
         problems += _missing_sets(group, names)
     return problems + _unfinished(sets)
 
 
-def segment_size(each: PreparedSet, sets: Sequence[PreparedSet]) -> int | None:
+def segment_size(each: CheckedSet, sets: Sequence[CheckedSet]) -> int | None:
     """Length of the set's crops in samples, from its own mixing.json or, for bare lists, one beside; None: unknown."""
     for group in (each.path.parent, *(other.path.parent for other in sets)):
         seconds = _mixing(group).get("segment_s")
@@ -138,17 +151,24 @@ def _wanted(path: Path) -> list[str]:
 
 def _missing_sets(group: Path, names: set[str]) -> list[Problem]:
     missing = [name for name in SETS if name not in names] if _is_stage_one(group) else []
-    return [Problem("folders", f"{group / name}: wanted a set beside {', '.join(sorted(names))}, found none; "
-                    "redo stage 1") for name in missing]
+    return [
+        Problem("folders", f"{group / name}: wanted a set beside {', '.join(sorted(names))}, found none; redo stage 1")
+        for name in missing
+    ]
 
 
-def _unfinished(sets: Sequence[PreparedSet]) -> list[Problem]:
+def _unfinished(sets: Sequence[CheckedSet]) -> list[Problem]:
     paths = [each.path.resolve() for each in sets]
     places = sorted({folder for path in paths for folder in (path, *path.parents[:2])})
     damages = filter(None, map(damage_of, places))
-    return [*(Problem("folders", f"{folder}: its stage has not finished; run that stage, or the export, again")
-              for folder in places if not _state(folder).get("done", True)),
-            *(Problem("folders", f"{damage}; run its stage, or the export, again") for damage in damages)]
+    return [
+        *(
+            Problem("folders", f"{folder}: its stage has not finished; run that stage, or the export, again")
+            for folder in places
+            if not _state(folder).get("done", True)
+        ),
+        *(Problem("folders", f"{damage}; run its stage, or the export, again") for damage in damages),
+    ]
 
 
 def _state(folder: Path) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table
 from wesep_mix.preparation.activity import Crop
 from wesep_mix.preparation.lists import NOISES, UTTERANCES, WAVS, NoiseEntry, SpeechEntry, wavs_of
-from wesep_mix.validation.folders import PreparedSet
+from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.problems import Problem
 
 REDO = "redo stage 1 with --force true"
 
 
-def check_lists(each: PreparedSet) -> list[Problem]:
+def check_lists(each: CheckedSet) -> list[Problem]:
     """Everything about the lists that can be told without opening an audio file."""
     speech, noises = each.path / UTTERANCES, each.path / NOISES
     texts = [f"{speech}: {fault}" for fault in twice(entry.utt for entry in each.speech)]
@@ -63,7 +63,7 @@ def _noise_faults(noise: NoiseEntry) -> list[str]:
     return [] if noise.sounds else ["wanted a noise that sounds, found a silent one"]
 
 
-def _check_tables(each: PreparedSet) -> list[Problem]:
+def _check_tables(each: CheckedSet) -> list[Problem]:
     by_speaker: dict[str, list[str]] = {}
     for entry in each.speech:
         by_speaker.setdefault(entry.spk, []).append(entry.utt)
@@ -72,8 +72,9 @@ def _check_tables(each: PreparedSet) -> list[Problem]:
         "utt2spk": {entry.utt: entry.spk for entry in each.speech},
         "spk2utt": {spk: " ".join(sorted(set(utts))) for spk, utts in by_speaker.items()},
     }
-    return [Problem("lists", text) for name, wanted in tables.items()
-            for text in _table_faults(each.path / name, wanted)]
+    return [
+        Problem("lists", text) for name, wanted in tables.items() for text in _table_faults(each.path / name, wanted)
+    ]
 
 
 def _table_faults(path: Path, wanted: Mapping[str, str]) -> list[str]:
@@ -86,8 +87,10 @@ def _table_faults(path: Path, wanted: Mapping[str, str]) -> list[str]:
     faults = _order_faults(list(found)) or (_speaker_order_faults(found) if path.name == "utt2spk" else [])
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
-            faults.append(f"{key}: wanted {wanted.get(key, 'no such key')!r} as in {UTTERANCES}, "
-                          f"found {found.get(key, 'no such key')!r}")
+            faults.append(
+                f"{key}: wanted {wanted.get(key, 'no such key')!r} as in {UTTERANCES}, "
+                f"found {found.get(key, 'no such key')!r}"
+            )
     return [f"{path}: {fault}; {REDO}" for fault in faults]
 
 
@@ -103,6 +106,8 @@ def _speaker_order_faults(utt2spk: Mapping[str, str]) -> list[str]:
     rows = list(utt2spk.items())
     for (utt, spk), (next_utt, next_spk) in zip(rows, rows[1:], strict=False):
         if spk.encode() > next_spk.encode():
-            return [f"wanted the order of utterances to be that of speakers, as Kaldi wants it, found {utt} of {spk} "
-                    f"before {next_utt} of {next_spk}; rename a speaker"]
+            return [
+                f"wanted the order of utterances to be that of speakers, as Kaldi wants it, found {utt} of {spk} "
+                f"before {next_utt} of {next_spk}; rename a speaker"
+            ]
     return []

@@ -10,12 +10,12 @@ from wesep_mix.base.names import MAX_NAME, bytes_of_file
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import PLANS, Noise, Plan, Source
 from wesep_mix.preparation.lists import NOISES, UTTERANCES, NoiseEntry, SpeechEntry
-from wesep_mix.validation.folders import PreparedSet
+from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.lists import REDO, twice
 from wesep_mix.validation.problems import Problem
 
 
-def check_plans(each: PreparedSet) -> list[Problem]:
+def check_plans(each: CheckedSet) -> list[Problem]:
     """Ids, speakers, places, overlaps and gains of every plan, and that it agrees with the set's lists."""
     path, num_spk = each.path / PLANS, _wanted_talkers(each.group)
     speech = {entry.utt: entry for entry in each.speech} if UTTERANCES in each.read else None
@@ -50,8 +50,10 @@ def _wanted_talkers(group: str) -> int | None:
 def _source_faults(source: Source) -> list[str]:
     faults = []
     if min(source.start, source.offset) < 0 or source.num_samples < 1:
-        faults.append(f"{source.utt}: wanted start and offset of 0 or more and a sample or more, found "
-                      f"start {source.start}, offset {source.offset}, num_samples {source.num_samples}")
+        faults.append(
+            f"{source.utt}: wanted start and offset of 0 or more and a sample or more, found "
+            f"start {source.start}, offset {source.offset}, num_samples {source.num_samples}"
+        )
     if not (math.isfinite(source.gain) and source.gain > 0):
         faults.append(f"{source.utt}: wanted a finite gain above 0, found {source.gain}")
     if not math.isfinite(source.lufs):
@@ -84,8 +86,10 @@ def _overlap_faults(plan: Plan) -> list[str]:
         shorter = max(1, min(one.num_samples, other.num_samples))
         measured = overlap(one, other)
         if not abs(stated - measured) <= 1 / shorter:  # NaN is no good either
-            faults.append(f"wanted the overlap of {one.utt} and {other.utt} as stated, {stated}, "
-                          f"found {measured:.4f} by their offsets")
+            faults.append(
+                f"wanted the overlap of {one.utt} and {other.utt} as stated, {stated}, "
+                f"found {measured:.4f} by their offsets"
+            )
     return faults
 
 
@@ -111,8 +115,11 @@ def _listed_speech_faults(source: Source, speech: Mapping[str, SpeechEntry] | No
     if entry is None:
         return [f"wanted an utterance of {UTTERANCES}, found {source.utt}, which is not in it"]
     wanted, found = (entry.spk, entry.path), (source.spk, source.path)
-    return [] if wanted == found else [f"{source.utt}: wanted {' '.join(wanted)} as in {UTTERANCES}, "
-                                       f"found {' '.join(found)}"]
+    return (
+        []
+        if wanted == found
+        else [f"{source.utt}: wanted {' '.join(wanted)} as in {UTTERANCES}, found {' '.join(found)}"]
+    )
 
 
 def _listed_noise_faults(noise: Noise, noises: Mapping[str, NoiseEntry] | None) -> list[str]:
@@ -122,5 +129,11 @@ def _listed_noise_faults(noise: Noise, noises: Mapping[str, NoiseEntry] | None) 
     if entry is None:
         return [f"wanted a noise of {NOISES}, found {noise.id}, which is not in it"]
     wanted, found = (entry.path, entry.num_samples), (noise.path, noise.num_samples)
-    return [] if wanted == found else [f"noise {noise.id}: wanted {wanted[0]} of {wanted[1]} samples as in {NOISES}, "
-                                       f"found {found[0]} of {found[1]}"]
+    return (
+        []
+        if wanted == found
+        else [
+            f"noise {noise.id}: wanted {wanted[0]} of {wanted[1]} samples as in {NOISES}, "
+            f"found {found[0]} of {found[1]}"
+        ]
+    )

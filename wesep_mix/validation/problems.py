@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-REMOVE = ("SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true (mixtures of "
-          "LibriMix's lists keep it, all others are made without)")
+REMOVE = (
+    "SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true (mixtures of "
+    "LibriMix's lists keep it, all others are made without)"
+)
 
 
 HEADINGS = ("folders", "lists", "plans", "sets", "audio files", "rendering", "exported audio")
@@ -25,8 +27,9 @@ class Problem:
 
 def listing(problems: Sequence[Problem], show: int) -> str:
     """All problems by heading; of each heading the first `show` (0: all) and the number of the rest."""
-    blocks = [_block(heading, [problem.text for problem in problems if problem.of == heading], show)
-              for heading in HEADINGS]
+    blocks = [
+        _block(heading, [problem.text for problem in problems if problem.of == heading], show) for heading in HEADINGS
+    ]
     return "\n".join(filter(None, blocks))
 
 
@@ -36,8 +39,9 @@ def _block(heading: str, texts: Sequence[str], show: int) -> str:
     shown = texts[:show] if show else texts
     rest = len(texts) - len(shown)
     tail = [f"  ... and {rest} more of {heading} (--show 0 prints all)"] if rest else []
-    return "\n".join([f"{heading}: {len(texts)} problem{'s' * (len(texts) > 1)}", *(f"  {text}" for text in shown),
-                      *tail])
+    return "\n".join(
+        [f"{heading}: {len(texts)} problem{'s' * (len(texts) > 1)}", *(f"  {text}" for text in shown), *tail]
+    )
 
 
 _KINDS = {"int": int, "float": (int, float), "str": str}
@@ -59,5 +63,7 @@ def wrong_types(record: Any) -> list[str]:
 @cache
 def _fields(cls: type) -> list[tuple[str, str, bool]]:
     """Name and kind of each field, and whether it is a tuple of that kind."""
-    return [(field.name, field.type.removeprefix("tuple[").removesuffix(", ...]"), field.type.startswith("tuple["))
-            for field in dataclasses.fields(cls)]
+    return [
+        (field.name, field.type.removeprefix("tuple[").removesuffix(", ...]"), field.type.startswith("tuple["))
+        for field in dataclasses.fields(cls)
+    ]

@@ -14,7 +14,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import LARGE_DC_DB, SPEECH_DC_DB, dc_offset
 from wesep_mix.mixing.plan import PLANS, Plan, Source
 from wesep_mix.mixing.render import PEAK, Rendered, render
-from wesep_mix.validation.folders import PreparedSet
+from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.problems import REMOVE, Problem
 
 MAX_SUM_ERROR = 1e-6  # between the mixture and its sources plus noise
@@ -22,11 +22,14 @@ MAX_PEAK_ERROR = 1e-4
 MAX_DB_ERROR = 0.1
 
 
-def check_rendering(each: PreparedSet, plans: Sequence[Plan], nj: int) -> list[Problem]:
+def check_rendering(each: CheckedSet, plans: Sequence[Plan], nj: int) -> list[Problem]:
     """Render `plans` of a set, on `nj` processes, and measure the audio."""
     checked = parallel.map_items(rendering_faults, plans, nj, f"rendering {each.title}")
-    return [Problem("rendering", f"{each.path / PLANS}, mixture {plan.id}: {fault}")
-            for plan, faults in checked for fault in faults]
+    return [
+        Problem("rendering", f"{each.path / PLANS}, mixture {plan.id}: {fault}")
+        for plan, faults in checked
+        for fault in faults
+    ]
 
 
 def rendering_faults(plan: Plan) -> list[str]:
@@ -41,8 +44,12 @@ def rendering_faults(plan: Plan) -> list[str]:
         return [f"wanted a mixture and sources of shapes {wanted}, found {shapes}"]
     if not all(np.isfinite(part).all() for part in (rendered.mix, rendered.sources, rendered.noise)):
         return ["wanted finite samples, found NaN or infinite ones"]
-    return (_sum_faults(rendered) + _snr_faults(plan, rendered) + _level_faults(plan, rendered)
-            + _offset_faults(plan, rendered))
+    return (
+        _sum_faults(rendered)
+        + _snr_faults(plan, rendered)
+        + _level_faults(plan, rendered)
+        + _offset_faults(plan, rendered)
+    )
 
 
 def _sum_faults(rendered: Rendered) -> list[str]:
@@ -74,20 +81,27 @@ def _offset_faults(plan: Plan, rendered: Rendered) -> list[str]:
     for row, source in zip(rendered.sources, plan.sources, strict=True):
         crop = row[source.offset :][: source.num_samples]
         if dc := dc_offset(crop, LARGE_DC_DB):
-            faults.append(f"{source.utt}: wanted no constant offset above {LARGE_DC_DB:g} dB of its power, found "
-                          f"{dc:.4f}; {REMOVE}")
+            faults.append(
+                f"{source.utt}: wanted no constant offset above {LARGE_DC_DB:g} dB of its power, found "
+                f"{dc:.4f}; {REMOVE}"
+            )
     return faults
 
 
 def _level_faults(plan: Plan, rendered: Rendered) -> list[str]:
     """Loudness of each source; a mixture at the peak limit may have been scaled down, all of it alike."""
-    steps = [_loudness(row, source, plan.sample_rate) - source.lufs
-             for row, source in zip(rendered.sources, plan.sources, strict=True)]
+    steps = [
+        _loudness(row, source, plan.sample_rate) - source.lufs
+        for row, source in zip(rendered.sources, plan.sources, strict=True)
+    ]
     limited = np.abs(rendered.mix).max() >= PEAK - MAX_PEAK_ERROR
     common = min(0.0, float(np.median(steps))) if limited else 0.0
-    return [f"{source.utt}: wanted a loudness of {source.lufs + common:.2f} LUFS, found {source.lufs + step:.2f}; "
-            "redo stage 1 with --force true"
-            for source, step in zip(plan.sources, steps, strict=True) if not abs(step - common) <= MAX_DB_ERROR]
+    return [
+        f"{source.utt}: wanted a loudness of {source.lufs + common:.2f} LUFS, found {source.lufs + step:.2f}; "
+        "redo stage 1 with --force true"
+        for source, step in zip(plan.sources, steps, strict=True)
+        if not abs(step - common) <= MAX_DB_ERROR
+    ]
 
 
 def _loudness(row: np.ndarray, source: Source, sample_rate: int) -> float:

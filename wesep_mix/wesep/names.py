@@ -36,8 +36,11 @@ def to_wesep(config: dpccn.Config | spexplus.Config, state: Mapping[str, Tensor]
 
 
 def _fusion(theirs: str, ours: str) -> Rules:
-    return ((f"{theirs}.fc.linear", f"{ours}.linear"), (f"{theirs}.fc.gamma_fcs.0", f"{ours}.scale.0"),
-            (f"{theirs}.fc.beta_fcs.0", f"{ours}.shift.0"))
+    return (
+        (f"{theirs}.fc.linear", f"{ours}.linear"),
+        (f"{theirs}.fc.gamma_fcs.0", f"{ours}.scale.0"),
+        (f"{theirs}.fc.beta_fcs.0", f"{ours}.shift.0"),
+    )
 
 
 def _parts(theirs: str, ours: str, names: Mapping[str, str]) -> Rules:
@@ -66,12 +69,23 @@ _DPCCN = (
 )
 
 _BLOCK = {
-    "conv1x1": "widen", "PReLU_1": "act_in", "norm_1": "norm_in", "dwconv": "depthwise", "PReLU_2": "act_out",
-    "norm_2": "norm_out", "Output": "narrow", "Sc_conv": "skip",
+    "conv1x1": "widen",
+    "PReLU_1": "act_in",
+    "norm_1": "norm_in",
+    "dwconv": "depthwise",
+    "PReLU_2": "act_out",
+    "norm_2": "norm_out",
+    "Output": "narrow",
+    "Sc_conv": "skip",
 }
 _ENTRY_BLOCK = {
-    "conv1x1": "widen", "prelu1": "act_in", "lnorm1": "norm_in", "dconv": "depthwise", "prelu2": "act_out",
-    "lnorm2": "norm_out", "sconv": "narrow",
+    "conv1x1": "widen",
+    "prelu1": "act_in",
+    "lnorm1": "norm_in",
+    "dconv": "depthwise",
+    "prelu2": "act_out",
+    "lnorm2": "norm_out",
+    "sconv": "narrow",
 }
 _SPEXPLUS = (
     *_TRANSFORM,
@@ -138,4 +152,5 @@ def _counts(template: str, module: str) -> dict[str, int] | None:
 
 def _filled(template: str, counts: Mapping[str, int]) -> str:
     return _PLACE.sub(
-        lambda place: str(int(place["step"] or 1) * counts[place["count"]] + int(place["first"] or 0)), template)
+        lambda place: str(int(place["step"] or 1) * counts[place["count"]] + int(place["first"] or 0)), template
+    )

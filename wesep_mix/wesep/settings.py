@@ -77,13 +77,17 @@ def _idle(config: ExtractorConfig) -> set[str]:
 def _check_theirs(config: ExtractorConfig) -> None:
     """Raises: UserError for settings with which WeSep's own class cannot be made or run."""
     if config.transform_embedding and config.embedding_dim != 256:
-        raise UserError(f"{config.name}: embedding_dim: WeSep's transform of embeddings has 256 values only, "
-                        f"found {config.embedding_dim}")
+        raise UserError(
+            f"{config.name}: embedding_dim: WeSep's transform of embeddings has 256 values only, "
+            f"found {config.embedding_dim}"
+        )
     if isinstance(config, dpccn.Config) and len(config.pool_sizes) != 4:
         raise UserError(f"{config.name}: pool_sizes: WeSep has four pools only, found {list(config.pool_sizes)}")
     if isinstance(config, spexplus.Config) and config.causal and config.kernel_size == 1:
-        raise UserError(f"{config.name}: kernel_size: WeSep's causal convolution cuts kernel_size - 1 samples, wanted "
-                        "2 or more, found 1")
+        raise UserError(
+            f"{config.name}: kernel_size: WeSep's causal convolution cuts kernel_size - 1 samples, wanted "
+            "2 or more, found 1"
+        )
 
 
 def _plain(value: Any, default: Any) -> Any:
@@ -129,8 +133,16 @@ def _windows(short: Any) -> dict[str, Any]:
     return {"windows": (short, 80, 160), "stride": short // 2}
 
 
-_INSIDE = {"multi_task", "spksInTrain", "spk_model", "spk_model_init", "spk_model_freeze", "spk_args", "spk_feat",
-           "feat_type"}
+_INSIDE = {
+    "multi_task",
+    "spksInTrain",
+    "spk_model",
+    "spk_model_init",
+    "spk_model_freeze",
+    "spk_args",
+    "spk_feat",
+    "feat_type",
+}
 IDLE = {"DPCCN": {"sr", "multi_fuse"} | _INSIDE, "ConvTasNet": _INSIDE}  # no effect where the embedding is given
 FUSIONS = {"concat": "concat", "additive": "additive", "multiply": "multiply", "FiLM": "film"}
 COMMON = {

@@ -38,19 +38,24 @@ def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], wher
     try:
         extractor.load_state_dict(from_wesep(config, state))
     except RuntimeError as err:
-        raise UserError(f"{where}: wanted the weights of {model} made with these settings, found others: "
-                        f"{' '.join(str(err).split())}") from err
+        raise UserError(
+            f"{where}: wanted the weights of {model} made with these settings, found others: "
+            f"{' '.join(str(err).split())}"
+        ) from err
     return extractor.eval()
 
 
 def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
     """WeSep's class and its keyword arguments in a config of WeSep's. Raises: UserError when it has none."""
     raw = read_raw(path)
-    model, args = (raw[key].get("tse_model") if isinstance(raw.get(key), dict) else None
-                   for key in ("model", "model_args"))
+    model, args = (
+        raw[key].get("tse_model") if isinstance(raw.get(key), dict) else None for key in ("model", "model_args")
+    )
     if not isinstance(model, str) or not isinstance(args, dict):
-        raise UserError(f"{path}: wanted a config of WeSep's, with model.tse_model (a name) and model_args.tse_model "
-                        f"(a mapping), found {model!r} and {args!r} among {', '.join(map(str, raw)) or 'nothing'}")
+        raise UserError(
+            f"{path}: wanted a config of WeSep's, with model.tse_model (a name) and model_args.tse_model "
+            f"(a mapping), found {model!r} and {args!r} among {', '.join(map(str, raw)) or 'nothing'}"
+        )
     return model, args
 
 
@@ -95,8 +100,10 @@ def parity(path: str | Path) -> list[float]:
     for place, est in enumerate(reference.ests):
         missing = found.shape[2] - est.shape[1] if est.ndim == 2 and len(est) == len(found) else -1
         if not 0 <= missing < (bound := _may_lack(model, place)):
-            raise UserError(f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
-                            f"{bound} samples fewer, found {list(est.shape)}")
+            raise UserError(
+                f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
+                f"{bound} samples fewer, found {list(est.shape)}"
+            )
     return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
 
 
@@ -137,8 +144,9 @@ def _read_reference(path: Path) -> _Reference:
         kinds = "fiu" if key.startswith("state/") else "f"  # num_batches_tracked is a whole number
         if value.dtype.kind not in kinds or value.size == 0:
             raise UserError(f"{path}: {key}: wanted real numbers, found {value.dtype} of shape {list(value.shape)}")
-    state = {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items()
-             if key.startswith("state/")}
+    state = {
+        key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items() if key.startswith("state/")
+    }
     mix, emb = (torch.from_numpy(arrays[key]).float() for key in ("mix", "emb"))
     ests = [arrays[f"est/{place}"] for place in range(count)]
     return _Reference(made["model"], made["args"], state, mix, emb, ests)
@@ -146,7 +154,7 @@ def _read_reference(path: Path) -> _Reference:
 
 def _deviation(found: np.ndarray, wanted: np.ndarray) -> float:
     """Infinite where a sample of either is not finite, and for any difference from a constant."""
-    furthest = np.abs(found[:, :wanted.shape[1]].astype(np.float64) - wanted).max()
+    furthest = np.abs(found[:, : wanted.shape[1]].astype(np.float64) - wanted).max()
     if not np.isfinite(furthest):
         return float("inf")
     spread = wanted.std(dtype=np.float64)

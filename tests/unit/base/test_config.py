@@ -51,8 +51,15 @@ def test_every_kind_of_value_is_read(file):
         "seed: 3\noptim: {lr: 1e-3, steps: 5}\nnames: [a, b]\nsizes: {train: 2}\nlimit: 4\nflag: true\n"
         "model: {name: logmel, channels: 32}\n"
     )
-    wanted = Settings(3, optim=Optim(0.001, 5), names=("a", "b"), sizes={"train": 2}, limit=4.0, flag=True,
-                      model=logmel.Config(channels=32))
+    wanted = Settings(
+        3,
+        optim=Optim(0.001, 5),
+        names=("a", "b"),
+        sizes={"train": 2},
+        limit=4.0,
+        flag=True,
+        model=logmel.Config(channels=32),
+    )
     found = load_config(Settings, path)
     assert found == wanted
     assert type(found.optim.lr) is float and type(found.limit) is float
@@ -71,37 +78,40 @@ def test_a_plugin_may_have_a_default_with_settings(file):
     assert load_config(Chosen, file("model: {name: logmel}\n")).model == logmel.Config()
 
 
-@pytest.mark.parametrize("text, said", [
-    ("seed: 0\nsed: 1\n", "sed: unknown key, did you mean seed?"),
-    ("seed: 0\noptim: {lrr: 1}\n", "optim: lrr: unknown key, did you mean lr?"),
-    ("seed: 0\nqqq: 1\n", "qqq: unknown key, there are: seed, model, optim"),
-    ("optim: {lr: 1}\n", "seed is missing"),
-    ("", "seed is missing"),
-    ("seed: 0\nseed: 1\n", "key 'seed' is there twice"),
-    ("seed: 0\noptim: {lr: 1, lr: 2}\n", "key 'lr' is there twice"),
-    ("seed: abc\n", "seed: wanted int, found 'abc'"),
-    ("seed: 1.5\n", "seed: wanted int, found 1.5"),
-    ("seed: true\n", "seed: wanted int, found True"),
-    ("seed: null\n", "seed: wanted int, found None"),
-    ("seed: 0\nflag: 1\n", "flag: wanted bool, found 1"),
-    ("seed: 0\nflag: 'true'\n", "flag: wanted bool, found 'true'"),
-    ("seed: 0\noptim: {lr: fast}\n", "optim: lr: wanted float, found 'fast'"),
-    ("seed: 0\noptim: {lr: true}\n", "optim: lr: wanted float, found True"),
-    ("seed: 0\noptim: 3\n", "optim: wanted a mapping of settings, found 3"),
-    ("seed: 0\nnames: a\n", "names: wanted a list, found 'a'"),
-    ("seed: 0\nnames: [a, 2]\n", "names[1]: wanted str, found 2"),
-    ("seed: 0\nsizes: [1]\n", "sizes: wanted a mapping, found [1]"),
-    ("seed: 0\nsizes: {dev: x}\n", "sizes.dev: wanted int, found 'x'"),
-    ("seed: 0\nlimit: far\n", "limit: wanted float, found 'far'"),
-    ("seed: 0\nmodel: logmel\n", "model: wanted a mapping with `name:` (ge2e, logmel"),
-    ("seed: 0\nmodel: {channels: 3}\n", "model: wanted a mapping with `name:` (ge2e, logmel"),
-    ("seed: 0\nmodel: {name: logmul}\n", "model: frontends: no 'logmul', did you mean logmel?"),
-    ("seed: 0\nmodel: {name: logmel, chanels: 3}\n", "model: chanels: unknown key, did you mean channels?"),
-    ("seed: -1\n", "seed: wanted 0 or more, found -1"),
-    ("- 1\n", "wanted a mapping of settings, found list"),
-    ("seed: [\n", "not valid YAML"),
-    ("seed: 0\n\tflag: true\n", "not valid YAML"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("seed: 0\nsed: 1\n", "sed: unknown key, did you mean seed?"),
+        ("seed: 0\noptim: {lrr: 1}\n", "optim: lrr: unknown key, did you mean lr?"),
+        ("seed: 0\nqqq: 1\n", "qqq: unknown key, there are: seed, model, optim"),
+        ("optim: {lr: 1}\n", "seed is missing"),
+        ("", "seed is missing"),
+        ("seed: 0\nseed: 1\n", "key 'seed' is there twice"),
+        ("seed: 0\noptim: {lr: 1, lr: 2}\n", "key 'lr' is there twice"),
+        ("seed: abc\n", "seed: wanted int, found 'abc'"),
+        ("seed: 1.5\n", "seed: wanted int, found 1.5"),
+        ("seed: true\n", "seed: wanted int, found True"),
+        ("seed: null\n", "seed: wanted int, found None"),
+        ("seed: 0\nflag: 1\n", "flag: wanted bool, found 1"),
+        ("seed: 0\nflag: 'true'\n", "flag: wanted bool, found 'true'"),
+        ("seed: 0\noptim: {lr: fast}\n", "optim: lr: wanted float, found 'fast'"),
+        ("seed: 0\noptim: {lr: true}\n", "optim: lr: wanted float, found True"),
+        ("seed: 0\noptim: 3\n", "optim: wanted a mapping of settings, found 3"),
+        ("seed: 0\nnames: a\n", "names: wanted a list, found 'a'"),
+        ("seed: 0\nnames: [a, 2]\n", "names[1]: wanted str, found 2"),
+        ("seed: 0\nsizes: [1]\n", "sizes: wanted a mapping, found [1]"),
+        ("seed: 0\nsizes: {dev: x}\n", "sizes.dev: wanted int, found 'x'"),
+        ("seed: 0\nlimit: far\n", "limit: wanted float, found 'far'"),
+        ("seed: 0\nmodel: logmel\n", "model: wanted a mapping with `name:` (ge2e, logmel"),
+        ("seed: 0\nmodel: {channels: 3}\n", "model: wanted a mapping with `name:` (ge2e, logmel"),
+        ("seed: 0\nmodel: {name: logmul}\n", "model: frontends: no 'logmul', did you mean logmel?"),
+        ("seed: 0\nmodel: {name: logmel, chanels: 3}\n", "model: chanels: unknown key, did you mean channels?"),
+        ("seed: -1\n", "seed: wanted 0 or more, found -1"),
+        ("- 1\n", "wanted a mapping of settings, found list"),
+        ("seed: [\n", "not valid YAML"),
+        ("seed: 0\n\tflag: true\n", "not valid YAML"),
+    ],
+)
 def test_what_is_wrong_is_told_in_one_line_with_the_file(file, text, said):
     path = file(text)
     with pytest.raises(UserError) as err:
@@ -118,27 +128,35 @@ def test_a_missing_file_and_one_that_is_not_text(tmp_path):
         load_config(Settings, tmp_path / "teacher.yaml")
 
 
-@pytest.mark.parametrize("name, section", [
-    ("teacher.yaml", "teacher"), ("corpus.yaml", "corpus"), ("extractor/dpccn.yaml", "extractor"),
-    ("separator/conv_tasnet.yaml", "separator"),
-])
+@pytest.mark.parametrize(
+    "name, section",
+    [
+        ("teacher.yaml", "teacher"),
+        ("corpus.yaml", "corpus"),
+        ("extractor/dpccn.yaml", "extractor"),
+        ("separator/conv_tasnet.yaml", "separator"),
+    ],
+)
 def test_the_section_is_the_files_stem_or_its_folder(name, section):
     assert section_of(f"egs/mini/conf/{name}") == section
 
 
-@pytest.mark.parametrize("overrides, wanted", [
-    (["optim.lr=5e-4"], {"lr": "5e-4"}),
-    (["teacher.optim.lr=5e-4"], {"lr": "5e-4"}),
-    (["optim.lr=1", "optim.lr=2"], {"lr": 2}),
-    (["optim={lr: 3}"], {"lr": 3}),
-    (["student.optim.lr=5"], {"lr": 1}),  # another section's
-    (["optim.steps=5"], {"lr": 1}),  # without its section an override adds no key
-    (["teacher.optim.steps=5"], {"lr": 1, "steps": 5}),
-    (["trainer.max_steps=5"], {"lr": 1}),
-    (["optim.lr:=a: b #1 "], {"lr": "a: b #1 "}),  # text as it stands
-    (["teacher.optim.lr:="], {"lr": ""}),
-    (["optim.lr='x' "], {"lr": "x"}),
-])
+@pytest.mark.parametrize(
+    "overrides, wanted",
+    [
+        (["optim.lr=5e-4"], {"lr": "5e-4"}),
+        (["teacher.optim.lr=5e-4"], {"lr": "5e-4"}),
+        (["optim.lr=1", "optim.lr=2"], {"lr": 2}),
+        (["optim={lr: 3}"], {"lr": 3}),
+        (["student.optim.lr=5"], {"lr": 1}),  # another section's
+        (["optim.steps=5"], {"lr": 1}),  # without its section an override adds no key
+        (["teacher.optim.steps=5"], {"lr": 1, "steps": 5}),
+        (["trainer.max_steps=5"], {"lr": 1}),
+        (["optim.lr:=a: b #1 "], {"lr": "a: b #1 "}),  # text as it stands
+        (["teacher.optim.lr:="], {"lr": ""}),
+        (["optim.lr='x' "], {"lr": "x"}),
+    ],
+)
 def test_overrides_go_where_they_belong(file, overrides, wanted):
     assert read_raw(file("seed: 0\noptim: {lr: 1}\n"), overrides) == {"seed": 0, "optim": wanted}
 
@@ -160,15 +178,21 @@ def test_overridden_values_are_checked_like_the_files(file):
         load_config(Settings, path, ["seed=one"])
 
 
-@pytest.mark.parametrize("override, said", [
-    ("seed", "--set seed: wanted key=value"),
-    ("=3", "--set =3: wanted key=value"),
-    ("optim..lr=3", "wanted key=value"),
-    ("seed=[1", "the value is not valid YAML"),
-    ("seed=1 #2", "wanted a value, found a comment of YAML's behind it, #2; --set 'seed:=1 #2' takes it as it stands"),
-    (":=3", "wanted key=value"),
-    ("teacher.seed.deep=1", "seed is a single value, it has no keys inside"),
-])
+@pytest.mark.parametrize(
+    "override, said",
+    [
+        ("seed", "--set seed: wanted key=value"),
+        ("=3", "--set =3: wanted key=value"),
+        ("optim..lr=3", "wanted key=value"),
+        ("seed=[1", "the value is not valid YAML"),
+        (
+            "seed=1 #2",
+            "wanted a value, found a comment of YAML's behind it, #2; --set 'seed:=1 #2' takes it as it stands",
+        ),
+        (":=3", "wanted key=value"),
+        ("teacher.seed.deep=1", "seed is a single value, it has no keys inside"),
+    ],
+)
 def test_what_is_no_override(file, override, said):
     with pytest.raises(UserError) as err:
         read_raw(file("seed: 0\n"), [override])
@@ -193,9 +217,11 @@ def based(tmp_path):
 
 
 def test_a_file_is_its_base_but_for_the_keys_that_it_writes(based):
-    path = based(two="seed: 1\noptim: {lr: 1e-4, steps: 5}\nflag: true\n",
-                 three="base: ../../two/conf/teacher.yaml\noptim: {lr: 1e-2}\n",
-                 four="base: ../../three/conf/teacher.yaml\nseed: 4\n")
+    path = based(
+        two="seed: 1\noptim: {lr: 1e-4, steps: 5}\nflag: true\n",
+        three="base: ../../two/conf/teacher.yaml\noptim: {lr: 1e-2}\n",
+        four="base: ../../three/conf/teacher.yaml\nseed: 4\n",
+    )
     found = load_config(Settings, path, ["optim.steps=3"])
     assert (found.seed, found.flag, found.optim) == (1 + 3, True, Optim(1e-2, 10))  # optim is three's as a whole
     assert load_config(Settings, path, ["optim.lr=3"]).optim == Optim(3.0, 10)
@@ -208,10 +234,17 @@ def test_the_folder_that_one_stands_in_does_not_matter(based, monkeypatch):
     assert read_raw("teacher.yaml") == {"seed": 1}
 
 
-@pytest.mark.parametrize("base, found", [
-    ("../../none/conf/teacher.yaml", "'../../none/conf/teacher.yaml'"), ("3", "3"), ("", "None"), (".", "'.'"),
-    ("teacher.yaml", "'teacher.yaml'"), ("../../two/conf/teacher.yaml", "'../../three/conf/teacher.yaml'"),
-])
+@pytest.mark.parametrize(
+    "base, found",
+    [
+        ("../../none/conf/teacher.yaml", "'../../none/conf/teacher.yaml'"),
+        ("3", "3"),
+        ("", "None"),
+        (".", "'.'"),
+        ("teacher.yaml", "'teacher.yaml'"),
+        ("../../two/conf/teacher.yaml", "'../../three/conf/teacher.yaml'"),
+    ],
+)
 def test_a_base_that_is_no_other_file_is_told(based, base, found):
     path = based(two="base: ../../three/conf/teacher.yaml\n", three=f"base: {base}\nseed: 1\n")
     with pytest.raises(UserError, match=f"teacher.yaml: base: wanted another config file, from .*, found {found}$"):

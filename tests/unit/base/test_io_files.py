@@ -98,9 +98,13 @@ def test_blanks_between_key_and_value(tmp_path):
     assert read_table(tmp_path / "t") == {"a": "b  c", "d": "e"}
 
 
-@pytest.mark.parametrize("text, said", [
-    ("a b\nc\n", "t, line 2: wanted `key value`, found 'c'"), ("a b\na c\n", "t, line 2: key a is there twice"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("a b\nc\n", "t, line 2: wanted `key value`, found 'c'"),
+        ("a b\na c\n", "t, line 2: key a is there twice"),
+    ],
+)
 def test_a_damaged_table_is_named(tmp_path, text, said):
     (tmp_path / "t").write_text(text)
     with pytest.raises(UserError, match=said):

@@ -15,10 +15,16 @@ def test_mixtures_whose_files_can_be_called_so_keep_their_names(utts):
     assert mixture_id(name, ["103"] * len(utts)) == name
 
 
-@pytest.mark.parametrize("utts, speaker", [
-    ([LIBRISPEECH] * 5, "06709"), (["测" * 43] * 2, "12"), (["x" * 129, "y" * 129], "z" * MAX_SPEAKER),
-    (["u" * 238], "s"), (["é" * 99] * 3, "ab"),
-])
+@pytest.mark.parametrize(
+    "utts, speaker",
+    [
+        ([LIBRISPEECH] * 5, "06709"),
+        (["测" * 43] * 2, "12"),
+        (["x" * 129, "y" * 129], "z" * MAX_SPEAKER),
+        (["u" * 238], "s"),
+        (["é" * 99] * 3, "ab"),
+    ],
+)
 def test_a_mixture_of_long_names_gets_one_that_all_its_files_can_have(tmp_path, utts, speaker):
     whole, speakers = "_".join(utts), [speaker] * len(utts)
     name = mixture_id(whole, speakers)
@@ -36,10 +42,18 @@ def test_different_mixtures_that_begin_alike_have_different_names():
     assert len(names) == 50
 
 
-@pytest.mark.parametrize("name, shown", [
-    ("caf\udce9", r"caf\xe9"), ("two\nlines", r"two\nlines"), ("f\x0cf", r"f\x0cf"), ("tab\t", r"tab\t"),
-    ("sep\u2028", r"sep\u2028"), ("esc\x1b[31m", r"esc\x1b[31m"), ("nel\x85", r"nel\x85"),
-])
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("caf\udce9", r"caf\xe9"),
+        ("two\nlines", r"two\nlines"),
+        ("f\x0cf", r"f\x0cf"),
+        ("tab\t", r"tab\t"),
+        ("sep\u2028", r"sep\u2028"),
+        ("esc\x1b[31m", r"esc\x1b[31m"),
+        ("nel\x85", r"nel\x85"),
+    ],
+)
 def test_a_path_that_tables_cannot_hold_is_told_on_one_line(name, shown):
     problem = path_problem(f"/c/{name}/a.wav")
     assert problem.startswith(f"/c/{shown}/a.wav: wanted a name in UTF-8") and problem.isprintable()
@@ -52,10 +66,16 @@ def test_other_names_are_no_problem():
         assert path_problem(f"/c/{name}/a.wav") == ""
 
 
-@pytest.mark.parametrize("utt, speaker, wanted", [
-    ("1-a b", "1", "without blanks"), ("1-a ", "1", "without blanks"), ("1-\u3000", "1", "without blanks"),
-    ("s", "s" * (MAX_SPEAKER + 1), "at most 100 bytes, found 101"), ("s", "测" * 34, "found 102"),
-])
+@pytest.mark.parametrize(
+    "utt, speaker, wanted",
+    [
+        ("1-a b", "1", "without blanks"),
+        ("1-a ", "1", "without blanks"),
+        ("1-\u3000", "1", "without blanks"),
+        ("s", "s" * (MAX_SPEAKER + 1), "at most 100 bytes, found 101"),
+        ("s", "测" * 34, "found 102"),
+    ],
+)
 def test_names_of_utterances_and_speakers(utt, speaker, wanted):
     assert wanted in utterance_problem(utt, speaker, "/c/a.wav")
 

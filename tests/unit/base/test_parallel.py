@@ -65,8 +65,10 @@ def test_more_bad_items_are_an_error_that_names_the_last(nj):
 def test_the_error_names_the_setting_that_would_leave_the_item_out_where_there_is_one():
     with pytest.raises(UserError) as err:
         map_items(picky, range(1, 8), 1, "train speech", max_bad=1, setting="corpus.max_bad")
-    assert str(err.value) == ("train speech: file6.wav: empty (bad item 2, max_bad is 1); mend it, or leave it out "
-                              "with --set corpus.max_bad=2")
+    assert str(err.value) == (
+        "train speech: file6.wav: empty (bad item 2, max_bad is 1); mend it, or leave it out "
+        "with --set corpus.max_bad=2"
+    )
 
 
 @pytest.mark.parametrize("nj", [1, 2])
@@ -110,10 +112,14 @@ def test_too_few_file_handles_in_a_worker_are_named():
         map_items(without_handles, range(4), 2, "opening", max_bad=10)
 
 
-@pytest.mark.parametrize("number, said", [
-    (errno.ENOSPC, r"No space left on device.*/dev/shm"), (errno.EMFILE, r"Too many open files.*ulimit -n"),
-    (errno.EROFS, r"Read-only file system.*/dev/shm"),
-])
+@pytest.mark.parametrize(
+    "number, said",
+    [
+        (errno.ENOSPC, r"No space left on device.*/dev/shm"),
+        (errno.EMFILE, r"Too many open files.*ulimit -n"),
+        (errno.EROFS, r"Read-only file system.*/dev/shm"),
+    ],
+)
 def test_processes_that_cannot_be_started_say_what_they_lack(monkeypatch, number, said):
     def fail(*_):
         raise OSError(number, os.strerror(number))
@@ -139,12 +145,15 @@ def test_where_tmpdir_is_too_long_for_sockets_they_are_elsewhere_and_go_in_the_e
     code = f"from wesep_mix.base import parallel\nparallel.SHORT_FOLDERS = ({str(short)!r},)\n{SQUARES}"
     if len(str(short)) > 70:
         pytest.skip("the tests' own folder for temporary files is too long")
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(long)}, capture_output=True,
-                          text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(long)}, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout.count("(3, 3)") == 4, done.stderr
     notes = [line for line in done.stderr.splitlines() if line.startswith("note")]
-    assert notes == [f"note: TMPDIR is too long for the sockets of worker processes ({len(str(long))} bytes, at most "
-                     f"75): these are in {short}"]
+    assert notes == [
+        f"note: TMPDIR is too long for the sockets of worker processes ({len(str(long))} bytes, at most "
+        f"75): these are in {short}"
+    ]
     assert list(short.iterdir()) == list(long.iterdir()) == []
 
 

@@ -9,15 +9,18 @@ from wesep_mix.base import plugins
 from wesep_mix.base.errors import UserError
 
 
-@pytest.mark.parametrize("kind, some, helpers", [
-    ("corpora", {"mini", "librispeech"}, {"types", "folders", "split", "noise"}),
-    ("frontends", {"logmel"}, set()),
-    ("teachers", {"asp"}, set()),
-    ("students", {"parallel_heads"}, set()),
-    ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names", "wesep_settings"}),
-    ("separators", {"conv_tasnet"}, {"contract"}),
-    ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
-])
+@pytest.mark.parametrize(
+    "kind, some, helpers",
+    [
+        ("corpora", {"mini", "librispeech"}, {"types", "folders", "split", "noise"}),
+        ("frontends", {"logmel"}, set()),
+        ("teachers", {"asp"}, set()),
+        ("students", {"parallel_heads"}, set()),
+        ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names", "wesep_settings"}),
+        ("separators", {"conv_tasnet"}, {"contract"}),
+        ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
+    ],
+)
 def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, helpers):
     names = plugins.names(kind)
     assert some <= set(names) and not helpers & set(names)
@@ -25,7 +28,15 @@ def test_plugins_are_the_files_with_a_config_and_helpers_are_not(kind, some, hel
 
 
 def test_the_tested_kinds_are_all_kinds():
-    assert tuple(plugins.PACKAGES) == ("corpora", "frontends", "teachers", "students", "extractors", "separators", "exports")
+    assert tuple(plugins.PACKAGES) == (
+        "corpora",
+        "frontends",
+        "teachers",
+        "students",
+        "extractors",
+        "separators",
+        "exports",
+    )
 
 
 def test_load_and_build():
@@ -35,13 +46,16 @@ def test_load_and_build():
     assert isinstance(model, module.Model) and model.config.channels == 8
 
 
-@pytest.mark.parametrize("name, said", [
-    ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: ge2e, logmel"),
-    ("zzz", "frontends: no 'zzz' (there are: ge2e, logmel"),
-    (None, "frontends: no None (there are: ge2e, logmel"),
-    (["logmel"], "frontends: no ['logmel']"),
-    ("__init__", "frontends: no '__init__'"),
-])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: ge2e, logmel"),
+        ("zzz", "frontends: no 'zzz' (there are: ge2e, logmel"),
+        (None, "frontends: no None (there are: ge2e, logmel"),
+        (["logmel"], "frontends: no ['logmel']"),
+        ("__init__", "frontends: no '__init__'"),
+    ],
+)
 def test_a_wrong_name_is_answered_with_the_names_there_are(name, said):
     with pytest.raises(UserError) as err:
         plugins.load("frontends", name)
@@ -75,7 +89,11 @@ def test_a_file_is_all_that_a_new_plugin_needs(written):
 WHOLE = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    name: str = 'half'\n"
 HALF_WRITTEN = {
     "a package that is not there": (WHOLE + "import notthere\n", 5, "ModuleNotFoundError: No module named 'notthere'"),
-    "a name that is not there": (WHOLE + "from wesep_mix.models.layers.network import loud\n", 5, "ImportError: cannot import"),
+    "a name that is not there": (
+        WHOLE + "from wesep_mix.models.layers.network import loud\n",
+        5,
+        "ImportError: cannot import",
+    ),
     "a sentence that does not end": (WHOLE + "class Model(\n", 5, "SyntaxError: '(' was never closed"),
     "an exception": (WHOLE + "1 / 0\n", 5, "ZeroDivisionError: division by zero"),
     "an exception of many lines": (WHOLE + "raise RuntimeError('one\\ntwo')\n", 5, "RuntimeError: one two"),
@@ -83,8 +101,11 @@ HALF_WRITTEN = {
     "a merge that was not finished": ("<<<<<<< HEAD\n" + WHOLE, 1, "SyntaxError: invalid syntax"),
     "bytes that are no text": (b"class Config:\n    name = '\xe9'\n", None, ""),
     "a zero byte": (b"class Config:\n    \0\n", None, ""),
-    "a type that is not there": ("from __future__ import annotations\n" + WHOLE + "    size: Sise = 3\n", None,
-                                 "NameError: name 'Sise' is not defined"),
+    "a type that is not there": (
+        "from __future__ import annotations\n" + WHOLE + "    size: Sise = 3\n",
+        None,
+        "NameError: name 'Sise' is not defined",
+    ),
 }
 
 
@@ -117,12 +138,15 @@ def test_a_file_without_a_config_is_no_plugin_and_says_so_when_asked_for(written
         plugins.load("frontends", "helper")
 
 
-@pytest.mark.parametrize("content", [
-    "from wesep_mix.models.frontends.logmel import Config, Model\n",
-    "from wesep_mix.models.frontends import logmel\nConfig = logmel.Config\n",
-    "from wesep_mix.models.frontends import logmel as other\nConfig: type = other.Config\n",
-    "try:\n    from wesep_mix.models.frontends.logmel import Config\nexcept ImportError:\n    raise\n",
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "from wesep_mix.models.frontends.logmel import Config, Model\n",
+        "from wesep_mix.models.frontends import logmel\nConfig = logmel.Config\n",
+        "from wesep_mix.models.frontends import logmel as other\nConfig: type = other.Config\n",
+        "try:\n    from wesep_mix.models.frontends.logmel import Config\nexcept ImportError:\n    raise\n",
+    ],
+)
 def test_a_config_may_come_from_elsewhere(written, content):
     written("again", content)
     assert "again" in plugins.names("frontends")
@@ -130,9 +154,13 @@ def test_a_config_may_come_from_elsewhere(written, content):
 
 
 def test_only_what_is_asked_for_is_imported():
-    code = ("import sys\nfrom wesep_mix.base import plugins\nplugins.names('extractors')\n"
-            "assert 'torch' not in sys.modules\n"
-            "plugins.load('corpora', 'mini')\n"
-            "print(*(name for name in sys.modules if name.startswith('wesep_mix.corpora.')))\n")
+    code = (
+        "import sys\nfrom wesep_mix.base import plugins\nplugins.names('extractors')\n"
+        "assert 'torch' not in sys.modules\n"
+        "plugins.load('corpora', 'mini')\n"
+        "print(*(name for name in sys.modules if name.startswith('wesep_mix.corpora.')))\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "wesep_mix.corpora.mini" in done.stdout.split() and "wesep_mix.corpora.librispeech" not in done.stdout.split()
+    assert (
+        "wesep_mix.corpora.mini" in done.stdout.split() and "wesep_mix.corpora.librispeech" not in done.stdout.split()
+    )

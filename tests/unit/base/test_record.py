@@ -48,18 +48,22 @@ def test_what_was_written_is_known_and_what_others_put_there_is_not(folder):
     assert faults(folder) == {} and not (folder.parent / record.RECORD).exists()
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda path: path.unlink(), "is gone"), (lambda path: path.write_bytes(b""), "has 0 bytes, 9 were written"),
-    (lambda path: path.write_bytes(path.read_bytes()[:-3]), "has 6 bytes, 9 were written"),
-    (lambda path: path.write_bytes(b"lime 1\nl2"), "has another content than was written"),
-    (lambda path: (path.unlink(), path.mkdir()), "bytes, 9 were written"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.write_bytes(b""), "has 0 bytes, 9 were written"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-3]), "has 6 bytes, 9 were written"),
+        (lambda path: path.write_bytes(b"lime 1\nl2"), "has another content than was written"),
+        (lambda path: (path.unlink(), path.mkdir()), "bytes, 9 were written"),
+    ],
+)
 def test_damage_is_told(folder, spoil, said):
     write(folder / "inner" / "list", "line 1\nl2")
     write(folder / "other", "x")
     ended(folder)
     spoil(folder / "inner" / "list")
-    (name, fault), = faults(folder, whole=False).items()
+    ((name, fault),) = faults(folder, whole=False).items()
     assert name == "inner/list" and said in fault
 
 
@@ -164,8 +168,12 @@ def test_a_folder_without_a_record_is_taken_as_it_is(tmp_path):
 
 def test_what_a_kill_left_is_removed_but_not_from_another_stages_folder(folder):
     write_json(folder / "inner" / record.STATE_FILE, {"done": False, "fingerprint": "g"})
-    left = [folder / ".a-b.12.tmp.wav", folder / "deep" / "er" / "..stage.7.tmp.json", folder / ".utt2spk.3.tmp",
-            folder / f"{record.RECORD}.5.tmp"]
+    left = [
+        folder / ".a-b.12.tmp.wav",
+        folder / "deep" / "er" / "..stage.7.tmp.json",
+        folder / ".utt2spk.3.tmp",
+        folder / f"{record.RECORD}.5.tmp",
+    ]
     kept = [folder / "inner" / ".a.12.tmp.wav", folder / ".mine.tmp.wav", folder / "a.12.tmp.wav", folder / ".keep"]
     for path in (*left, *kept):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -62,11 +62,15 @@ def test_the_order_of_settings_does_not_matter(folder):
     assert len(work.found) == 1
 
 
-@pytest.mark.parametrize("settings, force, why", [
-    ({"lr": 2}, False, "lr changed (1 to 2)"), ({"lr": 1}, True, "--force true"),
-    ({"lr": 0.5, "model": {"name": "x"}}, False, "lr and 1 more changed (1 to 0.5)"),
-    ({}, False, "lr changed (1 to not set)"),
-])
+@pytest.mark.parametrize(
+    "settings, force, why",
+    [
+        ({"lr": 2}, False, "lr changed (1 to 2)"),
+        ({"lr": 1}, True, "--force true"),
+        ({"lr": 0.5, "model": {"name": "x"}}, False, "lr and 1 more changed (1 to 0.5)"),
+        ({}, False, "lr changed (1 to not set)"),
+    ],
+)
 def test_changed_or_forced_work_begins_with_an_empty_folder(folder, capsys, settings, force, why):
     work = Work(folder)
     run_part(Part(2, "teacher", folder, {"lr": 1}), False, work)
@@ -218,11 +222,16 @@ def test_files_that_no_stage_wrote_are_kept_and_not_mixed_with_its_own(folder, f
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("written, same", [
-    ({"optim": {"lr": "2e-3"}, "steps": 600.0}, True), ({"optim": {"lr": 0.002}, "steps": 600, "num_workers": 9}, True),
-    ({"optim": {"lr": 0.002}, "steps": 601}, False), ({"optim.lr": 0.002, "steps": "six"}, False),
-    ({"optim": {"lr": 0.002}, "steps": 600, "sets": ["dev"]}, False),
-])
+@pytest.mark.parametrize(
+    "written, same",
+    [
+        ({"optim": {"lr": "2e-3"}, "steps": 600.0}, True),
+        ({"optim": {"lr": 0.002}, "steps": 600, "num_workers": 9}, True),
+        ({"optim": {"lr": 0.002}, "steps": 601}, False),
+        ({"optim.lr": 0.002, "steps": "six"}, False),
+        ({"optim": {"lr": 0.002}, "steps": 600, "sets": ["dev"]}, False),
+    ],
+)
 def test_what_means_the_same_is_the_same(folder, written, same):
     run_part(Part(2, "teacher", folder, {"optim": {"lr": 2e-3}, "steps": 600, "num_workers": 1}), False, Work(folder))
     assert Part(2, "teacher", folder, written).is_done() == same
@@ -300,17 +309,27 @@ def test_an_input_belongs_to_the_nearest_stage_folder_above_it(folder, tmp_path)
     Part(8, "x", folder, {}, [Need(deep, 7)]).check_needs()
 
 
-@pytest.mark.parametrize("error, said", [
-    (UserError("a.wav: empty"), "error: a.wav: empty\n"),
-    (OSError(errno.ENOSPC, "No space left on device", "x.ark"),
-     "error: stage 4: No space left on device (x.ark); free space or mend the file, then run again\n"),
-    (OSError(errno.EDQUOT, "Disk quota exceeded", "x.ark"),
-     "error: stage 4: Disk quota exceeded (x.ark); free space or mend the file, then run again\n"),
-    (OSError(errno.ENAMETOOLONG, "File name too long", "x.wav"), "error: stage 4: File name too long (x.wav)\n"),
-    (OSError(errno.EMFILE, "Too many open files", "x.wav"), "error: stage 4: Too many open files (x.wav); raise the "
-     "number of files that may be open (ulimit -n), then run again\n"),
-    (OSError("odd"), "error: stage 4: odd\n"),
-])
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (UserError("a.wav: empty"), "error: a.wav: empty\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "x.ark"),
+            "error: stage 4: No space left on device (x.ark); free space or mend the file, then run again\n",
+        ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "x.ark"),
+            "error: stage 4: Disk quota exceeded (x.ark); free space or mend the file, then run again\n",
+        ),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x.wav"), "error: stage 4: File name too long (x.wav)\n"),
+        (
+            OSError(errno.EMFILE, "Too many open files", "x.wav"),
+            "error: stage 4: Too many open files (x.wav); raise the "
+            "number of files that may be open (ulimit -n), then run again\n",
+        ),
+        (OSError("odd"), "error: stage 4: odd\n"),
+    ],
+)
 def test_what_the_user_can_mend_is_one_line_and_status_1(capsys, error, said):
     def call():
         raise error
@@ -325,12 +344,18 @@ def test_success_is_0_and_a_fault_of_ours_is_not_hidden():
         guarded(lambda: 1 / 0, "stage 4")
 
 
-@pytest.mark.parametrize("content, said", [
-    (b"", "not valid JSON"), (b"{", "not valid JSON"), (b"\xff\xfe\0", "not valid JSON"),
-    (b"\0" * 300, "not valid JSON"),
-    (b"[]", "wanted a mapping, found .."), (b"{}", "wanted a fingerprint in it, found nothing"),
-    (b'{"done": true}', "wanted a fingerprint in it, found done"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe\0", "not valid JSON"),
+        (b"\0" * 300, "not valid JSON"),
+        (b"[]", "wanted a mapping, found .."),
+        (b"{}", "wanted a fingerprint in it, found nothing"),
+        (b'{"done": true}', "wanted a fingerprint in it, found done"),
+    ],
+)
 def test_a_damaged_state_is_named_with_a_way_on_that_leads_on(folder, content, said):
     folder.mkdir(parents=True)
     (folder / STATE_FILE).write_bytes(content)
@@ -365,7 +390,8 @@ def flip(path: Path) -> None:
 
 
 DAMAGES = [
-    ("table.json", Path.unlink, "table.json is gone"), ("one.wav", Path.unlink, "one.wav is gone"),
+    ("table.json", Path.unlink, "table.json is gone"),
+    ("one.wav", Path.unlink, "one.wav is gone"),
     ("table.json", flip, "table.json has another content than was written"),
     ("one.wav", flip, "one.wav has another content than was written"),
     ("table.json", lambda path: path.write_text('"a 1'), "table.json has 4 bytes, 13 were written"),
@@ -584,8 +610,9 @@ def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, cap
         run_part(part, False, Work(part.out))
         assert part.is_done()
     told = capsys.readouterr().err.splitlines()
-    assert told == [f"note: the file system gives no locks ({os.strerror(number)}): see to it that no two runs work in "
-                    "one folder"]
+    assert told == [
+        f"note: the file system gives no locks ({os.strerror(number)}): see to it that no two runs work in one folder"
+    ]
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])

@@ -14,8 +14,9 @@ def python(code):
 
 
 def test_all_run_at_once_and_success_is_zero(tmp_path):
-    wait_for_other = ("import pathlib, time\npathlib.Path({!r}).touch()\n"
-                      "while not pathlib.Path({!r}).exists(): time.sleep(.01)")
+    wait_for_other = (
+        "import pathlib, time\npathlib.Path({!r}).touch()\nwhile not pathlib.Path({!r}).exists(): time.sleep(.01)"
+    )
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     assert run_together([python(wait_for_other.format(one, other)), python(wait_for_other.format(other, one))]) == 0
 
@@ -35,8 +36,10 @@ def test_a_killed_child_has_a_shells_status_and_the_command_that_failed_is_named
 
 
 def test_only_so_many_run_at_a_time_and_a_failure_starts_no_more(tmp_path):
-    alone = ("import os, pathlib\nflag = pathlib.Path({!r})\nflag.touch(exist_ok=False)\n"
-             "flag.with_name({!r}).write_text(os.environ['GIVEN'])\nflag.unlink()")
+    alone = (
+        "import os, pathlib\nflag = pathlib.Path({!r})\nflag.touch(exist_ok=False)\n"
+        "flag.with_name({!r}).write_text(os.environ['GIVEN'])\nflag.unlink()"
+    )
     commands = [python(alone.format(str(tmp_path / "flag"), name)) for name in "abc"]
     assert run_together(commands, at_once=1, variables={"GIVEN": "here"}) == 0
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys("abc", "here")

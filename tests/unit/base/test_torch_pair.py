@@ -34,12 +34,15 @@ def installed(monkeypatch):
     monkeypatch.setattr(torch_pair, "version", RELEASES.__getitem__)
 
 
-@pytest.mark.parametrize(("err", "symbol"), [
-    (wrapped(), " (undefined symbol: torch_exception_get_what_without_backtrace)"),
-    (plain(), " (undefined symbol: _ZNK3c105Error4whatEv)"),
-    (without_library(), " (libc10_cuda.so: cannot open shared object file)"),
-    (ImportError("torchaudio/lib/_torchaudio.so: invalid ELF header"), ""),
-])
+@pytest.mark.parametrize(
+    ("err", "symbol"),
+    [
+        (wrapped(), " (undefined symbol: torch_exception_get_what_without_backtrace)"),
+        (plain(), " (undefined symbol: _ZNK3c105Error4whatEv)"),
+        (without_library(), " (libc10_cuda.so: cannot open shared object file)"),
+        (ImportError("torchaudio/lib/_torchaudio.so: invalid ELF header"), ""),
+    ],
+)
 def test_one_line_names_both_releases_the_symbol_and_what_to_do(installed, err, symbol):
     said = torch_pair.explained(err)
     assert said.startswith(f"torch 2.11.0 and torchaudio 2.11.1 do not load together{symbol}: ")

@@ -9,11 +9,21 @@ from benchmark import cells, script
 
 from wesep_mix.mixing.render import render
 
-TINY = json.dumps({
-    "model_type": "wavlm", "do_normalize": False, "layerdrop": 0.0, "apply_spec_augment": False, "hidden_size": 32,
-    "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48, "conv_dim": [8] * 7,
-    "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
-})
+TINY = json.dumps(
+    {
+        "model_type": "wavlm",
+        "do_normalize": False,
+        "layerdrop": 0.0,
+        "apply_spec_augment": False,
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "conv_dim": [8] * 7,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+    }
+)
 STAND_IN = """
 import json, sys
 assert sys.argv[1:4] == ["--device", "cpu", "--gradient"] and sys.argv[5] == "--batch_size=1"
@@ -36,17 +46,34 @@ def step():
 def test_tables_of_the_step_and_of_extraction(bench, tmp_path, monkeypatch, capsys):
     (tmp_path / "step.py").write_text(STAND_IN)
     monkeypatch.setattr(bench, "STEP", tmp_path / "step.py")
-    assert bench.main([
-        "--rounds=1", "--num=5", "--num_large=3", "--lengths", "0.3", "0.9", "--batch_size=2", f"--architecture={TINY}",
-        "--step", "batch_size=1",
-    ]) == 0
+    assert (
+        bench.main(
+            [
+                "--rounds=1",
+                "--num=5",
+                "--num_large=3",
+                "--lengths",
+                "0.3",
+                "0.9",
+                "--batch_size=2",
+                f"--architecture={TINY}",
+                "--step",
+                "batch_size=1",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     _, whole, training, layers, header, *rows = cells(said)
     assert whole == ["all weights", "4.00", "2.00", "1.00", "4.00", "1.00", "1.00", "20"]
     assert training[1:] == ["2.00", "1.00", "0.50", "2.00", "0.50", "1.00", "10"]
     assert layers[1:] == ["1.00", "0.50", "0.25", "1.00", "0.25", "1.00", "5"]
-    assert len(header) == 6 and len(rows) == 6 and [row[0].split(", ")[1] for row in rows[:3]] == [
-        "one by one", "2 at once as they come", "2 at once by length"]
+    assert (
+        len(header) == 6
+        and len(rows) == 6
+        and [row[0].split(", ")[1] for row in rows[:3]]
+        == ["one by one", "2 at once as they come", "2 at once by length"]
+    )
     for _, a_cpu_second, a_second, ratio, padding, deviation in rows:
         assert float(a_cpu_second) > 0 and float(a_second) > 0 and float(ratio) > 0 and float(deviation) <= 1e-4
         assert 0 <= int(padding.removesuffix(" %")) < 67
@@ -63,7 +90,8 @@ def test_a_step_that_fails_is_told_with_its_last_line(bench, capsys):
 def test_the_gpus_table(bench):
     cost = {"cpu_s": 1.0, "wall_s": 0.5, "before": 1, "peak": 3e9, "flops": 20e12, "product": 400e12}
     assert bench._gpu_rows({"training": cost}) == [
-        ("what the paper fine-tunes", "2.00", "3.00", "20.00", "40.0", "400.0", "10.0 %")]
+        ("what the paper fine-tunes", "2.00", "3.00", "20.00", "40.0", "400.0", "10.0 %")
+    ]
 
 
 def test_padding_is_a_share_of_the_batches(bench):
@@ -88,8 +116,9 @@ def test_made_mixtures_differ_and_are_the_same_every_time(bench):
 def test_a_step_moves_what_the_paper_fine_tunes_and_computes_less_the_less_has_a_gradient(step, precision):
     flops, learning = [], []
     for gradient in step.GRADIENTS:
-        student, take = step.training_step(step.parsed([
-            *SMALL_STEP, f"--gradient={gradient}", f"--precision={precision}"]))
+        student, take = step.training_step(
+            step.parsed([*SMALL_STEP, f"--gradient={gradient}", f"--precision={precision}"])
+        )
         before = {name: weight.detach().clone() for name, weight in student.named_parameters()}
         flops.append(step.count_flops(take))
         learning.append({name for name, weight in student.named_parameters() if weight.requires_grad})
@@ -100,7 +129,10 @@ def test_a_step_moves_what_the_paper_fine_tunes_and_computes_less_the_less_has_a
     assert flops == sorted(flops, reverse=True) and len(set(flops)) == 3
     everything, training, layers = learning
     assert {".".join(name.split(".")[2:5]) for name in everything - training} >= {
-        "encoder.layers.0", "encoder.layers.1", "feature_extractor.conv_layers.0"}
+        "encoder.layers.0",
+        "encoder.layers.1",
+        "feature_extractor.conv_layers.0",
+    }
     assert all("pos_conv_embed" in name for name in training - layers) and training > layers
 
 

@@ -77,8 +77,9 @@ def test_a_different_module_deviates(bench, child, checkout, tmp_path):
 
 @pytest.mark.parametrize("work, wanted", [("step", "loss"), ("inference", "estimate")])
 def test_ours_alone(child, tmp_path, work, wanted):
-    args = child.parsed(["--model=spexplus", f"--work={work}", f"--results={tmp_path}/found.npz",
-                         *(f"--{option}" for option in SMALL)])
+    args = child.parsed(
+        ["--model=spexplus", f"--work={work}", f"--results={tmp_path}/found.npz", *(f"--{option}" for option in SMALL)]
+    )
     cost = child.cost(args)
     assert cost["peak"] > 0.95 * cost["before"] > 1e8 and cost["cpu_s"] > 0 and cost["wall_s"] > 0
     found = np.load(tmp_path / "found.npz")
@@ -87,8 +88,9 @@ def test_ours_alone(child, tmp_path, work, wanted):
 
 
 def test_in_a_step_all_weights_move(child):
-    step = child.Step(args := child.parsed(["--model=spexplus", *(f"--{option}" for option in SMALL)]),
-                      child.built(args))
+    step = child.Step(
+        args := child.parsed(["--model=spexplus", *(f"--{option}" for option in SMALL)]), child.built(args)
+    )
     before = [weight.detach().clone() for weight in step.network.parameters()]
     step()
     assert all((weight != old).any() for weight, old in zip(step.network.parameters(), before, strict=True))
@@ -109,9 +111,9 @@ def test_deviation_of_gradients_is_that_of_all_together(bench, tmp_path):
 
 def test_the_gpus_table(bench):
     cost = {"wall_s": 0.02, "peak": 3e9, "flops": 2e12, "product": 400e12, "cpu_s": 1.0, "before": 0}
-    assert bench._gpu_rows("DPCCN, step, bf16", {"ours": cost | {"deviation": 2e-6}, "WeSep": cost | {"wall_s": 0.04}}
-                           )[0] == ("DPCCN, step, bf16", "ours", "20.0", "3.00", "0.50", "1.00", "2e-06", "2.00",
-                                    "100.0", "400.0", "25.0 %")
+    assert bench._gpu_rows("DPCCN, step, bf16", {"ours": cost | {"deviation": 2e-6}, "WeSep": cost | {"wall_s": 0.04}})[
+        0
+    ] == ("DPCCN, step, bf16", "ours", "20.0", "3.00", "0.50", "1.00", "2e-06", "2.00", "100.0", "400.0", "25.0 %")
 
 
 def test_what_is_refused(bench, child, tmp_path, monkeypatch, capsys):

@@ -30,11 +30,16 @@ def plans(tmp_path_factory, buzz):
         write_audio(folder / f"{spk}.wav", buzz(pitch, 2.5))
     noise = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
     write_audio(folder / "noise.wav", 0.1 * noise.clip(-5, 5))
-    sources = [Source(f"{spk}-0", spk, "U", str(folder / f"{spk}.wav"), 0, 2 * RATE, offset, 1.0, -25.0)
-               for spk, offset in (("ann", 0), ("bob", RATE))]
-    return [Plan(f"mix{number}", 3 * RATE, tuple(sources),
-                 Noise("n", str(folder / "noise.wav"), 0, 2 * RATE, snr_db), (0.5,))
-            for number, snr_db in enumerate((5.0, 15.0, 5.0))]
+    sources = [
+        Source(f"{spk}-0", spk, "U", str(folder / f"{spk}.wav"), 0, 2 * RATE, offset, 1.0, -25.0)
+        for spk, offset in (("ann", 0), ("bob", RATE))
+    ]
+    return [
+        Plan(
+            f"mix{number}", 3 * RATE, tuple(sources), Noise("n", str(folder / "noise.wav"), 0, 2 * RATE, snr_db), (0.5,)
+        )
+        for number, snr_db in enumerate((5.0, 15.0, 5.0))
+    ]
 
 
 @pytest.fixture

@@ -49,8 +49,12 @@ def test_a_table_of_all_ways(bench, speech, tmp_path, capsys):
     said = capsys.readouterr().out
     assert status == 0
     _, *rows = cells(said)
-    assert [row[0] for row in rows] == ["rendered from FLAC", "rendered from decoded audio", "LibriMix, mix_both",
-                                            "LibriMix, its default, 3 mixtures each"]
+    assert [row[0] for row in rows] == [
+        "rendered from FLAC",
+        "rendered from decoded audio",
+        "LibriMix, mix_both",
+        "LibriMix, its default, 3 mixtures each",
+    ]
     assert [row[-1] for row in rows] == ["none", "none", "0.10", "0.29"]  # MB: 3 s of 16 bits, once and three times
     assert [row[5] for row in rows[2:]] == ["3.0", "3.0"]
     for row in rows[:2]:

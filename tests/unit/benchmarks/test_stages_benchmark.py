@@ -15,8 +15,9 @@ MEASURE = "import sys; from benchmarks import stages; print(*stages.timed(sys.ar
 
 
 def measured(*command):
-    return subprocess.run([sys.executable, "-c", MEASURE, *map(str, command)], cwd=ROOT, capture_output=True, text=True,
-                          check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", MEASURE, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_processes_that_outlive_their_parents_are_waited_for_and_counted(tmp_path):

@@ -21,8 +21,9 @@ def test_options_go_to_the_entry_point(capsys):
 
 
 def test_its_status_is_the_commands(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "wesep_mix", "check_data", str(tmp_path / "none")],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "wesep_mix", "check_data", str(tmp_path / "none")], capture_output=True, text=True
+    )
     assert done.returncode == 1 and done.stderr.startswith("error: ")
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from wesep_mix.base.names import SETS
 from wesep_mix.bin import prepare_data
 from wesep_mix.io.audio import write_audio
 from wesep_mix.mixing.plan import read_plans
-from wesep_mix.preparation.settings import SETS
 
 SUBSETS = {"train": "train-clean-360", "dev": "dev-clean", "test": "test-clean"}
 PARTS = {"train": "tr", "dev": "cv", "test": "tt"}
@@ -125,8 +125,10 @@ def test_official_lists_of_four_talkers_are_not_there(config, corpora, tmp_path,
 
 
 def test_the_tables_get_the_talkers_that_there_are_lists_of(config, corpora, tmp_path, capsys):
-    rows = {"table1": "{a: {title: a, num_spk: 3, trained_on: 2, model: student}}",
-            "table2": "{b: {title: b, num_spk: 4, model: mixture}}"}
+    rows = {
+        "table1": "{a: {title: a, num_spk: 3, trained_on: 2, model: student}}",
+        "table2": "{b: {title: b, num_spk: 4, model: mixture}}",
+    }
     for table, text in rows.items():
         (config.parent / f"{table}.yaml").write_text(f"rows: {text}\n")
     options = ("--tables", "true", "--set", f"metadata_dir={write_metadata(tmp_path / 'md')}")
@@ -142,8 +144,11 @@ def test_the_tables_get_the_talkers_that_there_are_lists_of(config, corpora, tmp
 def test_a_folder_that_is_not_named_costs_no_lists(config, corpora, tmp_path, capsys):
     assert stage(config, tmp_path / "data", corpora) == 0
     before = states(tmp_path / "data")
-    for setting, said in {"speech_dir=''": "with --librispeech DIR", "wham_dir=''": "wham_dir is not set",
-                          f"speech_dir={tmp_path}/none": f"{tmp_path}/none: wanted a folder"}.items():
+    for setting, said in {
+        "speech_dir=''": "with --librispeech DIR",
+        "wham_dir=''": "wham_dir is not set",
+        f"speech_dir={tmp_path}/none": f"{tmp_path}/none: wanted a folder",
+    }.items():
         assert stage(config, tmp_path / "data", corpora, "--set", f"corpus.corpus.{setting}") == 1
         assert said in capsys.readouterr().err
         assert states(tmp_path / "data") == before

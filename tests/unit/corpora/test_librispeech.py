@@ -43,9 +43,7 @@ def test_speakers_of_all_subsets_are_split_and_noise_is_generated(speech_folder,
 
 def test_split_depends_on_the_seed_alone(speech_folder, tmp_path):
     def split(seed, root=speech_folder):
-        return _speakers(
-            collect(Config(speech_dir=str(root), seed=seed, noise=NOISE), tmp_path / str(seed), nj=1)
-        )
+        return _speakers(collect(Config(speech_dir=str(root), seed=seed, noise=NOISE), tmp_path / str(seed), nj=1))
 
     copy = shutil.copytree(speech_folder, tmp_path / "elsewhere")
     assert split(0) == split(0, copy)
@@ -84,9 +82,7 @@ def test_named_subsets(speech_folder, tmp_path):
     corpus = collect(config.from_dict(Config, raw, "conf"), tmp_path / "work", nj=1)
     assert _speakers(corpus) == {"train": {"11", "12", "13", "14"}, "dev": {"21", "22"}, "test": {"31"}}
     raw["subsets"] = subsets | {"test": ["test-other"]}
-    with pytest.raises(
-        UserError, match=r"wanted subset test-other, found dev-clean, test-clean, train-clean-100"
-    ):
+    with pytest.raises(UserError, match=r"wanted subset test-other, found dev-clean, test-clean, train-clean-100"):
         collect(config.from_dict(Config, raw, "conf"), tmp_path / "work", nj=1)
     with pytest.raises(UserError, match="subsets: wanted names"):
         config.from_dict(Config, raw | {"subsets": {"train": ["train-clean-100"]}}, "conf")
@@ -263,7 +259,9 @@ def test_utterances_of_a_renamed_speaker_begin_with_the_new_name(speech_folder, 
     (speech_folder / "dev-clean" / "21").rename(speech_folder / "dev-clean" / "22+")
     found = librispeech.read_speech_folder(speech_folder)["dev-clean"]
     assert {(item.id, item.speaker) for item in found if item.path.parts[-3] == "22+"} == {
-        ("22_-7-21-7-0000", "22_"), ("22_-7-21-7-0001", "22_")}
+        ("22_-7-21-7-0000", "22_"),
+        ("22_-7-21-7-0001", "22_"),
+    }
     assert "note: 1 speakers get names whose utterances sort as Kaldi wants: 22+ is 22_" in capsys.readouterr().out
 
 

@@ -21,11 +21,7 @@ TINY = mini.Config(
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _environment() -> dict[str, str]:
@@ -94,15 +90,18 @@ def test_another_seed_makes_another_corpus(made, tmp_path):
 
 
 def test_no_torch_is_imported():
-    code = (
-        "import sys, wesep_mix.corpora.mini, wesep_mix.corpora.librispeech; sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, wesep_mix.corpora.mini, wesep_mix.corpora.librispeech; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=_environment()).returncode == 0
 
 
 @pytest.mark.parametrize(
-    "raw", [{"min_s": 5.0, "max_s": 4.0}, {"num_voices": {"dev": 0}},
-            {"utterances_per_voice": {"test": 0}}, {"noise": {"seconds": 0}}]
+    "raw",
+    [
+        {"min_s": 5.0, "max_s": 4.0},
+        {"num_voices": {"dev": 0}},
+        {"utterances_per_voice": {"test": 0}},
+        {"noise": {"seconds": 0}},
+    ],
 )
 def test_settings_that_make_no_sense(raw):
     with pytest.raises(UserError, match="wanted"):

@@ -33,9 +33,7 @@ def test_wham_keeps_its_own_split(tmp_path):
 
 
 def test_musan_is_taken_without_its_speech(tmp_path):
-    root = _touch(
-        tmp_path, *(f"{kind}/x/{n}.flac" for kind in ("music", "noise", "speech") for n in range(4))
-    )
+    root = _touch(tmp_path, *(f"{kind}/x/{n}.flac" for kind in ("music", "noise", "speech") for n in range(4)))
     kinds = {file.kind for items in noise_files(root, Split(), 0).values() for file in items}
     assert kinds == {"music", "noise"}
 

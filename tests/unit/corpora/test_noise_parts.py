@@ -65,7 +65,9 @@ def test_wham_is_listed_without_the_copies_of_other_speed(wham_folder):
     assert noise_parts.wham_files(wham_folder.parent) == files
 
 
-@pytest.mark.parametrize(("reader", "option"), [(noise_parts.musan_files, "--musan DIR"), (noise_parts.wham_files, "--wham DIR")])
+@pytest.mark.parametrize(
+    ("reader", "option"), [(noise_parts.musan_files, "--musan DIR"), (noise_parts.wham_files, "--wham DIR")]
+)
 def test_another_folder_is_told(reader, option, tmp_path):
     with pytest.raises(UserError, match=f"wanted a folder with .* in it .{option}"):
         reader(tmp_path)

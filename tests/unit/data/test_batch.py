@@ -75,7 +75,7 @@ def mixed(examples, pool):
 
 def test_where_there_is_no_talker_there_are_zeros(mixed):
     batch = collate(mixed)
-    assert batch.num_talkers.tolist() == [1, 3, 2] and batch.num_talkers.dtype == torch.int64
+    assert batch.num_spk.tolist() == [1, 3, 2] and batch.num_spk.dtype == torch.int64
     assert batch.talkers().tolist() == [[True, False, False], [True] * 3, [True, True, False]]
     for row, example in enumerate(mixed):
         count = len(example.plan.sources)

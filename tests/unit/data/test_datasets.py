@@ -32,8 +32,12 @@ from wesep_mix.preparation.lists import NoiseEntry
 
 
 def same(first, second) -> bool:
-    return (first.plans == second.plans and torch.equal(first.mix, second.mix)
-            and torch.equal(first.sources, second.sources) and torch.equal(first.chance, second.chance))
+    return (
+        first.plans == second.plans
+        and torch.equal(first.mix, second.mix)
+        and torch.equal(first.sources, second.sources)
+        and torch.equal(first.chance, second.chance)
+    )
 
 
 def turns(*pairs) -> list[Turn]:
@@ -156,8 +160,8 @@ def test_numbers_of_talkers_are_drawn_evenly_and_by_the_item_alone(pool):
 def test_mixtures_of_different_numbers_of_talkers_make_batches(prepared, num_workers):
     stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 3, 0, min_talkers=1)
     (batch,) = dynamic_loader(stream, 12, 1, num_workers)
-    assert batch.num_talkers.tolist() == [len(plan.sources) for plan in batch.plans]
-    assert set(batch.num_talkers.tolist()) == {1, 2, 3} and batch.sources.shape[:2] == (12, 3)
+    assert batch.num_spk.tolist() == [len(plan.sources) for plan in batch.plans]
+    assert set(batch.num_spk.tolist()) == {1, 2, 3} and batch.sources.shape[:2] == (12, 3)
 
 
 def test_static_plans_have_their_number_of_talkers(prepared):
@@ -199,8 +203,13 @@ def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
     for rank in range(num_ranks):
         as_rank(rank, num_ranks)
         loader = dynamic_loader(stream, batch_size, -(-100 // (batch_size * num_ranks)), num_workers)
-        shares.append([(plan, mix.numpy().tobytes().rstrip(b"\0"), tuple(chance.tolist())) for batch in loader
-                       for plan, mix, chance in zip(batch.plans, batch.mix, batch.chance, strict=True)])
+        shares.append(
+            [
+                (plan, mix.numpy().tobytes().rstrip(b"\0"), tuple(chance.tolist()))
+                for batch in loader
+                for plan, mix, chance in zip(batch.plans, batch.mix, batch.chance, strict=True)
+            ]
+        )
     dealt = [item for turn in zip(*shares, strict=True) for item in turn][:100]
     assert len(dealt) == 100
     for (plan, mix, chance), example in zip(dealt, alone, strict=True):
@@ -258,9 +267,14 @@ def decoded(prepared, tmp_path_factory):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_through_decoded_audio_batches_are_the_same_in_any_process(pool, plans, decoded, num_workers):
-    loaders = [[dynamic_loader(DynamicMixtures(pool, 2, 0, read), 2, 3, num_workers),
-                dynamic_loader(StaticMixtures(plans, 0, read), 2, 3, num_workers),
-                fixed_loader(plans, 2, num_workers, read)] for read in (read_audio, decoded)]
+    loaders = [
+        [
+            dynamic_loader(DynamicMixtures(pool, 2, 0, read), 2, 3, num_workers),
+            dynamic_loader(StaticMixtures(plans, 0, read), 2, 3, num_workers),
+            fixed_loader(plans, 2, num_workers, read),
+        ]
+        for read in (read_audio, decoded)
+    ]
     for original, ours in zip(*loaders, strict=True):
         pairs = list(zip(original, ours, strict=True))
         assert len(pairs) >= 2 and all(same(*pair) for pair in pairs)
@@ -282,8 +296,10 @@ def test_training_reaches_every_snr_with_noise_that_is_mostly_silent(pool, tmp_p
     mixtures = DynamicMixtures(dataclasses.replace(pool, noises=[silent]), 2, seed=0)
     for index in range(60):
         example = mixtures[Turn(0, index, index)]
-        speech, noise = (float(np.square(part, dtype=np.float64).sum())
-                         for part in (example.audio.sources.sum(axis=0), example.audio.noise))
+        speech, noise = (
+            float(np.square(part, dtype=np.float64).sum())
+            for part in (example.audio.sources.sum(axis=0), example.audio.noise)
+        )
         assert 10 * np.log10(speech / noise) == pytest.approx(example.plan.noise.snr_db, abs=0.01)
 
 

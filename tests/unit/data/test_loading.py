@@ -89,11 +89,14 @@ def test_a_killed_worker_is_said_whenever_torch_notices():
         raise RuntimeError("ours")
 
 
-@pytest.mark.parametrize("number, said", [
-    (errno.ENOSPC, r"No space left on device.*/dev/shm.*--shm-size=1g\), or do without them: num_workers=0"),
-    (errno.EMFILE, r"Too many open files.*ulimit -n\), or do without them: num_workers=0"),
-    (errno.EAGAIN, r"temporarily unavailable.*ulimit -u"),
-])
+@pytest.mark.parametrize(
+    "number, said",
+    [
+        (errno.ENOSPC, r"No space left on device.*/dev/shm.*--shm-size=1g\), or do without them: num_workers=0"),
+        (errno.EMFILE, r"Too many open files.*ulimit -n\), or do without them: num_workers=0"),
+        (errno.EAGAIN, r"temporarily unavailable.*ulimit -u"),
+    ],
+)
 def test_workers_that_cannot_be_started_say_what_they_lack(plans, monkeypatch, number, said):
     monkeypatch.setattr(multiprocessing, "Queue", lambda: raise_(OSError(number, os.strerror(number))))
     with pytest.raises(UserError, match=f"^data workers: worker processes cannot be started .*{said}"):

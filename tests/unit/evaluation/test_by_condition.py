@@ -23,20 +23,39 @@ def like(plan, sexes, snr_db, *overlaps):
 
 @pytest.fixture
 def various(mixture_of):
-    return [like(mixture_of("a", "b"), "MF", 5.0, 0.55), like(mixture_of("c", "d"), "FM", 10.0, 0.72),
-            like(mixture_of("b", "e"), "FF", 5.0, 0.8), like(mixture_of("f"), "F", 12.5)]
+    return [
+        like(mixture_of("a", "b"), "MF", 5.0, 0.55),
+        like(mixture_of("c", "d"), "FM", 10.0, 0.72),
+        like(mixture_of("b", "e"), "FF", 5.0, 0.8),
+        like(mixture_of("f"), "F", 12.5),
+    ]
 
 
 def test_conditions_of_a_mixture(various):
     assert list(conditions(various).values()) == [
-        {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"}, {"sexes": "FM", "snr_db": "10", "overlap": "0.7-0.8"},
-        {"sexes": "FF", "snr_db": "5", "overlap": "0.7-0.8"}, {"sexes": "F", "snr_db": "12.5", "overlap": "none"}]
+        {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
+        {"sexes": "FM", "snr_db": "10", "overlap": "0.7-0.8"},
+        {"sexes": "FF", "snr_db": "5", "overlap": "0.7-0.8"},
+        {"sexes": "F", "snr_db": "12.5", "overlap": "none"},
+    ]
 
 
-@pytest.mark.parametrize(("overlaps", "step"), [
-    ((0.5,), "0.5-0.6"), ((0.5999999,), "0.6-0.7"), ((0.6,), "0.6-0.7"), ((0.7,), "0.7-0.8"), ((0.8,), "0.7-0.8"),
-    ((0.81,), "0.8-0.9"), ((1.0,), "0.9-1.0"), ((0.0,), "0.0-0.1"), ((0.3,), "0.3-0.4"), ((0.5, 0.8), "0.6-0.7"),
-    ((), "none")])
+@pytest.mark.parametrize(
+    ("overlaps", "step"),
+    [
+        ((0.5,), "0.5-0.6"),
+        ((0.5999999,), "0.6-0.7"),
+        ((0.6,), "0.6-0.7"),
+        ((0.7,), "0.7-0.8"),
+        ((0.8,), "0.7-0.8"),
+        ((0.81,), "0.8-0.9"),
+        ((1.0,), "0.9-1.0"),
+        ((0.0,), "0.0-0.1"),
+        ((0.3,), "0.3-0.4"),
+        ((0.5, 0.8), "0.6-0.7"),
+        ((), "none"),
+    ],
+)
 def test_steps_of_overlap(mixture_of, overlaps, step):
     assert overlap_step(dataclasses.replace(mixture_of("a", "b"), overlaps=overlaps)) == step
 
@@ -44,29 +63,53 @@ def test_steps_of_overlap(mixture_of, overlaps, step):
 def test_many_snrs_are_told_in_steps(mixture_of):
     plans = [like(mixture_of("a", "b", mix=f"m{place}"), "FF", 1.5 * place - 3, 0.5) for place in range(9)]
     assert [one["snr_db"] for one in conditions(plans).values()] == [
-        "-5..0", "-5..0", "0..5", "0..5", "0..5", "0..5", "5..10", "5..10", "5..10"]
+        "-5..0",
+        "-5..0",
+        "0..5",
+        "0..5",
+        "0..5",
+        "0..5",
+        "5..10",
+        "5..10",
+        "5..10",
+    ]
 
 
 def test_shares_and_means_of_each_value(various):
     pairs = [(plan, source) for plan in various for source in plan.sources]
-    labelled = Labelled(np.ones((7, 2)), [str(place) for place in range(7)], [plan for plan, _ in pairs],
-                        [source for _, source in pairs])
+    labelled = Labelled(
+        np.ones((7, 2)),
+        [str(place) for place in range(7)],
+        [plan for plan, _ in pairs],
+        [source for _, source in pairs],
+    )
     correct = np.array([1, 0, 1, 1, 0, 0, 1], dtype=bool)
     row = Judged(labelled, {}, correct, np.arange(7) / 10)
     found = by_condition({"student": row, "clean": dataclasses.replace(row, cos=None)}, various)
     assert found["student"]["sexes"] == {
         "FM": {"acc": 0.75, "cos": pytest.approx(0.15), "num": 4},
         "FF": {"acc": 0, "cos": pytest.approx(0.45), "num": 2},
-        "F": {"acc": 1, "cos": pytest.approx(0.6), "num": 1}}
-    assert found["clean"]["snr_db"] == {"5": {"acc": 0.25, "num": 4}, "10": {"acc": 1, "num": 2},
-                                        "12.5": {"acc": 1, "num": 1}}
+        "F": {"acc": 1, "cos": pytest.approx(0.6), "num": 1},
+    }
+    assert found["clean"]["snr_db"] == {
+        "5": {"acc": 0.25, "num": 4},
+        "10": {"acc": 1, "num": 2},
+        "12.5": {"acc": 1, "num": 1},
+    }
     counting = dataclasses.replace(row, counted={"a_b": True, "c_d": False, "b_e": True, "f": True})
     sexes = by_condition({"": counting}, various)[""]["sexes"]
     assert {value: group["count_acc"] for value, group in sexes.items()} == {"FM": 0.5, "FF": 1, "F": 1}
     assert flat({"sexes": sexes}) | {"sexes/FM/cos": 0} == {
-        "sexes/FM/acc": 0.75, "sexes/FM/cos": 0, "sexes/FM/count_acc": 0.5, "sexes/FF/acc": 0, "sexes/FF/count_acc": 1,
-        "sexes/FF/cos": pytest.approx(0.45), "sexes/F/acc": 1, "sexes/F/cos": pytest.approx(0.6),
-        "sexes/F/count_acc": 1}
+        "sexes/FM/acc": 0.75,
+        "sexes/FM/cos": 0,
+        "sexes/FM/count_acc": 0.5,
+        "sexes/FF/acc": 0,
+        "sexes/FF/count_acc": 1,
+        "sexes/FF/cos": pytest.approx(0.45),
+        "sexes/F/acc": 1,
+        "sexes/F/cos": pytest.approx(0.6),
+        "sexes/F/count_acc": 1,
+    }
     for groups in found["student"].values():  # together they are the row again
         assert sum(group["acc"] * group["num"] for group in groups.values()) == correct.sum()
 

@@ -29,8 +29,10 @@ def embeddings(mixtures, mixture_of, tmp_path, monkeypatch):
     folder = tmp_path / "embeddings"
     write_embeddings(folder / "test" / "teacher", clean)
     write_embeddings(folder / "test" / "matched", matched)
-    write_embeddings(folder / "single_test" / "teacher", {f"{spk}-{turn}": rng.standard_normal(6)
-                                                          for spk in "ab" for turn in range(2)})
+    write_embeddings(
+        folder / "single_test" / "teacher",
+        {f"{spk}-{turn}": rng.standard_normal(6) for spk in "ab" for turn in range(2)},
+    )
     return folder
 
 
@@ -76,14 +78,21 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
 
     def kmeans_tables(frontends, plans, seed, device):
         made.append(frontends)
-        return {name: rows.clean_table(rows.read_embeddings(embeddings / "test" / "teacher.scp"), plans)
-                for name in frontends}
+        return {
+            name: rows.clean_table(rows.read_embeddings(embeddings / "test" / "teacher.scp"), plans)
+            for name in frontends
+        }
 
     monkeypatch.setattr(rows, "kmeans_tables", kmeans_tables)
     found = rows.clustering_rows(embeddings, tmp_path, tmp_path, mixtures, single, 0, "cpu")
     assert made == [{"kmeans": "fresh frontend", "kmeans/teacher": "frontend"}]
     assert {name: row.metrics["trainable"] for name, row in found.items()} == {
-        "teacher": 8, "teacher/clean": 8, "kmeans": 0, "kmeans/teacher": 0, "student": 8}
+        "teacher": 8,
+        "teacher/clean": 8,
+        "kmeans": 0,
+        "kmeans/teacher": 0,
+        "student": 8,
+    }
     assert {name for name, row in found.items() if "cos" in row.metrics} == {"student"}
     assert list(rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu", taught=False)) == ["kmeans"]
     monkeypatch.setattr(rows, "untaught", lambda frontend, seed: frontend)  # as of a frozen one
@@ -94,6 +103,7 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
     assert read_json(tmp_path / "clustering" / "metrics.json") == {name: row.metrics for name, row in found.items()}
     by = read_json(tmp_path / "clustering" / "by_condition.json")
     assert set(by) == set(found) - {"teacher"} and set(by["student"]) == {"sexes", "snr_db", "overlap"}
-    assert by["student"]["sexes"] == {"ff": {"acc": found["student"].metrics["acc"], "num": 5,
-                                             "cos": pytest.approx(found["student"].metrics["cos"])}}
+    assert by["student"]["sexes"] == {
+        "ff": {"acc": found["student"].metrics["acc"], "num": 5, "cos": pytest.approx(found["student"].metrics["cos"])}
+    }
     assert list(read_conditions(tmp_path / "clustering" / "mixtures.csv")) == ["m1", "m2", "m3"]

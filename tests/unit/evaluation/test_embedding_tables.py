@@ -55,8 +55,11 @@ def test_row_has_all_columns(mixture_of):
     mixtures = [mixture_of(*pair, mix=f"m{place}") for place, pair in enumerate(("ab", "bc", "ca", "ad"))]
     rng = np.random.default_rng(0)
     centres = {spk: rng.standard_normal(8) for spk in "abcd"}
-    table = {key: centres[source.spk] + 0.01 * rng.standard_normal(8) for plan in mixtures
-             for key, source in zip(speaker_keys(plan), plan.sources, strict=True)}
+    table = {
+        key: centres[source.spk] + 0.01 * rng.standard_normal(8)
+        for plan in mixtures
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+    }
     judged = judge(clean_table(table, mixtures), fixed_trials(mixtures), 7, 0)
     row = judged.metrics
     assert sorted(row) == ["acc", "ari", "eer", "min_dcf", "nmi", "num", "sep", "sil", "trainable"]
@@ -72,8 +75,13 @@ def test_cosines_to_the_references_and_their_mean(mixture_of):
     assert judged.cos == pytest.approx([1, 0, -1, np.sqrt(0.5)])
     assert judged.metrics["cos"] == pytest.approx(np.sqrt(0.5) / 4)
     with pytest.raises(UserError, match="test/teacher.scp: b_a-a is not among"):
-        judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0,
-              references={key: value for key, value in clean.items() if key != "b_a-a"})
+        judge(
+            student_table(matched, mixtures),
+            fixed_trials(mixtures),
+            0,
+            0,
+            references={key: value for key, value in clean.items() if key != "b_a-a"},
+        )
 
 
 def test_wrongly_clustered_embeddings_are_named(mixture_of):

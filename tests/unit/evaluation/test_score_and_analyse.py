@@ -63,22 +63,36 @@ def _embeddings(out: Path, plans, singles) -> None:
 
 
 def extraction(root: Path) -> int:
-    return extract_speech.main([
-        f"--config={root}/score.yaml", f"--data={root}/data/2mix/test",
-        f"--extractor={root}/exp/mini/2mix/net", f"--embeddings={root}/exp/mini/2mix/embeddings/test"])
+    return extract_speech.main(
+        [
+            f"--config={root}/score.yaml",
+            f"--data={root}/data/2mix/test",
+            f"--extractor={root}/exp/mini/2mix/net",
+            f"--embeddings={root}/exp/mini/2mix/embeddings/test",
+        ]
+    )
 
 
 def scoring(root: Path, *more: str) -> int:
-    return score.main([f"--config={root}/score.yaml", f"--data={root}/data/2mix/test",
-                       f"--extractor={root}/exp/mini/2mix/net", *more])
+    return score.main(
+        [f"--config={root}/score.yaml", f"--data={root}/data/2mix/test", f"--extractor={root}/exp/mini/2mix/net", *more]
+    )
 
 
 def analysis(root: Path, *more: str) -> int:
     exp = root / "exp" / "mini"
-    return analyse.main([
-        f"--config={root}/score.yaml", f"--data={root}/data/2mix/test", f"--single={root}/data/single/test",
-        f"--teacher={exp}/teacher/model.pt", f"--student={exp}/2mix/student/model.pt",
-        f"--embeddings={exp}/2mix/embeddings", f"--extractor={exp}/2mix/net", *more])
+    return analyse.main(
+        [
+            f"--config={root}/score.yaml",
+            f"--data={root}/data/2mix/test",
+            f"--single={root}/data/single/test",
+            f"--teacher={exp}/teacher/model.pt",
+            f"--student={exp}/2mix/student/model.pt",
+            f"--embeddings={exp}/2mix/embeddings",
+            f"--extractor={exp}/2mix/net",
+            *more,
+        ]
+    )
 
 
 def test_a_missing_input_says_which_stage_makes_it(world, capsys):
@@ -99,17 +113,24 @@ def test_all_conditions_are_scored_and_reported(analysed):
     assert report.main(["--corpus=mini", "--num_spk=2", f"--exp={exp}"]) == 0
     results = json.loads((exp / "results.json").read_text())
     assert sorted(results["extraction"]) == sorted(
-        ["mixture", "net", "net/none", "net/wrong", "net/random", "net/oracle"])
+        ["mixture", "net", "net/none", "net/wrong", "net/random", "net/oracle"]
+    )
     assert {row["num"] for row in results["extraction"].values()} == {4}
     assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
     rows = results["embeddings"]
     assert {name: row["num"] for name, row in rows.items()} == {
-        "teacher": 4, "teacher/clean": 4, "kmeans": 4, "kmeans/teacher": 4, "student": 4}
+        "teacher": 4,
+        "teacher/clean": 4,
+        "kmeans": 4,
+        "kmeans/teacher": 4,
+        "student": 4,
+    }
     assert [name for name, row in rows.items() if "cos" in row] == ["student"]
     assert all(0 <= row["min_dcf"] <= 1 for row in rows.values())
     assert set(results["embeddings_by"]) == set(rows) - {"teacher"}
-    assert results["extraction_by"]["net"]["snr_db"] == {"10": {"si_sdri": results["extraction"]["net"]["si_sdri"],
-                                                                "num": 4}}
+    assert results["extraction_by"]["net"]["snr_db"] == {
+        "10": {"si_sdri": results["extraction"]["net"]["si_sdri"], "num": 4}
+    }
     assert [rows[name]["trainable"] for name in ("teacher", "kmeans", "student")] == [8, 0, 8]
 
 

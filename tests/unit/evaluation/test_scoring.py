@@ -30,7 +30,13 @@ def test_table_and_summary(wavs, plans, tmp_path):
     summary = score_condition(plans, wavs, tmp_path, params=12)
     rows = read_scores(tmp_path / "scores.csv")
     assert [(row["mix"], row["speaker"]) for row in rows] == [
-        ("a_b", "a"), ("a_b", "b"), ("b_e", "b"), ("b_e", "e"), ("c_d", "c"), ("c_d", "d")]
+        ("a_b", "a"),
+        ("a_b", "b"),
+        ("b_e", "b"),
+        ("b_e", "e"),
+        ("c_d", "c"),
+        ("c_d", "d"),
+    ]
     assert (summary["num"], summary["num_bad"], summary["params"]) == (6, 0, 12)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     rendered = render(plans[0])
@@ -124,18 +130,25 @@ def changed(path, place, text):
     path.write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
-    (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
-    (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
-    (lambda path: changed(path, 4, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
-    (lambda path: changed(path, 5, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
-    (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
-    (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
-    (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),
-    (lambda path: path.with_name("summary.json").write_text(
-        path.with_name("summary.json").read_text().replace('"pesq": ', '"pesq": NaN, "x": ')), "it is nan"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
+        (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
+        (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
+        (lambda path: changed(path, 4, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
+        (lambda path: changed(path, 5, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
+        (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
+        (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
+        (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),
+        (
+            lambda path: path.with_name("summary.json").write_text(
+                path.with_name("summary.json").read_text().replace('"pesq": ', '"pesq": NaN, "x": ')
+            ),
+            "it is nan",
+        ),
+    ],
+)
 def test_a_table_that_is_not_that_of_its_summary_is_an_error(scored, spoil, said):
     spoil(scored / "scores.csv")
     with pytest.raises(UserError, match=f"{said}.*redo the stage|{said}.*damaged, redo"):
@@ -148,9 +161,17 @@ def test_workers_and_finished_stages_do_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("condition", "asked"), [
-    ("matched", True), ("mixture", True), ("separated", True), ("none", False), ("wrong", False), ("oracle", False),
-])
+@pytest.mark.parametrize(
+    ("condition", "asked"),
+    [
+        ("matched", True),
+        ("mixture", True),
+        ("separated", True),
+        ("none", False),
+        ("wrong", False),
+        ("oracle", False),
+    ],
+)
 def test_controls_may_do_without_the_metrics_that_take_the_time(condition, asked):
     assert ScoreConfig(perceptual_controls=False).is_perceptual(condition) is asked
     assert ScoreConfig().is_perceptual(condition)

@@ -9,8 +9,9 @@ def case(exportable, tmp_path):
     case = exportable(tmp_path, 2)
 
     def run(name, *options, sets=("test",), out=case.out):
-        return export_data.main(["--format", name, "--data", str(case.data), "--set_name", *sets, "--out", str(out),
-                                 *map(str, options)])
+        return export_data.main(
+            ["--format", name, "--data", str(case.data), "--set_name", *sets, "--out", str(out), *map(str, options)]
+        )
 
     case.run = run
     return case

@@ -160,7 +160,9 @@ def test_types_choose_the_mixtures_of_a_librimix_tree(case):
     assert case.run("librimix", "--types", "mix_clean") == 0
     tree = case.out / "Libri2Mix" / "wav16k" / "max"
     assert sorted(path.name for path in (tree / "metadata").iterdir()) == [
-        "metrics_test_mix_clean.csv", "mixture_test_mix_clean.csv"]
+        "metrics_test_mix_clean.csv",
+        "mixture_test_mix_clean.csv",
+    ]
     folders = sorted(path.name for path in (tree / "test").iterdir() if path.is_dir())
     assert folders == ["mix_clean", "noise", "s1", "s2"]
 
@@ -176,8 +178,23 @@ def test_three_talkers_are_told_that_weseps_evaluation_takes_two(exportable, tmp
     from wesep_mix.bin import export_data
 
     case = exportable(tmp_path, 3)
-    assert export_data.main(["--format", "wesep_shards", "--data", str(case.data), "--set_name", "test", "--out",
-                             str(case.out), "--embeddings", str(case.embeddings)]) == 0
+    assert (
+        export_data.main(
+            [
+                "--format",
+                "wesep_shards",
+                "--data",
+                str(case.data),
+                "--set_name",
+                "test",
+                "--out",
+                str(case.out),
+                "--embeddings",
+                str(case.embeddings),
+            ]
+        )
+        == 0
+    )
     told = capsys.readouterr().out
     assert "evaluation takes two talkers" in told and "chunk_len above 960 samples" in told
 
@@ -195,19 +212,25 @@ def test_espnet_without_embeddings_enrols_with_another_utterance(case):
     assert len({path for path in read_table(folder / "enroll_spk1.scp").values()}) > 1
 
 
-@pytest.mark.parametrize("options, told", [
-    (["--format", "kaldy"], "did you mean kaldi?"),
-    (["--format", "kaldi", "--shard_size", "3"], "shard_size: unknown key"),
-    (["--format", "wesep_shards", "--embeddings", "E", "--shard_size", "0"], "shard_size: wanted 1 or more, found 0"),
-    (["--format", "kaldi", "--mode", "mid"], "mode: wanted max or min, found mid"),
-    (["--format", "kaldi", "--wav_subtype", "MP3"], "wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
-    (["--format", "librimix", "--types", "mix_booth"], "types: wanted some of mix_both"),
-    (["--format", "wesep", "--embeddings", "E", "--labels", "spk"], "labels: wanted source or speaker, found spk"),
-    (["--format", "librimix", "--embeddings", "E"], "holds no embeddings"),
-    (["--format", "wesep"], "give --embeddings"),
-    (["--format", "kaldi", "--set_name", "tset"], "plan.jsonl: no such file; stage 1 makes it"),
-    (["--format", "kaldi", "--set_name", "test", "train", "--subset", "x"], "--subset x names one set"),
-])
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--format", "kaldy"], "did you mean kaldi?"),
+        (["--format", "kaldi", "--shard_size", "3"], "shard_size: unknown key"),
+        (
+            ["--format", "wesep_shards", "--embeddings", "E", "--shard_size", "0"],
+            "shard_size: wanted 1 or more, found 0",
+        ),
+        (["--format", "kaldi", "--mode", "mid"], "mode: wanted max or min, found mid"),
+        (["--format", "kaldi", "--wav_subtype", "MP3"], "wav_subtype: wanted PCM_16 or FLOAT, found MP3"),
+        (["--format", "librimix", "--types", "mix_booth"], "types: wanted some of mix_both"),
+        (["--format", "wesep", "--embeddings", "E", "--labels", "spk"], "labels: wanted source or speaker, found spk"),
+        (["--format", "librimix", "--embeddings", "E"], "holds no embeddings"),
+        (["--format", "wesep"], "give --embeddings"),
+        (["--format", "kaldi", "--set_name", "tset"], "plan.jsonl: no such file; stage 1 makes it"),
+        (["--format", "kaldi", "--set_name", "test", "train", "--subset", "x"], "--subset x names one set"),
+    ],
+)
 def test_bad_options_are_one_line_and_write_nothing(case, capsys, options, told):
     if "E" in options:
         options[options.index("E")] = str(case.embeddings)
@@ -222,10 +245,13 @@ def test_a_set_without_embeddings_is_told_how_to_make_them(case, capsys):
     assert "--set embeddings.sets=[train]" in only_error(capsys)
 
 
-@pytest.mark.parametrize("change, told", [
-    (lambda plans: [*plans, plans[0]], "is there twice"),
-    (lambda plans: [], "not a mixture plan"),
-])
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (lambda plans: [*plans, plans[0]], "is there twice"),
+        (lambda plans: [], "not a mixture plan"),
+    ],
+)
 def test_plans_that_cannot_be_exported(case, capsys, change, told):
     path = case.data / "test" / "plan.jsonl"
     write_plans(path, change(read_plans(path)))

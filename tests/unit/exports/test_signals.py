@@ -12,9 +12,14 @@ def test_mode_max_is_the_plan_rendered(case):
     plan = case.plans["test"][0]
     audio, whole = signals(plan, "max"), render(plan)
     assert list(audio) == ["mix_both", "mix_clean", "mix_single", "s1", "s2", "noise"]
-    for name, wanted in (("mix_both", whole.mix), ("s1", whole.sources[0]), ("s2", whole.sources[1]),
-                         ("noise", whole.noise), ("mix_clean", whole.sources[0] + whole.sources[1]),
-                         ("mix_single", whole.sources[0] + whole.noise)):
+    for name, wanted in (
+        ("mix_both", whole.mix),
+        ("s1", whole.sources[0]),
+        ("s2", whole.sources[1]),
+        ("noise", whole.noise),
+        ("mix_clean", whole.sources[0] + whole.sources[1]),
+        ("mix_single", whole.sources[0] + whole.noise),
+    ):
         np.testing.assert_array_equal(audio[name], wanted)
 
 

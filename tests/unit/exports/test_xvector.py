@@ -18,14 +18,21 @@ KINDS = ("teacher", "student", "matched")
 @pytest.fixture
 def written(mixture_of, tmp_path):
     """A set of three mixtures of two, a student of three heads; one talker was given none."""
-    plans = [mixture_of("a", "b", mix="1-0_2-0"), mixture_of("c", "d", mix="3-0_4-0"),
-             mixture_of("a", "b", mix="1-1_2-1")]
+    plans = [
+        mixture_of("a", "b", mix="1-0_2-0"),
+        mixture_of("c", "d", mix="3-0_4-0"),
+        mixture_of("a", "b", mix="1-1_2-1"),
+    ]
     folder, rng = tmp_path / "test", np.random.default_rng(0)
-    keys = {"teacher": [key for plan in plans for key in speaker_keys(plan)],
-            "student": [key for plan in plans for key in head_keys(plan, HEADS)]}
+    keys = {
+        "teacher": [key for plan in plans for key in speaker_keys(plan)],
+        "student": [key for plan in plans for key in head_keys(plan, HEADS)],
+    }
     keys["matched"] = [key for key in keys["teacher"] if key != "1-0_2-0-b"]
-    places = {kind: write_embeddings(folder / kind, {key: rng.standard_normal(4) for key in names})
-              for kind, names in keys.items()}
+    places = {
+        kind: write_embeddings(folder / kind, {key: rng.standard_normal(4) for key in names})
+        for kind, names in keys.items()
+    }
     write_mixtures(folder, plans, places, HEADS, with_trials=True)
     return folder, plans
 
@@ -69,8 +76,9 @@ def test_speakers_of_all_embeddings(written):
     assert list(table) == sorted(vectors(folder / "teacher.scp")) and table["1-1_2-1-b"] == "b"
 
 
-@pytest.mark.parametrize(("name", "recordings"), [
-    ("emb.scp", ["1_0_2_0", "1_1_2_1", "3_0_4_0"]), ("emb_as_one.scp", ["test"])])
+@pytest.mark.parametrize(
+    ("name", "recordings"), [("emb.scp", ["1_0_2_0", "1_1_2_1", "3_0_4_0"]), ("emb_as_one.scp", ["test"])]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_for_the_clusterers(written, kind, name, recordings):
     folder, _ = written

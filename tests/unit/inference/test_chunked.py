@@ -12,17 +12,46 @@ D = 4
 CHUNKS = Chunks(chunk_s=0.5, overlap_s=0.2)  # 50 ms of context at either end
 LOCAL = {  # of so short a memory that the context holds it
     "stft_tcn": {"window": 128, "hop": 64, "channels": 8, "hidden": 8, "num_blocks": 2, "num_stacks": 1},
-    "stft_tcn/causal": {"window": 128, "hop": 64, "channels": 8, "hidden": 8, "num_blocks": 2, "num_stacks": 1,
-                        "causal": True},
-    "spexplus": {"filters": 8, "channels": 8, "hidden": 8, "num_stacks": 1, "num_blocks": 3, "norm": "channel",
-                 "unit_level": True},
+    "stft_tcn/causal": {
+        "window": 128,
+        "hop": 64,
+        "channels": 8,
+        "hidden": 8,
+        "num_blocks": 2,
+        "num_stacks": 1,
+        "causal": True,
+    },
+    "spexplus": {
+        "filters": 8,
+        "channels": 8,
+        "hidden": 8,
+        "num_stacks": 1,
+        "num_blocks": 3,
+        "norm": "channel",
+        "unit_level": True,
+    },
     "pdccrn": {"window": 64, "hop": 32, "n_fft": 128, "channels": (4, 6, 8), "lstm_hidden": 8},
-    "pdccrn/unit_level": {"window": 64, "hop": 32, "n_fft": 128, "channels": (4, 6, 8), "lstm_hidden": 8,
-                          "unit_level": True},
+    "pdccrn/unit_level": {
+        "window": 64,
+        "hop": 32,
+        "n_fft": 128,
+        "channels": (4, 6, 8),
+        "lstm_hidden": 8,
+        "unit_level": True,
+    },
 }
 GLOBAL = {  # norms over all of their input
-    "dpccn": {"n_fft": 128, "hop": 32, "dense_channels": (4, 6), "conv_channels": (8, 8), "dense_depth": 2,
-              "tcn_repeats": 1, "tcn_blocks": 3, "pool_sizes": (4, 8), "pool_channels": 3},
+    "dpccn": {
+        "n_fft": 128,
+        "hop": 32,
+        "dense_channels": (4, 6),
+        "conv_channels": (8, 8),
+        "dense_depth": 2,
+        "tcn_repeats": 1,
+        "tcn_blocks": 3,
+        "pool_sizes": (4, 8),
+        "pool_channels": 3,
+    },
     "spexplus": {"filters": 8, "channels": 8, "hidden": 8, "num_stacks": 1, "num_blocks": 3},
 }
 TASNET = {"num_filters": 8, "window": 16, "bottleneck": 6, "hidden": 8, "num_blocks": 2, "num_stacks": 1}
@@ -171,18 +200,24 @@ def test_where_the_talker_is_silent_an_open_level_is_that_of_the_chunks_beside(t
     found = extract(OneOfTwo(), torch.cat(parts, 1), None, CHUNKS)
     for turn, part, est in zip(turns, parts, found.split(16000, 1), strict=True):
         # where chunks with the target in them begin and end, a little of the other one's is louder
-        torch.testing.assert_close(est[:, 4800:-4800], (part if turn == "+" else 0.01 * part)[:, 4800:-4800],
-                                   atol=2e-3, rtol=0.05)
+        torch.testing.assert_close(
+            est[:, 4800:-4800], (part if turn == "+" else 0.01 * part)[:, 4800:-4800], atol=2e-3, rtol=0.05
+        )
 
 
-@pytest.mark.parametrize("levels, before, after", [
-    ((1, 1, 1.5, 1.5), 1, 1),        # near enough
-    ((1, 0.01, 1, 1), 1, 0.01),      # the next chunk heard the talker nowhere
-    ((1, 0.01, 0.1, 1), 1, 1),       # the talker begins again behind what they share
-    ((1, 1, 0.01, 0.01), 0.01, 1),   # none of those before heard the talker
-    ((1, 0.1, 0.01, 0.01), 1, 1),    # they did, in front of what they share
-    ((1, 0, 1, 1), 1, 1), ((1, 1, 0, 1), 1, 1), ((1, 0, 0, 1), 1, 1),  # silence says nothing
-])
+@pytest.mark.parametrize(
+    "levels, before, after",
+    [
+        ((1, 1, 1.5, 1.5), 1, 1),  # near enough
+        ((1, 0.01, 1, 1), 1, 0.01),  # the next chunk heard the talker nowhere
+        ((1, 0.01, 0.1, 1), 1, 1),  # the talker begins again behind what they share
+        ((1, 1, 0.01, 0.01), 0.01, 1),  # none of those before heard the talker
+        ((1, 0.1, 0.01, 0.01), 1, 1),  # they did, in front of what they share
+        ((1, 0, 1, 1), 1, 1),
+        ((1, 1, 0, 1), 1, 1),
+        ((1, 0, 0, 1), 1, 1),  # silence says nothing
+    ],
+)
 def test_the_louder_of_two_gives_way_where_it_is_no_louder_elsewhere(levels, before, after):
     """levels: of those before in front of the shared stretch and in it, of the next chunk in it and behind it."""
     early, old, new, late = (torch.full((1, 40), float(level)) for level in levels)
@@ -242,11 +277,15 @@ def test_conv_tasnet_in_chunks(num_samples):
 # settings
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"chunk_s": -1.0}, "chunk_s: wanted seconds from 0.5 on, or 0"), ({"chunk_s": 0.1}, "found 0.1"),
-    ({"chunk_s": 4.0, "overlap_s": 2.1}, "overlap_s: wanted 0 to half of chunk_s 4.0, found 2.1"),
-    ({"chunk_s": 4.0, "overlap_s": -0.1}, "overlap_s"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"chunk_s": -1.0}, "chunk_s: wanted seconds from 0.5 on, or 0"),
+        ({"chunk_s": 0.1}, "found 0.1"),
+        ({"chunk_s": 4.0, "overlap_s": 2.1}, "overlap_s: wanted 0 to half of chunk_s 4.0, found 2.1"),
+        ({"chunk_s": 4.0, "overlap_s": -0.1}, "overlap_s"),
+    ],
+)
 def test_chunks_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         ScoreConfig(**settings)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.inference.controls import choose, random_keys, wrong_keys
+from wesep_mix.inference.controls import control_embeddings, random_keys, wrong_keys
 from wesep_mix.mixing.plan import speaker_keys
 
 
@@ -42,16 +42,20 @@ def test_random_depends_on_seed_and_key_but_not_on_order(many):
 
 def test_random_reaches_all_that_it_may(many):
     reached = {key for seed in range(150) for key in [random_keys(many, seed)["a_b-a"]]}
-    allowed = {key for plan in many for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
-               if source.spk not in "ab"}
+    allowed = {
+        key
+        for plan in many
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+        if source.spk not in "ab"
+    }
     assert reached == allowed
 
 
 def test_choose_takes_from_the_right_table(plans):
     matched, teacher = table(plans), table(plans, offset=100.0)
-    oracle = choose("oracle", plans, matched, teacher, {}, 0)
-    wrong = choose("wrong", plans, matched, teacher, {}, 0)
-    random = choose("random", plans, matched, teacher, {}, 0)
+    oracle = control_embeddings("oracle", plans, matched, teacher, {}, 0)
+    wrong = control_embeddings("wrong", plans, matched, teacher, {}, 0)
+    random = control_embeddings("random", plans, matched, teacher, {}, 0)
     assert sorted(oracle) == sorted(wrong) == sorted(random) == sorted(matched)
     assert all(np.array_equal(oracle[key], teacher[key]) for key in teacher)
     assert np.array_equal(wrong["a_b-a"], matched["a_b-b"])
@@ -62,23 +66,23 @@ def test_wrong_is_another_head_where_two_talkers_share_one(mixture_of):
     plans = [mixture_of("a", "b", "c")]
     heads = {f"a_b_c-{head}": np.full(4, float(head), dtype=np.float32) for head in range(3)}
     matched = {f"a_b_c-{speaker}": heads[f"a_b_c-{head}"] for speaker, head in (("a", 0), ("b", 0), ("c", 2))}
-    wrong = choose("wrong", plans, matched, {}, heads, 0)
+    wrong = control_embeddings("wrong", plans, matched, {}, heads, 0)
     assert {key: vector[0] for key, vector in wrong.items()} == {"a_b_c-a": 1.0, "a_b_c-b": 2.0, "a_b_c-c": 0.0}
     alike = dict.fromkeys(heads, heads["a_b_c-0"])
     with pytest.raises(UserError, match="control wrong: a_b_c-a: wanted a head of the student that says something els"):
-        choose("wrong", plans, dict.fromkeys(matched, heads["a_b_c-0"]), {}, alike, 0)
+        control_embeddings("wrong", plans, dict.fromkeys(matched, heads["a_b_c-0"]), {}, alike, 0)
 
 
 def test_what_cannot_be_chosen_is_named(plans, mixture_of):
     matched = table(plans)
     with pytest.raises(UserError, match="wanted wrong, random or oracle, found worng"):
-        choose("worng", plans, matched, matched, {}, 0)
+        control_embeddings("worng", plans, matched, matched, {}, 0)
     with pytest.raises(UserError, match="mixture a has one talker"):
         wrong_keys([mixture_of("a")])
     with pytest.raises(UserError, match="2 mixtures have no talker who is not in a_b"):
         random_keys([mixture_of("a", "b"), mixture_of("b", "a")], 0)
     said = "^embeddings of clean sources: a_b-a is not among the 0 embeddings; redo stage 4$"
     with pytest.raises(UserError, match=said):
-        choose("oracle", plans, matched, {}, {}, 0)
+        control_embeddings("oracle", plans, matched, {}, {}, 0)
     with pytest.raises(UserError, match="^matched.scp: a_b-b is not .* student that has a head for every talker$"):
-        choose("wrong", plans, {}, matched, {}, 0)
+        control_embeddings("wrong", plans, {}, matched, {}, 0)

@@ -21,8 +21,15 @@ from wesep_mix.models.teachers import asp
 
 SIZES = [(16000, 9000), (300, 2000), (5000, 16000), (16000, 16000), (1200, 640), (7000, 801), (12345, 3000)]  # samples
 WAVLM = {
-    "model_type": "wavlm", "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48, "layerdrop": 0.0,
-    "num_attention_heads": 4, "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "apply_spec_augment": False,
+    "model_type": "wavlm",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 48,
+    "layerdrop": 0.0,
+    "num_attention_heads": 4,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 16,
+    "apply_spec_augment": False,
     "num_conv_pos_embedding_groups": 4,
 }
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
@@ -39,8 +46,9 @@ def mixtures(mixture_of):
     plans = []
     for number, sizes in enumerate(SIZES):
         plan = mixture_of(*"abcdef"[number % 5 : number % 5 + 2], mix=f"m{number}")
-        sources = tuple(dataclasses.replace(source, num_samples=size)
-                        for source, size in zip(plan.sources, sizes, strict=True))
+        sources = tuple(
+            dataclasses.replace(source, num_samples=size) for source, size in zip(plan.sources, sizes, strict=True)
+        )
         length = max(source.offset + source.num_samples for source in sources)
         plans.append(dataclasses.replace(plan, sources=sources, num_samples=length))
     return plans
@@ -94,13 +102,26 @@ def arks(tmp_path_factory, mixture_of, mixtures):
     def make(name: str, batch_size: int, *more: str) -> tuple[dict, dict]:
         (root / f"{name}.yaml").write_text(f"sets: [dev, test]\nbatch_size: {batch_size}\n")
         out = root / name
-        assert extract_embeddings.main([
-            f"--config={root}/{name}.yaml", f"--data={root}/data/2mix", f"--single={root}/data/single",
-            f"--teacher={root}/teacher/model.pt", f"--student={root}/student/model.pt", f"--out={out}", *more]) == 0
+        assert (
+            extract_embeddings.main(
+                [
+                    f"--config={root}/{name}.yaml",
+                    f"--data={root}/data/2mix",
+                    f"--single={root}/data/single",
+                    f"--teacher={root}/teacher/model.pt",
+                    f"--student={root}/student/model.pt",
+                    f"--out={out}",
+                    *more,
+                ]
+            )
+            == 0
+        )
         tables = [f"{part}/{kind}" for part in ("dev", "test") for kind in ("teacher", "student", "matched")]
         scps = [out / f"{table}.scp" for table in [*tables, "single_test/teacher"]]
-        order = {f"{scp.parent.name}/{scp.stem}": [line.split()[0] for line in Path(scp).read_text().splitlines()]
-                 for scp in scps}
+        order = {
+            f"{scp.parent.name}/{scp.stem}": [line.split()[0] for line in Path(scp).read_text().splitlines()]
+            for scp in scps
+        }
         return {f"{scp.parent.name}/{scp.stem}": read_embeddings(scp) for scp in scps}, order
 
     return make

@@ -20,8 +20,12 @@ from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import asp
 
-SIZES = {"frontend": logmel.Config(num_mels=20, channels=8, num_layers=1, num_heads=2), "projection": 6,
-         "embedding_dim": 5, "bottleneck": 4}
+SIZES = {
+    "frontend": logmel.Config(num_mels=20, channels=8, num_layers=1, num_heads=2),
+    "projection": 6,
+    "embedding_dim": 5,
+    "bottleneck": 4,
+}
 
 
 def build(kind: str, config):
@@ -59,8 +63,14 @@ def best_heads(heads, references) -> list[int]:
         orders = itertools.permutations(range(num_heads), num_spk)
     else:
         orders = set(itertools.permutations([*range(num_heads), *[-1] * (num_spk - num_heads)]))
-    return list(max(orders, key=lambda order: sum(
-        float(heads[head] @ references[talker]) for talker, head in enumerate(order) if head >= 0)))
+    return list(
+        max(
+            orders,
+            key=lambda order: sum(
+                float(heads[head] @ references[talker]) for talker, head in enumerate(order) if head >= 0
+            ),
+        )
+    )
 
 
 @pytest.mark.parametrize("num_heads", [1, 2, 3, 4])
@@ -128,13 +138,26 @@ def test_the_stage_by_its_entry_point(teacher, mixtures, mixture_of, tmp_path, c
     mark_done(data / "3mix", data / "single", exp / "teacher", exp / "student")
     (tmp_path / "embeddings.yaml").write_text("sets: [test]\nbatch_size: 2\n")
     out = exp / "embeddings"
-    assert extract_embeddings.main([
-        f"--config={tmp_path}/embeddings.yaml", f"--data={data}/3mix", f"--single={data}/single", f"--out={out}",
-        f"--teacher={exp}/teacher/model.pt", f"--student={exp}/student/model.pt"]) == 0, capsys.readouterr().err
+    assert (
+        extract_embeddings.main(
+            [
+                f"--config={tmp_path}/embeddings.yaml",
+                f"--data={data}/3mix",
+                f"--single={data}/single",
+                f"--out={out}",
+                f"--teacher={exp}/teacher/model.pt",
+                f"--student={exp}/student/model.pt",
+            ]
+        )
+        == 0
+    ), capsys.readouterr().err
     sizes = {kind: len(read_embeddings(out / "test" / f"{kind}.scp")) for kind in ("teacher", "student", "matched")}
     talkers = [len(plan.sources) for plan in mixtures]
-    assert sizes == {"teacher": sum(talkers), "student": 4 * num_heads,
-                     "matched": sum(min(num_heads, count) for count in talkers)}
+    assert sizes == {
+        "teacher": sum(talkers),
+        "student": 4 * num_heads,
+        "matched": sum(min(num_heads, count) for count in talkers),
+    }
     counts = out / "test" / "reco2num_spk"
     assert counts.is_file() == presence
     if presence:

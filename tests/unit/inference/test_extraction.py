@@ -97,15 +97,20 @@ def test_mixtures_of_several_lengths_are_extracted_in_chunks(tmp_path, model, mi
 def test_stage_6_is_done_anew_when_the_chunks_change(tmp_path, model, plans, capsys):
     exp, config = tmp_path / "exp", tmp_path / "score.yaml"
     write_plans(tmp_path / "data" / "plan.jsonl", plans)
-    write_embeddings(exp / "embeddings" / "matched", {
-        key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)})
+    write_embeddings(
+        exp / "embeddings" / "matched", {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    )
     (exp / "net" / "matched").mkdir(parents=True)
     model("film").rename(exp / "net" / "matched" / "model.pt")
     for done in (tmp_path / "data", exp / "embeddings", exp / "net" / "matched"):
         write_json(done / STATE_FILE, {"done": True, "fingerprint": done.name})
     config.write_text("wav_subtype: FLOAT\n")
-    arguments = [f"--config={config}", f"--data={tmp_path / 'data'}", f"--embeddings={exp / 'embeddings'}",
-                 f"--extractor={exp / 'net'}"]
+    arguments = [
+        f"--config={config}",
+        f"--data={tmp_path / 'data'}",
+        f"--embeddings={exp / 'embeddings'}",
+        f"--extractor={exp / 'net'}",
+    ]
     wav = exp / "net" / "test" / "matched" / "wav" / f"{speaker_keys(plans[0])[0]}.wav"
     written = []
     for more in ([], ["--set=score.chunk_s=0.5", "--set=score.overlap_s=0.0"], ["--set=score.chunk_s=0.5"]):
@@ -134,8 +139,23 @@ def test_mixtures_of_one_length_go_through_together_and_give_the_same(tmp_path, 
             alone, together = (soundfile.read(tmp_path / fusion / size / f"{key}.wav")[0] for size in ("1", "2"))
             np.testing.assert_allclose(together, alone, atol=1e-6)
     assert shapes == [
-        (1, single), (1, single), (2, pair), (2, pair), (2, pair), (2, single), (4, pair), (2, pair),
-        (1, single), (1, single), (1, pair), (1, pair), (1, pair), (2, single), (2, pair), (1, pair)]
+        (1, single),
+        (1, single),
+        (2, pair),
+        (2, pair),
+        (2, pair),
+        (2, single),
+        (4, pair),
+        (2, pair),
+        (1, single),
+        (1, single),
+        (1, pair),
+        (1, pair),
+        (1, pair),
+        (2, single),
+        (2, pair),
+        (1, pair),
+    ]
 
 
 def test_of_a_batch_the_one_at_fault_is_told(tmp_path, model, plans, mixture_of):

@@ -11,7 +11,7 @@ from wesep_mix.base.files import read_table, write_json
 from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import report, score, separate_speech
 from wesep_mix.inference.chunked import at_mixture_level
-from wesep_mix.inference.extraction import separate, separate_set
+from wesep_mix.inference.extraction import separate_group, separate_set
 from wesep_mix.io.audio import read_audio
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys, write_plans
@@ -36,7 +36,7 @@ class Shuffled(Network):
 
 def test_estimates_are_in_the_order_of_the_sources_and_at_their_level(mixture_of):
     rendered = render(mixture_of("a", "c", "e"))
-    (found,) = separate(Shuffled(rendered.sources), [rendered], "cpu")
+    (found,) = separate_group(Shuffled(rendered.sources), [rendered], "cpu")
     wanted = at_mixture_level(torch.from_numpy(rendered.sources), torch.from_numpy(rendered.mix)[None]).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 

@@ -17,8 +17,14 @@ NOISE = np.random.default_rng(0).uniform(-1, 1, (6, 5000)).astype(np.float32)
 @pytest.fixture
 def files(tmp_path):
     """Two FLACs of 16 bits, a WAV of 16 bits in stereo, one of 8 bits, one of 24 and one of floats."""
-    kinds = {"a.flac": "PCM_16", "b.flac": "PCM_16", "c.wav": "PCM_16", "d.wav": "PCM_U8", "e.flac": "PCM_24",
-             "f.wav": "FLOAT"}
+    kinds = {
+        "a.flac": "PCM_16",
+        "b.flac": "PCM_16",
+        "c.wav": "PCM_16",
+        "d.wav": "PCM_U8",
+        "e.flac": "PCM_24",
+        "f.wav": "FLOAT",
+    }
     for samples, (name, kind) in zip(NOISE, kinds.items(), strict=True):
         stereo = np.stack([samples, samples[::-1]], axis=1)
         soundfile.write(tmp_path / name, stereo if name == "c.wav" else samples, RATE, subtype=kind)

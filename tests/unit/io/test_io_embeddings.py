@@ -61,10 +61,13 @@ def test_nothing_but_the_two_files_is_left(scp):
     assert sorted(path.name for path in scp.parent.iterdir()) == ["student.ark", "student.scp"]
 
 
-@pytest.mark.parametrize("vector, said", [
-    (np.array([1.0, np.nan, np.inf]), "embedding b: wanted a finite vector, found shape .3,., 2 values not finite"),
-    (np.zeros((2, 3)), "embedding b: wanted a finite vector, found shape .2, 3."),
-])
+@pytest.mark.parametrize(
+    "vector, said",
+    [
+        (np.array([1.0, np.nan, np.inf]), "embedding b: wanted a finite vector, found shape .3,., 2 values not finite"),
+        (np.zeros((2, 3)), "embedding b: wanted a finite vector, found shape .2, 3."),
+    ],
+)
 def test_what_is_no_finite_vector_is_not_written(tmp_path, vector, said):
     with pytest.raises(UserError, match=said):
         write_embeddings(tmp_path / "x", {"a": np.zeros(3), "b": vector})
@@ -131,18 +134,40 @@ def hostile(folder):
         "pickle": b"PKL" + pickle.dumps(Touch(folder / "run")),
         "npy of objects": npy(folder, np.array([Touch(folder / "run")], dtype=object)),
         "npy": npy(folder, np.zeros(3, np.float32)),
-        "sound": b"RIFF" + bytes(40), "flac": b"fLaC" + bytes(40), "coded sound": b"AUDIO\x04" + bytes(40),
-        "text": b" [ 1.0 2.0 ]\n", "int32 vector": b"\0B\x04\x01\0\0\0\x04\x01\0\0\0",
-        "compressed": b"\0BCM " + bytes(30), "zeros": bytes(40), "nothing": b"",
-        "length below zero": b"\0BFV \x04" + struct.pack("<i", -3), "no value": b"\0BFV \x04" + struct.pack("<i", 0),
+        "sound": b"RIFF" + bytes(40),
+        "flac": b"fLaC" + bytes(40),
+        "coded sound": b"AUDIO\x04" + bytes(40),
+        "text": b" [ 1.0 2.0 ]\n",
+        "int32 vector": b"\0B\x04\x01\0\0\0\x04\x01\0\0\0",
+        "compressed": b"\0BCM " + bytes(30),
+        "zeros": bytes(40),
+        "nothing": b"",
+        "length below zero": b"\0BFV \x04" + struct.pack("<i", -3),
+        "no value": b"\0BFV \x04" + struct.pack("<i", 0),
         "longer than it is": b"\0BFV \x04" + struct.pack("<i", 2**31 - 1) + bytes(8),
         "a matrix": b"\0BFM \x04" + struct.pack("<i", 2) + b"\x04" + struct.pack("<i", 2) + bytes(16),
         "not finite": b"\0BDV \x04" + struct.pack("<id", 1, 1e300),
     }
 
 
-KINDS = ("pickle", "npy of objects", "npy", "sound", "flac", "coded sound", "text", "int32 vector", "compressed",
-         "zeros", "nothing", "length below zero", "no value", "longer than it is", "a matrix", "not finite")
+KINDS = (
+    "pickle",
+    "npy of objects",
+    "npy",
+    "sound",
+    "flac",
+    "coded sound",
+    "text",
+    "int32 vector",
+    "compressed",
+    "zeros",
+    "nothing",
+    "length below zero",
+    "no value",
+    "longer than it is",
+    "a matrix",
+    "not finite",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,8 +178,9 @@ def test_what_is_no_binary_vector_of_floats_is_named_and_nothing_is_run(tmp_path
     assert "\n" not in str(err.value) and not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("place", ["-", "http://localhost/x.ark:5", "{ark}:5[0:1]", "/dev/zero:0", "{folder}:0",
-                                   "{pipe}:0"])
+@pytest.mark.parametrize(
+    "place", ["-", "http://localhost/x.ark:5", "{ark}:5[0:1]", "/dev/zero:0", "{folder}:0", "{pipe}:0"]
+)
 def test_a_place_that_is_no_file_is_named_and_not_waited_for(tmp_path, place):
     scp = ark_of(tmp_path / "x", b"\0BFV \x04" + struct.pack("<if", 1, 1.0))
     os.mkfifo(tmp_path / "pipe")

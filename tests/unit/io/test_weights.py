@@ -25,8 +25,15 @@ def test_a_text_is_no_model_file(tmp_path, text):
 def spoilt(data: bytes, how: str) -> bytes:
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-    return {"halved": data[:middle], "zeroed": bytes(len(data)), "random": os.urandom(len(data)), "empty": b"",
-            "cut by a byte": data[:-1], "a bit": flipped, "its end zeroed": data[:4096] + bytes(len(data) - 4096)}[how]
+    return {
+        "halved": data[:middle],
+        "zeroed": bytes(len(data)),
+        "random": os.urandom(len(data)),
+        "empty": b"",
+        "cut by a byte": data[:-1],
+        "a bit": flipped,
+        "its end zeroed": data[:4096] + bytes(len(data) - 4096),
+    }[how]
 
 
 @pytest.mark.parametrize("how", ["halved", "zeroed", "random", "empty", "cut by a byte", "a bit", "its end zeroed"])
@@ -59,11 +66,21 @@ def prefixed(prefix):
     return {f"{prefix}{name}": value for name, value in STATE.items()}
 
 
-@pytest.mark.parametrize("content", [
-    STATE, {"state_dict": STATE, "epoch": 3}, {"model": STATE}, {"model_state_dict": STATE, "model": "DPCCN"},
-    {"models": [STATE, {}], "optimizers": []}, {"models": {"model": STATE}}, {"model_state": STATE, "loss": 0.5},
-    prefixed("module."), {"models": [prefixed("module.")]}, {"state_dict": prefixed("module._orig_mod.")},
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        STATE,
+        {"state_dict": STATE, "epoch": 3},
+        {"model": STATE},
+        {"model_state_dict": STATE, "model": "DPCCN"},
+        {"models": [STATE, {}], "optimizers": []},
+        {"models": {"model": STATE}},
+        {"model_state": STATE, "loss": 0.5},
+        prefixed("module."),
+        {"models": [prefixed("module.")]},
+        {"state_dict": prefixed("module._orig_mod.")},
+    ],
+)
 def test_weights_are_found_where_trainings_put_them_and_under_their_own_names(tmp_path, content):
     torch.save(content, tmp_path / "theirs.pt")
     found = read_state(tmp_path / "theirs.pt")
@@ -75,10 +92,14 @@ def test_a_name_that_only_some_weights_begin_with_belongs_to_them(tmp_path):
     assert list(read_state(tmp_path / "theirs.pt")) == ["module.weight", "bias"]
 
 
-@pytest.mark.parametrize("beside, said", [
-    ({"loss": np.float64(1)}, "numpy"), ({"args": argparse.Namespace(lr=1)}, "argparse.Namespace"),
-    ({"history": np.zeros(3)}, "numpy"),
-])
+@pytest.mark.parametrize(
+    "beside, said",
+    [
+        ({"loss": np.float64(1)}, "numpy"),
+        ({"args": argparse.Namespace(lr=1)}, "argparse.Namespace"),
+        ({"history": np.zeros(3)}, "numpy"),
+    ],
+)
 def test_what_lies_beside_the_weights_and_would_be_unpickled_is_named(tmp_path, beside, said):
     torch.save({"state_dict": STATE, **beside}, tmp_path / "theirs.pt")
     wanted = f"theirs.pt: .* holds more than tensors .*{said}.*: save its weights alone"
@@ -87,10 +108,16 @@ def test_what_lies_beside_the_weights_and_would_be_unpickled_is_named(tmp_path, 
     assert "weights_only" not in str(err.value) and "\n" not in str(err.value)
 
 
-@pytest.mark.parametrize("content, said", [
-    (torch.nn.Linear(1, 1), "holds more than tensors"), ({**STATE, "lr": 0.1}, "found lr, which is float"),
-    ({"state_dict": None}, "found NoneType"), ({}, "found none"), ({"model": [1, 2]}, "found int"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (torch.nn.Linear(1, 1), "holds more than tensors"),
+        ({**STATE, "lr": 0.1}, "found lr, which is float"),
+        ({"state_dict": None}, "found NoneType"),
+        ({}, "found none"),
+        ({"model": [1, 2]}, "found int"),
+    ],
+)
 def test_what_is_no_state_dict_is_named(tmp_path, content, said):
     torch.save(content, tmp_path / "theirs.pt")
     with pytest.raises(UserError, match=said):

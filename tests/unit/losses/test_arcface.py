@@ -51,8 +51,11 @@ def test_without_margin_it_is_a_scaled_softmax_in_value_and_gradient(layer, batc
     plain = cross_entropy(10 * linear(normalize(embeddings), normalize(layer.weight)), labels)
     loss = layer(embeddings, labels, 0.0)
     torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-6)
-    for wanted, found in zip(torch.autograd.grad(plain, [embeddings, layer.weight]),
-                             torch.autograd.grad(loss, [embeddings, layer.weight]), strict=True):
+    for wanted, found in zip(
+        torch.autograd.grad(plain, [embeddings, layer.weight]),
+        torch.autograd.grad(loss, [embeddings, layer.weight]),
+        strict=True,
+    ):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -17,8 +17,9 @@ def signals():
 @pytest.mark.parametrize("weights", [(0.8, 0.1, 0.1), (1.0, 0.0, 0.0), (2.0, 1.0, 3.0)])
 def test_it_is_the_weighted_sum_of_each_estimates_negative_ratio(signals, name, zero_mean, weights):
     ests, target = signals
-    wanted = sum(-weight * reference(ests[:, k], target, zero_mean=zero_mean).mean()
-                 for k, weight in enumerate(weights))
+    wanted = sum(
+        -weight * reference(ests[:, k], target, zero_mean=zero_mean).mean() for k, weight in enumerate(weights)
+    )
     torch.testing.assert_close(extraction_loss(ests, target, name, weights), wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -41,8 +42,10 @@ def test_silence_is_finite_in_value_and_gradient(name):
 def test_of_a_padded_batch_only_each_items_own_length_counts(signals, name):
     ests, target = signals
     sizes = [900, 400, 650, 1]
-    alone = [extraction_loss(ests[row : row + 1, :, :size], target[row : row + 1, :size], name, (0.8, 0.1, 0.1))
-             for row, size in enumerate(sizes)]
+    alone = [
+        extraction_loss(ests[row : row + 1, :, :size], target[row : row + 1, :size], name, (0.8, 0.1, 0.1))
+        for row, size in enumerate(sizes)
+    ]
     found = extraction_loss(ests, target, name, (0.8, 0.1, 0.1), torch.tensor(sizes))
     torch.testing.assert_close(found, torch.stack(alone).mean())
     whole = extraction_loss(ests, target, name, (0.8, 0.1, 0.1))
@@ -53,11 +56,16 @@ def test_the_settings_know_the_losses_there_are():
     assert set(LOSSES) == set(RATIOS)
 
 
-@pytest.mark.parametrize("settings, said", [
-    ({"name": "sisdr"}, "loss.name: wanted one of si_sdr, si_snr, found sisdr"),
-    ({"weights": ()}, "loss.weights: wanted numbers"), ({"weights": (0.0, 0.0)}, "not all 0"),
-    ({"weights": (1.0, -0.1)}, "loss.weights"), ({"weights": (float("nan"),)}, "loss.weights"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"name": "sisdr"}, "loss.name: wanted one of si_sdr, si_snr, found sisdr"),
+        ({"weights": ()}, "loss.weights: wanted numbers"),
+        ({"weights": (0.0, 0.0)}, "not all 0"),
+        ({"weights": (1.0, -0.1)}, "loss.weights"),
+        ({"weights": (float("nan"),)}, "loss.weights"),
+    ],
+)
 def test_settings_that_make_no_sense(settings, said):
     with pytest.raises(ValueError, match=said):
         LossConfig(**settings)

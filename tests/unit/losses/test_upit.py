@@ -67,8 +67,9 @@ def test_a_silent_source_is_finite_in_value_and_gradient():
 def test_of_a_padded_batch_only_each_items_own_length_counts():
     est, sources = signals(3)
     sizes = [300, 40, 299, 120, 7]
-    alone = [best_order(est[row : row + 1, :, :size], sources[row : row + 1, :, :size])
-             for row, size in enumerate(sizes)]
+    alone = [
+        best_order(est[row : row + 1, :, :size], sources[row : row + 1, :, :size]) for row, size in enumerate(sizes)
+    ]
     found, chosen = best_order(est, sources, torch.tensor(sizes))
     torch.testing.assert_close(found, torch.cat([value for value, _ in alone]))
     assert torch.equal(chosen, torch.cat([order for _, order in alone]))
@@ -83,8 +84,10 @@ def test_a_silent_source_takes_what_is_left_and_teaches_nothing(num):
     kept = [place for place in range(num + 1) if place != 1]
     found, chosen = best_order(est, sources)
     for item in range(B):
-        wanted = max(si_sdr(est[item, list(order)], sources[item, kept]).mean()
-                     for order in itertools.permutations(range(num + 1), num))
+        wanted = max(
+            si_sdr(est[item, list(order)], sources[item, kept]).mean()
+            for order in itertools.permutations(range(num + 1), num)
+        )
         torch.testing.assert_close(found[item], wanted)
     gradient = torch.autograd.grad(upit_loss(est, sources), est)[0]
     assert gradient.isfinite().all()

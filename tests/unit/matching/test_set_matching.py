@@ -17,8 +17,10 @@ RECTANGLES = [(1, 2), (2, 1), (2, 3), (3, 2), (3, 1), (1, 5), (5, 4), (4, 6), (6
 def sets(num_heads: int, num_spk: int | None = None, seed: int = 0):
     """Predictions that want a gradient, and references: double, unit length."""
     generator = torch.Generator().manual_seed(seed)
-    predicted, reference = (normalize(torch.randn(B, num, D, generator=generator, dtype=torch.double), dim=-1)
-                            for num in (num_heads, num_spk or num_heads))
+    predicted, reference = (
+        normalize(torch.randn(B, num, D, generator=generator, dtype=torch.double), dim=-1)
+        for num in (num_heads, num_spk or num_heads)
+    )
     return predicted.requires_grad_(), reference
 
 
@@ -36,8 +38,10 @@ def every_pairing(num_heads: int, num_spk: int):
     """All ways to pair as many heads and talkers as can be: lists of (head, talker)."""
     if num_heads <= num_spk:
         return [list(enumerate(talkers)) for talkers in itertools.permutations(range(num_spk), num_heads)]
-    return [[(head, talker) for talker, head in enumerate(heads)]
-            for heads in itertools.permutations(range(num_heads), num_spk)]
+    return [
+        [(head, talker) for talker, head in enumerate(heads)]
+        for heads in itertools.permutations(range(num_heads), num_spk)
+    ]
 
 
 def totals_by_brute_force(costs, spare=None):
@@ -122,8 +126,9 @@ def test_the_best_sum_wins_over_the_best_first():
 
 def test_two_talkers_may_share_the_nearest_embedding():
     heads = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).repeat(3, 1, 1)
-    talkers = torch.nn.functional.normalize(torch.tensor([
-        [[2.0, 1.0], [3.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]], [[1.0, 3.0], [9.0, 9.0]]]), dim=-1)
+    talkers = torch.nn.functional.normalize(
+        torch.tensor([[[2.0, 1.0], [3.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]], [[1.0, 3.0], [9.0, 9.0]]]), dim=-1
+    )
     counts = torch.tensor([2, 2, 1])
     first, second, none = [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]
     shared, there = match(heads, talkers, counts, "nearest")

@@ -51,8 +51,10 @@ def test_the_best_assignment_is_one_to_one(seed):
     right = in_own_cluster(speakers, clusters)
     given = {(speaker, cluster) for speaker, cluster in zip(speakers[right], clusters[right], strict=True)}
     assert len(given) == len({speaker for speaker, _ in given}) == len({cluster for _, cluster in given})
-    assert all(right[place] == ((speaker, cluster) in given)
-               for place, (speaker, cluster) in enumerate(zip(speakers, clusters, strict=True)))
+    assert all(
+        right[place] == ((speaker, cluster) in given)
+        for place, (speaker, cluster) in enumerate(zip(speakers, clusters, strict=True))
+    )
 
 
 def test_judged_items_are_those_of_the_accuracy():

@@ -53,12 +53,15 @@ def test_ratings_do_not_depend_on_the_batch(monkeypatch):
     assert len(windows(wav)) == 3 and dnsmos(wav) == pytest.approx(whole, abs=1e-5)
 
 
-@pytest.mark.parametrize("wav, rate, said", [
-    (np.ones(9), 8000, "wanted 16000 Hz, found 8000 Hz"),
-    (np.ones((2, 9)), RATE, r"found one of shape \[2, 9\]"),
-    (np.ones(0), RATE, r"found one of shape \[0\]"),
-    (np.array([0.1, np.nan]), RATE, r"shape \[2\], not finite"),
-])
+@pytest.mark.parametrize(
+    "wav, rate, said",
+    [
+        (np.ones(9), 8000, "wanted 16000 Hz, found 8000 Hz"),
+        (np.ones((2, 9)), RATE, r"found one of shape \[2, 9\]"),
+        (np.ones(0), RATE, r"found one of shape \[0\]"),
+        (np.array([0.1, np.nan]), RATE, r"shape \[2\], not finite"),
+    ],
+)
 def test_an_unfit_signal_is_named(wav, rate, said):
     with pytest.raises(UserError, match=f"DNSMOS: .*{said}"):
         dnsmos(wav, rate)

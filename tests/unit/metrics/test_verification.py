@@ -50,8 +50,11 @@ def test_all_pairs_of_embeddings_less_those_apart():
     emb, speakers = rng.standard_normal((24, 4)), rng.choice(list("abc"), 24).tolist()
     mixtures, utterances = [str(k // 2) for k in range(24)], rng.choice(list("uvwxyz"), 24).tolist()
     unit = emb / np.linalg.norm(emb, axis=1, keepdims=True)
-    pairs = [(i, j) for i, j in itertools.combinations(range(24), 2)
-             if mixtures[i] != mixtures[j] and utterances[i] != utterances[j]]
+    pairs = [
+        (i, j)
+        for i, j in itertools.combinations(range(24), 2)
+        if mixtures[i] != mixtures[j] and utterances[i] != utterances[j]
+    ]
     scores = np.array([unit[i] @ unit[j] for i, j in pairs])
     same = np.array([speakers[i] == speakers[j] for i, j in pairs])
     found = equal_error_rate(emb, speakers, apart=(mixtures, utterances))

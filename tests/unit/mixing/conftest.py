@@ -15,8 +15,11 @@ SPEAKERS = ("ann", "bob", "cem", "dee", "eva")
 def pool(tmp_path_factory, buzz):
     """Five speakers of three utterances with a few crops of 1 s each, and two noises shorter than a mixture."""
     folder, rng = tmp_path_factory.mktemp("pool"), np.random.default_rng(0)
-    speech = [_utterance(folder, spk, turn, buzz(100 + 15 * place + 2 * turn, 2.2))
-              for place, spk in enumerate(SPEAKERS) for turn in range(3)]
+    speech = [
+        _utterance(folder, spk, turn, buzz(100 + 15 * place + 2 * turn, 2.2))
+        for place, spk in enumerate(SPEAKERS)
+        for turn in range(3)
+    ]
     noises = []
     for name, size in (("short", 5000), ("long", 20000)):
         samples = (0.1 * rng.standard_normal(size)).clip(-1, 1).astype(np.float32)

@@ -97,18 +97,21 @@ def test_no_noise_is_said(pool):
         check_enough_speakers(Pool(pool.speech, [], pool.config), 2, "lists/dev")
 
 
-@pytest.mark.parametrize("raw, said", [
-    ({"overlap": [0.8, 0.5]}, r"overlap: wanted \[low, high\]"),
-    ({"overlap": [0.5]}, r"overlap: wanted \[low, high\]"),
-    ({"overlap": [0.5, 1.1]}, "overlap: wanted shares between 0 and 1"),
-    ({"overlap": [-0.1, 0.5]}, "overlap: wanted shares between 0 and 1"),
-    ({"lufs": [-25, -33]}, r"lufs: wanted \[low, high\]"),
-    ({"lufs": [-33, -30, -25]}, r"lufs: wanted \[low, high\]"),
-    ({"snr_db": []}, ".*snr_db must have a value"),
-    ({"max_crops": 0}, "max_crops must be"),
-    ({"segment_s": 0}, "segment_s: wanted at least 0.4"),
-    ({"segment_s": 0.39}, "segment_s: wanted at least 0.4"),
-])
+@pytest.mark.parametrize(
+    "raw, said",
+    [
+        ({"overlap": [0.8, 0.5]}, r"overlap: wanted \[low, high\]"),
+        ({"overlap": [0.5]}, r"overlap: wanted \[low, high\]"),
+        ({"overlap": [0.5, 1.1]}, "overlap: wanted shares between 0 and 1"),
+        ({"overlap": [-0.1, 0.5]}, "overlap: wanted shares between 0 and 1"),
+        ({"lufs": [-25, -33]}, r"lufs: wanted \[low, high\]"),
+        ({"lufs": [-33, -30, -25]}, r"lufs: wanted \[low, high\]"),
+        ({"snr_db": []}, ".*snr_db must have a value"),
+        ({"max_crops": 0}, "max_crops must be"),
+        ({"segment_s": 0}, "segment_s: wanted at least 0.4"),
+        ({"segment_s": 0.39}, "segment_s: wanted at least 0.4"),
+    ],
+)
 def test_settings_that_make_no_sense(raw, said):
     with pytest.raises(UserError, match=f"^corpus.yaml: {said}"):
         config.from_dict(MixingConfig, raw, "corpus.yaml")
@@ -136,7 +139,8 @@ def test_an_enrolment_is_any_crop_of_any_other_utterance_of_the_speaker(pool, dr
     for source in drawn[0].sources:
         others = [entry for entry in pool.speech[source.spk] if entry.utt != source.utt]
         assert enrolments_of(pool, source) == {
-            (entry.utt, crop.start, SIZE) for entry in others for crop in entry.crops}
+            (entry.utt, crop.start, SIZE) for entry in others for crop in entry.crops
+        }
 
 
 def test_a_speaker_of_one_utterance_gives_another_crop_of_it_or_else_the_same(pool, drawn):

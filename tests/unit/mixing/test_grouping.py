@@ -11,8 +11,10 @@ from wesep_mix.preparation.lists import SpeechEntry
 def speech_of(*sizes: int) -> dict[str, list[SpeechEntry]]:
     """Speakers of so many utterances each."""
     names = [f"spk{place:02d}" for place in range(len(sizes))]
-    return {spk: [SpeechEntry(f"{spk}-{k}", spk, "F", "", ()) for k in range(size)]
-            for spk, size in zip(names, sizes, strict=True)}
+    return {
+        spk: [SpeechEntry(f"{spk}-{k}", spk, "F", "", ()) for k in range(size)]
+        for spk, size in zip(names, sizes, strict=True)
+    }
 
 
 def draw(sizes, num_spk, count, seed=0, name="train"):
@@ -39,10 +41,21 @@ def test_speakers_of_a_group_are_different(num_spk):
     assert all(len({entry.spk for entry in group}) == len(group) == num_spk for group in groups)
 
 
-@pytest.mark.parametrize("sizes, num_spk", [
-    ([8] * 16, 2), ([8] * 16, 3), ([5, 3, 2], 2), ([6, 3, 3], 2), ([9, 1, 1], 2), ([7, 7, 1], 3), ([4, 4, 4, 1], 3),
-    ([3, 3, 3, 3, 3, 2], 5), ([20, 20, 1, 1], 2), ([5], 1),
-])
+@pytest.mark.parametrize(
+    "sizes, num_spk",
+    [
+        ([8] * 16, 2),
+        ([8] * 16, 3),
+        ([5, 3, 2], 2),
+        ([6, 3, 3], 2),
+        ([9, 1, 1], 2),
+        ([7, 7, 1], 3),
+        ([4, 4, 4, 1], 3),
+        ([3, 3, 3, 3, 3, 2], 5),
+        ([20, 20, 1, 1], 2),
+        ([5], 1),
+    ],
+)
 def test_a_round_makes_as_many_groups_as_can_be_and_uses_no_utterance_twice(sizes, num_spk):
     for seed in range(20):
         groups = draw(sizes, num_spk, best(sizes, num_spk), seed)
@@ -66,9 +79,15 @@ def test_what_a_round_leaves_over_comes_first_in_the_next():
         assert sum(utt.startswith("spk00") for utt in uses(second)) == 6
 
 
-@pytest.mark.parametrize("sizes, num_spk, wanted", [
-    ([2, 2], 2, 4), ([3, 2, 1], 2, 11), ([2, 2, 2], 3, 8), ([4, 3], 1, 7),
-])
+@pytest.mark.parametrize(
+    "sizes, num_spk, wanted",
+    [
+        ([2, 2], 2, 4),
+        ([3, 2, 1], 2, 11),
+        ([2, 2, 2], 3, 8),
+        ([4, 3], 1, 7),
+    ],
+)
 def test_all_mixtures_of_a_small_set_come_once_and_then_it_ends(sizes, num_spk, wanted):
     groups = draw(sizes, num_spk, 10**9)
     assert len(groups) == len({frozenset(entry.utt for entry in group) for group in groups}) == wanted

@@ -35,19 +35,22 @@ def test_columns_are_found_by_name_and_subsets_come_in_order(tmp_path):
     assert read_lists(tmp_path, 2, ["dev-other"])[0].utts == ("7-8-9", "4-5-7")
 
 
-@pytest.mark.parametrize("lines, said", [
-    ([], "line 1: wanted the column mixture_ID, found an empty file"),
-    ([HEADER], "csv: wanted a line for each mixture, found none"),
-    ([HEADER.replace("source_2_gain", "gain"), ONE], "line 1: wanted the column source_2_gain, found mixture_ID, "),
-    ([HEADER, ONE, TWO[:40]], "line 3: wanted 7 values, found 3"),
-    ([HEADER, ONE + ",1"], "line 2: wanted 7 values, found 8"),
-    ([HEADER, ONE, TWO.replace("2e-1", "loud")], "line 3: wanted a positive gain, found 'loud'"),
-    ([HEADER, TWO.replace("2e-1", "nan")], "line 2: wanted a positive gain, found 'nan'"),
-    ([HEADER, TWO.replace("2e-1", "-1")], "line 2: wanted a positive gain, found '-1'"),
-    ([HEADER, TWO.replace("cv/c.wav", "")], "line 2: a value is empty"),
-    ([HEADER, ONE, TWO, ONE], "line 4: mixture 1-2-3_4-5-6 is there twice"),
-    ([HEADER, ONE, '"' + TWO], "line 3 or later: not a CSV file"),
-])
+@pytest.mark.parametrize(
+    "lines, said",
+    [
+        ([], "line 1: wanted the column mixture_ID, found an empty file"),
+        ([HEADER], "csv: wanted a line for each mixture, found none"),
+        ([HEADER.replace("source_2_gain", "gain"), ONE], "line 1: wanted the column source_2_gain, found mixture_ID, "),
+        ([HEADER, ONE, TWO[:40]], "line 3: wanted 7 values, found 3"),
+        ([HEADER, ONE + ",1"], "line 2: wanted 7 values, found 8"),
+        ([HEADER, ONE, TWO.replace("2e-1", "loud")], "line 3: wanted a positive gain, found 'loud'"),
+        ([HEADER, TWO.replace("2e-1", "nan")], "line 2: wanted a positive gain, found 'nan'"),
+        ([HEADER, TWO.replace("2e-1", "-1")], "line 2: wanted a positive gain, found '-1'"),
+        ([HEADER, TWO.replace("cv/c.wav", "")], "line 2: a value is empty"),
+        ([HEADER, ONE, TWO, ONE], "line 4: mixture 1-2-3_4-5-6 is there twice"),
+        ([HEADER, ONE, '"' + TWO], "line 3 or later: not a CSV file"),
+    ],
+)
 def test_a_damaged_list_names_its_line(tmp_path, lines, said):
     path = write(tmp_path / "libri2mix_dev-clean.csv", *lines)
     with pytest.raises(UserError) as err:
@@ -70,10 +73,17 @@ def test_a_list_that_is_missing_is_said(tmp_path, num_spk, hint):
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there")
-@pytest.mark.parametrize("num_spk, subset, num_rows", [
-    (2, "dev-clean", 3000), (2, "test-clean", 3000), (2, "train-clean-100", 13900),
-    (3, "dev-clean", 3000), (3, "test-clean", 3000), (3, "train-clean-100", 9300),
-])
+@pytest.mark.parametrize(
+    "num_spk, subset, num_rows",
+    [
+        (2, "dev-clean", 3000),
+        (2, "test-clean", 3000),
+        (2, "train-clean-100", 13900),
+        (3, "dev-clean", 3000),
+        (3, "test-clean", 3000),
+        (3, "train-clean-100", 9300),
+    ],
+)
 def test_the_real_lists(num_spk, subset, num_rows):
     rows = read_lists(REAL, num_spk, [subset])
     assert len(rows) == num_rows
@@ -85,20 +95,29 @@ def test_the_real_lists(num_spk, subset, num_rows):
         assert row.noise_path == line.split(",")[-2]
 
 
-@pytest.mark.parametrize("change", [
-    lambda text: "\ufeff" + text, lambda text: text.replace(",", ", "), lambda text: text.replace(",", ";"),
-    lambda text: text.replace(",", "\t"), lambda text: text.replace("\n", "\r\n"),
-    lambda text: text.replace("\n", "\r"),
-    lambda text: "\ufeff" + text.replace(",", " ; ").replace("\n", " \r\n"), lambda text: text.replace("\n", "\n\n"),
-    lambda text: "\n".join(", ".join(f'"{value}"' for value in line.split(",")) for line in text.splitlines()),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: "\ufeff" + text.replace(",", " ; ").replace("\n", " \r\n"),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: "\n".join(", ".join(f'"{value}"' for value in line.split(",")) for line in text.splitlines()),
+    ],
+)
 def test_a_list_that_was_written_again_elsewhere_reads_as_before(tmp_path, change):
     text = f"{HEADER}\n{ONE}\n{TWO}\n"
     for folder, content in (("plain", text), ("changed", change(text))):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "libri2mix_dev-clean.csv").write_bytes(content.encode())
-    plain, changed = ([dataclasses.replace(row, where="") for row in read_lists(tmp_path / folder, 2, ["dev-clean"])]
-                      for folder in ("plain", "changed"))
+    plain, changed = (
+        [dataclasses.replace(row, where="") for row in read_lists(tmp_path / folder, 2, ["dev-clean"])]
+        for folder in ("plain", "changed")
+    )
     assert changed == plain
 
 

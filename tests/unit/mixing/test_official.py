@@ -118,10 +118,13 @@ def test_nothing_left_is_an_error():
 # files that are missing
 
 
-@pytest.mark.parametrize("bad, said", [
-    (row("1-0-7", "2-0-1"), "mixture 1-0-7_2-0-1: wanted utterance 1-0-7, found no such file"),
-    (row("1-0-1", "2-0-1", noise="tt/z.wav"), "mixture 1-0-1_2-0-1: wanted noise tt/z.wav, found no such file"),
-])
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        (row("1-0-7", "2-0-1"), "mixture 1-0-7_2-0-1: wanted utterance 1-0-7, found no such file"),
+        (row("1-0-1", "2-0-1", noise="tt/z.wav"), "mixture 1-0-1_2-0-1: wanted noise tt/z.wav, found no such file"),
+    ],
+)
 def test_missing_files_are_named_counted_and_fail_above_max_bad(bad, said, capsys):
     rows = [bad, row("3-0-1", "4-0-1"), row("1-0-8", "2-0-2")]
     with pytest.raises(UserError) as err:
@@ -172,8 +175,10 @@ def test_a_row_whose_noise_is_silent_is_bad(capsys):
 
 
 def test_offsets_are_kept_as_librimix_keeps_them_and_told(capsys):
-    speech = [dataclasses.replace(entry, crops=tuple(dataclasses.replace(crop, dc=0.03) for crop in entry.crops))
-              for entry in SPEECH[:2]] + SPEECH[2:]
+    speech = [
+        dataclasses.replace(entry, crops=tuple(dataclasses.replace(crop, dc=0.03) for crop in entry.crops))
+        for entry in SPEECH[:2]
+    ] + SPEECH[2:]
     wham = [dataclasses.replace(noise, dc=0.1) for noise in WHAM]
     rows = [row("1-0-0", "2-0-3"), row("1-0-1", "2-0-3"), row("1-0-2", "2-0-3")]
     with_dc = plans_of(rows, pool_of(wham, speech), UNUSED, RULES, "test")

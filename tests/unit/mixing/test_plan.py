@@ -37,8 +37,10 @@ def test_a_line_says_all_that_the_docstring_promises(plans, tmp_path):
 def test_sexes_say_which_pair_it_is(plans):
     one = dataclasses.replace(plans[2].sources[0], sex="M")
     other, unknown = dataclasses.replace(one, sex="F"), dataclasses.replace(one, sex="U")
-    sexes = [dataclasses.replace(plans[2], sources=sources).sexes
-             for sources in ((one, other), (other, one), (one, one), (unknown, one, other), (other,))]
+    sexes = [
+        dataclasses.replace(plans[2], sources=sources).sexes
+        for sources in ((one, other), (other, one), (one, one), (unknown, one, other), (other,))
+    ]
     assert sexes == ["FM", "FM", "MM", "FMU", "F"]
 
 
@@ -78,8 +80,10 @@ def test_a_source_and_a_noise_have_an_offset_where_there_is_one(plans, tmp_path)
 
 
 def test_a_mixture_of_long_names_is_called_so_that_files_can_be(pool):
-    long = {spk: [dataclasses.replace(entry, utt=f"{entry.utt}-{'n' * 130}") for entry in own]
-            for spk, own in pool.speech.items()}
+    long = {
+        spk: [dataclasses.replace(entry, utt=f"{entry.utt}-{'n' * 130}") for entry in own]
+        for spk, own in pool.speech.items()
+    }
     drawn = draw_plan(dataclasses.replace(pool, speech=long), 2, np.random.default_rng(0))
     name = f"{drawn.sources[0].utt}_{drawn.sources[1].utt}"
     assert len(name) > 255 >= len(f".{drawn.id}-eva.1234567.tmp.wav") and drawn.id[:150] == name[:150]

@@ -7,12 +7,13 @@ import pytest
 from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_jsonl
+from wesep_mix.base.names import SETS
 from wesep_mix.corpora import librispeech
 from wesep_mix.io.audio import read_audio
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool, prepare_plans
 from wesep_mix.preparation.lists import NoiseEntry, read_noises, read_speech, write_lists
-from wesep_mix.preparation.settings import SETS, CorpusConfig
+from wesep_mix.preparation.settings import CorpusConfig
 
 RATE = 16000
 
@@ -101,8 +102,12 @@ def test_fewer_single_plans_than_utterances_are_spread_over_the_speakers(prepare
 
 def test_a_single_plan_does_not_depend_on_the_others(prepared, settings, tmp_path):
     few, many = (
-        {plan.id: plan for plan in prepare(dataclasses.replace(settings, single=dict.fromkeys(SETS, count)), prepared,
-                                           tmp_path / str(count), 1)["train"]}
+        {
+            plan.id: plan
+            for plan in prepare(
+                dataclasses.replace(settings, single=dict.fromkeys(SETS, count)), prepared, tmp_path / str(count), 1
+            )["train"]
+        }
         for count in (3, 1000)
     )
     assert len(few) == 3 and few.items() <= many.items()
@@ -132,9 +137,7 @@ def test_no_noise_of_that_kind_is_said(prepared, settings, tmp_path):
     with_noises(prepared, tmp_path, "babble", "coloured")
     with pytest.raises(UserError) as err:
         prepare(dataclasses.replace(settings, single_noise={"dev": ("wham",)}), tmp_path, tmp_path / "single", 1)
-    assert str(err.value).endswith(
-        "lists/dev: wanted noise of kind wham (single_noise: dev), found babble, coloured"
-    )
+    assert str(err.value).endswith("lists/dev: wanted noise of kind wham (single_noise: dev), found babble, coloured")
 
 
 def official(settings, folder, **how):
@@ -180,11 +183,14 @@ def test_official_lists_want_a_corpus_of_named_subsets(prepared, settings, tmp_p
     assert not (tmp_path / "2mix").exists()
 
 
-@pytest.mark.parametrize("raw, said", [
-    ({"single_noise": {"trian": ["a"]}}, "single_noise: wanted kinds of noise for some of .*, found trian"),
-    ({"single_noise": {"dev": []}}, "single_noise: wanted kinds of noise"),
-    ({"short": "keep"}, "short: wanted replace or drop, found 'keep'"),
-])
+@pytest.mark.parametrize(
+    "raw, said",
+    [
+        ({"single_noise": {"trian": ["a"]}}, "single_noise: wanted kinds of noise for some of .*, found trian"),
+        ({"single_noise": {"dev": []}}, "single_noise: wanted kinds of noise"),
+        ({"short": "keep"}, "short: wanted replace or drop, found 'keep'"),
+    ],
+)
 def test_settings_that_make_no_sense(raw, said):
     with pytest.raises(UserError, match=f"corpus.yaml: {said}"):
         config.from_dict(CorpusConfig, {"corpus": {"name": "mini"}, **raw}, "corpus.yaml")
@@ -203,9 +209,14 @@ def test_too_few_speakers_leave_nothing_half_made(prepared, settings, tmp_path):
     assert not (tmp_path / "3mix").exists()
 
 
-@pytest.mark.parametrize("sizes", [
-    {"train": 3, "dev": 2}, {"train": 3, "dev": 2, "test": 0}, {"trian": 3, "dev": 2, "test": 1},
-])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"train": 3, "dev": 2},
+        {"train": 3, "dev": 2, "test": 0},
+        {"trian": 3, "dev": 2, "test": 1},
+    ],
+)
 @pytest.mark.parametrize("key", ["mixtures", "single"])
 def test_sizes_of_all_sets_are_wanted(key, sizes):
     raw = {"corpus": {"name": "mini"}, key: sizes}

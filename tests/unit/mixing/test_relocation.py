@@ -7,6 +7,7 @@ import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, read_table
+from wesep_mix.base.names import SETS
 from wesep_mix.base.stage import damage_of
 from wesep_mix.bin import prepare_data
 from wesep_mix.io.audio import read_audio, write_audio
@@ -15,7 +16,6 @@ from wesep_mix.mixing.plan import read_plans, write_plans
 from wesep_mix.mixing.relocation import before_moves, moved, moved_path, parse_root, read_moves
 from wesep_mix.mixing.render import render
 from wesep_mix.preparation.lists import read_noises, read_speech
-from wesep_mix.preparation.settings import SETS
 
 CONFIG = """
 corpus:
@@ -269,9 +269,14 @@ def test_what_is_not_old_new(text, standing, capsys):
     assert f"--corpus_root {text}: wanted OLD=NEW" in refused(*standing, capsys, f"--corpus_root={text}")
 
 
-@pytest.mark.parametrize("options", [
-    ("--force", "true"), ("--set", "mixing.max_crops=1"), ("--set", "corpus.corpus.seed=3"),
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--force", "true"),
+        ("--set", "mixing.max_crops=1"),
+        ("--set", "corpus.corpus.seed=3"),
+    ],
+)
 def test_a_move_that_would_end_in_new_lists(standing, tmp_path, capsys, options):
     *_, corpora = standing
     shutil.copytree(corpora, tmp_path / "new")
@@ -321,19 +326,22 @@ def test_a_plan_line_from_elsewhere_renders_here_bit_for_bit(pool, tmp_path):
         assert np.array_equal(getattr(render(back), field.name), getattr(here, field.name))
 
 
-@pytest.mark.parametrize("path, roots, wanted", [
-    ("/a/b/c.wav", [("/a/b", "/x")], "/x/c.wav"),
-    ("/a/bb/c.wav", [("/a/b", "/x")], "/a/bb/c.wav"),
-    ("/a/b/c.wav", [("/a", "/x"), ("/x/b", "/y")], "/y/c.wav"),
-    ("/a/b/c.wav", [("/a", "/x"), ("/x", "/a")], "/a/b/c.wav"),
-    ("/a/b/c.wav", [("/a", "/a/new")], "/a/new/b/c.wav"),
-    ("/a/new/b/c.wav", [("/a", "/a/new")], "/a/new/b/c.wav"),
-    ("/a/new/b/c.wav", [("/a/new", "/a")], "/a/b/c.wav"),
-    ("/a/b.wav", [("/", "/x")], "/x/a/b.wav"),
-    ("a/b.wav", [("a", "/x/a")], "/x/a/b.wav"),
-    ("/a/b.wav", [("a", "/x/a")], "/a/b.wav"),
-    ("/a/b.wav", [("/a/b.wav", "/c.wav")], "/c.wav"),
-])
+@pytest.mark.parametrize(
+    "path, roots, wanted",
+    [
+        ("/a/b/c.wav", [("/a/b", "/x")], "/x/c.wav"),
+        ("/a/bb/c.wav", [("/a/b", "/x")], "/a/bb/c.wav"),
+        ("/a/b/c.wav", [("/a", "/x"), ("/x/b", "/y")], "/y/c.wav"),
+        ("/a/b/c.wav", [("/a", "/x"), ("/x", "/a")], "/a/b/c.wav"),
+        ("/a/b/c.wav", [("/a", "/a/new")], "/a/new/b/c.wav"),
+        ("/a/new/b/c.wav", [("/a", "/a/new")], "/a/new/b/c.wav"),
+        ("/a/new/b/c.wav", [("/a/new", "/a")], "/a/b/c.wav"),
+        ("/a/b.wav", [("/", "/x")], "/x/a/b.wav"),
+        ("a/b.wav", [("a", "/x/a")], "/x/a/b.wav"),
+        ("/a/b.wav", [("a", "/x/a")], "/a/b.wav"),
+        ("/a/b.wav", [("/a/b.wav", "/c.wav")], "/c.wav"),
+    ],
+)
 def test_moved_paths(path, roots, wanted):
     assert moved_path(path, roots) == wanted
     assert moved_path(wanted, roots) == wanted  # again changes nothing

@@ -130,8 +130,11 @@ def test_noise_from_any_start(tones, start):
 
 
 def test_longer_noise_is_cut(pool):
-    plan = next(plan for plan in (draw_plan(pool, 1, np.random.default_rng(seed)) for seed in range(99))
-                if plan.noise.id == "long" and plan.noise.start + plan.num_samples <= plan.noise.num_samples)
+    plan = next(
+        plan
+        for plan in (draw_plan(pool, 1, np.random.default_rng(seed)) for seed in range(99))
+        if plan.noise.id == "long" and plan.noise.start + plan.num_samples <= plan.noise.num_samples
+    )
     file, noise = read_audio(plan.noise.path), render(plan).noise
     wanted = file[plan.noise.start :][: plan.num_samples]
     assert np.allclose(noise / np.abs(noise).max(), wanted / np.abs(wanted).max(), rtol=0, atol=1e-5)
@@ -194,8 +197,10 @@ def test_levels_and_ratios_of_a_set_that_is_limited(pool):
     assert np.abs(audio.mix).max() == pytest.approx(PEAK, abs=1e-6)
     assert 10 * np.log10(power(audio.sources.sum(axis=0)) / power(audio.noise)) == pytest.approx(5, abs=0.01)
     meter = pyloudnorm.Meter(RATE)
-    heard = [meter.integrated_loudness(row[source.offset :][: source.num_samples])
-             for row, source in zip(audio.sources, plan.sources, strict=True)]
+    heard = [
+        meter.integrated_loudness(row[source.offset :][: source.num_samples])
+        for row, source in zip(audio.sources, plan.sources, strict=True)
+    ]
     assert heard[0] - heard[1] == pytest.approx(plan.sources[0].lufs - plan.sources[1].lufs, abs=0.1)
     assert np.abs(audio.sources.sum(axis=0) + audio.noise - audio.mix).max() <= 1e-6
 
@@ -240,16 +245,19 @@ def test_through_decoded_audio_it_is_bit_for_bit_the_same(tones, tmp_path, subty
 def test_another_process_with_another_instruction_set_renders_the_same_bits(mixtures, tmp_path):
     """numpy and BLAS choose their loops by the processor; here they are told to use simple ones."""
     write_plans(tmp_path / "plan.jsonl", [plan for plan, _ in mixtures])
-    code = ("import sys, hashlib\n"
-            "from wesep_mix.mixing.plan import read_plans\n"
-            "from wesep_mix.mixing.render import render\n"
-            "for plan in read_plans(sys.argv[1]):\n"
-            "    audio = render(plan)\n"
-            "    print(hashlib.sha256(audio.mix.tobytes() + audio.sources.tobytes()).hexdigest())\n")
+    code = (
+        "import sys, hashlib\n"
+        "from wesep_mix.mixing.plan import read_plans\n"
+        "from wesep_mix.mixing.render import render\n"
+        "for plan in read_plans(sys.argv[1]):\n"
+        "    audio = render(plan)\n"
+        "    print(hashlib.sha256(audio.mix.tobytes() + audio.sources.tobytes()).hexdigest())\n"
+    )
     features = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V3 X86_V4"
     env = {**os.environ, "NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": "Nehalem"}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, tmp_path / "plan.jsonl"], capture_output=True,
-                          text=True, env=env)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, tmp_path / "plan.jsonl"], capture_output=True, text=True, env=env
+    )
     assert done.returncode == 0, done.stderr
     own = [hashlib.sha256(audio.mix.tobytes() + audio.sources.tobytes()).hexdigest() for _, audio in mixtures]
     assert done.stdout.split() == own
@@ -263,8 +271,11 @@ def real_mixtures(request, tmp_path_factory):
     """Mixtures of 5 s of real utterances in noise, as the paper's settings draw them."""
     if not SPEECH:
         pytest.skip("../shared/data/LibriSpeech is not there")
-    entries = [SpeechEntry(path.stem, path.stem.split("-")[0], "U", str(path), tuple(crops)) for path in SPEECH[::21]
-               if (crops := best_crops(read_audio(path), 5 * RATE, 2))]
+    entries = [
+        SpeechEntry(path.stem, path.stem.split("-")[0], "U", str(path), tuple(crops))
+        for path in SPEECH[::21]
+        if (crops := best_crops(read_audio(path), 5 * RATE, 2))
+    ]
     noise = tmp_path_factory.mktemp("noise") / "noise.wav"
     write_audio(noise, np.random.default_rng(2).uniform(-0.3, 0.3, 6 * RATE))
     pool = Pool.of(entries, [NoiseEntry("n", str(noise), 6 * RATE, "white")], MixingConfig())

@@ -17,15 +17,23 @@ def mixtures(mixture_of):
 
 def by_hand(plans):
     """{(key, key): same} of all fair pairs, keys in order."""
-    rows = sorted((key, source.spk, plan.id, source.utt)
-                  for plan in plans for key, source in zip(speaker_keys(plan), plan.sources, strict=True))
-    return {(one[0], two[0]): one[1] == two[1] for one, two in itertools.combinations(rows, 2)
-            if one[2] != two[2] and one[3] != two[3]}
+    rows = sorted(
+        (key, source.spk, plan.id, source.utt)
+        for plan in plans
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+    )
+    return {
+        (one[0], two[0]): one[1] == two[1]
+        for one, two in itertools.combinations(rows, 2)
+        if one[2] != two[2] and one[3] != two[3]
+    }
 
 
 def told(trials):
-    return {(trials.keys[first], trials.keys[second]): bool(same)
-            for (first, second), same in zip(trials.pairs, trials.same, strict=True)}
+    return {
+        (trials.keys[first], trials.keys[second]): bool(same)
+        for (first, second), same in zip(trials.pairs, trials.same, strict=True)
+    }
 
 
 def test_few_pairs_are_all_in(mixtures):
@@ -71,31 +79,40 @@ def test_pairs_of_one_utterance_are_left_out_where_a_speaker_has_two(mixture_of)
 def test_single_speech_has_the_plans_ids_as_keys(mixture_of):
     plans = [mixture_of(spk, mix=f"{spk}-{turn}") for spk in "ab" for turn in range(2)]
     pairs = told(fixed_trials(plans, single_keys))
-    assert pairs == {("a-0", "a-1"): True, ("b-0", "b-1"): True, **{(f"a-{i}", f"b-{j}"): False
-                                                                   for i in range(2) for j in range(2)}}
+    assert pairs == {
+        ("a-0", "a-1"): True,
+        ("b-0", "b-1"): True,
+        **{(f"a-{i}", f"b-{j}"): False for i in range(2) for j in range(2)},
+    }
 
 
 def test_eer_over_the_list_is_that_over_all_fair_pairs_to_the_bit(mixtures):
     emb = np.random.default_rng(0).standard_normal((24, 8)).astype(np.float32)
-    rows = [(key, source.spk, plan.id, source.utt)
-            for plan in mixtures for key, source in zip(speaker_keys(plan), plan.sources, strict=True)]
+    rows = [
+        (key, source.spk, plan.id, source.utt)
+        for plan in mixtures
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+    ]
     keys, *names = (list(column) for column in zip(*rows, strict=True))
     pairs, same = fixed_trials(mixtures).among(keys)
     assert score_equal_error_rate(pair_scores(emb, pairs), same) == equal_error_rate(
-        emb, names[0], unfair_groups(*names))
+        emb, names[0], unfair_groups(*names)
+    )
 
 
 def test_trials_of_missing_embeddings_are_left_out(mixtures):
     trials = fixed_trials(mixtures)
     keys = [key for key in trials.keys if not key.endswith("-a")][::-1]
     pairs, same = trials.among(keys)
-    found = {tuple(sorted((keys[first], keys[second]))): bool(one) for (first, second), one
-             in zip(pairs, same, strict=True)}
+    found = {
+        tuple(sorted((keys[first], keys[second]))): bool(one) for (first, second), one in zip(pairs, same, strict=True)
+    }
     assert found == {pair: one for pair, one in by_hand(mixtures).items() if set(pair) <= set(keys)}
 
 
 def test_the_file_is_kaldis_and_sorted(mixtures, tmp_path):
     write_trials(tmp_path / "trials", fixed_trials(mixtures))
     lines = (tmp_path / "trials").read_text().splitlines()
-    assert lines == [f"{one} {two} {'target' if same else 'nontarget'}"
-                     for (one, two), same in sorted(by_hand(mixtures).items())]
+    assert lines == [
+        f"{one} {two} {'target' if same else 'nontarget'}" for (one, two), same in sorted(by_hand(mixtures).items())
+    ]

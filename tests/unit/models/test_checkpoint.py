@@ -9,7 +9,9 @@ from wesep_mix.models.frontends import logmel
 from wesep_mix.models.teachers import asp
 
 CONFIG = asp.Config(
-    frontend=logmel.Config(num_mels=8, channels=8, num_layers=1, num_heads=2), projection=4, embedding_dim=3,
+    frontend=logmel.Config(num_mels=8, channels=8, num_layers=1, num_heads=2),
+    projection=4,
+    embedding_dim=3,
     bottleneck=2,
 )
 
@@ -55,9 +57,15 @@ def test_a_missing_file(tmp_path):
         checkpoint.load_model(tmp_path / "model.pt", "teachers")
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda data: b"", lambda data: b"not a model", lambda data: data[: len(data) // 2], lambda data: data[:100],
-])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: b"not a model",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:100],
+    ],
+)
 def test_a_damaged_file(path, spoil):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError) as err:
@@ -70,10 +78,13 @@ class Bomb:
         return exec, ("raise SystemExit('code of the file was run')",)
 
 
-@pytest.mark.parametrize("write", [
-    lambda content, path: torch.save(content, path),
-    lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2)),
-])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda content, path: torch.save(content, path),
+        lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2)),
+    ],
+)
 def test_code_in_a_file_is_not_run(tmp_path, write):
     write({"kind": "teachers", "config": Bomb()}, tmp_path / "model.pt")
     with pytest.raises(UserError, match="not a readable model file"):

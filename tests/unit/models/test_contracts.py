@@ -9,9 +9,13 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.models import contracts
 
 CONFIG, MODEL = 0, 1
-PARTS = [(kind, which, part) for kind, duties in contracts.DUTIES.items() for which in (CONFIG, MODEL)
-         for part in contracts.parts(duties[which])
-         if part not in ("forward", "config")]  # every torch.nn.Module has a forward; a config is needed to look at one
+PARTS = [
+    (kind, which, part)
+    for kind, duties in contracts.DUTIES.items()
+    for which in (CONFIG, MODEL)
+    for part in contracts.parts(duties[which])
+    if part not in ("forward", "config")
+]  # every torch.nn.Module has a forward; a config is needed to look at one
 
 
 def config_of(kind: str, without: str = "") -> SimpleNamespace:

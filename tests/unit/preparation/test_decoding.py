@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.names import SETS
 from wesep_mix.io import decoded
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.io.decoded import DecodedAudio
@@ -12,7 +13,6 @@ from wesep_mix.preparation import decoding
 from wesep_mix.preparation.activity import Crop
 from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
-from wesep_mix.preparation.settings import SETS
 
 RATE = 16000
 

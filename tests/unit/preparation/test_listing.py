@@ -11,6 +11,7 @@ import soundfile
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_jsonl
+from wesep_mix.base.names import SETS
 from wesep_mix.corpora import librispeech
 from wesep_mix.corpora.sources.noise import NoiseConfig
 from wesep_mix.corpora.sources.splits import Split
@@ -18,7 +19,7 @@ from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.preparation import listing
 from wesep_mix.preparation.listing import _speech_entries, prepare_lists
 from wesep_mix.preparation.lists import read_noises, read_speech
-from wesep_mix.preparation.settings import SETS, CorpusConfig, MixingConfig
+from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
 RATE = 16000
 
@@ -76,7 +77,9 @@ def test_unused_utterances_are_named_with_the_reason(speech, tmp_path):
     prepare_lists(settings_of(speech, segment_s=1.0), tmp_path / "corpus", nj=1)
     rows = [row for name in SETS for row in read_jsonl(lists(tmp_path, name) / "unused.jsonl")]
     assert {row["utt"]: row["reason"] for row in rows} == {
-        "0-7-2": "silent", "0-7-3": "short", **{f"{place}-7-1": "short" for place in range(6)}
+        "0-7-2": "silent",
+        "0-7-3": "short",
+        **{f"{place}-7-1": "short" for place in range(6)},
     }
     row = next(row for row in rows if row["utt"] == "0-7-2")
     assert row == {"utt": "0-7-2", "spk": "0", "path": str(speech / "0/7/0-7-2.flac"), "reason": "silent"}
@@ -227,17 +230,19 @@ def test_a_stopped_run_goes_on_with_what_it_has(many, whole, tmp_path, monkeypat
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_lists(many, whole, tmp_path):
-    code = ("import sys, time\n"
-            "from pathlib import Path\n"
-            "from wesep_mix.base.config import from_dict\n"
-            "from wesep_mix.preparation import listing\n"
-            "from wesep_mix.preparation.settings import CorpusConfig\n"
-            "real = listing._examine\n"
-            "listing._examine = lambda u, **how: time.sleep(0.02) or real(u, **how)\n"
-            "corpus = {'name': 'librispeech', 'speech_dir': sys.argv[1], 'split': {'dev': 0.33, 'test': 0.33},\n"
-            "          'noise': {'files_per_kind': 1, 'seconds': 1.0}}\n"
-            "settings = from_dict(CorpusConfig, {'corpus': corpus, 'mixing': {'segment_s': 0.5}}, 'test')\n"
-            "listing.prepare_lists(settings, Path(sys.argv[2]), 1)\n")
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from wesep_mix.base.config import from_dict\n"
+        "from wesep_mix.preparation import listing\n"
+        "from wesep_mix.preparation.settings import CorpusConfig\n"
+        "real = listing._examine\n"
+        "listing._examine = lambda u, **how: time.sleep(0.02) or real(u, **how)\n"
+        "corpus = {'name': 'librispeech', 'speech_dir': sys.argv[1], 'split': {'dev': 0.33, 'test': 0.33},\n"
+        "          'noise': {'files_per_kind': 1, 'seconds': 1.0}}\n"
+        "settings = from_dict(CorpusConfig, {'corpus': corpus, 'mixing': {'segment_s': 0.5}}, 'test')\n"
+        "listing.prepare_lists(settings, Path(sys.argv[2]), 1)\n"
+    )
     command = [sys.executable, "-c", code, many, tmp_path / "corpus"]
     journal = tmp_path / "corpus" / "examined" / "train-speech.jsonl"
     run = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -333,8 +338,15 @@ def test_what_an_older_revision_examined_is_examined_again(speech, tmp_path, noi
     assert read_noises(lists(tmp_path, "dev"))[0].silent
 
 
-@pytest.mark.parametrize("old, new", [("1-7-0.flac", b"caf\xe9.flac"), ("1-7-0.flac", b"two\nlines.flac"),
-                                      ("1-7-0.flac", b"1-7-0 .flac"), ("1-7-0.flac", b"a\x0cb.flac")])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("1-7-0.flac", b"caf\xe9.flac"),
+        ("1-7-0.flac", b"two\nlines.flac"),
+        ("1-7-0.flac", b"1-7-0 .flac"),
+        ("1-7-0.flac", b"a\x0cb.flac"),
+    ],
+)
 def test_a_name_that_lists_cannot_hold_is_told_on_one_line_and_left_out(speech, tmp_path, old, new, capsys):
     os.rename(speech / "1" / "7" / old, os.fsencode(speech / "1" / "7") + b"/" + new)
     with pytest.raises(UserError) as caught:

@@ -26,8 +26,13 @@ def signals():
     noise = 0.1 * rng.standard_normal(4 * RATE)
     steps = np.repeat([1.0, 0.001, 0.3, 0.0, 1.0, 0.03, 0.1, 0.5], RATE // 2)
     return {
-        "noise": noise, "offset": 0.02 * noise + 0.5, "steps": steps * noise, "late": noise * (time > 2.7),
-        "rumble": 0.5 * np.sin(2 * np.pi * 15 * time) + 0.01 * noise, "silence": 0 * noise, "faint": 1e-4 * noise,
+        "noise": noise,
+        "offset": 0.02 * noise + 0.5,
+        "steps": steps * noise,
+        "late": noise * (time > 2.7),
+        "rumble": 0.5 * np.sin(2 * np.pi * 15 * time) + 0.01 * noise,
+        "silence": 0 * noise,
+        "faint": 1e-4 * noise,
     }
 
 

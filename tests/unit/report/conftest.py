@@ -36,7 +36,9 @@ def experiment(tmp_path):
 
 
 def scored(folder, pairs, gain, params):
-    rows = [{"mix": mix, "speaker": spk, **dict.fromkeys(METRICS, 0.5), "si_sdri": gain + place / 10}
-            for place, (mix, spk) in enumerate(pairs)]
+    rows = [
+        {"mix": mix, "speaker": spk, **dict.fromkeys(METRICS, 0.5), "si_sdri": gain + place / 10}
+        for place, (mix, spk) in enumerate(pairs)
+    ]
     write_scores(folder / "scores" / "scores.csv", rows)
     write_json(folder / "scores" / "summary.json", summarise(rows) | {"num_bad": 0, "params": params})

@@ -3,16 +3,21 @@ import pytest
 from wesep_mix.base.errors import UserError
 from wesep_mix.report.breakdown import condition_tables, extraction_by
 
-KNOWN = {"m1": {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
-         "m2": {"sexes": "FF", "snr_db": "10", "overlap": "0.5-0.6"}}
+KNOWN = {
+    "m1": {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
+    "m2": {"sexes": "FF", "snr_db": "10", "overlap": "0.5-0.6"},
+}
 
 
 def test_extraction_by_condition_by_hand():
     rows = [{"mix": mix, "si_sdri": value} for mix, value in (("m1", 1.0), ("m1", 3.0), ("m2", -4.0))]
-    assert extraction_by({"net": rows}, KNOWN) == {"net": {
-        "sexes": {"FM": {"si_sdri": 2.0, "num": 2}, "FF": {"si_sdri": -4.0, "num": 1}},
-        "snr_db": {"5": {"si_sdri": 2.0, "num": 2}, "10": {"si_sdri": -4.0, "num": 1}},
-        "overlap": {"0.5-0.6": {"si_sdri": 0.0, "num": 3}}}}
+    assert extraction_by({"net": rows}, KNOWN) == {
+        "net": {
+            "sexes": {"FM": {"si_sdri": 2.0, "num": 2}, "FF": {"si_sdri": -4.0, "num": 1}},
+            "snr_db": {"5": {"si_sdri": 2.0, "num": 2}, "10": {"si_sdri": -4.0, "num": 1}},
+            "overlap": {"0.5-0.6": {"si_sdri": 0.0, "num": 3}},
+        }
+    }
 
 
 def test_a_mixture_without_conditions_is_named():
@@ -26,12 +31,19 @@ def groups(**values):
 
 def test_tables_run_by_number_and_leave_controls_and_empty_measures_out():
     student = groups(**{"10": {"acc": 0.5, "cos": 0.25, "num": 4}, "5": {"acc": 1, "cos": 0.75, "num": 2}})
-    results = {"embeddings_by": {"student": student, "teacher/clean": groups(**{"5": {"acc": 0.875, "num": 3}})},
-               "extraction_by": {"net": groups(**{"5": {"si_sdri": -2.345, "num": 2}}), "net/wrong": student}}
+    results = {
+        "embeddings_by": {"student": student, "teacher/clean": groups(**{"5": {"acc": 0.875, "num": 3}})},
+        "extraction_by": {"net": groups(**{"5": {"si_sdri": -2.345, "num": 2}}), "net/wrong": student},
+    }
     table = condition_tables(results)[1]
     assert (table.header, *table.rows) == (
-        ("SNR dB", "5", "10"), ("teacher/clean: Acc %", "87.5", "-"), ("student: Acc %", "100.0", "50.0"),
-        ("student: Cos", "0.750", "0.250"), ("net: SI-SDRi dB", "-2.35", "-"), ("num", "3", "4"))
+        ("SNR dB", "5", "10"),
+        ("teacher/clean: Acc %", "87.5", "-"),
+        ("student: Acc %", "100.0", "50.0"),
+        ("student: Cos", "0.750", "0.250"),
+        ("net: SI-SDRi dB", "-2.35", "-"),
+        ("num", "3", "4"),
+    )
 
 
 def test_nothing_there_no_tables():

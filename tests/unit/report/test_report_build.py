@@ -9,7 +9,7 @@ from wesep_mix.bin import report
 from wesep_mix.report import build
 from wesep_mix.report.markdown import command, portable, tag_of
 from wesep_mix.report.plots import pair_cosines
-from wesep_mix.report.tables import Table, in_order, millions
+from wesep_mix.report.tables import Table, millions, ordered_rows
 
 
 def run(experiment, *more):
@@ -38,14 +38,17 @@ def test_writes_both_places_and_prints_the_tables(experiment, capsys):
 
 def test_columns_that_no_row_has_are_not_there(experiment, no_plots, capsys):
     path = experiment / "2mix" / "clustering" / "metrics.json"
-    rows = {name: {key: value for key, value in row.items() if key != "count_acc"}
-            for name, row in read_json(path).items()}
+    rows = {
+        name: {key: value for key, value in row.items() if key != "count_acc"} for name, row in read_json(path).items()
+    }
     rows["student"]["num_missing"] = 2
     write_json(path, rows)
     run(experiment)
     assert "Count %" not in capsys.readouterr().out
-    assert "got no head have no embedding and count in none of these but Count: `student` 2." in (
-        experiment / "RESULTS.md").read_text()
+    assert (
+        "got no head have no embedding and count in none of these but Count: `student` 2."
+        in (experiment / "RESULTS.md").read_text()
+    )
 
 
 @pytest.fixture
@@ -91,14 +94,20 @@ def test_paths_of_this_machine_are_told_from_the_project(tmp_path, monkeypatch):
 
 def test_a_command_is_quoted_for_the_shell():
     assert command(Path("exp/mini_big"), "mini", ("--num_spk", "2"), ["a={b: c}", "lr=1"]) == (
-        "bash run.sh --corpus mini --num_spk 2 --tag big --set 'a={b: c}' --set lr=1")
+        "bash run.sh --corpus mini --num_spk 2 --tag big --set 'a={b: c}' --set lr=1"
+    )
 
 
 def test_rows_run_from_reference_to_controls():
     names = ["b", "a/oracle", "a/none", "mixture", "a", "a/new", "a/wrong", "a/random"]
-    assert in_order(names) == ["mixture", "a", "a/none", "a/wrong", "a/random", "a/oracle", "a/new", "b"]
-    assert in_order(["student", "kmeans/teacher", "kmeans", "teacher/clean", "teacher"]) == [
-        "teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student"]
+    assert ordered_rows(names) == ["mixture", "a", "a/none", "a/wrong", "a/random", "a/oracle", "a/new", "b"]
+    assert ordered_rows(["student", "kmeans/teacher", "kmeans", "teacher/clean", "teacher"]) == [
+        "teacher",
+        "teacher/clean",
+        "kmeans",
+        "kmeans/teacher",
+        "student",
+    ]
 
 
 def test_tables_in_both_forms():

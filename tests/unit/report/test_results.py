@@ -14,14 +14,34 @@ from wesep_mix.report.results import gather, left_out, outdated_rows, training_s
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}
-EXTRACTION_KEYS = {"si_sdr", "si_sdri", "pesq", "stoi", "si_sdr_std", "si_sdri_std", "pesq_std", "stoi_std",
-                   "num", "params"}
+EXTRACTION_KEYS = {
+    "si_sdr",
+    "si_sdri",
+    "pesq",
+    "stoi",
+    "si_sdr_std",
+    "si_sdri_std",
+    "pesq_std",
+    "stoi_std",
+    "num",
+    "params",
+}
 
 
 def test_keys_and_rows(experiment):
     results = gather(experiment, "mini", 2, 0, "abc")
-    assert set(results) == {"corpus", "num_spk", "seed", "git", "versions", "trained_with", "embeddings",
-                            "extraction", "embeddings_by", "extraction_by"}
+    assert set(results) == {
+        "corpus",
+        "num_spk",
+        "seed",
+        "git",
+        "versions",
+        "trained_with",
+        "embeddings",
+        "extraction",
+        "embeddings_by",
+        "extraction_by",
+    }
     assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
     controls = {"net/none", "net/wrong", "net/random", "net/oracle"}
     assert set(results["extraction"]) == {"mixture", "net"} | controls
@@ -54,8 +74,10 @@ def test_part_of_the_stages_gives_part_of_the_rows(experiment):
 
 def test_rows_of_an_older_stage_8_are_taken_as_they_are(experiment):
     path = experiment / "2mix" / "clustering" / "metrics.json"
-    older = {name: {key: value for key, value in row.items() if key not in OF_STUDENTS | {"min_dcf"}}
-             for name, row in read_json(path).items()}
+    older = {
+        name: {key: value for key, value in row.items() if key not in OF_STUDENTS | {"min_dcf"}}
+        for name, row in read_json(path).items()
+    }
     write_json(path, older)
     (path.parent / "by_condition.json").unlink()
     results = gather(experiment, "mini", 2, 0, "abc")
@@ -65,12 +87,16 @@ def test_rows_of_an_older_stage_8_are_taken_as_they_are(experiment):
 
 def test_scores_by_condition(experiment):
     results = gather(experiment, "mini", 2, 0, "abc")
-    assert results["embeddings_by"] == {"student": {
-        condition: {value: {"acc": 0.333333, "cos": 0.8, "num": 6}}
-        for condition, value in (("sexes", "FM"), ("snr_db", "5"), ("overlap", "0.5-0.6"))}}
+    assert results["embeddings_by"] == {
+        "student": {
+            condition: {value: {"acc": 0.333333, "cos": 0.8, "num": 6}}
+            for condition, value in (("sexes", "FM"), ("snr_db", "5"), ("overlap", "0.5-0.6"))
+        }
+    }
     assert set(results["extraction_by"]) == set(results["extraction"]) - {"mixture"}
     assert results["extraction_by"]["net/wrong"]["sexes"] == {
-        "FM": {"si_sdri": results["extraction"]["net/wrong"]["si_sdri"], "num": 6}}
+        "FM": {"si_sdri": results["extraction"]["net/wrong"]["si_sdri"], "num": 6}
+    }
 
 
 def test_nothing_there_says_which_stage_makes_it(tmp_path):
@@ -130,14 +156,25 @@ def ended(experiment):
     return experiment
 
 
-@pytest.mark.parametrize("name", [
-    "net/test/wrong/scores/scores.csv", "net/test/matched/scores/summary.json", "clustering/metrics.json",
-    "clustering/by_condition.json", "clustering/mixtures.csv", "mixture/test/mixture/scores/scores.csv",
-])
-@pytest.mark.parametrize("spoil", [
-    lambda path: path.unlink(), lambda path: path.write_text(""),
-    lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])),
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net/test/wrong/scores/scores.csv",
+        "net/test/matched/scores/summary.json",
+        "clustering/metrics.json",
+        "clustering/by_condition.json",
+        "clustering/mixtures.csv",
+        "mixture/test/mixture/scores/scores.csv",
+    ],
+)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_text(""),
+        lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])),
+    ],
+)
 def test_what_was_damaged_since_is_an_error_and_no_row_less(ended, name, spoil):
     gather(ended, "mini", 2, 0, "abc")
     spoil(ended / "2mix" / name)
@@ -188,9 +225,14 @@ def test_models_of_a_revision_that_noted_no_versions_are_not_named(experiment):
     assert gather(experiment, "mini", 2, 0, "abc")["trained_with"] == {}
 
 
-@pytest.mark.parametrize("text, said", [
-    ("seed: [", "not valid YAML"), ("- 1", "wanted a mapping"), ("seed: x", "seed: wanted a whole number"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("seed: [", "not valid YAML"),
+        ("- 1", "wanted a mapping"),
+        ("seed: x", "seed: wanted a whole number"),
+    ],
+)
 def test_a_damaged_config_is_named(experiment, text, said):
     (experiment / "teacher" / "config.yaml").write_text(text)
     with pytest.raises(UserError, match=f"teacher/config.yaml: {said}"):

@@ -7,9 +7,13 @@ from wesep_mix.tables.statements import over_seeds
 
 def test_mean_and_deviation_of_the_sample():
     runs = [{"student": {"acc": acc, "num": 10}} for acc in (0.5, 0.6, 0.9)]
-    assert over_seeds(runs) == {"student": {
-        "acc": {"mean": pytest.approx(2 / 3), "std": pytest.approx(np.std([0.5, 0.6, 0.9], ddof=1))},
-        "num": {"mean": 10, "std": 0}, "num_seeds": 3}}
+    assert over_seeds(runs) == {
+        "student": {
+            "acc": {"mean": pytest.approx(2 / 3), "std": pytest.approx(np.std([0.5, 0.6, 0.9], ddof=1))},
+            "num": {"mean": 10, "std": 0},
+            "num_seeds": 3,
+        }
+    }
     assert over_seeds(runs[:2])["student"]["acc"]["std"] == pytest.approx(0.1 / np.sqrt(2))
 
 

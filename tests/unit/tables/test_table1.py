@@ -62,9 +62,16 @@ def test_a_call_has_the_runs_settings_then_the_rows_then_the_seed(layout):
     data, exp = layout.data, layout.exp / "seed4"
     assert (job.entry, job.made) == ("train_student", exp / "student" / "labels" / "model.pt")
     assert list(job.options) == [
-        "--config=conf/student.yaml", f"--out={exp}/student/labels", f"--data={data}/2mix",
-        f"--teacher={exp}/teacher/teacher/model.pt", "--num_spk=2", "--set=batch_size=3",
-        '--set=student.supervision="labels"', '--set=student.optim.lr="1e-5"', "--set=student.seed=4"]
+        "--config=conf/student.yaml",
+        f"--out={exp}/student/labels",
+        f"--data={data}/2mix",
+        f"--teacher={exp}/teacher/teacher/model.pt",
+        "--num_spk=2",
+        "--set=batch_size=3",
+        '--set=student.supervision="labels"',
+        '--set=student.optim.lr="1e-5"',
+        "--set=student.seed=4",
+    ]
 
 
 def test_embeddings_are_of_the_set_that_the_row_is_tested_on_and_of_nothing_else(layout):
@@ -79,8 +86,12 @@ def test_embeddings_are_of_the_set_that_the_row_is_tested_on_and_of_nothing_else
 
 def test_a_rows_metrics_are_of_its_test_set_and_of_all_that_its_calls_make(layout):
     needs = {str(need.path.relative_to(layout.exp.parent)): need.stage for need in layout.metrics("on3", 4).needs}
-    assert needs == {"data/3mix/test/plan.jsonl": 1, "exp/seed4/teacher/teacher/model.pt": 2,
-                     "exp/seed4/student/plain/model.pt": 3, "exp/seed4/embeddings/on3": 4}
+    assert needs == {
+        "data/3mix/test/plan.jsonl": 1,
+        "exp/seed4/teacher/teacher/model.pt": 2,
+        "exp/seed4/student/plain/model.pt": 3,
+        "exp/seed4/embeddings/on3": 4,
+    }
     assert layout.result("on3", 4) == layout.exp / "seed4" / "metrics" / "on3" / "metrics.json"
 
 
@@ -90,30 +101,36 @@ def test_data_that_is_not_there_leaves_rows_out(layout):
     assert layout.missing("three") == [layout.data / "3mix"]
 
 
-@pytest.mark.parametrize("rows, said", [
-    ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted one of teacher, kmeans, student, found teach"),
-    ("a: {title: a, num_spk: 2, model: teacher}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 2"),
-    ("a: {title: a, num_spk: 1, model: kmeans}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 1"),
-    ("a: {title: a, num_spk: 0, model: student}", "wanted 1 or more talkers, found 0"),
-    ("a: {title: a, num_spk: 1, model: teacher, student: {seed: 1}}", "model teacher: it trains no student"),
-    ("a: {title: a, num_spk: 2, model: student, studend: {}}", "studend: unknown key, did you mean student?"),
-    ("a b: {title: a, num_spk: 2, model: student}", "rows: a b: a row's name"),
-    ("a: {num_spk: 2, model: student}", "a: title is missing"),
-])
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted one of teacher, kmeans, student, found teach"),
+        ("a: {title: a, num_spk: 2, model: teacher}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 2"),
+        ("a: {title: a, num_spk: 1, model: kmeans}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 1"),
+        ("a: {title: a, num_spk: 0, model: student}", "wanted 1 or more talkers, found 0"),
+        ("a: {title: a, num_spk: 1, model: teacher, student: {seed: 1}}", "model teacher: it trains no student"),
+        ("a: {title: a, num_spk: 2, model: student, studend: {}}", "studend: unknown key, did you mean student?"),
+        ("a b: {title: a, num_spk: 2, model: student}", "rows: a b: a row's name"),
+        ("a: {num_spk: 2, model: student}", "a: title is missing"),
+    ],
+)
 def test_a_wrong_row_is_named(rows, said):
     with pytest.raises(UserError, match="table1.yaml") as caught:
         table(rows)
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("more, said", [
-    ({"seeds": []}, "wanted rows, and seeds from 0 on, each once"),
-    ({"seeds": [1, 1]}, "each once; found seeds [1, 1]"),
-    ({"ahead": [["plain"]]}, "ahead: wanted pairs of rows, found ['plain']"),
-    ({"ahead": [["plain", "plane"]]}, "no row plane in rows; there are: ecapa, plain"),
-    ({"shares": [{"row": "x", "of": "plain", "wanted": 1}]}, "no row x in rows"),
-    ({"counts": {"rows": ["y"], "wanted": 1}}, "no row y in rows"),
-])
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"seeds": []}, "wanted rows, and seeds from 0 on, each once"),
+        ({"seeds": [1, 1]}, "each once; found seeds [1, 1]"),
+        ({"ahead": [["plain"]]}, "ahead: wanted pairs of rows, found ['plain']"),
+        ({"ahead": [["plain", "plane"]]}, "no row plane in rows; there are: ecapa, plain"),
+        ({"shares": [{"row": "x", "of": "plain", "wanted": 1}]}, "no row x in rows"),
+        ({"counts": {"rows": ["y"], "wanted": 1}}, "no row y in rows"),
+    ],
+)
 def test_a_wrong_statement_is_named(more, said):
     with pytest.raises(UserError) as caught:
         table(**more)
@@ -121,14 +138,24 @@ def test_a_wrong_statement_is_named(more, said):
 
 
 def test_settings_of_all_rows_lie_under_a_rows_own():
-    table = from_dict(Table1Config, {
-        "teacher": {"trainer.max_steps": 900}, "student": {"trainer.max_steps": 2000, "batch_size": 3},
-        "rows": {"one": {"title": "a", "num_spk": 1, "model": "teacher"},
-                 "two": {"title": "b", "num_spk": 2, "model": "student", "student": {"trainer.max_steps": 4000}}},
-    }, "table1.yaml")
+    table = from_dict(
+        Table1Config,
+        {
+            "teacher": {"trainer.max_steps": 900},
+            "student": {"trainer.max_steps": 2000, "batch_size": 3},
+            "rows": {
+                "one": {"title": "a", "num_spk": 1, "model": "teacher"},
+                "two": {"title": "b", "num_spk": 2, "model": "student", "student": {"trainer.max_steps": 4000}},
+            },
+        },
+        "table1.yaml",
+    )
     assert row_overrides(table.rows["one"]) == ["teacher.trainer.max_steps=900"]
     assert row_overrides(table.rows["two"]) == [
-        "teacher.trainer.max_steps=900", "student.trainer.max_steps=4000", "student.batch_size=3"]
+        "teacher.trainer.max_steps=900",
+        "student.trainer.max_steps=4000",
+        "student.batch_size=3",
+    ]
 
 
 def test_every_row_of_a_statement_with_counts_has_presence():

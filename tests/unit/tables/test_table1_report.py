@@ -23,18 +23,29 @@ def table():
         "gone": {"title": "three: gone", "num_spk": 3, "model": "kmeans"},
         "few": {"title": "three: few heads", "num_spk": 3, "trained_on": 2, "model": "student"},
     }
-    return from_dict(Table1Config, {
-        "rows": rows, "seeds": [0, 1, 2], "shares": [{"row": "good", "of": "teacher", "wanted": 0.75}],
-        "ahead": [["good", "bad"], ["bad", "good"], ["good", "gone"]],
-        "counts": {"rows": ["good", "few"], "wanted": 0.9},
-    }, "table1.yaml")
+    return from_dict(
+        Table1Config,
+        {
+            "rows": rows,
+            "seeds": [0, 1, 2],
+            "shares": [{"row": "good", "of": "teacher", "wanted": 0.75}],
+            "ahead": [["good", "bad"], ["bad", "good"], ["good", "gone"]],
+            "counts": {"rows": ["good", "few"], "wanted": 0.9},
+        },
+        "table1.yaml",
+    )
 
 
 def runs(good=(0.7, 0.7, 0.7), bad=(0.3, 0.4, 0.5)):
-    return {seed: {"bad": BASE | {"acc": bad[seed], "cos": 0.5}, "teacher": BASE | {"acc": 0.9, "trainable": 2_000_000},
-                   "good": BASE | {"acc": acc, "count_acc": 0.8},
-                   "few": BASE | {"acc": 0.1, "num_missing": 100, "count_acc": 0.9}}
-            for seed, acc in enumerate(good)}
+    return {
+        seed: {
+            "bad": BASE | {"acc": bad[seed], "cos": 0.5},
+            "teacher": BASE | {"acc": 0.9, "trainable": 2_000_000},
+            "good": BASE | {"acc": acc, "count_acc": 0.8},
+            "few": BASE | {"acc": 0.1, "num_missing": 100, "count_acc": 0.9},
+        }
+        for seed, acc in enumerate(good)
+    }
 
 
 def write(exp, table, found, settings=(), others=()):
@@ -55,14 +66,17 @@ def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path)
 def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path):
     write(tmp_path / "mini_wide", table, runs(), ["optim.lr=1", "a={b: c}"], [7])
     text = (tmp_path / "mini_wide" / "TABLE1.md").read_text()
-    for part in ("bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
-                 "Seeds 0, 1, 2; git revision abc, python 3.", ", torch 2.",
-                 "data or results are not there, or were made with other settings: three: gone.",
-                 "Also there, not in this table: seeds 7, which table1.seeds does not name.",
-                 "| two: good | 70.0 ± 0.0 | 75.5 |", "mean ± standard deviation (of the sample)",
-                 "- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; "
-                 '`student.supervision="labels"`\n',
-                 "- three: few heads: a student trained on mixtures of 2; tested on mixtures of 3\n"):
+    for part in (
+        "bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
+        "Seeds 0, 1, 2; git revision abc, python 3.",
+        ", torch 2.",
+        "data or results are not there, or were made with other settings: three: gone.",
+        "Also there, not in this table: seeds 7, which table1.seeds does not name.",
+        "| two: good | 70.0 ± 0.0 | 75.5 |",
+        "mean ± standard deviation (of the sample)",
+        '- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; `student.supervision="labels"`\n',
+        "- three: few heads: a student trained on mixtures of 2; tested on mixtures of 3\n",
+    ):
         assert part in text
 
 
@@ -77,14 +91,27 @@ def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
 
 
 def test_conditions_have_means_and_deviations_too(table, tmp_path):
-    found = {seed: {"good": BASE | {"acc": 0.5, "sexes/FM/acc": 0.25 * (1 + seed), "sexes/FM/cos": 0.5,
-                                    "snr_db/10/acc": 1.0, "snr_db/5/acc": 0.5, "snr_db/5/count_acc": 0.5},
-                    "bad": BASE | {"acc": 0.5, "snr_db/5/acc": 0.125},
-                    "teacher": BASE | {"acc": 0.5},
-                    "few": BASE | {"acc": 0.5, "sexes/FMM/acc": 0.5}} for seed in (0, 1)}
+    found = {
+        seed: {
+            "good": BASE
+            | {
+                "acc": 0.5,
+                "sexes/FM/acc": 0.25 * (1 + seed),
+                "sexes/FM/cos": 0.5,
+                "snr_db/10/acc": 1.0,
+                "snr_db/5/acc": 0.5,
+                "snr_db/5/count_acc": 0.5,
+            },
+            "bad": BASE | {"acc": 0.5, "snr_db/5/acc": 0.125},
+            "teacher": BASE | {"acc": 0.5},
+            "few": BASE | {"acc": 0.5, "sexes/FMM/acc": 0.5},
+        }
+        for seed in (0, 1)
+    }
     write(tmp_path, table, found)
     by = (tmp_path / "TABLE1.md").read_text().partition("## By condition\n\n")[2]
-    assert by == ("""| row | sexes FM | SNR dB 5 | SNR dB 10 |
+    assert by == (
+        """| row | sexes FM | SNR dB 5 | SNR dB 10 |
 | --- | ---: | ---: | ---: |
 | two: good: Acc % | 37.5 ± 17.7 | 50.0 ± 0.0 | 100.0 ± 0.0 |
 | two: good: Count % | - | 50.0 ± 0.0 | - |
@@ -93,7 +120,8 @@ def test_conditions_have_means_and_deviations_too(table, tmp_path):
 | row | sexes FMM |
 | --- | ---: |
 | three: few heads: Acc % | 50.0 ± 0.0 |
-""")
+"""
+    )
 
 
 def share_of(table, found):
@@ -106,18 +134,23 @@ def ahead_of(table, found, pair=("good", "bad")):
 
 def test_a_share_is_said_beside_the_papers(table):
     said = share_of(table, runs())
-    assert said.text == ("Acc of 'two: good' as a share of that of 'one: the teacher': 0.78; wanted 0.75 or more, in "
-                         "the paper 0.78: it is.")
+    assert said.text == (
+        "Acc of 'two: good' as a share of that of 'one: the teacher': 0.78; wanted 0.75 or more, in "
+        "the paper 0.78: it is."
+    )
     assert said.holds
     said = share_of(table, runs(good=(0.6, 0.7, 0.6)))
     assert not said.holds and said.text.endswith(": it is not.")
 
 
-@pytest.mark.parametrize("good, bad, holds, said", [
-    ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled): it is."),
-    ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled): it is not."),
-    ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled): it is not."),
-])
+@pytest.mark.parametrize(
+    "good, bad, holds, said",
+    [
+        ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled): it is."),
+        ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled): it is not."),
+        ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled): it is not."),
+    ],
+)
 def test_ahead_by_more_than_two_deviations_or_plainly_not(table, good, bad, holds, said):
     found = ahead_of(table, runs(good, bad))
     assert found.holds is holds and found.text.endswith(said)
@@ -131,14 +164,18 @@ def test_one_seed_shows_no_deviation_and_decides_nothing(table, tmp_path):
 
 def without(name, *seeds):
     """The runs, but for a row that some seeds lack."""
-    return {seed: {other: row for other, row in rows.items() if other != name or seed not in seeds}
-            for seed, rows in runs().items()}
+    return {
+        seed: {other: row for other, row in rows.items() if other != name or seed not in seeds}
+        for seed, rows in runs().items()
+    }
 
 
 def test_rows_are_compared_over_the_seeds_that_both_have(table):
     said = ahead_of(table, without("bad", 0))
-    assert said.text.endswith("standard deviations (over seeds 1, 2, which all of them have): difference +25.0 points, "
-                              "standard deviation 5.0 (pooled): it is.")
+    assert said.text.endswith(
+        "standard deviations (over seeds 1, 2, which all of them have): difference +25.0 points, "
+        "standard deviation 5.0 (pooled): it is."
+    )
     said = share_of(table, without("good", 1, 2))
     assert "(over seeds 0, which all of them have): 0.78" in said.text and said.holds
     only = without("bad", 0) | {2: {}, 1: {"bad": runs()[1]["bad"]}}

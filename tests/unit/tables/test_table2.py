@@ -8,7 +8,7 @@ import yaml
 from wesep_mix.base.config import from_dict
 from wesep_mix.base.errors import UserError
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
-from wesep_mix.tables.table2 import Table2Config, Table2Layout, load_tables, num_talkers
+from wesep_mix.tables.table2 import Table2Config, Table2Layout, load_tables, talker_numbers
 
 TABLE_1 = """
 rows:
@@ -31,8 +31,10 @@ seeds: [4]
 
 @pytest.fixture
 def layout(tmp_path):
-    first, second = (from_dict(config, yaml.safe_load(text), "here")
-                     for config, text in ((Table1Config, TABLE_1), (Table2Config, TABLE_2)))
+    first, second = (
+        from_dict(config, yaml.safe_load(text), "here")
+        for config, text in ((Table1Config, TABLE_1), (Table2Config, TABLE_2))
+    )
     data = tmp_path / "data"
     table1 = Table1Layout(first, Path("conf"), data, data / "single", tmp_path / "table1", ["batch_size=3"])
     return Table2Layout(second, table1, tmp_path / "table2")
@@ -46,16 +48,30 @@ def calls(layout, name):
 
 def test_an_extractor_is_trained_run_and_scored_on_the_students_embeddings(layout):
     made, (train, extract, score) = calls(layout, "film")
-    assert made == [["train_extractor", "seed4/film/matched"], ["extract_speech", "seed4/film/test/matched/wav"],
-                    ["score", "seed4/film/test/matched/scores"]]
+    assert made == [
+        ["train_extractor", "seed4/film/matched"],
+        ["extract_speech", "seed4/film/test/matched/wav"],
+        ["score", "seed4/film/test/matched/scores"],
+    ]
     first, folder, data = layout.table1.exp / "seed4", layout.exp / "seed4" / "film", layout.table1.data / "2mix"
     assert list(train) == [
-        "--config=conf/extractor/pdccrn.yaml", f"--out={folder}", f"--data={data}", "--num_spk=2",
-        f"--teacher={first}/teacher/teacher/model.pt", f"--student={first}/student/plain/model.pt",
-        "--embedding=matched", "--embeddings_config=conf/embeddings.yaml", "--set=batch_size=3",
-        "--set=extractor.seed=4"]
-    assert {f"--embeddings={first}/embeddings/plain/test", f"--extractor={folder}", f"--data={data}/test",
-            "--embedding=matched"} <= set(extract)
+        "--config=conf/extractor/pdccrn.yaml",
+        f"--out={folder}",
+        f"--data={data}",
+        "--num_spk=2",
+        f"--teacher={first}/teacher/teacher/model.pt",
+        f"--student={first}/student/plain/model.pt",
+        "--condition=matched",
+        "--embeddings_config=conf/embeddings.yaml",
+        "--set=batch_size=3",
+        "--set=extractor.seed=4",
+    ]
+    assert {
+        f"--embeddings={first}/embeddings/plain/test",
+        f"--extractor={folder}",
+        f"--data={data}/test",
+        "--condition=matched",
+    } <= set(extract)
     assert {f"--extractor={folder}", "--condition=matched"} <= set(score)
     assert [job.stage for job in layout.jobs("film", 4)] == [2, 3, 4, 5, 6, 7]
 
@@ -63,24 +79,29 @@ def test_an_extractor_is_trained_run_and_scored_on_the_students_embeddings(layou
 def test_a_network_without_embedding_is_a_condition_of_its_own(layout):
     made, (train, extract, score) = calls(layout, "none")
     assert [out for _, out in made] == ["seed4/none/none", "seed4/none/test/none/wav", "seed4/none/test/none/scores"]
-    assert "--embedding=none" in train and "--embedding=none" in extract and "--condition=none" in score
+    assert "--condition=none" in train and "--condition=none" in extract and "--condition=none" in score
     assert '--set=extractor.model.fusion="none"' in train
 
 
 def test_a_control_is_the_same_network_on_other_embeddings(layout):
     made, (train, extract, score) = calls(layout, "wrong")
-    assert made == [["train_extractor", "seed4/film/matched"], ["extract_speech", "seed4/film/test/wrong/wav"],
-                    ["score", "seed4/film/test/wrong/scores"]]
+    assert made == [
+        ["train_extractor", "seed4/film/matched"],
+        ["extract_speech", "seed4/film/test/wrong/wav"],
+        ["score", "seed4/film/test/wrong/scores"],
+    ]
     assert train == calls(layout, "film")[1][0]
-    assert "--embedding=wrong" in extract and f"--extractor={layout.exp}/seed4/film" in extract
+    assert "--condition=wrong" in extract and f"--extractor={layout.exp}/seed4/film" in extract
     assert "--condition=wrong" in score
 
 
 def test_a_separator_needs_no_student(layout):
     made, (train, _, score) = calls(layout, "tasnet")
-    assert made == [["train_separator", "seed4/tasnet/separated"],
-                    ["separate_speech", "seed4/tasnet/test/separated/wav"],
-                    ["score", "seed4/tasnet/test/separated/scores"]]
+    assert made == [
+        ["train_separator", "seed4/tasnet/separated"],
+        ["separate_speech", "seed4/tasnet/test/separated/wav"],
+        ["score", "seed4/tasnet/test/separated/scores"],
+    ]
     assert f"--out={layout.exp}/seed4/tasnet/separated" in train and "--num_spk=5" in train
     assert train[-2:] == ("--set=separator.optim.lr=1", "--set=separator.seed=4")
     assert "--condition=separated" in score
@@ -103,37 +124,57 @@ def test_data_that_is_not_there_is_named(layout):
 
 
 def test_the_talkers_of_both_tables(layout):
-    assert num_talkers(layout.table1.table, layout.table) == [2, 3, 5]
+    assert talker_numbers(layout.table1.table, layout.table) == [2, 3, 5]
 
 
-@pytest.mark.parametrize("row, said", [
-    ("{title: x, num_spk: 2, model: teacher}", "model: wanted one of mixture, extractor, separator, found teacher"),
-    ("{title: x, num_spk: 1, model: mixture}", "num_spk: wanted 2 or more talkers, found 1"),
-    ("{title: x, num_spk: 2, model: mixture, config: dpccn}", "the mixture has none and no settings; found dpccn"),
-    ("{title: x, num_spk: 2, model: mixture, settings: {seed: 1}}", "found None and {'seed': 1}"),
-    ("{title: x, num_spk: 2, model: separator}", "model separator: an extractor or separator has a config"),
-    ("{title: x, num_spk: 2, model: extractor, config: dpccn}", "an extractor has a student, others have none; found"),
-    ("{title: x, num_spk: 2, model: separator, config: a, student: b}", "others have none; found b"),
-    ("{title: x, num_spk: 2, model: extractor, config: a, student: b, embedding: none}",
-     "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all others, "
-     "found none"),
-    ("{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}", "matched for all others, found wrong"),
-    ("{title: x, num_spk: 2, model: extractor, config: a, student: b, settings: {model.fusion: none}, "
-     "embedding: random}", "matched for all others, found random"),
-    ("{title: x, num_spk: 2, model: mixture, paper: {acc: 1}}", "paper: wanted some of si_sdri, pesq, stoi, sig, "),
-])
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        ("{title: x, num_spk: 2, model: teacher}", "model: wanted one of mixture, extractor, separator, found teacher"),
+        ("{title: x, num_spk: 1, model: mixture}", "num_spk: wanted 2 or more talkers, found 1"),
+        ("{title: x, num_spk: 2, model: mixture, config: dpccn}", "the mixture has none and no settings; found dpccn"),
+        ("{title: x, num_spk: 2, model: mixture, settings: {seed: 1}}", "found None and {'seed': 1}"),
+        ("{title: x, num_spk: 2, model: separator}", "model separator: an extractor or separator has a config"),
+        (
+            "{title: x, num_spk: 2, model: extractor, config: dpccn}",
+            "an extractor has a student, others have none; found",
+        ),
+        ("{title: x, num_spk: 2, model: separator, config: a, student: b}", "others have none; found b"),
+        (
+            "{title: x, num_spk: 2, model: extractor, config: a, student: b, embedding: none}",
+            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all others, "
+            "found none",
+        ),
+        (
+            "{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}",
+            "matched for all others, found wrong",
+        ),
+        (
+            "{title: x, num_spk: 2, model: extractor, config: a, student: b, settings: {model.fusion: none}, "
+            "embedding: random}",
+            "matched for all others, found random",
+        ),
+        ("{title: x, num_spk: 2, model: mixture, paper: {acc: 1}}", "paper: wanted some of si_sdri, pesq, stoi, sig, "),
+    ],
+)
 def test_a_wrong_row_is_named(row, said):
     with pytest.raises(UserError, match="table2.yaml: rows.x") as caught:
         from_dict(Table2Config, {"rows": {"x": yaml.safe_load(row)}}, "table2.yaml")
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("setting, said", [
-    ("table2.rows.film.student=nobody", "row film: student: wanted a row of table1.yaml trained and tested on 2 "
-                                        "talkers (labels, plain), found nobody"),
-    ("table2.rows.film.student=three_on2", "(labels, plain), found three_on2"),
-    ("table2.ahead=[[film, nobody]]", "table2.yaml: no row nobody in rows; there are: noisy, none"),
-])
+@pytest.mark.parametrize(
+    "setting, said",
+    [
+        (
+            "table2.rows.film.student=nobody",
+            "row film: student: wanted a row of table1.yaml trained and tested on 2 "
+            "talkers (labels, plain), found nobody",
+        ),
+        ("table2.rows.film.student=three_on2", "(labels, plain), found three_on2"),
+        ("table2.ahead=[[film, nobody]]", "table2.yaml: no row nobody in rows; there are: noisy, none"),
+    ],
+)
 def test_tables_that_do_not_fit_together_are_named(tmp_path, setting, said):
     for name, text in (("table1", TABLE_1), ("table2", TABLE_2 + "ahead: []\n")):
         (tmp_path / f"{name}.yaml").write_text(text)

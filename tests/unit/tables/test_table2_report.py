@@ -27,10 +27,15 @@ def table():
 
 
 def write(exp, table, seeds=(0, 1)):
-    found = {seed: {"film": NUMBERS | {"si_sdri": 9.0 + seed, "params": 3_800_000},
-                    "noisy": NUMBERS | {"si_sdri": 0.0, "params": 0, "num_bad": 3},
-                    "none": NUMBERS | {"si_sdri": 1.0, "params": 3_700_000},
-                    "wrong": NUMBERS | {"si_sdri": -9.0, "params": 3_800_000}} for seed in seeds}
+    found = {
+        seed: {
+            "film": NUMBERS | {"si_sdri": 9.0 + seed, "params": 3_800_000},
+            "noisy": NUMBERS | {"si_sdri": 0.0, "params": 0, "num_bad": 3},
+            "none": NUMBERS | {"si_sdri": 1.0, "params": 3_700_000},
+            "wrong": NUMBERS | {"si_sdri": -9.0, "params": 3_800_000},
+        }
+        for seed in seeds
+    }
     return table2.write_table(Run(exp, "mini", ["lr=1"], "abc", found), table)
 
 
@@ -41,22 +46,29 @@ def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
     assert [line.split() for line in lines[1:4]] == [
         ["noisy", "4.00", "0.00", "-", "1.50", "1.18", "0.800", "3.00", "2.98", "4.00", "2.50", "200", "-", "1"],
         ["without", "4.00", "1.00", "-", "1.50", "-", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.70", "M", "1"],
-        ["film", "4.00", "9.00", "9.60", "1.50", "1.54", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.80", "M", "1"]]
+        ["film", "4.00", "9.00", "9.60", "1.50", "1.54", "0.800", "3.00", "-", "4.00", "2.50", "200", "3.80", "M", "1"],
+    ]
 
 
 def test_the_document_says_how_it_was_made(table, tmp_path):
     write(tmp_path / "mini_wide", table)
     text = (tmp_path / "mini_wide" / "TABLE2.md").read_text()
-    for part in ("# Tables 2 and 4: mini", "bash run.sh --corpus mini --tables true --tag wide --set lr=1\n",
-                 "Seeds 0, 1; git revision abc, python 3.", ". Written by stage 9", "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
-                 "| noisy | 4.00 | 0.00 | - |", "with other settings: tasnet.",
-                 "- noisy: the mixtures of 2 as they are; without 3 utterances a seed, which could not be scored\n",
-                 "- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; "
-                 '`extractor.model.fusion="none"`\n',
-                 "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
-                 "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of "
-                 "each talker that of the mixture's next\n",
-                 "mean over all mixtures and speakers", "DNSMOS"):
+    for part in (
+        "# Tables 2 and 4: mini",
+        "bash run.sh --corpus mini --tables true --tag wide --set lr=1\n",
+        "Seeds 0, 1; git revision abc, python 3.",
+        ". Written by stage 9",
+        "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
+        "| noisy | 4.00 | 0.00 | - |",
+        "with other settings: tasnet.",
+        "- noisy: the mixtures of 2 as they are; without 3 utterances a seed, which could not be scored\n",
+        '- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; `extractor.model.fusion="none"`\n',
+        "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
+        "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of "
+        "each talker that of the mixture's next\n",
+        "mean over all mixtures and speakers",
+        "DNSMOS",
+    ):
         assert part in text, part
 
 
@@ -67,6 +79,10 @@ def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, 
     assert found["rows"]["film"]["si_sdri"] == {"mean": 9.5, "std": 0.707107}
     assert found["by_seed"]["1"]["none"]["num"] == 200
     assert found["statements"] == [
-        {"holds": True, "text": "'film' is ahead of 'without' in SI-SDRi by more than two standard deviations: "
-                                "difference +8.50 dB, standard deviation 0.50 (pooled): it is."},
-        {"holds": None, "text": "'tasnet' is ahead of 'film' in SI-SDRi: not known, a row is not there."}]
+        {
+            "holds": True,
+            "text": "'film' is ahead of 'without' in SI-SDRi by more than two standard deviations: "
+            "difference +8.50 dB, standard deviation 0.50 (pooled): it is.",
+        },
+        {"holds": None, "text": "'tasnet' is ahead of 'film' in SI-SDRi: not known, a row is not there."},
+    ]

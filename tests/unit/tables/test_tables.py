@@ -14,11 +14,20 @@ from wesep_mix.bin import check_config, tables
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
 MINI = ROOT / "egs" / "mini"
-ROWS = ('{one: {title: one talker, num_spk: 1, model: teacher}, two: {title: two talkers, num_spk: 2, model: student}, '
-        'three: {title: three talkers, num_spk: 3, model: kmeans}}')
-SETTINGS = [f"table1.rows={ROWS}", "table1.seeds=[0, 1]", "table1.shares=[]", "table1.ahead=[]", "table1.counts=",
-            "table2.rows={noisy: {title: noisy, num_spk: 2, model: mixture}, net: {title: net, num_spk: 2, model: "
-            "extractor, config: stft_tcn, student: two}}", "table2.ahead=[]"]
+ROWS = (
+    "{one: {title: one talker, num_spk: 1, model: teacher}, two: {title: two talkers, num_spk: 2, model: student}, "
+    "three: {title: three talkers, num_spk: 3, model: kmeans}}"
+)
+SETTINGS = [
+    f"table1.rows={ROWS}",
+    "table1.seeds=[0, 1]",
+    "table1.shares=[]",
+    "table1.ahead=[]",
+    "table1.counts=",
+    "table2.rows={noisy: {title: noisy, num_spk: 2, model: mixture}, net: {title: net, num_spk: 2, model: "
+    "extractor, config: stft_tcn, student: two}}",
+    "table2.ahead=[]",
+]
 NUMBERS = {"acc": 0.5, "sep": 0.5, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.25, "num": 8, "trainable": 7}
 
 
@@ -28,9 +37,17 @@ def run(tmp_path, capsys):
 
     def call(stage, *more, settings=()):
         data = tmp_path / "data"
-        status = tables.main([
-            f"--stage_number={stage}", f"--egs={MINI}", f"--data={data}", f"--single={data}/single",
-            f"--exp={tmp_path}/exp", *(f"--set={setting}" for setting in (*SETTINGS, *settings)), *more])
+        status = tables.main(
+            [
+                f"--stage_number={stage}",
+                f"--egs={MINI}",
+                f"--data={data}",
+                f"--single={data}/single",
+                f"--exp={tmp_path}/exp",
+                *(f"--set={setting}" for setting in (*SETTINGS, *settings)),
+                *more,
+            ]
+        )
         out, err = capsys.readouterr()
         return status, out.splitlines(), err
 
@@ -51,8 +68,9 @@ def prepared_sets(tmp_path):
 def layout(prepared_sets, tmp_path):
     """All of Table 1 is done for seed 0."""
     table = load_config(Table1Config, MINI / "conf" / "table1.yaml", SETTINGS)
-    made = Table1Layout(table, MINI / "conf", prepared_sets, prepared_sets / "single", tmp_path / "exp" / "table1",
-                        SETTINGS)
+    made = Table1Layout(
+        table, MINI / "conf", prepared_sets, prepared_sets / "single", tmp_path / "exp" / "table1", SETTINGS
+    )
     for name in ("one", "two"):
         finish(made, name, 0)
     return made
@@ -74,10 +92,13 @@ def table_of(folder, name="table1"):
     return json.loads((folder / "exp" / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("option, said", [
-    ("--rows=two,nobody", "--rows: no nobody; there are: one, two, three"),
-    ("--seeds=0,3", "--seeds: no 3; there are: 0, 1"),
-])
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ("--rows=two,nobody", "--rows: no nobody; there are: one, two, three"),
+        ("--seeds=0,3", "--seeds: no 3; there are: 0, 1"),
+    ],
+)
 def test_only_rows_and_seeds_that_there_are(run, option, said):
     status, _, err = run(2, option)
     assert status == 1 and said in err
@@ -94,15 +115,18 @@ def test_nothing_prepared_is_an_error_that_says_what_is_wanted(run, tmp_path, st
 def test_a_missing_set_leaves_its_rows_out(run, layout):
     status, out, _ = run(8)
     assert status == 0
-    assert out[0] == (f"stage 8 (table 1): left out three: there is no {layout.data}/3mix; stage 1 makes it with "
-                      "--tables true")
+    assert out[0] == (
+        f"stage 8 (table 1): left out three: there is no {layout.data}/3mix; stage 1 makes it with --tables true"
+    )
 
 
 def test_the_table_is_written_of_what_there_is(run, layout, tmp_path):
     status, out, _ = run(8)
     assert status == 0
-    assert out[1] == (f"stage 8 (table 1): left out one, two: {layout.exp}/seed1/teacher/one is not there, or not "
-                      "finished; stage 2 makes it, run with --tables true --stage 2 --stop_stage 2 first")
+    assert out[1] == (
+        f"stage 8 (table 1): left out one, two: {layout.exp}/seed1/teacher/one is not there, or not "
+        "finished; stage 2 makes it, run with --tables true --stage 2 --stop_stage 2 first"
+    )
     assert table_of(tmp_path)["seeds"] == [0] and table_of(tmp_path)["left_out"] == ["three"]
     finish(layout, "one", 1)
     assert run(8, "--rows=one")[0] == 0  # the table is of all rows whatever this call was asked for
@@ -110,8 +134,10 @@ def test_the_table_is_written_of_what_there_is(run, layout, tmp_path):
     assert "With fewer seeds than 0, 1: two talkers (0)." in (tmp_path / "exp" / "TABLE1.md").read_text()
 
 
-@pytest.mark.parametrize("option, status", [
-    ("--rows=three", 1), ("--rows=one,three", 1), ("--seeds=1", 1), ("--seeds=0,1", 1), ("--seeds=0", 0)])
+@pytest.mark.parametrize(
+    "option, status",
+    [("--rows=three", 1), ("--rows=one,three", 1), ("--seeds=1", 1), ("--seeds=0,1", 1), ("--seeds=0", 0)],
+)
 def test_a_row_that_was_named_and_is_left_out_fails_the_call(run, layout, option, status):
     assert run(8, option)[0] == status  # --seeds does not name rows whose sets are not prepared
 
@@ -121,8 +147,10 @@ def test_a_row_of_other_settings_is_named_and_not_in_the_table(run, layout, tmp_
     changed = [f"table1.rows={ROWS.replace('model: student', 'model: student, student: {optim.lr: 1}')}"]
     status, out, _ = run(8, settings=changed)
     assert status == 0
-    assert out[0].startswith(f"stage 8 (table 1): left out two: {layout.exp}/seed0/student/two was made with other "
-                             "settings or inputs; stage 3 makes it, ")
+    assert out[0].startswith(
+        f"stage 8 (table 1): left out two: {layout.exp}/seed0/student/two was made with other "
+        "settings or inputs; stage 3 makes it, "
+    )
     assert set(table_of(tmp_path)["rows"]) == {"one"}
 
 
@@ -137,8 +165,10 @@ def test_seeds_that_the_config_does_not_name_are_told(run, layout, tmp_path):
     finish(layout, "two", 1)
     assert run(8, settings=["table1.seeds=[1]"])[0] == 0
     assert table_of(tmp_path)["seeds"] == [1]
-    assert "Also there, not in this table: seeds 0, which table1.seeds does not name." in (
-        tmp_path / "exp" / "TABLE1.md").read_text()
+    assert (
+        "Also there, not in this table: seeds 0, which table1.seeds does not name."
+        in (tmp_path / "exp" / "TABLE1.md").read_text()
+    )
 
 
 def test_extractors_without_students_leave_the_mixture_alone(run, prepared_sets, tmp_path):
@@ -146,8 +176,12 @@ def test_extractors_without_students_leave_the_mixture_alone(run, prepared_sets,
     assert status == 1 and "left out net: " in out[0] and "stage 2 makes it" in out[0] and "no row is left" in err
     assert run(9)[0] == 1
     scored = tmp_path / "exp" / "table2" / "mixture" / "noisy" / "test" / "mixture" / "scores"
-    options = [f"--config={MINI}/conf/score.yaml", f"--data={prepared_sets}/2mix/test", "--condition=mixture",
-               f"--extractor={scored.parents[2]}"]
+    options = [
+        f"--config={MINI}/conf/score.yaml",
+        f"--data={prepared_sets}/2mix/test",
+        "--condition=mixture",
+        f"--extractor={scored.parents[2]}",
+    ]
     (part,) = importlib.import_module("wesep_mix.bin.score").parts(options)
     part.begin(False)
     write_json(scored / "summary.json", {"si_sdr": 1, "si_sdri": 0, "pesq": 1, "stoi": 1, "num": 8, "params": 0})
@@ -159,14 +193,25 @@ def test_extractors_without_students_leave_the_mixture_alone(run, prepared_sets,
 ROW = "{{x: {{title: x, num_spk: 2, model: {}}}}}"
 
 
-@pytest.mark.parametrize("table, row, said", [
-    (1, "student, teacher: {optim.lrr: 1}", "row x: .*teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
-    (1, "student, student: {model.nme: 1}", "row x: .*student.yaml: model: nme: unknown key"),
-    (1, "student, student: {supervision: letters}", "row x: .*supervision: wanted teacher or labels, found letters"),
-    (2, "separator, config: conv_tasnet, settings: {optim.lrr: 1}", "row x: .*conv_tasnet.yaml: optim: lrr: unknown"),
-    (2, "separator, config: nobody", "row x: .*conf/separator/nobody.yaml: no such config file"),
-    (2, "extractor, config: dpccn, student: nobody", "row x: student: wanted a row of table1.yaml"),
-])
+@pytest.mark.parametrize(
+    "table, row, said",
+    [
+        (1, "student, teacher: {optim.lrr: 1}", "row x: .*teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
+        (1, "student, student: {model.nme: 1}", "row x: .*student.yaml: model: nme: unknown key"),
+        (
+            1,
+            "student, student: {supervision: letters}",
+            "row x: .*supervision: wanted teacher or labels, found letters",
+        ),
+        (
+            2,
+            "separator, config: conv_tasnet, settings: {optim.lrr: 1}",
+            "row x: .*conv_tasnet.yaml: optim: lrr: unknown",
+        ),
+        (2, "separator, config: nobody", "row x: .*conf/separator/nobody.yaml: no such config file"),
+        (2, "extractor, config: dpccn, student: nobody", "row x: student: wanted a row of table1.yaml"),
+    ],
+)
 def test_a_rows_settings_are_checked_before_any_work(table, row, said, capsys):
     command = [f"--egs={MINI}", "--extractor=stft_tcn", *(f"--set={setting}" for setting in SETTINGS[2:])]
     command.append(f"--set=table{table}.rows={ROW.format(row)}")
@@ -185,7 +230,8 @@ def test_seeds_without_students_are_named(run, capsys):
 def test_settings_of_a_table_need_the_tables(capsys):
     assert check_config.main([f"--egs={MINI}", "--extractor=stft_tcn", "--set=table2.seeds=[0]"]) == 1
     assert "unknown key in every config of this recipe; table2.yaml takes part with --tables true" in (
-        capsys.readouterr().err)
+        capsys.readouterr().err
+    )
 
 
 def test_a_corpus_without_a_table_says_so(capsys):

@@ -22,8 +22,10 @@ from wesep_mix.training.student import build_student
 from wesep_mix.training.teacher import TeacherTraining, train_teacher
 
 TEACHER = asp.Config(
-    frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2, dropout=0.0), projection=6,
-    embedding_dim=4, bottleneck=3,
+    frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2, dropout=0.0),
+    projection=6,
+    embedding_dim=4,
+    bottleneck=3,
 )
 TRAINER = TrainerConfig(max_steps=6, steps_per_epoch=2, num_workers=0)
 
@@ -34,7 +36,10 @@ def teacher_settings():
 
     def make(**trainer) -> TeacherConfig:
         return TeacherConfig(
-            model=TEACHER, optim=OptimConfig(lr=1e-2), trainer=dataclasses.replace(TRAINER, **trainer), batch_size=2,
+            model=TEACHER,
+            optim=OptimConfig(lr=1e-2),
+            trainer=dataclasses.replace(TRAINER, **trainer),
+            batch_size=2,
             chunk_s=0.3,
         )
 

@@ -83,10 +83,15 @@ def test_equal_weights_stay_as_they_are_and_counts_are_the_current_ones():
 # early stop
 
 
-@pytest.mark.parametrize("scores, num_epochs, best", [
-    ([0.3, 0.4, 0.3, 0.1], 3, 0), ([0.3, 0.2, 0.25, 0.2], 4, 1), ([0.3, float("nan"), 0.2, 0.4, float("inf")], 5, 2),
-    ([0.5, 0.4, 0.3, 0.2, 0.1], 5, 4),
-])
+@pytest.mark.parametrize(
+    "scores, num_epochs, best",
+    [
+        ([0.3, 0.4, 0.3, 0.1], 3, 0),
+        ([0.3, 0.2, 0.25, 0.2], 4, 1),
+        ([0.3, float("nan"), 0.2, 0.4, float("inf")], 5, 2),
+        ([0.5, 0.4, 0.3, 0.2, 0.1], 5, 4),
+    ],
+)
 def test_a_training_ends_after_so_many_epochs_without_a_better_score(train, capsys, scores, num_epochs, best):
     by_score = scored(TeacherTraining, scores)
     folder = train(using=by_score, patience=2, max_steps=10)

@@ -11,7 +11,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_json
 from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import extract_embeddings, train_extractor
-from wesep_mix.data.cues import KINDS, ConditionedMixtures
+from wesep_mix.data.cues import KINDS, MixturesWithCues
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader, loader_in_order
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.matching.assignment import match
@@ -22,7 +22,7 @@ from wesep_mix.models import checkpoint
 from wesep_mix.training import conditioning
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences, stored_embeddings
 from wesep_mix.training.extractor import ExtractorTraining, build_extractor
-from wesep_mix.training.settings import ConditionConfig
+from wesep_mix.training.settings import CueConfig
 
 YAML = """
 model: {name: stft_tcn, window: 64, hop: 32, channels: 8, hidden: 8, num_blocks: 1, num_stacks: 1}
@@ -30,7 +30,7 @@ trainer: {max_steps: 4, steps_per_epoch: 2, num_workers: 0, plans: static}
 batch_size: 2
 chunk_s: 0.25
 """
-MIXED = "condition: {predicted: 0.4, teacher: 0.3, enrolment: 0.3}\n"
+MIXED = "cue: {predicted: 0.4, clean: 0.3, enrolment: 0.3}\n"
 
 
 def by_kind(*probabilities: float) -> dict[str, float]:
@@ -48,7 +48,7 @@ def batch_of(prepared, plans):
     pool = load_pool(prepared / "2mix" / "train")
 
     def make(*probabilities):
-        (batch,) = loader_in_order(ConditionedMixtures(FixedMixtures(plans), by_kind(*probabilities), pool, 0), 4)
+        (batch,) = loader_in_order(MixturesWithCues(FixedMixtures(plans), by_kind(*probabilities), pool, 0), 4)
         return batch
 
     return make
@@ -59,27 +59,37 @@ def stage4(prepared, tmp_path, saved):
     """What stages 2 to 4 leave: (teacher's file, student's file, folder of embeddings of train and dev)."""
     mark_done(*(path.parent for path in saved))
     (tmp_path / "embeddings.yaml").write_text("sets: [dev, test]\nbatch_size: 3\n")
-    assert extract_embeddings.main([
-        f"--config={tmp_path / 'embeddings.yaml'}", f"--data={prepared / '2mix'}", f"--single={prepared / 'single'}",
-        f"--teacher={saved[0]}", f"--student={saved[1]}", f"--out={tmp_path / 'embeddings'}",
-        "--set", "embeddings.sets=[train,dev]",
-    ]) == 0
+    assert (
+        extract_embeddings.main(
+            [
+                f"--config={tmp_path / 'embeddings.yaml'}",
+                f"--data={prepared / '2mix'}",
+                f"--single={prepared / 'single'}",
+                f"--teacher={saved[0]}",
+                f"--student={saved[1]}",
+                f"--out={tmp_path / 'embeddings'}",
+                "--set",
+                "embeddings.sets=[train,dev]",
+            ]
+        )
+        == 0
+    )
     return (*saved, tmp_path / "embeddings")
 
 
 def test_by_default_it_is_the_students_embedding_whether_or_not_that_is_drawn(batch_of, plans, teacher, student):
     conditioning = Conditioning(teacher, student)
     (plain,) = fixed_loader(plans, 4)
-    assert plain.conditions is None
+    assert plain.cues is None
     assert torch.equal(conditioning(plain), conditioning(batch_of(1, 0, 0)))
 
 
 def test_every_talker_is_given_the_embedding_of_its_kind(batch_of, teacher, student):
     conditioning, batch = Conditioning(teacher, student), batch_of(0.34, 0.33, 0.33)
-    kinds = batch.conditions.kinds
+    kinds = batch.cues.kinds
     assert set(kinds.flatten().tolist()) == {0, 1, 2}
     found, predicted = conditioning(batch), Conditioning(teacher, student)(batch_of(1, 0, 0))
-    enrolments = iter(zip(batch.conditions.wav, batch.conditions.num_samples.tolist(), strict=True))
+    enrolments = iter(zip(batch.cues.wav, batch.cues.num_samples.tolist(), strict=True))
     for row, plan in enumerate(batch.plans):
         for place, source in enumerate(plan.sources):
             wanted = predicted[row, place]
@@ -103,7 +113,7 @@ def test_the_student_is_asked_only_where_its_embedding_is_given(batch_of, teache
 def test_a_student_that_is_its_own_reference_stands_for_the_teacher(batch_of, teacher, student):
     own = type(student)(dataclasses.replace(student.config, references="own")).eval()
     judge, batch = TeacherReferences(OwnReference(own)), batch_of(0, 0.5, 0.5)
-    kinds, drawn = batch.conditions.kinds, batch.conditions
+    kinds, drawn = batch.cues.kinds, batch.cues
     found = Conditioning(teacher, own)(batch)
     torch.testing.assert_close(found[kinds == 1], judge(batch)[kinds == 1])
     torch.testing.assert_close(found[kinds == 2], OwnReference(own)(drawn.wav, drawn.num_samples))
@@ -116,7 +126,7 @@ def test_what_stage_4_wrote_of_such_a_student_is_its_own(tmp_path, plans):
     for place, name in enumerate(("teacher", "reference", "matched")):
         write_embeddings(tmp_path / "train" / name, dict.fromkeys(keys, [float(place)] * 3))
     stored = stored_embeddings(tmp_path, {"train": plans}, by_kind(0.5, 0.5, 0.0))
-    assert {kind: each.table[keys[0]][0] for kind, each in stored.items()} == {"predicted": 2.0, "teacher": 1.0}
+    assert {kind: each.table[keys[0]][0] for kind, each in stored.items()} == {"predicted": 2.0, "clean": 1.0}
 
 
 def test_embeddings_are_matched_as_the_settings_say(batch_of, teacher, student, monkeypatch):
@@ -151,12 +161,13 @@ def test_a_copy_of_a_training_shares_the_frozen_networks(extractor_settings, tea
 
 def test_embeddings_from_stage_4_give_the_same_losses(stage4, batch_of, plans, extractor_settings, teacher, student):
     for probabilities in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.4, 0.3, 0.3)):
-        condition = ConditionConfig(*probabilities)
-        settings = dataclasses.replace(extractor_settings, condition=condition, targets="all")
+        condition = CueConfig(*probabilities)
+        settings = dataclasses.replace(extractor_settings, cue=condition, targets="all")
         extractor = build_extractor(settings, student)
         stored = stored_embeddings(stage4[2], {"train": plans}, by_kind(*probabilities))
-        modules = [ExtractorTraining(settings, extractor, Conditioning(teacher, student, given))
-                   for given in (None, stored)]
+        modules = [
+            ExtractorTraining(settings, extractor, Conditioning(teacher, student, given)) for given in (None, stored)
+        ]
         batch = batch_of(*probabilities)
         on_the_fly, from_ark = (module.loss(batch) for module in modules)
         torch.testing.assert_close(from_ark, on_the_fly, atol=1e-5, rtol=0)
@@ -185,11 +196,18 @@ def train(prepared, tmp_path, stage4):
     (tmp_path / "extractor" / "tiny.yaml").write_text(YAML + MIXED + "embeddings: on_the_fly\n")
 
     def run(name, *options) -> int:
-        return train_extractor.main([
-            f"--config={tmp_path / 'extractor' / 'tiny.yaml'}", f"--data={prepared / '2mix'}",
-            f"--teacher={stage4[0]}", f"--student={stage4[1]}", "--num_spk=2", f"--out={tmp_path / name}",
-            "--embedding=matched", *options,
-        ])
+        return train_extractor.main(
+            [
+                f"--config={tmp_path / 'extractor' / 'tiny.yaml'}",
+                f"--data={prepared / '2mix'}",
+                f"--teacher={stage4[0]}",
+                f"--student={stage4[1]}",
+                "--num_spk=2",
+                f"--out={tmp_path / name}",
+                "--condition=matched",
+                *options,
+            ]
+        )
 
     return run
 
@@ -197,8 +215,10 @@ def train(prepared, tmp_path, stage4):
 def test_both_ways_train_the_same_extractor(train, tmp_path, stage4, capsys):
     assert train("fly") == 0
     assert train("ark", "--set", "extractor.embeddings=ark", f"--embeddings={stage4[2]}") == 0
-    states = [checkpoint.load_model(tmp_path / name / "matched" / "model.pt", "extractors").state_dict()
-              for name in ("fly", "ark")]
+    states = [
+        checkpoint.load_model(tmp_path / name / "matched" / "model.pt", "extractors").state_dict()
+        for name in ("fly", "ark")
+    ]
     for name, weight in states[0].items():
         torch.testing.assert_close(states[1][name], weight, atol=1e-4, rtol=1e-3)
     capsys.readouterr()
@@ -217,8 +237,8 @@ def test_embeddings_are_matched_as_in_stage_4(train, tmp_path, capsys, monkeypat
     capsys.readouterr()
     assert train("fly", f"--embeddings_config={config}") == 0
     assert set(asked) == {"nearest"} and "matching changed (not set to 'nearest')" in capsys.readouterr().out
-    assert train("fly", f"--embeddings_config={config}", "--embedding=none") == 0
-    assert train("fly", "--embedding=none") == 0  # which has no embedding to match
+    assert train("fly", f"--embeddings_config={config}", "--condition=none") == 0
+    assert train("fly", "--condition=none") == 0  # which has no embedding to match
     assert "fly/none; --force true" in capsys.readouterr().out
 
 
@@ -230,19 +250,29 @@ def test_embeddings_from_stage_4_are_asked_for(train, stage4, capsys):
     assert "embeddings, which is not finished: stage 4 makes it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings, said", [
-    ({"embeddings": "file"}, "embeddings: wanted on_the_fly or ark, found file"),
-    ({"embeddings": "ark"}, "wanted trainer.plans: static, found dynamic"),
-    ({"chunk_s": -1.0}, "chunk_s: wanted seconds, or 0 for whole mixtures, found -1.0"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"embeddings": "file"}, "embeddings: wanted on_the_fly or ark, found file"),
+        ({"embeddings": "ark"}, "wanted trainer.plans: static, found dynamic"),
+        ({"chunk_s": -1.0}, "chunk_s: wanted seconds, or 0 for whole mixtures, found -1.0"),
+    ],
+)
 def test_settings_that_make_no_sense(extractor_settings, settings, said):
     with pytest.raises(ValueError, match=said):
         dataclasses.replace(extractor_settings, **settings)
 
 
-@pytest.mark.parametrize("probabilities", [
-    (0.5, 0.0, 0.0), (1.0, 0.5, 0.0), (1.5, -0.5, 0.0), (float("nan"), 0.5, 0.5), (0.0, 0.0, 0.0),
-])
+@pytest.mark.parametrize(
+    "probabilities",
+    [
+        (0.5, 0.0, 0.0),
+        (1.0, 0.5, 0.0),
+        (1.5, -0.5, 0.0),
+        (float("nan"), 0.5, 0.5),
+        (0.0, 0.0, 0.0),
+    ],
+)
 def test_probabilities_sum_to_1(probabilities):
-    with pytest.raises(ValueError, match="condition: wanted probabilities that sum to 1, found predicted"):
-        ConditionConfig(*probabilities)
+    with pytest.raises(ValueError, match="cue: wanted probabilities that sum to 1, found predicted"):
+        CueConfig(*probabilities)

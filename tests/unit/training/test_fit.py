@@ -64,7 +64,8 @@ def test_a_training_leaves_model_config_and_logs(train):
 def test_weights_move_and_the_seed_decides(train):
     first, again, other, longer = (
         weights(train(name, keep="last", seed=seed, max_steps=steps))
-        for name, seed, steps in (("first", 0, 2), ("again", 0, 2), ("other", 1, 2), ("longer", 0, 4)))
+        for name, seed, steps in (("first", 0, 2), ("again", 0, 2), ("other", 1, 2), ("longer", 0, 4))
+    )
     assert same(first, again)
     for different in (other, longer):
         assert not any(torch.equal(first[name], different[name]) for name in first if name.startswith("head"))
@@ -147,8 +148,9 @@ def test_many_bad_steps_are_an_error_that_names_mixtures(train, prepared):
     assert len(named) == 2 and {name.split("-")[0] for name in named} <= speakers
 
 
-@pytest.mark.parametrize("scores, best", [([0.3, 0.1, 0.2], 1), ([0.1, 0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2),
-                                          ([NAN, 0.3, NAN], 1)])
+@pytest.mark.parametrize(
+    "scores, best", [([0.3, 0.1, 0.2], 1), ([0.1, 0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2), ([NAN, 0.3, NAN], 1)]
+)
 def test_the_best_epochs_weights_are_kept(train, scores, best):
     by_best = scored(TeacherTraining, scores)
     assert same(weights(train(using=by_best, keep="best")), by_best.at[best])
@@ -198,8 +200,12 @@ def test_checkpoints_are_written_atomically(train, monkeypatch):
 
 def spoilt(data: bytes, how: str) -> bytes:
     middle, some = len(data) // 2, bytes(byte ^ 255 for byte in data[len(data) // 2 :][:512])
-    return {"halved": data[:middle], "zeroed": bytes(len(data)), "random": os.urandom(len(data)),
-            "some bytes": data[:middle] + some + data[middle + len(some) :]}[how]
+    return {
+        "halved": data[:middle],
+        "zeroed": bytes(len(data)),
+        "random": os.urandom(len(data)),
+        "some bytes": data[:middle] + some + data[middle + len(some) :],
+    }[how]
 
 
 @pytest.mark.parametrize("how, average", [("halved", 0), ("zeroed", 0), ("some bytes", 2)])
@@ -248,7 +254,8 @@ def test_a_disk_that_fills_while_a_log_is_written_is_named_without_a_traceback(t
     said = capfd.readouterr().err
     assert "Traceback" not in said and said.splitlines()[-1] == (
         f"error: stage 2 (teacher): No space left on device ({tmp_path / 'teacher' / 'logs'}); free space or mend the "
-        "file, then run again")
+        "file, then run again"
+    )
 
 
 def test_more_gpus_than_there_are_is_one_line(train, monkeypatch):
@@ -257,17 +264,23 @@ def test_more_gpus_than_there_are_is_one_line(train, monkeypatch):
         fitting.fit(None, "teachers", None, None, None, 2)
 
 
-@pytest.mark.parametrize("raw, said", [
-    ({"max_steps": 0}, "max_steps: wanted 1"), ({"steps_per_epoch": 0}, "steps_per_epoch: wanted 1"),
-    ({"max_steps": 150}, r"max_steps \(150\) must be a multiple of trainer.steps_per_epoch \(100\)"),
-    ({"keep": "all"}, "keep: wanted best or last, found all"),
-    ({"average": -1}, "average: wanted 0 to 10, the number of epochs, found -1"),
-    ({"average": 11}, "average: wanted 0 to 10, the number of epochs, found 11"),
-    ({"average": 2, "keep": "last"}, "trainer.average: .* wanted trainer.keep: best, found last"),
-    ({"ema": 1.0}, "ema: wanted a decay of 0 or more and below 1, found 1.0"), ({"ema": -0.1}, "trainer.ema"),
-    ({"ema": float("nan")}, "trainer.ema"), ({"patience": -1}, "patience: wanted a number of epochs, or 0, found -1"),
-    ({"patience": 1, "keep": "last"}, "trainer.patience: .* wanted trainer.keep: best, found last"),
-])
+@pytest.mark.parametrize(
+    "raw, said",
+    [
+        ({"max_steps": 0}, "max_steps: wanted 1"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch: wanted 1"),
+        ({"max_steps": 150}, r"max_steps \(150\) must be a multiple of trainer.steps_per_epoch \(100\)"),
+        ({"keep": "all"}, "keep: wanted best or last, found all"),
+        ({"average": -1}, "average: wanted 0 to 10, the number of epochs, found -1"),
+        ({"average": 11}, "average: wanted 0 to 10, the number of epochs, found 11"),
+        ({"average": 2, "keep": "last"}, "trainer.average: .* wanted trainer.keep: best, found last"),
+        ({"ema": 1.0}, "ema: wanted a decay of 0 or more and below 1, found 1.0"),
+        ({"ema": -0.1}, "trainer.ema"),
+        ({"ema": float("nan")}, "trainer.ema"),
+        ({"patience": -1}, "patience: wanted a number of epochs, or 0, found -1"),
+        ({"patience": 1, "keep": "last"}, "trainer.patience: .* wanted trainer.keep: best, found last"),
+    ],
+)
 def test_settings_that_make_no_sense(raw, said):
     with pytest.raises(ValueError, match=said):
         TrainerConfig(**raw)

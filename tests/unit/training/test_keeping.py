@@ -31,16 +31,14 @@ def disk_full_at(step: int):
 
 
 def is_the_mean(found: dict, parts: list[dict]) -> bool:
-    return all(torch.allclose(found[name], sum(part[name] for part in parts) / len(parts), atol=1e-7)
-               for name in found)
+    return all(torch.allclose(found[name], sum(part[name] for part in parts) / len(parts), atol=1e-7) for name in found)
 
 
 def names(folder) -> list[str]:
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
 
 
-@pytest.mark.parametrize("scores, best", [([0.3, 0.1, 0.2], [1, 2]), ([0.1, 0.2, 0.3], [0, 1]),
-                                          ([NAN, 0.3, NAN], [1])])
+@pytest.mark.parametrize("scores, best", [([0.3, 0.1, 0.2], [1, 2]), ([0.1, 0.2, 0.3], [0, 1]), ([NAN, 0.3, NAN], [1])])
 def test_the_saved_weights_are_the_mean_of_those_of_the_best_epochs(train, scores, best, capsys):
     by_best = scored(TeacherTraining, scores)
     folder = train(using=by_best, average=2)

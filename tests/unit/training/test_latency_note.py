@@ -7,9 +7,13 @@ from wesep_mix.training import extractor
 from wesep_mix.training.settings import ExtractorConfig
 
 
-@pytest.mark.parametrize("causal, said", [
-    (True, "extractor stft_tcn, none: algorithmic latency 32.0 ms\n"), (False, ""),
-])
+@pytest.mark.parametrize(
+    "causal, said",
+    [
+        (True, "extractor stft_tcn, none: algorithmic latency 32.0 ms\n"),
+        (False, ""),
+    ],
+)
 def test_the_latency_of_a_causal_model_is_said(tmp_path, monkeypatch, capsys, causal, said):
     monkeypatch.setattr(extractor, "run", lambda *_, **__: None)
     model = stft_tcn.Config(channels=8, hidden=8, num_blocks=1, num_stacks=1, causal=causal)

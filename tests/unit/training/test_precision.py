@@ -14,8 +14,17 @@ from wesep_mix.training.student import train_student
 
 SMALL = {  # settings of a size that costs nothing; an extractor that is not here is trained at its defaults
     "stft_tcn": {"window": 64, "hop": 32, "channels": 8, "hidden": 8, "num_blocks": 1, "num_stacks": 1},
-    "dpccn": {"n_fft": 128, "hop": 64, "dense_channels": (4, 6), "conv_channels": (8, 8), "dense_depth": 1,
-              "tcn_repeats": 1, "tcn_blocks": 2, "pool_sizes": (4, 8), "pool_channels": 3},
+    "dpccn": {
+        "n_fft": 128,
+        "hop": 64,
+        "dense_channels": (4, 6),
+        "conv_channels": (8, 8),
+        "dense_depth": 1,
+        "tcn_repeats": 1,
+        "tcn_blocks": 2,
+        "pool_sizes": (4, 8),
+        "pool_channels": 3,
+    },
     "pdccrn": {"window": 64, "hop": 32, "n_fft": 128, "channels": (4, 6, 8), "lstm_hidden": 8},
     "spexplus": {"filters": 12, "channels": 8, "hidden": 12, "num_stacks": 2, "num_blocks": 2},
 }

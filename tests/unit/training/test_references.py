@@ -22,8 +22,12 @@ def asked(teacher):
 
 
 def crops_of(*batches) -> set:
-    return {(source.utt, source.start, source.num_samples)
-            for batch in batches for plan in batch.plans for source in plan.sources}
+    return {
+        (source.utt, source.start, source.num_samples)
+        for batch in batches
+        for plan in batch.plans
+        for source in plan.sources
+    }
 
 
 def is_what_the_teacher_says(found, batch, teacher) -> None:

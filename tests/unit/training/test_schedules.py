@@ -36,10 +36,15 @@ def test_one_cycle_of_few_steps_rises_for_one(warmup, num_steps):
     assert num_steps == 1 or max(found) == found[1] == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("values, said", [
-    ({"schedule": "steps"}, "wanted one_cycle or exponential"), ({"warmup": 1.0}, "between 0 and 1"),
-    ({"schedule": "exponential"}, "final_lr"), ({"final_lr": 1e-5}, "final_lr"),
-])
+@pytest.mark.parametrize(
+    "values, said",
+    [
+        ({"schedule": "steps"}, "wanted one_cycle or exponential"),
+        ({"warmup": 1.0}, "between 0 and 1"),
+        ({"schedule": "exponential"}, "final_lr"),
+        ({"final_lr": 1e-5}, "final_lr"),
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(values, said):
     with pytest.raises(ValueError, match=said):
         OptimConfig(**values)

@@ -50,8 +50,10 @@ def test_a_chunk_of_the_mixture_goes_with_the_same_chunk_of_all_sources(batch, c
 
 
 def test_chunks_are_drawn_from_all_that_hold_every_talker(batch):
-    ends = [module_of(0.25)._chunk_starts(dataclasses.replace(batch, chance=torch.full((4, 2), chance)), 4000)
-            for chance in (0.0, 1 - 2**-24)]
+    ends = [
+        module_of(0.25)._chunk_starts(dataclasses.replace(batch, chance=torch.full((4, 2), chance)), 4000)
+        for chance in (0.0, 1 - 2**-24)
+    ]
     for row in range(4):
         first, last = int(batch.offsets[row].max()) - 3000, int((batch.offsets + batch.sizes)[row].min()) - 1000
         assert ends[0][row] == max(0, first) and ends[1][row] == min(int(batch.num_samples[row]) - 4000, last)
@@ -60,7 +62,9 @@ def test_chunks_are_drawn_from_all_that_hold_every_talker(batch):
 def test_talkers_too_far_apart_for_a_chunk_share_what_there_is(batch):
     """The first ends before the third begins: between the two bounds a chunk comes as near to both as can be."""
     apart = dataclasses.replace(
-        batch, offsets=torch.tensor([[0, 2500, 7500]] * 4), sizes=torch.full((4, 3), 5000),
+        batch,
+        offsets=torch.tensor([[0, 2500, 7500]] * 4),
+        sizes=torch.full((4, 3), 5000),
         num_samples=torch.full((4,), 12500),
     )
     starts = module_of(0.25)._chunk_starts(apart, 4000)
@@ -71,8 +75,10 @@ def test_no_chunk_length_means_whole_mixtures_each_as_long_as_it_is(batch):
     assert len(set(batch.num_samples.tolist())) > 1
     module = module_of(0.0)
     loss, est = module.loss(batch), module.model(batch.mix)
-    alone = [upit_loss(est[row : row + 1, :, :size], batch.sources[row : row + 1, :, :size])
-             for row, size in enumerate(batch.num_samples.tolist())]
+    alone = [
+        upit_loss(est[row : row + 1, :, :size], batch.sources[row : row + 1, :, :size])
+        for row, size in enumerate(batch.num_samples.tolist())
+    ]
     torch.testing.assert_close(loss, torch.stack(alone).mean())
     assert torch.equal(module.model.mix, batch.mix)
 

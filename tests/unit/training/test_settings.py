@@ -7,21 +7,28 @@ import pytest
 from wesep_mix.data.cues import KINDS
 from wesep_mix.models.separators import conv_tasnet
 from wesep_mix.models.students import parallel_heads
-from wesep_mix.training.settings import ConditionConfig, SeparatorConfig, TrainerConfig
+from wesep_mix.training.settings import CueConfig, SeparatorConfig, TrainerConfig
 
 
 @pytest.fixture
 def all_settings(teacher_settings, student_settings, extractor_settings):
-    return {"teacher": teacher_settings(), "student": student_settings, "extractor": extractor_settings,
-            "separator": SeparatorConfig(model=conv_tasnet.Config())}
+    return {
+        "teacher": teacher_settings(),
+        "student": student_settings,
+        "extractor": extractor_settings,
+        "separator": SeparatorConfig(model=conv_tasnet.Config()),
+    }
 
 
 @pytest.mark.parametrize("which", ["teacher", "student", "extractor", "separator"])
-@pytest.mark.parametrize("settings, said", [
-    ({"batch_size": 0}, "batch_size: wanted 1 or more, found 0"),
-    ({"chunk_s": -3.0}, "chunk_s: wanted seconds.*, found -3.0"),
-    ({"chunk_s": float("nan")}, "chunk_s: wanted seconds.*, found nan"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"batch_size": 0}, "batch_size: wanted 1 or more, found 0"),
+        ({"chunk_s": -3.0}, "chunk_s: wanted seconds.*, found -3.0"),
+        ({"chunk_s": float("nan")}, "chunk_s: wanted seconds.*, found nan"),
+    ],
+)
 def test_batches_and_chunks_have_a_size(all_settings, which, settings, said):
     with pytest.raises(ValueError, match=said):
         dataclasses.replace(all_settings[which], **settings)
@@ -44,7 +51,7 @@ def test_a_student_has_a_head():
 
 
 def test_there_is_a_probability_of_every_kind_of_condition():
-    assert set(ConditionConfig().probabilities) == set(KINDS)
+    assert set(CueConfig().probabilities) == set(KINDS)
 
 
 @pytest.mark.parametrize(("share", "steps"), [(1.0, 1400), (0.5, 700), (0.44, 600), (0.001, 100)])

@@ -64,8 +64,9 @@ def test_no_fine_tuned_layers_freeze_any_front_end(student_settings, teacher):
 
 
 def test_a_copy_of_a_frozen_front_end_is_trained(student_settings, teacher):
-    frozen = type(teacher)(dataclasses.replace(
-        teacher.config, frontend=dataclasses.replace(teacher.config.frontend, finetuned=False)))
+    frozen = type(teacher)(
+        dataclasses.replace(teacher.config, frontend=dataclasses.replace(teacher.config.frontend, finetuned=False))
+    )
     student = build_student(student_settings, frozen, 2)
     assert num_trainable(student.frontend) == checkpoint.num_parameters(student.frontend)
     ours, theirs = student.frontend.state_dict(), frozen.frontend.state_dict()
@@ -84,8 +85,11 @@ def test_layers_of_a_front_end_that_has_no_such_setting(student_settings, teache
 
 def test_a_head_that_does_not_fit_is_told(student_settings, teacher):
     settings = dataclasses.replace(student_settings, heads_from_teacher=True)
-    with pytest.raises(UserError, match=r"head of the teacher asp does not fit: embedding.weight: wanted \[4, 10\], "
-                                        r"found \[4, 12\]; .*projection and bottleneck"):
+    with pytest.raises(
+        UserError,
+        match=r"head of the teacher asp does not fit: embedding.weight: wanted \[4, 10\], "
+        r"found \[4, 12\]; .*projection and bottleneck",
+    ):
         build_student(settings, teacher, 2)
     with pytest.raises(UserError, match="teacher whole has no head to copy; set it to false"):
         build_student(changed(settings, {"frontend": OWN}), Whole(), 2)
@@ -101,22 +105,28 @@ def test_presence_and_references_are_what_the_training_says(student_settings, te
 # settings
 
 
-@pytest.mark.parametrize("values, said", [
-    ({"supervision": "nobody"}, "supervision: wanted teacher or labels, found nobody"),
-    ({"min_talkers": 0}, "min_talkers: wanted 1 or more, found 0"),
-    ({"presence_weight": 0.0}, "presence_weight: wanted a number above 0, found 0.0"),
-    ({"min_talkers": 1, "trainer": {"plans": "static"}}, "min_talkers: static plans have their number of talkers"),
-    ({"arcface": {"sub_centres": 0}}, "sub_centres"),
-])
+@pytest.mark.parametrize(
+    "values, said",
+    [
+        ({"supervision": "nobody"}, "supervision: wanted teacher or labels, found nobody"),
+        ({"min_talkers": 0}, "min_talkers: wanted 1 or more, found 0"),
+        ({"presence_weight": 0.0}, "presence_weight: wanted a number above 0, found 0.0"),
+        ({"min_talkers": 1, "trainer": {"plans": "static"}}, "min_talkers: static plans have their number of talkers"),
+        ({"arcface": {"sub_centres": 0}}, "sub_centres"),
+    ],
+)
 def test_settings_that_make_no_sense(values, said):
     with pytest.raises(UserError, match=f"^student.yaml: .*{said}"):
         config.from_dict(StudentConfig, {"model": {"name": "parallel_heads"}} | values, "student.yaml")
 
 
-@pytest.mark.parametrize("least, presence, said", [
-    (3, True, "min_talkers 3: wanted up to --num_spk 2"),
-    (1, False, "min_talkers 1 is fewer than --num_spk 2: .* wanted model.presence: true in student.yaml"),
-])
+@pytest.mark.parametrize(
+    "least, presence, said",
+    [
+        (3, True, "min_talkers 3: wanted up to --num_spk 2"),
+        (1, False, "min_talkers 1 is fewer than --num_spk 2: .* wanted model.presence: true in student.yaml"),
+    ],
+)
 def test_numbers_of_talkers_that_do_not_fit(student_settings, tmp_path, least, presence, said):
     settings = changed(student_settings, {"presence": presence}, min_talkers=least)
     with pytest.raises(UserError, match=said):
@@ -147,9 +157,13 @@ def test_with_frozen_front_end_only_the_heads_are_trained_and_counted(train, stu
     assert notes["num_trainable"] == checkpoint.num_parameters(student.heads)
 
 
-@pytest.mark.parametrize("supervision, references, chosen_by, num_speakers", [
-    ("teacher", "teacher", "dev/loss", 0), ("labels", "own", "dev/eer", 4),
-])
+@pytest.mark.parametrize(
+    "supervision, references, chosen_by, num_speakers",
+    [
+        ("teacher", "teacher", "dev/loss", 0),
+        ("labels", "own", "dev/eer", 4),
+    ],
+)
 def test_on_mixtures_of_one_and_two(train, student_settings, supervision, references, chosen_by, num_speakers):
     settings = changed(student_settings, {"presence": True}, min_talkers=1, supervision=supervision)
     student, notes, columns = train(settings)
@@ -157,4 +171,4 @@ def test_on_mixtures_of_one_and_two(train, student_settings, supervision, refere
     assert "dev/count_acc" in columns and {"dev/loss", "dev/eer"} & set(columns) == {chosen_by}
     assert notes["num_trainable"] == checkpoint.num_parameters(student) + 4 * num_speakers
     found = student(torch.randn(1, 4000))
-    assert found.presence.shape == (1, 2) and int(found.num_talkers()) in (1, 2)
+    assert found.presence.shape == (1, 2) and int(found.num_spk()) in (1, 2)

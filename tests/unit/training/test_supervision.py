@@ -12,7 +12,7 @@ from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
 from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.settings import ArcFaceConfig
-from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, chunk_starts
+from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, stretch_starts
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
 
@@ -20,8 +20,11 @@ SPEAKERS = ["ann", "bob", "cem", "dee"]
 @pytest.fixture
 def presence_settings(student_settings):
     return dataclasses.replace(
-        student_settings, model=dataclasses.replace(student_settings.model, presence=True), presence_weight=0.7,
-        min_talkers=1, arcface=ArcFaceConfig(margin_warmup=0.0, sub_centres=2),
+        student_settings,
+        model=dataclasses.replace(student_settings.model, presence=True),
+        presence_weight=0.7,
+        min_talkers=1,
+        arcface=ArcFaceConfig(margin_warmup=0.0, sub_centres=2),
     )
 
 
@@ -34,7 +37,7 @@ def student(presence_settings, teacher):
 def by_brute_force(found: SpeakerSet, costs, batch, weight: float) -> torch.Tensor:
     """costs: function of (row, head, talker). The mean over mixtures of the smallest total a pair."""
     values = []
-    for row, count in enumerate(batch.num_talkers.tolist()):
+    for row, count in enumerate(batch.num_spk.tolist()):
         totals = []
         for heads in itertools.permutations(range(3), count):
             total = sum(costs(row, head, talker) for talker, head in enumerate(heads))
@@ -60,26 +63,28 @@ def test_chunks_hold_enough_of_every_talker_and_are_moved_for_nothing_else(chanc
     batch = placed([[0, 1000, 3500], [0, 2500, 0], [0, 0, 0], [0, 2500, 5000]], [3, 2, 1, 3], chance)
     plain = [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
     for row, (first, last) in enumerate([(1500, 4000), (500, 4000), (0, 2000), (3000, 4000)]):
-        assert chunk_starts(batch, 3000)[row] == min(max(plain[row], first), last)
+        assert stretch_starts(batch, 3000)[row] == min(max(plain[row], first), last)
 
 
 def test_a_chunk_that_cannot_hold_all_is_shared_by_the_first_and_the_last(chance=0.9):
     far = placed([[0, 2000, 9000]], [3], chance)  # the first until 5000, the last from 9000
-    assert chunk_starts(far, 6000).tolist() == [4000]  # 1000 of each
-    assert chunk_starts(far, 2000).tolist() == [6000]  # neither
+    assert stretch_starts(far, 6000).tolist() == [4000]  # 1000 of each
+    assert stretch_starts(far, 2000).tolist() == [6000]  # neither
 
 
 def test_a_talker_shorter_than_a_third_of_the_chunk_is_held_whole(chance=0.0):
-    short = dataclasses.replace(placed([[0, 6000]], [2], chance), sizes=torch.tensor([[5000, 300]]),
-                                num_samples=torch.tensor([6300]))
-    assert chunk_starts(short, 3000).tolist() == [3300]
+    short = dataclasses.replace(
+        placed([[0, 6000]], [2], chance), sizes=torch.tensor([[5000, 300]]), num_samples=torch.tensor([6300])
+    )
+    assert stretch_starts(short, 3000).tolist() == [3300]
 
 
 def test_by_the_teacher_with_presence(presence_settings, student, teacher, mixed):
     module = StudentTraining(presence_settings, student, teacher)
     found, references = student(mixed.mix, mixed.num_samples), TeacherReferences(teacher)(mixed)
     wanted = by_brute_force(
-        found, lambda row, head, talker: 1 - found.embeddings[row, head] @ references[row, talker], mixed, 0.7)
+        found, lambda row, head, talker: 1 - found.embeddings[row, head] @ references[row, talker], mixed, 0.7
+    )
     torch.testing.assert_close(module.loss(mixed), wanted)
 
 
@@ -136,8 +141,12 @@ def test_the_monitor_of_labels_is_the_eer_of_what_the_own_space_names(presence_s
     emb, speakers = [], []
     for row, plan in enumerate(mixed.plans):
         orders = itertools.permutations(range(3), len(plan.sources))
-        best = max(orders, key=lambda heads: sum(
-            float(of_mixtures[row, head] @ references[row, talker]) for talker, head in enumerate(heads)))
+        best = max(
+            orders,
+            key=lambda heads: sum(
+                float(of_mixtures[row, head] @ references[row, talker]) for talker, head in enumerate(heads)
+            ),
+        )
         emb += [of_mixtures[row, head] for head in best]
         speakers += [source.spk for source in plan.sources]
     assert len(emb) == len(module.heard) == 6
@@ -158,6 +167,6 @@ def test_the_share_of_right_counts_is_logged(presence_settings, student, teacher
     module, logged = StudentTraining(presence_settings, student, teacher), {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value.item()}))
     module.validation_step(mixed, 0)
-    counts = student(mixed.mix, mixed.num_samples).num_talkers()
+    counts = student(mixed.mix, mixed.num_samples).num_spk()
     assert logged["dev/count_acc"] == pytest.approx((counts == torch.tensor([1, 3, 2])).float().mean().item())
     torch.testing.assert_close(torch.tensor(logged["dev/loss"]), module.loss(mixed).detach())

@@ -117,7 +117,7 @@ def test_an_extractor_is_given_the_students_embedding_that_is_matched_to_its_tar
 ):
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     module.loss(batch)
-    (_, given), = module.model.inputs
+    ((_, given),) = module.model.inputs
     sets, references = student(batch.mix, batch.num_samples).embeddings, TeacherReferences(teacher)(batch)
     for row, emb in enumerate(given):
         chosen = int(batch.chance[row, 0] * 2)
@@ -135,7 +135,7 @@ def test_its_target_is_one_talker_on_the_same_chunk_and_at_least_half_there(
     batch = dataclasses.replace(batch, chance=torch.full((4, 2), chance))
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     loss = module.loss(batch)
-    (mix, _), = module.model.inputs
+    ((mix, _),) = module.model.inputs
     assert mix.shape == (4, 4000)
     values = []
     for row, chunk in enumerate(mix):
@@ -165,11 +165,13 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
     settings = dataclasses.replace(extractor_settings, targets="all")
     module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
     loss = module.loss(batch)
-    (mix, emb), = module.model.inputs
+    ((mix, emb),) = module.model.inputs
     rows, chosen = torch.arange(4).repeat_interleave(2), torch.tensor([0, 1] * 4)
     starts = module._chunk_starts(batch, rows, chosen, 4000)
-    targets = [batch.sources[row, source, start : start + 4000]
-               for row, source, start in zip(rows, chosen, starts.tolist(), strict=True)]
+    targets = [
+        batch.sources[row, source, start : start + 4000]
+        for row, source, start in zip(rows, chosen, starts.tolist(), strict=True)
+    ]
     torch.testing.assert_close(loss, -si_sdr(mix, torch.stack(targets)).mean())
     sets = student(batch.mix, batch.num_samples).embeddings
     for row in range(4):  # both heads are used, each once
@@ -184,7 +186,7 @@ def test_of_whole_mixtures_each_counts_as_long_as_it_is(extractor_settings, stud
     settings = dataclasses.replace(extractor_settings, chunk_s=0, targets=targets, loss=LossConfig(name))
     module = ExtractorTraining(settings, Heard(lambda mix, emb: mix + 0.1), Conditioning(teacher, student))
     loss = module.loss(batch)
-    (mix, _), = module.model.inputs
+    ((mix, _),) = module.model.inputs
     pairs = [(row, int(batch.chance[row, 0] * 2)) for row in range(4)]
     if targets == "all":
         pairs = [(row, source) for row in range(4) for source in range(2)]
@@ -244,7 +246,7 @@ def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_sett
     own = type(student)(dataclasses.replace(student.config, references="own")).eval()
     module = ExtractorTraining(extractor_settings, Heard(lambda mix, emb: mix), Conditioning(teacher, own))
     module.loss(batch)
-    (_, given), = module.model.inputs
+    ((_, given),) = module.model.inputs
     sets, references = own(batch.mix, batch.num_samples).embeddings, batch.by_talker(OwnReference(own)(*batch.clean()))
     for row, emb in enumerate(given):
         chosen = int(batch.chance[row, 0] * 2)

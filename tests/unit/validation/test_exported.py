@@ -13,8 +13,25 @@ from wesep_mix.validation.check import check_folder
 def tree(folder, request):
     """OUT/Libri2Mix/wav16k/MODE, with the set test-clean in it."""
     out = folder.parent / "export"
-    assert export(["--format", "librimix", "--data", str(folder / "2mix"), "--set_name", "test", "--out", str(out),
-                   "--mode", request.param, "--subset", "test-clean"]) == 0
+    assert (
+        export(
+            [
+                "--format",
+                "librimix",
+                "--data",
+                str(folder / "2mix"),
+                "--set_name",
+                "test",
+                "--out",
+                str(out),
+                "--mode",
+                request.param,
+                "--subset",
+                "test-clean",
+            ]
+        )
+        == 0
+    )
     return out / "Libri2Mix" / "wav16k" / request.param
 
 
@@ -69,8 +86,13 @@ def test_missing_cut_and_strange_wavs(tree, quick):
 def test_a_tree_of_another_plan(tree, folder, edit):
     """Same ids and lengths, another gain."""
     path = tree / "test-clean" / "plan.jsonl"
-    row = edit(path, 0, lambda row: row["sources"][0].update(gain=row["sources"][0]["gain"] * 2,
-                                                             lufs=row["sources"][0]["lufs"] + 20 * np.log10(2)))
+    row = edit(
+        path,
+        0,
+        lambda row: row["sources"][0].update(
+            gain=row["sources"][0]["gain"] * 2, lufs=row["sources"][0]["lufs"] + 20 * np.log10(2)
+        ),
+    )
     found = texts(tree)
     assert len(found) >= 4 and all(f"/{row['id']}.wav: wanted what the plan renders to" in text for text in found)
     assert read_plans(folder / "2mix" / "test" / "plan.jsonl")[0].id == row["id"]

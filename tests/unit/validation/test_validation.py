@@ -28,8 +28,11 @@ def found(folder, **options):
     """{heading: texts} of a folder's problems."""
     problems = check_folder(folder, **options).problems
     assert {problem.of for problem in problems} <= set(HEADINGS)
-    return {heading: [problem.text for problem in problems if problem.of == heading]
-            for heading in HEADINGS if any(problem.of == heading for problem in problems)}
+    return {
+        heading: [problem.text for problem in problems if problem.of == heading]
+        for heading in HEADINGS
+        if any(problem.of == heading for problem in problems)
+    }
 
 
 def the_only(problems, heading):
@@ -108,9 +111,11 @@ class TestAudioFiles:
         soundfile.write(path, np.concatenate([samples, samples]), rate)
         problems = found(folder)
         assert set(problems) == {"lists", "plans"}
-        assert all(f"noise dev-noise: wanted 16000 samples in {path}, found 32000" in text
-                   for texts in problems.values() for text in texts)
-
+        assert all(
+            f"noise dev-noise: wanted 16000 samples in {path}, found 32000" in text
+            for texts in problems.values()
+            for text in texts
+        )
 
     def test_decoded_copy_of_another_file(self, folder):
         """A file of the corpus was changed after stage 1 had decoded it."""
@@ -138,10 +143,14 @@ class TestLists:
         text = the_only(found(folder), "lists")
         assert text.startswith(f"{path}, utterance eva-1: wanted a crop that starts at sample 0") and "-480" in text
 
-    @pytest.mark.parametrize("change, wanted", (
-        ({"lufs": math.nan}, "wanted a finite loudness"), ({"speech": 1.5}, "wanted a share of speech"),
-        ({"start": "zero"}, "wanted int as start, found 'zero'"),
-    ))
+    @pytest.mark.parametrize(
+        "change, wanted",
+        (
+            ({"lufs": math.nan}, "wanted a finite loudness"),
+            ({"speech": 1.5}, "wanted a share of speech"),
+            ({"start": "zero"}, "wanted int as start, found 'zero'"),
+        ),
+    )
     def test_crop_values(self, folder, edit, change, wanted):
         edit(folder / "single" / "dev" / "utterances.jsonl", 0, lambda row: row["crops"][0].update(change))
         assert any(wanted in text for text in found(folder)["lists"])
@@ -169,21 +178,24 @@ class TestLists:
 
 
 class TestPlans:
-    @pytest.mark.parametrize("change, wanted", (
-        (lambda row: row["overlaps"].__setitem__(0, 0.99), "wanted the overlap of"),
-        (lambda row: row["overlaps"].append(0.5), "wanted 1 overlaps, found 2"),
-        (lambda row: row["sources"][0].update(gain=math.inf), "wanted a finite gain above 0, found inf"),
-        (lambda row: row["sources"][0].update(gain="loud"), "wanted float as gain, found 'loud'"),
-        (lambda row: row["sources"][0].update(lufs=math.nan), "wanted a finite loudness, found nan"),
-        (lambda row: row["sources"][1].update(offset=-1), "wanted start and offset of 0 or more"),
-        (lambda row: row.update(num_samples=row["num_samples"] + 1), "where the last source ends"),
-        (lambda row: row.update(sample_rate=8000), "wanted 16000 Hz, found 8000"),
-        (lambda row: row["noise"].update(start=16000), "wanted a start inside its 16000 samples, found 16000"),
-        (lambda row: row["noise"].update(snr_db=math.nan), "wanted a finite SNR"),
-        (lambda row: row["noise"].update(id="other"), "wanted a noise of noises.jsonl, found other"),
-        (lambda row: row["sources"][0].update(utt="other"), "wanted an utterance of utterances.jsonl, found other"),
-        (lambda row: row["sources"].pop(), "wanted 2 sources in 2mix, found 1"),
-    ))
+    @pytest.mark.parametrize(
+        "change, wanted",
+        (
+            (lambda row: row["overlaps"].__setitem__(0, 0.99), "wanted the overlap of"),
+            (lambda row: row["overlaps"].append(0.5), "wanted 1 overlaps, found 2"),
+            (lambda row: row["sources"][0].update(gain=math.inf), "wanted a finite gain above 0, found inf"),
+            (lambda row: row["sources"][0].update(gain="loud"), "wanted float as gain, found 'loud'"),
+            (lambda row: row["sources"][0].update(lufs=math.nan), "wanted a finite loudness, found nan"),
+            (lambda row: row["sources"][1].update(offset=-1), "wanted start and offset of 0 or more"),
+            (lambda row: row.update(num_samples=row["num_samples"] + 1), "where the last source ends"),
+            (lambda row: row.update(sample_rate=8000), "wanted 16000 Hz, found 8000"),
+            (lambda row: row["noise"].update(start=16000), "wanted a start inside its 16000 samples, found 16000"),
+            (lambda row: row["noise"].update(snr_db=math.nan), "wanted a finite SNR"),
+            (lambda row: row["noise"].update(id="other"), "wanted a noise of noises.jsonl, found other"),
+            (lambda row: row["sources"][0].update(utt="other"), "wanted an utterance of utterances.jsonl, found other"),
+            (lambda row: row["sources"].pop(), "wanted 2 sources in 2mix, found 1"),
+        ),
+    )
     def test_arithmetic(self, folder, edit, change, wanted):
         path = folder / "2mix" / "test" / "plan.jsonl"
         edit(path, 1, change)
@@ -201,8 +213,13 @@ class TestPlans:
 
     def test_one_speaker_twice(self, folder, edit):
         path = folder / "2mix" / "test" / "plan.jsonl"
-        edit(path, 0, lambda row: row["sources"][1].update({key: row["sources"][0][key]
-                                                            for key in ("utt", "spk", "path", "start", "gain")}))
+        edit(
+            path,
+            0,
+            lambda row: row["sources"][1].update(
+                {key: row["sources"][0][key] for key in ("utt", "spk", "path", "start", "gain")}
+            ),
+        )
         spk = first_source(folder).spk
         assert any(f"wanted different speakers, found {spk}, {spk}" in text for text in found(folder)["plans"])
 
@@ -219,8 +236,11 @@ class TestPlans:
         assert f"{path}, line 3: not valid JSON" in the_only(found(folder), "plans")
 
     def test_overlap_may_be_a_sample_off(self, folder, edit):
-        edit(folder / "2mix" / "test" / "plan.jsonl", 0,
-             lambda row: row["overlaps"].__setitem__(0, row["overlaps"][0] + 0.99 / 8000))
+        edit(
+            folder / "2mix" / "test" / "plan.jsonl",
+            0,
+            lambda row: row["overlaps"].__setitem__(0, row["overlaps"][0] + 0.99 / 8000),
+        )
         assert found(folder) == {}
 
 
@@ -246,8 +266,11 @@ class TestFolders:
 class TestSets:
     def test_shared_speaker(self, folder):
         lists = folder / "lists" / "dev"
-        for name, old, new in (("utterances.jsonl", '"spk":"fay"', '"spk":"gus"'), ("utt2spk", " fay\n", " gus\n"),
-                               ("spk2utt", "fay fay-0", "gus fay-0")):
+        for name, old, new in (
+            ("utterances.jsonl", '"spk":"fay"', '"spk":"gus"'),
+            ("utt2spk", " fay\n", " gus\n"),
+            ("spk2utt", "fay fay-0", "gus fay-0"),
+        ):
             text = (lists / name).read_text()
             assert old in text
             (lists / name).write_text(text.replace(old, new))
@@ -272,6 +295,7 @@ class TestRendering:
 
     def test_loud_mixtures_are_scaled_alike(self, folder, edit):
         """20 dB more for both: beyond the peak limit, so that both are measured lower than stated."""
+
         def louder(row):
             for source in row["sources"]:
                 source.update(gain=source["gain"] * 10, lufs=source["lufs"] + 20)
@@ -301,13 +325,16 @@ class TestRendering:
         noise = Noise("n", str(tmp_path / "n.wav"), 0, 4 * RATE, 10.0)
         assert rendering.rendering_faults(Plan("a", 4 * RATE, (source,), noise, ())) == []
 
-    @pytest.mark.parametrize("spoil, wanted", (
-        (lambda r: Rendered(r.mix[:-1], r.sources, r.noise), "wanted a mixture and sources of shapes"),
-        (lambda r: Rendered(r.mix, r.sources, r.noise * np.float32(np.nan)), "wanted finite samples"),
-        (lambda r: Rendered(r.mix + np.float32(3e-6), r.sources, r.noise), "to sum to the mixture within 1e-06"),
-        (lambda r: Rendered(*(part * np.float32(100) for part in (r.mix, r.sources, r.noise))), "wanted a peak of"),
-        (lambda r: Rendered(r.mix, r.sources, r.noise * np.float32(1.02)), "wanted an SNR"),
-    ))
+    @pytest.mark.parametrize(
+        "spoil, wanted",
+        (
+            (lambda r: Rendered(r.mix[:-1], r.sources, r.noise), "wanted a mixture and sources of shapes"),
+            (lambda r: Rendered(r.mix, r.sources, r.noise * np.float32(np.nan)), "wanted finite samples"),
+            (lambda r: Rendered(r.mix + np.float32(3e-6), r.sources, r.noise), "to sum to the mixture within 1e-06"),
+            (lambda r: Rendered(*(part * np.float32(100) for part in (r.mix, r.sources, r.noise))), "wanted a peak of"),
+            (lambda r: Rendered(r.mix, r.sources, r.noise * np.float32(1.02)), "wanted an SNR"),
+        ),
+    )
     def test_a_renderer_that_errs(self, prepared, monkeypatch, spoil, wanted):
         plan = read_plans(prepared / "2mix" / "test" / "plan.jsonl")[0]
         assert rendering.rendering_faults(plan) == []
@@ -318,7 +345,11 @@ class TestRendering:
 def test_long_lists_are_cut_and_the_rest_is_counted():
     problems = [Problem("lists", f"text {number}") for number in range(5)] + [Problem("folders", "one")]
     assert listing(problems, 2).splitlines() == [
-        "folders: 1 problem", "  one", "lists: 5 problems", "  text 0", "  text 1",
+        "folders: 1 problem",
+        "  one",
+        "lists: 5 problems",
+        "  text 0",
+        "  text 1",
         "  ... and 3 more of lists (--show 0 prints all)",
     ]
     assert len(listing(problems, 0).splitlines()) == 8
@@ -340,8 +371,11 @@ class TestOffsets:
         self.moved(folder / "noise" / "test.wav", 0.2)
         problems = found(folder)
         assert list(problems) == ["lists", "plans"] and len(problems["lists"]) == 3 and len(problems["plans"]) == 6
-        assert all("noise test-noise: wanted no constant offset above -20 dB" in text
-                   for texts in problems.values() for text in texts)
+        assert all(
+            "noise test-noise: wanted no constant offset above -20 dB" in text
+            for texts in problems.values()
+            for text in texts
+        )
 
     def test_none_where_it_is_taken_out(self, tmp_path, buzz):
         samples = buzz(120, 2.0)
@@ -357,11 +391,15 @@ class TestOffsets:
 
 
 class TestSilentStretches:
-    @pytest.mark.parametrize("silent, wanted", [
-        ([[0, 16000]], "wanted a noise that sounds, found a silent one"),
-        ([[500, 20000]], "wanted silent stretches in order"),
-        ([[500, 100]], "wanted silent stretches in order"), ([[-1, 100]], "wanted silent stretches in order"),
-    ])
+    @pytest.mark.parametrize(
+        "silent, wanted",
+        [
+            ([[0, 16000]], "wanted a noise that sounds, found a silent one"),
+            ([[500, 20000]], "wanted silent stretches in order"),
+            ([[500, 100]], "wanted silent stretches in order"),
+            ([[-1, 100]], "wanted silent stretches in order"),
+        ],
+    )
     def test_of_a_list_that_was_edited(self, folder, edit, silent, wanted):
         edit(folder / "lists" / "dev" / "noises.jsonl", 0, lambda row: row.update(silent=silent))
         assert f"noise dev-noise: {wanted}" in the_only(found(folder), "lists")
@@ -380,8 +418,13 @@ def test_an_order_of_speakers_that_kaldi_refuses(folder):
             text = "".join(sorted(lines))
         (path.parent / name).write_text(text)
     texts = found(folder)["lists"]
-    assert any(text.startswith(f"{path}: wanted the order of utterances to be that of speakers, as Kaldi wants it, "
-                               "found ann-1 of zoe before bob-0 of bob") for text in texts)
+    assert any(
+        text.startswith(
+            f"{path}: wanted the order of utterances to be that of speakers, as Kaldi wants it, "
+            "found ann-1 of zoe before bob-0 of bob"
+        )
+        for text in texts
+    )
 
 
 def test_tables_with_the_relative_paths_of_older_revisions_are_good(folder, monkeypatch):

@@ -50,8 +50,11 @@ def reference(tmp_path):
 # references
 
 
-@pytest.mark.parametrize("path", PARITY or [pytest.param(None, marks=pytest.mark.skip("no ../shared/parity"))],
-                         ids=lambda path: path.stem if path else "none")
+@pytest.mark.parametrize(
+    "path",
+    PARITY or [pytest.param(None, marks=pytest.mark.skip("no ../shared/parity"))],
+    ids=lambda path: path.stem if path else "none",
+)
 def test_weseps_own_outputs(path, capsys):
     assert check_parity.main([str(path)]) == 0
     assert "agrees" in capsys.readouterr().out
@@ -95,9 +98,9 @@ def test_weseps_outputs_may_end_with_the_last_frame(reference):
 def test_those_of_a_window_that_is_shorter_than_the_first_end_sooner(reference):
     config = dataclasses.replace(SPEXPLUS, windows=(100, 80, 160), stride=50)
     ests = np.load(reference(config))
-    assert weights.parity(reference(config, **{"est/1": ests["est/1"][:, :1503 - 69]})) == [0.0] * 3
+    assert weights.parity(reference(config, **{"est/1": ests["est/1"][:, : 1503 - 69]})) == [0.0] * 3
     with pytest.raises(UserError, match="est/1: .*less than 70 samples fewer"):
-        weights.parity(reference(config, **{"est/1": ests["est/1"][:, :1503 - 70]}))
+        weights.parity(reference(config, **{"est/1": ests["est/1"][:, : 1503 - 70]}))
 
 
 def test_weights_of_another_seed_differ(reference):
@@ -108,26 +111,41 @@ def test_weights_of_another_seed_differ(reference):
     assert check_parity.main([str(path)]) == 1
 
 
-@pytest.mark.parametrize("arrays, settings, said", [
-    ({"mix": None}, {}, "made.npz: wanted an array mix"),
-    ({"est/0": None}, {}, "wanted an array est/0"),
-    ({"est/2": None}, {}, "wanted 3 outputs est/0, ..., found 2"),
-    ({"est/1": np.zeros((2, 1504))}, {}, r"est/1: wanted the shape of mix, [2, 1503], or less than 10 samples fewer"),
-    ({"est/1": np.zeros((2, 1))}, {}, r"samples fewer, found [2, 1]"),
-    ({"est/0": np.array([["a"]])}, {}, "est/0: wanted real numbers, found <U1 of shape [1, 1]"),
-    ({"mix": np.zeros((0, 1503))}, {}, "mix: wanted real numbers, found float64 of shape [0, 1503]"),
-    ({"state/decoder.mask1.bias": np.array(["a"] * 8)}, {}, "state/decoder.mask1.bias: wanted real numbers, found <U1"),
-    ({}, {"args": {"joint_training": False, "norm": [1]}}, "norm: wanted one of gLN, cLN, BN, found (1,)"),
-    ({}, {"args": {"joint_training": False, "spk_fuse_type": {}}}, "spk_fuse_type: wanted one of concatConv"),
-    ({"est/1": np.zeros(1503)}, {}, r"found [1503]"),
-    ({"emb": np.zeros((2, 7))}, {}, r"spexplus: wanted an embedding of shape [2, 6], found [2, 7]"),
-    ({"state/decoder.mask1.bias": None}, {}, 'wanted the weights of ConvTasNet made with these settings, found others'),
-    ({"state/decoder.mask1.bias": np.zeros(9)}, {}, "size mismatch for masks.0.bias"),
-    ({"state/spk_model.bias": np.zeros(9)}, {}, "spexplus has no place for WeSep's spk_model.bias"),
-    ({}, {"model": "BSRNN"}, "BSRNN: wanted one of DPCCN, ConvTasNet"),
-    ({}, {"args": {"joint_training": False, "hidden": 3}}, "hidden: unknown argument"),
-    ({}, {"args": None}, "made.json: wanted `model` (a name) and `args` (a mapping)"),
-])
+@pytest.mark.parametrize(
+    "arrays, settings, said",
+    [
+        ({"mix": None}, {}, "made.npz: wanted an array mix"),
+        ({"est/0": None}, {}, "wanted an array est/0"),
+        ({"est/2": None}, {}, "wanted 3 outputs est/0, ..., found 2"),
+        (
+            {"est/1": np.zeros((2, 1504))},
+            {},
+            r"est/1: wanted the shape of mix, [2, 1503], or less than 10 samples fewer",
+        ),
+        ({"est/1": np.zeros((2, 1))}, {}, r"samples fewer, found [2, 1]"),
+        ({"est/0": np.array([["a"]])}, {}, "est/0: wanted real numbers, found <U1 of shape [1, 1]"),
+        ({"mix": np.zeros((0, 1503))}, {}, "mix: wanted real numbers, found float64 of shape [0, 1503]"),
+        (
+            {"state/decoder.mask1.bias": np.array(["a"] * 8)},
+            {},
+            "state/decoder.mask1.bias: wanted real numbers, found <U1",
+        ),
+        ({}, {"args": {"joint_training": False, "norm": [1]}}, "norm: wanted one of gLN, cLN, BN, found (1,)"),
+        ({}, {"args": {"joint_training": False, "spk_fuse_type": {}}}, "spk_fuse_type: wanted one of concatConv"),
+        ({"est/1": np.zeros(1503)}, {}, r"found [1503]"),
+        ({"emb": np.zeros((2, 7))}, {}, r"spexplus: wanted an embedding of shape [2, 6], found [2, 7]"),
+        (
+            {"state/decoder.mask1.bias": None},
+            {},
+            "wanted the weights of ConvTasNet made with these settings, found others",
+        ),
+        ({"state/decoder.mask1.bias": np.zeros(9)}, {}, "size mismatch for masks.0.bias"),
+        ({"state/spk_model.bias": np.zeros(9)}, {}, "spexplus has no place for WeSep's spk_model.bias"),
+        ({}, {"model": "BSRNN"}, "BSRNN: wanted one of DPCCN, ConvTasNet"),
+        ({}, {"args": {"joint_training": False, "hidden": 3}}, "hidden: unknown argument"),
+        ({}, {"args": None}, "made.json: wanted `model` (a name) and `args` (a mapping)"),
+    ],
+)
 def test_what_does_not_fit_is_one_line_and_status_1(reference, arrays, settings, said, capsys):
     assert check_parity.main([str(reference(settings=settings, **arrays))]) == 1
     error = capsys.readouterr().err
@@ -184,11 +202,21 @@ def test_what_is_no_checkpoint_is_named(content, tmp_path):
 def test_a_model_of_weseps_goes_through_an_experiment_and_back(tmp_path, capsys):
     torch.manual_seed(0)
     name, args = weights.write_checkpoint(tmp_path / "theirs.pt", dpccn.Model(DPCCN))
-    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({
-        "model": {"tse_model": name}, "num_avg": 5,
-        "model_args": {"tse_model": {**to_dict(args), "spksInTrain": 251, "multi_task": False}}}))
-    take = ["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
-            f"--out={tmp_path}/exp/net"]
+    (tmp_path / "theirs.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "model": {"tse_model": name},
+                "num_avg": 5,
+                "model_args": {"tse_model": {**to_dict(args), "spksInTrain": 251, "multi_task": False}},
+            }
+        )
+    )
+    take = [
+        "import",
+        f"--config={tmp_path}/theirs.yaml",
+        f"--checkpoint={tmp_path}/theirs.pt",
+        f"--out={tmp_path}/exp/net",
+    ]
     assert convert_wesep.main(take) == 0
     made = tmp_path / "exp/net/matched/model.pt"
     Part(6, "extraction", tmp_path, {}, [Need(made, 5)]).check_needs()
@@ -203,34 +231,56 @@ def test_a_model_of_weseps_goes_through_an_experiment_and_back(tmp_path, capsys)
     assert convert_wesep.main(take) == 0 and "is made anew" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("changes, said", [
-    ({"model": {"tse_model": "BSRNN"}}, "WeSep model BSRNN: wanted one of DPCCN, ConvTasNet"),
-    ({"model_args": {"tse_model": {"joint_training": True}}}, "joint_training: wanted False, found True"),
-    ({"model_args": None}, "(a mapping), found 'DPCCN' and None among model, model_args"),
-    ({"model_args": {"tse_model": {"joint_training": False}}}, "theirs.pt: wanted the weights of DPCCN made with thes"),
-])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"model": {"tse_model": "BSRNN"}}, "WeSep model BSRNN: wanted one of DPCCN, ConvTasNet"),
+        ({"model_args": {"tse_model": {"joint_training": True}}}, "joint_training: wanted False, found True"),
+        ({"model_args": None}, "(a mapping), found 'DPCCN' and None among model, model_args"),
+        (
+            {"model_args": {"tse_model": {"joint_training": False}}},
+            "theirs.pt: wanted the weights of DPCCN made with thes",
+        ),
+    ],
+)
 def test_what_cannot_be_imported_is_named(changes, said, tmp_path, capsys):
     name, args = weights.write_checkpoint(tmp_path / "theirs.pt", dpccn.Model(DPCCN))
     settings = {"model": {"tse_model": name}, "model_args": {"tse_model": to_dict(args)}, **changes}
     (tmp_path / "theirs.yaml").write_text(yaml.safe_dump(settings))
-    assert convert_wesep.main(["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
-                               f"--out={tmp_path}/net"]) == 1
+    assert (
+        convert_wesep.main(
+            [
+                "import",
+                f"--config={tmp_path}/theirs.yaml",
+                f"--checkpoint={tmp_path}/theirs.pt",
+                f"--out={tmp_path}/net",
+            ]
+        )
+        == 1
+    )
     assert said in capsys.readouterr().err and not (tmp_path / "net/matched/model.pt").exists()
 
 
-@pytest.mark.parametrize("wrap, said", [
-    (lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}}, None),
-    (lambda state: state | {name: value * float("nan") for name, value in list(state.items())[-1:]},
-     "values are not finite"),
-])
+@pytest.mark.parametrize(
+    "wrap, said",
+    [
+        (lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}}, None),
+        (
+            lambda state: state | {name: value * float("nan") for name, value in list(state.items())[-1:]},
+            "values are not finite",
+        ),
+    ],
+)
 def test_a_wrapped_model_is_imported_and_one_that_is_not_finite_is_not(wrap, said, tmp_path, capsys):
     model = dpccn.Model(DPCCN)
     name, args = weights.write_checkpoint(tmp_path / "theirs.pt", model)
-    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({"model": {"tse_model": name},
-                                                          "model_args": {"tse_model": to_dict(args)}}))
+    (tmp_path / "theirs.yaml").write_text(
+        yaml.safe_dump({"model": {"tse_model": name}, "model_args": {"tse_model": to_dict(args)}})
+    )
     torch.save(wrap(to_wesep(DPCCN, model.state_dict())), tmp_path / "theirs.pt")
-    status = convert_wesep.main(["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt",
-                                 f"--out={tmp_path}/net"])
+    status = convert_wesep.main(
+        ["import", f"--config={tmp_path}/theirs.yaml", f"--checkpoint={tmp_path}/theirs.pt", f"--out={tmp_path}/net"]
+    )
     assert status == (said is not None) and (said or "") in capsys.readouterr().err
     assert (tmp_path / "net/matched/model.pt").exists() == (said is None)
 

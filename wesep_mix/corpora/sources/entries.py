@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wesep_mix.base.errors import UserError
-
-SETS = ("train", "dev", "test")
+from wesep_mix.base.names import SETS
 
 
 @dataclass(frozen=True, order=True)
@@ -56,9 +55,7 @@ def checked(corpus: Corpus) -> Corpus:
             for file in files[name]:
                 other = seen.setdefault(file.id, file.path)
                 if other is not file.path:
-                    raise UserError(
-                        f"{what} {file.id}: wanted one file of that id, found {other} and {file.path}"
-                    )
+                    raise UserError(f"{what} {file.id}: wanted one file of that id, found {other} and {file.path}")
     check_speakers_disjoint(corpus.speech)
     return Corpus(
         {name: sorted(corpus.speech[name], key=_id) for name in SETS},
@@ -77,9 +74,7 @@ def check_speakers_disjoint(speech: dict[str, list[Utterance]]) -> None:
         for utterance in utterances:
             other = owner.setdefault(utterance.speaker, name)
             if other != name:
-                raise UserError(
-                    f"speaker {utterance.speaker}: wanted in one set, found in {other} and {name}"
-                )
+                raise UserError(f"speaker {utterance.speaker}: wanted in one set, found in {other} and {name}")
 
 
 @dataclass

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.corpora.sources.entries import SETS, NoiseFile, Utterance
+from wesep_mix.corpora.sources.entries import NoiseFile, Utterance
 from wesep_mix.corpora.sources.folders import audio_files, existing_folder, remove_unfinished
 from wesep_mix.corpora.sources.splits import Split, split_names
 from wesep_mix.corpora.synthesis import noises

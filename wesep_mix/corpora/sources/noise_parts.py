@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.corpora.sources.entries import SETS, NoiseFile, Problems
+from wesep_mix.base.names import SETS
+from wesep_mix.corpora.sources.entries import NoiseFile, Problems
 from wesep_mix.corpora.sources.folders import audio_files, existing_folder, folder_with
 from wesep_mix.corpora.sources.splits import FETCH, TAKE, is_under, noise_shortfalls
 
@@ -108,9 +109,7 @@ def corpus_of(kind: str) -> str:
     return kind.split("/")[0]
 
 
-def _check(
-    files: Sequence[NoiseFile], prefixes: Sequence[str], where: str, whole: bool, problems: Problems
-) -> None:
+def _check(files: Sequence[NoiseFile], prefixes: Sequence[str], where: str, whole: bool, problems: Problems) -> None:
     kinds = sorted({file.kind for file in files})
     there = [prefix for prefix in prefixes if any(is_under(kind, prefix) for kind in kinds)]
     for prefix in sorted(set(prefixes) - set(there)):

@@ -46,8 +46,10 @@ def data_folder(variants: Path) -> Iterator[Path]:
     wheel = Path(espeakng_loader.get_data_path())
     found, room = len(list(variants.iterdir())), _MAX_VOICES - len(list((wheel / _ENGLISH).iterdir()))
     if found > room:
-        raise UserError(f"{variants}: wanted at most {room} voices, for which espeak-ng has room, found {found}; lower "
-                        "corpus.num_voices in corpus.yaml")
+        raise UserError(
+            f"{variants}: wanted at most {room} voices, for which espeak-ng has room, found {found}; lower "
+            "corpus.num_voices in corpus.yaml"
+        )
     root = Path(tempfile.mkdtemp(prefix="espeak-"))
     try:
         if len(str(root)) > _MAX_ROOT:

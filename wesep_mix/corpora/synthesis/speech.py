@@ -14,9 +14,7 @@ _FADE = SAMPLE_RATE // 50
 _TRIES = 40
 
 
-def draw_utterance(
-    espeak: Espeak, voice: Voice, utterance: str, min_s: float, max_s: float, seed: int
-) -> np.ndarray:
+def draw_utterance(espeak: Espeak, voice: Voice, utterance: str, min_s: float, max_s: float, seed: int) -> np.ndarray:
     """Speak the utterance of that id. Returns: float32 [T], min_s to max_s long, peak between -8 and -1.5 dB.
 
     Sentences that would pass `max_s` are drawn anew; when none fits, the last one is cut and faded out.

@@ -38,9 +38,7 @@ _WORDS = {
         "bread soup cheese honey pepper butter chocolate coffee porridge cabbage apples cherries "
         "onions mushrooms plums walnuts potatoes pancakes ginger milk rice beans barley lemons carrots"
     ),
-    "material": (
-        "wood glass silver wool copper leather paper stone cotton iron brass clay silk marble canvas tin"
-    ),
+    "material": ("wood glass silver wool copper leather paper stone cotton iron brass clay silk marble canvas tin"),
     "quality": (
         "old quiet narrow heavy bright broken curious gentle clever tired hungry wooden yellow green "
         "purple famous lazy nervous patient stubborn enormous tiny dusty empty crooked polite brave "

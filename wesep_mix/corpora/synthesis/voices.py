@@ -52,10 +52,7 @@ def draw_voices(set_name: str, num_voices: int, seed: int) -> list[Voice]:
         points = _spread_points(number, rng_for(seed, "voices", set_name, sex))
         names = [f"{set_name}-{sex.lower()}{index:03d}" for index in range(number)]
         accents = _deal_accents(number, rng_for(seed, "accents", set_name, sex))
-        voices += [
-            _voice(name, sex, accent, point)
-            for name, accent, point in zip(names, accents, points, strict=True)
-        ]
+        voices += [_voice(name, sex, accent, point) for name, accent, point in zip(names, accents, points, strict=True)]
     return voices
 
 

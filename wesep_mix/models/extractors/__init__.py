@@ -1,0 +1,1 @@
+"""Mixture and embedding -> that talker's speech: one file an extractor."""

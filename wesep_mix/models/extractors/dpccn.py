@@ -76,15 +76,19 @@ class Config:
                 raise ValueError(f"{key}: wanted numbers of at least 1, one or more, found {list(getattr(self, key))}")
         kernel_size, padding = list(self.kernel_size), list(self.padding)
         if len(kernel_size) != 2 or len(padding) != 2 or min(kernel_size) < 1 or min(padding) < 0:
-            raise ValueError(f"kernel_size, padding: wanted (frames, bins) each, of at least 1 and of at least 0, "
-                             f"found {kernel_size} and {padding}")
+            raise ValueError(
+                f"kernel_size, padding: wanted (frames, bins) each, of at least 1 and of at least 0, "
+                f"found {kernel_size} and {padding}"
+            )
         if self.output_padding not in ((0, 0), (0, 1)):
             raise ValueError(f"output_padding: wanted [0, 0] or [0, 1], found {list(self.output_padding)}")
         bins = self.num_bins
         for above, below in pairwise(bins):
             if below < 1 or 2 * (below - 1) + kernel_size[1] - 2 * padding[1] + self.output_padding[1] != above:
-                raise ValueError(f"n_fft {self.n_fft}: the stages' bins {bins} can't be doubled back, "
-                                 f"take fewer stages or n_fft a multiple of {2 ** len(bins)}")
+                raise ValueError(
+                    f"n_fft {self.n_fft}: the stages' bins {bins} can't be doubled back, "
+                    f"take fewer stages or n_fft a multiple of {2 ** len(bins)}"
+                )
         if max(self.pool_sizes) > bins[0]:
             raise ValueError(f"pool_sizes: wanted at most {bins[0]} (the bins), found {max(self.pool_sizes)}")
 
@@ -137,7 +141,7 @@ class Model(Network):
         level = unit_level(mix, longer) if self.config.unit_level else 1.0
         missing = max(0, (self.config.least_frames - 1) * self.config.hop - mix.shape[1])
         est = self.extract(functional.pad(mix / level, (0, missing)), emb)  # [B, T + missing]
-        return est[:, :mix.shape[1]] * level
+        return est[:, : mix.shape[1]] * level
 
     def extract(self, mix: Tensor, emb: Tensor | None) -> Tensor:
         """float32 [B, T], [B, D] -> float32 [B, T], nothing checked."""
@@ -150,7 +154,7 @@ class Model(Network):
         return self.stft.inverse(torch.complex(x[:, 0], x[:, 1]), mix.shape[1])
 
     def unet(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """float [B, C, L, F] -> float [B, 2C, L, F], C being `dense_channels[0]`."""
+        """Float [B, C, L, F] -> float [B, 2C, L, F], C being `dense_channels[0]`."""
         skips = [self.fusion(self.encoder[0](x), emb)]
         for stage in self.encoder[1:]:
             skips.append(stage(skips[-1]))
@@ -192,8 +196,7 @@ class DenseBlock(nn.Module):
         super().__init__()
         widths = [growth] * (depth - 1) + [num_out]
         self.layers = nn.ModuleList(
-            ConvBlock(nn.Conv2d(num_in + place * growth, width, 3, padding=1))
-            for place, width in enumerate(widths)
+            ConvBlock(nn.Conv2d(num_in + place * growth, width, 3, padding=1)) for place, width in enumerate(widths)
         )
 
     def forward(self, *parts: Tensor) -> Tensor:
@@ -220,19 +223,25 @@ class TCNBlock(nn.Module):
 
     def __init__(self, num_channels: int, dilation: int, causal: bool):
         super().__init__()
-        self.depthwise = nn.Conv1d(num_channels, num_channels, 3, dilation=dilation, groups=num_channels,
-                                   padding=2 * dilation if causal else dilation)
+        self.depthwise = nn.Conv1d(
+            num_channels,
+            num_channels,
+            3,
+            dilation=dilation,
+            groups=num_channels,
+            padding=2 * dilation if causal else dilation,
+        )
         self.pointwise = nn.Conv1d(num_channels, num_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [B, C, N] -> float [B, C, N]."""
-        y = depthwise(self.depthwise, elu_frames_last(instance_norm(x)))[..., :x.shape[2]]
+        """Float [B, C, N] -> float [B, C, N]."""
+        y = depthwise(self.depthwise, elu_frames_last(instance_norm(x)))[..., : x.shape[2]]
         y = elu_frames_last(instance_norm(y.contiguous()))
         return x + pointwise(y, self.pointwise.weight, self.pointwise.bias)
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """float [B, C, L, F] -> the same, on a CPU with the channels side by side in memory.
+    """Float [B, C, L, F] -> the same, on a CPU with the channels side by side in memory.
 
     Convolutions are quicker in that layout.
     """

@@ -70,8 +70,10 @@ class Config:
         if not self.channels or any(width < 2 or width % 2 for width in self.channels):
             raise ValueError(f"channels: wanted even numbers (real and imaginary parts), found {list(self.channels)}")
         if self.n_fft % 2 ** (len(self.channels) + 1):
-            raise ValueError(f"n_fft: {len(self.channels)} layers halve the bins, wanted a multiple of "
-                             f"{2 ** (len(self.channels) + 1)}, found {self.n_fft}")
+            raise ValueError(
+                f"n_fft: {len(self.channels)} layers halve the bins, wanted a multiple of "
+                f"{2 ** (len(self.channels) + 1)}, found {self.n_fft}"
+            )
         if self.kernel_bins < 1 or self.kernel_bins % 2 == 0:
             raise ValueError(f"kernel_bins: wanted an odd number, found {self.kernel_bins}")
         for key in ("concat_dim", "lstm_layers", "lstm_hidden"):
@@ -133,7 +135,7 @@ class Bottleneck(nn.Module):
         self.real, self.imag = nn.Linear(hidden, size), nn.Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [B, C, F, L] -> float [B, C, F, L]."""
+        """Float [B, C, F, L] -> float [B, C, F, L]."""
         real, imag = (part.flatten(1, 2).transpose(1, 2) for part in x.chunk(2, 1))  # [B, L, C / 2 * F] each
         for layer in self.layers:
             real, imag = layer(real, imag)

@@ -75,8 +75,10 @@ class Config:
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
         if not self.windows or min(self.windows) < 1 or not 1 <= self.stride <= self.windows[0]:
-            raise ValueError(f"windows, stride: wanted window lengths and a stride of at most the first, "
-                             f"found {list(self.windows)} and {self.stride}")
+            raise ValueError(
+                f"windows, stride: wanted window lengths and a stride of at most the first, "
+                f"found {list(self.windows)} and {self.stride}"
+            )
         if self.kernel_size % 2 == 0 and not self.causal:
             raise ValueError(f"kernel_size: wanted an odd number where causal is false, found {self.kernel_size}")
         if self.skip and self.fusion == "concat_conv" and self.num_blocks == 1:
@@ -168,7 +170,7 @@ class Stack(nn.Module):
             self.blocks[-1].narrow.requires_grad_(False)
 
     def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        """Float [B, C, L], float [B, D] -> float [B, C, L]."""
         if self.entry is not None:
             x = self.entry(x, emb)
         if not self.skip:
@@ -192,7 +194,7 @@ class FusedEntry(nn.Module):
         self.norm = NORMS[config.norm](config.channels)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """float [B, C, L], float [B, D] -> float [B, C, L]."""
+        """Float [B, C, L], float [B, D] -> float [B, C, L]."""
         return act_norm(self.act, self.norm, self.fusion(x, emb))
 
 
@@ -208,15 +210,21 @@ class Block(nn.Module):
         reach = dilation * (config.kernel_size - 1)
         self.widen = nn.Conv1d(num_channels + embedding_dim, hidden, 1)
         self.act_in, self.norm_in = nn.PReLU(), norm(hidden)
-        self.depthwise = nn.Conv1d(hidden, hidden, config.kernel_size, groups=hidden, dilation=dilation,
-                                   padding=reach if config.causal else reach // 2)
+        self.depthwise = nn.Conv1d(
+            hidden,
+            hidden,
+            config.kernel_size,
+            groups=hidden,
+            dilation=dilation,
+            padding=reach if config.causal else reach // 2,
+        )
         self.act_out, self.norm_out = nn.PReLU(), norm(hidden)
         self.narrow = nn.Conv1d(hidden, num_channels, 1)
         self.skip = nn.Conv1d(hidden, num_channels, 1) if skip else None
         self.recompute = config.recompute and config.norm != "batch"  # which notes all that it sees
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
-        """float [B, C, L], float [B, D] or None -> float [B, C, L]."""
+        """Float [B, C, L], float [B, D] or None -> float [B, C, L]."""
         return x + self.outputs(x, emb)[0]
 
     def outputs(self, x: Tensor, emb: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -229,12 +237,12 @@ class Block(nn.Module):
         return self._narrow(self._filter(y))
 
     def _filter(self, x: Tensor) -> Tensor:
-        """float [B, hidden, L] -> float [B, hidden, L]."""
+        """Float [B, hidden, L] -> float [B, hidden, L]."""
         y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, x))
-        return frames_last(y[..., :x.shape[2]])
+        return frames_last(y[..., : x.shape[2]])
 
     def _narrow(self, x: Tensor) -> tuple[Tensor, ...]:
-        """float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
+        """Float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
         y = act_norm(self.act_out, self.norm_out, x)
         return tuple(pointwise(y, conv.weight, conv.bias) for conv in (self.narrow, self.skip) if conv is not None)
 
@@ -242,7 +250,7 @@ class Block(nn.Module):
         """`_filter` and `_narrow` with each norm a part of the convolution behind it."""
         learned = self.norm_in.weight[:, 0], self.norm_in.bias[:, 0]
         y = conv_tasnet.norm_depthwise(x, self.act_in.weight, *learned, self.depthwise)
-        y = y if y.shape == x.shape else y[..., :x.shape[2]]  # a slice of all costs a copy on the way back
+        y = y if y.shape == x.shape else y[..., : x.shape[2]]  # a slice of all costs a copy on the way back
         convs = [conv for conv in (self.narrow, self.skip) if conv is not None]
         weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
         learned = self.norm_out.weight[:, 0], self.norm_out.bias[:, 0]
@@ -272,12 +280,12 @@ class ChannelNorm(nn.LayerNorm):
     """cLN: zero mean and unit variance over the channels of each frame, then scale and shift."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [B, C, L] -> the same shape."""
+        """Float [B, C, L] -> the same shape."""
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 def act_norm(act: nn.PReLU, norm: nn.Module, x: Tensor) -> Tensor:
-    """float [B, C, L] -> float [B, C, L]."""
+    """Float [B, C, L] -> float [B, C, L]."""
     return norm.after(act, x) if isinstance(norm, GlobalNorm) else norm(act(x))
 
 

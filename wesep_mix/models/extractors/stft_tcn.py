@@ -57,13 +57,12 @@ class Model(Network):
             Fusion(config.fusion, config.channels, config.embedding_dim, dim=2) for _ in range(config.num_stacks)
         )
         self.stacks = nn.ModuleList(
-            nn.Sequential(*(Block(config, 2**k) for k in range(config.num_blocks)))
-            for _ in range(config.num_stacks)
+            nn.Sequential(*(Block(config, 2**k) for k in range(config.num_blocks))) for _ in range(config.num_stacks)
         )
         self.mask = nn.Sequential(nn.LayerNorm(config.channels), nn.Linear(config.channels, bins), nn.Sigmoid())
 
     def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
-        """mix float [B, T], emb float [B, D] (None with fusion `none`) -> estimate of the target [B, T].
+        """Mix float [B, T], emb float [B, D] (None with fusion `none`) -> estimate of the target [B, T].
 
         longer: the signal that mix is a part of, where it is one.
         Raises: UserError for a wrong shape or an embedding that is missing, unwanted or of another size.
@@ -81,7 +80,7 @@ class Model(Network):
         return self.stft.inverse(spec * mask, mix.shape[1]) * level
 
     def _level_so_far(self, mix: Tensor, num_frames: int, longer: Longer | None = None) -> Tensor:
-        """float [B, T] -> float [B, L], at the end of every frame."""
+        """Float [B, T] -> float [B, L], at the end of every frame."""
         config = self.config
         middles = config.hop * torch.arange(num_frames, device=mix.device)
         return level_so_far(mix, (middles + config.window // 2).clamp(max=mix.shape[1]), longer)

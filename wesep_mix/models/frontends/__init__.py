@@ -1,0 +1,1 @@
+"""Waveform -> frames: one file a front-end."""

@@ -81,13 +81,13 @@ class Model(nn.Module):
         layer.requires_grad_(self.config.finetuned)
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, 256], num_frames int64 [B]."""
+        """Wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, 256], num_frames int64 [B]."""
         num_samples = lengths_of(wav, num_samples)
         num_frames = torch.div(num_samples, HOP, rounding_mode="floor") + 1
         return self.lstm(self.features(wav, num_samples, int(num_frames.max())))[0], num_frames
 
     def features(self, wav: Tensor, num_samples: Tensor, length: int) -> Tensor:
-        """wav [B, T], num_samples [B] -> the first `length` mel spectra [B, length, 40].
+        """Wav [B, T], num_samples [B] -> the first `length` mel spectra [B, length, 40].
 
         Frame l is centred at sample 160 l; before an item's start and after its end is silence.
         """

@@ -50,7 +50,12 @@ class Model(nn.Module):
         self.position = nn.Conv1d(config.channels, config.channels, 31, padding=15, groups=config.channels)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                config.channels, config.num_heads, 4 * config.channels, config.dropout, "gelu", batch_first=True,
+                config.channels,
+                config.num_heads,
+                4 * config.channels,
+                config.dropout,
+                "gelu",
+                batch_first=True,
                 norm_first=True,
             )
             for _ in range(config.num_layers)
@@ -66,7 +71,7 @@ class Model(nn.Module):
         return super().train(mode and self.config.finetuned)
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B]."""
+        """Wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B]."""
         frames, num_frames = self._features(wav, lengths_of(wav, num_samples))  # [B, num_mels, L]
         for conv in self.convs:
             num_frames = torch.div(num_frames - 1, 2, rounding_mode="floor") + 1

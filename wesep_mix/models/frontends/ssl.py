@@ -92,7 +92,7 @@ class Model(nn.Module):
         return self
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B].
+        """Wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, C], num_frames int64 [B].
 
         An item's frames are the same alone and padded. One too short for a frame (400 samples for WavLM) is followed
         by silence and has one.
@@ -115,8 +115,10 @@ class Model(nn.Module):
     def _check_layers(self) -> None:
         there = self.network.config.num_hidden_layers
         if self.config.finetuned_layers > there:
-            raise UserError(f"{self.config.source}: finetuned_layers: wanted 0 to {there}, as many layers as it has, "
-                            f"found {self.config.finetuned_layers}")
+            raise UserError(
+                f"{self.config.source}: finetuned_layers: wanted 0 to {there}, as many layers as it has, "
+                f"found {self.config.finetuned_layers}"
+            )
 
     def _mixed(self, out: Any) -> Tensor:
         """What `layers` says, of the network's output: [B, L, C]."""

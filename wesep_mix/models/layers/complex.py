@@ -85,7 +85,7 @@ class ComplexLSTM(nn.Module):
         self.real, self.imag = (nn.LSTM(num_in, hidden, batch_first=True) for _ in range(2))
 
     def forward(self, real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:
-        """float [B, L, N] twice -> float [B, L, H] twice."""
+        """Float [B, L, N] twice -> float [B, L, H] twice."""
         parts = torch.cat([real, imag])  # [2B, L, N], so that each LSTM runs once
         real_of_real, real_of_imag = self.real(parts)[0].chunk(2)
         imag_of_real, imag_of_imag = self.imag(parts)[0].chunk(2)

@@ -24,7 +24,7 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = nn.Sequential(nn.Linear(3 * channels, bottleneck), nn.Tanh(), nn.Linear(bottleneck, channels))
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """frames float [B, L, C], num_frames int64 [B] -> [B, 2C]; frames past `num_frames` have no influence."""
+        """Frames float [B, L, C], num_frames int64 [B] -> [B, 2C]; frames past `num_frames` have no influence."""
         valid = valid_frames(num_frames, frames.shape[1])  # [B, L]
         scores = self._scores(frames, torch.cat(masked_mean_std(frames, valid), dim=-1))  # [B, L, C]
         weights = scores.masked_fill(~valid[..., None], float("-inf")).softmax(dim=1)
@@ -51,7 +51,7 @@ class EmbeddingHead(nn.Module):
         self.embedding = nn.Linear(2 * projection, embedding_dim)
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """frames float [B, L, C], num_frames int64 [B] -> unit vectors [B, D]."""
+        """Frames float [B, L, C], num_frames int64 [B] -> unit vectors [B, D]."""
         return self.embed(self.pool(frames, num_frames))
 
     def pool(self, frames: Tensor, num_frames: Tensor) -> Tensor:

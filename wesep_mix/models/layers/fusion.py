@@ -44,7 +44,7 @@ class Fusion(nn.Module):
             self.shift = zero_start_mlp(embedding_dim, film_hidden, num_channels)
 
     def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """x float [B, C, ...] (C at `dim`), emb float [B, D] (ignored by kind `none`) -> the shape of x."""
+        """X float [B, C, ...] (C at `dim`), emb float [B, D] (ignored by kind `none`) -> the shape of x."""
         if self.kind == "none":
             return x
         return getattr(self, f"_{self.kind}")(x, emb)
@@ -78,12 +78,14 @@ class EmbeddingTransform(nn.Module):
     def __init__(self, embedding_dim: int, hidden: int = 128):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv1d(embedding_dim, hidden, 1), nn.Conv1d(hidden, hidden, 1), nn.Tanh(),
+            nn.Conv1d(embedding_dim, hidden, 1),
+            nn.Conv1d(hidden, hidden, 1),
+            nn.Tanh(),
             nn.Conv1d(hidden, embedding_dim, 1),
         )
 
     def forward(self, emb: Tensor) -> Tensor:
-        """float [B, D] -> float [B, D]."""
+        """Float [B, D] -> float [B, D]."""
         return self.layers(emb.unsqueeze(-1)).squeeze(-1)  # [B, D, 1] inside
 
 

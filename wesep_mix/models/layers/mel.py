@@ -20,14 +20,21 @@ class MelPower(nn.Module):
     """
 
     def __init__(
-        self, window: int, hop: int, num_mels: int, sample_rate: int, lowest_hz: float = 0.0, norm: str | None = None,
+        self,
+        window: int,
+        hop: int,
+        num_mels: int,
+        sample_rate: int,
+        lowest_hz: float = 0.0,
+        norm: str | None = None,
         scale: str = "htk",
     ):
         super().__init__()
         self.hop = hop
         self.register_buffer("window", torch.hann_window(window), persistent=False)
         filters = torchaudio.functional.melscale_fbanks(
-            window // 2 + 1, lowest_hz, sample_rate / 2, num_mels, sample_rate, norm, scale)
+            window // 2 + 1, lowest_hz, sample_rate / 2, num_mels, sample_rate, norm, scale
+        )
         self.register_buffer("filters", filters, persistent=False)  # [window // 2 + 1, num_mels]
 
     def forward(self, wav: Tensor, length: int) -> Tensor:
@@ -50,13 +57,20 @@ FULL_SCALE = 1 << 15  # Kaldi's waveforms are 16-bit integers
 def fbank(
     wav: Tensor, num_mels: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, sample_rate: int = 16000
 ) -> Tensor:
-    """wav float [B, T], full scale 1, T at least one window -> float32 [B, L, num_mels],
-    L = 1 + (T - window) // hop; in full precision whatever the autocast."""
+    """Wav float [B, T], full scale 1, T at least one window -> float32 [B, L, num_mels],
+    L = 1 + (T - window) // hop; in full precision whatever the autocast.
+    """
 
     def one(row: Tensor) -> Tensor:
         return kaldi.fbank(
-            row[None], num_mel_bins=num_mels, frame_length=window_ms, frame_shift=hop_ms, dither=0.0,
-            sample_frequency=sample_rate, window_type="hamming", use_energy=False,
+            row[None],
+            num_mel_bins=num_mels,
+            frame_length=window_ms,
+            frame_shift=hop_ms,
+            dither=0.0,
+            sample_frequency=sample_rate,
+            window_type="hamming",
+            use_energy=False,
         )
 
     with torch.autocast(wav.device.type, enabled=False):  # bf16 is too coarse for powers and their logarithm

@@ -37,8 +37,10 @@ def check_finite(rows: Tensor, what: str, name: str) -> None:
     """Raises: UserError naming the first row of float [B, N] that is not finite."""
     finite = rows.isfinite().all(1)  # [B]
     if not finite.all():
-        raise UserError(f"{name}: wanted finite values, found NaN or infinity in {what} {int(finite.int().argmin())} "
-                        f"of the batch (counted from 0)")
+        raise UserError(
+            f"{name}: wanted finite values, found NaN or infinity in {what} {int(finite.int().argmin())} "
+            f"of the batch (counted from 0)"
+        )
 
 
 SILENT = 1e-8  # root mean square below which a signal is left as it is

@@ -81,7 +81,7 @@ class FramedSTFT(nn.Module):
         frames = self._nearest_frames(spec) * self.synthesis[:, None]  # [B, size, L]
         total = self.size + (spec.shape[2] - 1) * self.hop
         wav = functional.fold(frames, (1, total), (1, self.size), stride=(1, self.hop))[:, 0, 0]  # [B, total]
-        return wav[:, self.size - self.hop:][:, :num_samples]
+        return wav[:, self.size - self.hop :][:, :num_samples]
 
     def _nearest_frames(self, spec: Tensor) -> Tensor:
         """Least squares over the F bins and `size` samples: complex64 [B, F, L] -> float32 [B, size, L].
@@ -90,7 +90,7 @@ class FramedSTFT(nn.Module):
         is inverted in closed form; K' itself is the inverse FFT but for the first and the last bin, which that
         counts half.
         """
-        pairs = torch.fft.irfft(spec, self.n_fft, dim=1)[:, :self.size].unflatten(1, (-1, 2))  # [B, size / 2, 2, L]
+        pairs = torch.fft.irfft(spec, self.n_fft, dim=1)[:, : self.size].unflatten(1, (-1, 2))  # [B, size / 2, 2, L]
         first, last = spec.real[:, :1], spec.real[:, -1:]  # [B, 1, L]
         pairs = pairs + torch.cat([first + last, first - last], 1)[:, None] / self.n_fft
         mean = pairs.sum(1, keepdim=True) / (self.n_fft / 2 + self.size / 2)

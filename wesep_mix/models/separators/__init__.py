@@ -1,0 +1,1 @@
+"""Mixture -> every talker, without embeddings: one file a separator."""

@@ -54,9 +54,15 @@ class Model(Network):
         super().__init__()
         self.config, self.frame_step = config, config.window // 2
         self.network = ConvTasNet(
-            num_sources=config.num_spk, enc_kernel_size=config.window, enc_num_feats=config.num_filters,
-            msk_kernel_size=3, msk_num_feats=config.bottleneck, msk_num_hidden_feats=config.hidden,
-            msk_num_layers=config.num_blocks, msk_num_stacks=config.num_stacks, msk_activate=config.mask,
+            num_sources=config.num_spk,
+            enc_kernel_size=config.window,
+            enc_num_feats=config.num_filters,
+            msk_kernel_size=3,
+            msk_num_feats=config.bottleneck,
+            msk_num_hidden_feats=config.hidden,
+            msk_num_layers=config.num_blocks,
+            msk_num_stacks=config.num_stacks,
+            msk_activate=config.mask,
         )
 
     def forward(self, mix: Tensor, longer: Longer | None = None) -> Tensor:

@@ -1,0 +1,1 @@
+"""Mixture -> set of embeddings: one file a student."""

@@ -62,7 +62,7 @@ class Model(nn.Module):
             self.presence = nn.ModuleList(nn.Linear(2 * config.projection, 1) for _ in range(config.num_spk))
 
     def forward(self, mix: Tensor, num_samples: Tensor | None = None) -> SpeakerSet:
-        """mix float [B, T], num_samples int64 [B] -> N unit embeddings [B, N, D], and logits [B, N] with presence."""
+        """Mix float [B, T], num_samples int64 [B] -> N unit embeddings [B, N, D], and logits [B, N] with presence."""
         frames, num_frames = self.frontend(mix, num_samples)
         pooled = [head.pool(frames, num_frames) for head in self.heads]  # [B, 2 * projection] each
         embeddings = torch.stack([head.embed(one) for head, one in zip(self.heads, pooled, strict=True)], dim=1)

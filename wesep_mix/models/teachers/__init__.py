@@ -1,0 +1,1 @@
+"""Speech of one talker -> one embedding: one file a teacher."""

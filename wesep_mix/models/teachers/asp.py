@@ -29,5 +29,5 @@ class Model(nn.Module):
         self.head = EmbeddingHead(self.frontend.channels, config.projection, config.embedding_dim, config.bottleneck)
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
         return self.head(*self.frontend(wav, num_samples))

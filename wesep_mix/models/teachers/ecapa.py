@@ -26,7 +26,8 @@ LEAST = 3200  # samples: its convolutions need some frames
 @dataclass(frozen=True)
 class Config:
     """Channels: `channels` of the first layer and the blocks, `aggregated` of the layer that joins the blocks,
-    `attention` and `squeeze` of the bottlenecks in the pooling and in the blocks' squeeze-excitation."""
+    `attention` and `squeeze` of the bottlenecks in the pooling and in the blocks' squeeze-excitation.
+    """
 
     name: str = "ecapa"
     num_mels: int = 80
@@ -42,12 +43,15 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.network = _network_class()(
-            config.num_mels, lin_neurons=config.embedding_dim, channels=[config.channels] * 4 + [config.aggregated],
-            attention_channels=config.attention, se_channels=config.squeeze,
+            config.num_mels,
+            lin_neurons=config.embedding_dim,
+            channels=[config.channels] * 4 + [config.aggregated],
+            attention_channels=config.attention,
+            se_channels=config.squeeze,
         )
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D].
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D].
 
         In training B is 2 or more, because of its batch norm.
         """

@@ -47,7 +47,7 @@ class Model(nn.Module):
         self.frontend.begin(self.linear, "linear")
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
         num_samples = lengths_of(wav, num_samples)
         count = num_windows(num_samples, self.frontend.hop)
         most = int(count.max())

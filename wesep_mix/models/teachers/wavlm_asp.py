@@ -15,11 +15,13 @@ from wesep_mix.models.teachers import asp
 @dataclass(frozen=True)
 class Config(asp.Config):
     """`frontend.source` may also be a local folder or a `.pt`; with `frontend.finetuned_layers: 6` it is the paper's
-    fine-tuned teacher of 47.9 M parameters."""
+    fine-tuned teacher of 47.9 M parameters.
+    """
 
     name: str = "wavlm_asp"
     frontend: Any = config.plugin(
-        "frontends", default={"name": "ssl", "source": "microsoft/wavlm-base", "finetuned_layers": 0})
+        "frontends", default={"name": "ssl", "source": "microsoft/wavlm-base", "finetuned_layers": 0}
+    )
 
 
 Model = asp.Model

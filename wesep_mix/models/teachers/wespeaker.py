@@ -70,7 +70,7 @@ class Model(nn.Module):
         return self
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
         return by_length(self._embed, wav, num_samples, LEAST)
 
     def _embed(self, wav: Tensor) -> Tensor:
@@ -82,20 +82,27 @@ def _read_architecture(folder: str) -> str:
     """What of config.yaml says how the network is built and fed, as JSON. Raises: UserError."""
     path = Path(folder).expanduser() / "config.yaml"
     if not folder or not path.is_file():
-        raise UserError(f"teacher wespeaker: {folder or 'folder'}: wanted a WeSpeaker model folder with config.yaml "
-                        "and avg_model.pt, found none; set teacher.model.folder")
+        raise UserError(
+            f"teacher wespeaker: {folder or 'folder'}: wanted a WeSpeaker model folder with config.yaml "
+            "and avg_model.pt, found none; set teacher.model.folder"
+        )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         data = raw.get("dataset_args") or {}
         features = data.get("fbank_args") or {}
         kept = {
-            "model": str(raw["model"]), "model_args": dict(raw["model_args"]),
-            "features": [int(features.get("num_mel_bins", 80)), float(features.get("frame_length", 25)),
-                         float(features.get("frame_shift", 10))],
+            "model": str(raw["model"]),
+            "model_args": dict(raw["model_args"]),
+            "features": [
+                int(features.get("num_mel_bins", 80)),
+                float(features.get("frame_length", 25)),
+                float(features.get("frame_shift", 10)),
+            ],
         }
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError) as err:
-        raise UserError(f"{path}: not a WeSpeaker config ({' '.join(repr(err).split())}); wanted model and "
-                        "model_args") from err
+        raise UserError(
+            f"{path}: not a WeSpeaker config ({' '.join(repr(err).split())}); wanted model and model_args"
+        ) from err
     _refuse_other_input(path, data)
     return json.dumps(kept, sort_keys=True)
 
@@ -104,15 +111,18 @@ def _refuse_other_input(path: Path, data: dict[str, Any]) -> None:
     """Raises: UserError when the network hears something else than mean-free filterbanks of 16 kHz."""
     norm = data.get("cmvn_args") or {}
     found = {
-        "frontend": data.get("frontend", "fbank"), "resample_rate": data.get("resample_rate", SAMPLE_RATE),
-        "cmvn": data.get("cmvn", True), "norm_mean": norm.get("norm_mean", True),
+        "frontend": data.get("frontend", "fbank"),
+        "resample_rate": data.get("resample_rate", SAMPLE_RATE),
+        "cmvn": data.get("cmvn", True),
+        "norm_mean": norm.get("norm_mean", True),
         "norm_var": norm.get("norm_var", False),
     }
     wanted = {"frontend": "fbank", "resample_rate": SAMPLE_RATE, "cmvn": True, "norm_mean": True, "norm_var": False}
     for key, value in wanted.items():
         if found[key] != value:
-            raise UserError(f"{path}: {key}: wanted {value}, found {found[key]}; such WeSpeaker models are not "
-                            "supported")
+            raise UserError(
+                f"{path}: {key}: wanted {value}, found {found[key]}; such WeSpeaker models are not supported"
+            )
 
 
 def _build(settings: dict[str, Any]) -> nn.Module:
@@ -122,8 +132,10 @@ def _build(settings: dict[str, Any]) -> nn.Module:
         try:
             return get_speaker_model(name)(**settings["model_args"])
         except (SystemExit, AttributeError, TypeError) as err:  # WeSpeaker ends the process at a name it does not know
-            raise UserError(f"teacher wespeaker: this WeSpeaker cannot build {name} with "
-                            f"{settings['model_args']} ({err}); wanted a model of its models folder") from err
+            raise UserError(
+                f"teacher wespeaker: this WeSpeaker cannot build {name} with "
+                f"{settings['model_args']} ({err}); wanted a model of its models folder"
+            ) from err
 
 
 @contextmanager
@@ -140,8 +152,9 @@ def _models_alone() -> Iterator[None]:
                 sys.modules[name] = importlib.util.module_from_spec(spec)
         yield
     except ImportError as err:
-        raise UserError(f"teacher wespeaker: wanted the package wespeaker, its models do not import ({err}); "
-                        f"{INSTALL}") from err
+        raise UserError(
+            f"teacher wespeaker: wanted the package wespeaker, its models do not import ({err}); {INSTALL}"
+        ) from err
     finally:
         for name in [name for name in sys.modules if name.split(".")[0] == "wespeaker" and name not in before]:
             del sys.modules[name]

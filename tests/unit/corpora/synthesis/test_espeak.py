@@ -55,9 +55,7 @@ def test_why_the_forks_are_needed(data):
 
 def test_voices_differ(data):
     spectra = [np.abs(np.fft.rfft(call_forked(_utterance, data, voice), 160000)) for voice in VOICES]
-    bands = np.log(
-        [[part.sum() for part in np.array_split(spectrum[1000:60000], 20)] for spectrum in spectra]
-    )
+    bands = np.log([[part.sum() for part in np.array_split(spectrum[1000:60000], 20)] for spectrum in spectra])
     distances = np.abs(bands[:, None] - bands[None]).mean(-1)[~np.eye(len(VOICES), dtype=bool)]
     assert distances.min() > 0.15
 

@@ -12,9 +12,7 @@ def test_half_of_the_voices_are_of_each_sex_and_names_tell_the_set():
 def test_voices_depend_on_seed_and_set_only():
     assert draw_voices("test", 6, seed=3) == draw_voices("test", 6, seed=3)
     assert {v.variant.split("\n", 3)[3] for v in draw_voices("test", 6, 3)}.isdisjoint(
-        v.variant.split("\n", 3)[3]
-        for name, seed in (("test", 4), ("dev", 3))
-        for v in draw_voices(name, 6, seed)
+        v.variant.split("\n", 3)[3] for name, seed in (("test", 4), ("dev", 3)) for v in draw_voices(name, 6, seed)
     )
 
 

@@ -6,8 +6,19 @@ import torch
 from wesep_mix.base.errors import UserError
 from wesep_mix.models.extractors.dpccn import Config, Model
 
-SMALL = Config(embedding_dim=6, fusion="film", n_fft=128, hop=32, dense_channels=(4, 6), conv_channels=(8, 8),
-               dense_depth=2, tcn_repeats=1, tcn_blocks=3, pool_sizes=(4, 8), pool_channels=3)
+SMALL = Config(
+    embedding_dim=6,
+    fusion="film",
+    n_fft=128,
+    hop=32,
+    dense_channels=(4, 6),
+    conv_channels=(8, 8),
+    dense_depth=2,
+    tcn_repeats=1,
+    tcn_blocks=3,
+    pool_sizes=(4, 8),
+    pool_channels=3,
+)
 
 
 def small(seed: int = 0, **changes) -> Model:
@@ -25,8 +36,9 @@ def test_any_length_is_finite_and_kept(num_samples):
     assert est.shape == (2, num_samples) and est.dtype == torch.float32 and est.isfinite().all()
 
 
-@pytest.mark.parametrize("kernel_size, padding", [((2, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (1, 1)),
-                                                  ((1, 3), (0, 1))])
+@pytest.mark.parametrize(
+    "kernel_size, padding", [((2, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (1, 1)), ((1, 3), (0, 1))]
+)
 @pytest.mark.parametrize("num_samples", [1, 1601])
 def test_steps_may_add_frames_or_take_some(kernel_size, padding, num_samples):
     est = small(kernel_size=kernel_size, padding=padding)(torch.randn(2, num_samples), torch.randn(2, 6))
@@ -76,35 +88,41 @@ def test_a_causal_tcn_does_not_look_ahead():
         torch.testing.assert_close(block.depthwise(x)[..., :30], block.depthwise(later)[..., :30])
 
 
-@pytest.mark.parametrize("mix, emb, fusion, found", [
-    (torch.zeros(900), torch.zeros(1, 6), "film", r"found \[900\]"),
-    (torch.zeros(1, 0), torch.zeros(1, 6), "film", r"found \[1, 0\]"),
-    (torch.zeros(1, 900), torch.zeros(1, 7), "film", r"found \[1, 7\]"),
-    (torch.zeros(2, 900), torch.zeros(1, 6), "film", r"found \[1, 6\]"),
-    (torch.zeros(1, 900), None, "film", "found none"),
-    (torch.zeros(1, 900), torch.zeros(1, 6), "none", r"found one of shape \[1, 6\]"),
-])
+@pytest.mark.parametrize(
+    "mix, emb, fusion, found",
+    [
+        (torch.zeros(900), torch.zeros(1, 6), "film", r"found \[900\]"),
+        (torch.zeros(1, 0), torch.zeros(1, 6), "film", r"found \[1, 0\]"),
+        (torch.zeros(1, 900), torch.zeros(1, 7), "film", r"found \[1, 7\]"),
+        (torch.zeros(2, 900), torch.zeros(1, 6), "film", r"found \[1, 6\]"),
+        (torch.zeros(1, 900), None, "film", "found none"),
+        (torch.zeros(1, 900), torch.zeros(1, 6), "none", r"found one of shape \[1, 6\]"),
+    ],
+)
 def test_what_is_refused(mix, emb, fusion, found):
     with pytest.raises(UserError, match=found):
         small(fusion=fusion)(mix, emb)
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"fusion": "cat"}, "no 'cat'"),
-    ({"n_fft": 100}, "bins"),
-    ({"hop": 300}, "hop"),
-    ({"kernel_size": (3,)}, "kernel_size"),
-    ({"pool_sizes": (400,)}, "pool_sizes"),
-    ({"conv_channels": ()}, "conv_channels"),
-    ({"dense_depth": 0}, "dense_depth"),
-    ({"tcn_repeats": -1}, "tcn_repeats: wanted at least 0, found -1"),
-    ({"pool_channels": 0}, "pool_channels"),
-    ({"pool_sizes": (0, 4)}, "pool_sizes: wanted numbers of at least 1"),
-    ({"dense_channels": (4, 0)}, "dense_channels"),
-    ({"padding": (-1, 1)}, "kernel_size, padding"),
-    ({"output_padding": (1, 0)}, "output_padding"),
-    ({"output_padding": (0, 1)}, "bins"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"fusion": "cat"}, "no 'cat'"),
+        ({"n_fft": 100}, "bins"),
+        ({"hop": 300}, "hop"),
+        ({"kernel_size": (3,)}, "kernel_size"),
+        ({"pool_sizes": (400,)}, "pool_sizes"),
+        ({"conv_channels": ()}, "conv_channels"),
+        ({"dense_depth": 0}, "dense_depth"),
+        ({"tcn_repeats": -1}, "tcn_repeats: wanted at least 0, found -1"),
+        ({"pool_channels": 0}, "pool_channels"),
+        ({"pool_sizes": (0, 4)}, "pool_sizes: wanted numbers of at least 1"),
+        ({"dense_channels": (4, 0)}, "dense_channels"),
+        ({"padding": (-1, 1)}, "kernel_size, padding"),
+        ({"output_padding": (1, 0)}, "output_padding"),
+        ({"output_padding": (0, 1)}, "bins"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)

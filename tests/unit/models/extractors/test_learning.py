@@ -6,12 +6,28 @@ import torch
 from wesep_mix.base import plugins
 
 CASES = {  # extractor: settings, learning rate, steps
-    "dpccn": ({"fusion": "multiply", "n_fft": 128, "hop": 32, "dense_channels": (4, 6), "conv_channels": (8, 8),
-               "tcn_repeats": 1, "tcn_blocks": 3, "pool_sizes": (4, 8), "pool_channels": 3, "dense_depth": 2},
-              1e-2, 40),
+    "dpccn": (
+        {
+            "fusion": "multiply",
+            "n_fft": 128,
+            "hop": 32,
+            "dense_channels": (4, 6),
+            "conv_channels": (8, 8),
+            "tcn_repeats": 1,
+            "tcn_blocks": 3,
+            "pool_sizes": (4, 8),
+            "pool_channels": 3,
+            "dense_depth": 2,
+        },
+        1e-2,
+        40,
+    ),
     "pdccrn": ({"window": 64, "hop": 16, "n_fft": 128, "channels": (4, 6, 8), "lstm_hidden": 5}, 2e-2, 60),
-    "spexplus": ({"windows": (20, 32, 64), "filters": 24, "channels": 16, "hidden": 24, "num_stacks": 2,
-                  "num_blocks": 3}, 1e-2, 60),
+    "spexplus": (
+        {"windows": (20, 32, 64), "filters": 24, "channels": 16, "hidden": 24, "num_stacks": 2, "num_blocks": 3},
+        1e-2,
+        60,
+    ),
 }
 
 

@@ -35,7 +35,11 @@ def test_film_adds_a_scale_and_a_shift_for_every_real_channel():
 def test_the_lstm_is_given_512_values_of_each_part():
     layers = Model(Config(fusion="none")).bottleneck.layers
     assert [(lstm.input_size, lstm.hidden_size) for layer in layers for lstm in (layer.real, layer.imag)] == [
-        (512, 128), (512, 128), (128, 128), (128, 128)]
+        (512, 128),
+        (512, 128),
+        (128, 128),
+        (128, 128),
+    ]
 
 
 @pytest.mark.parametrize("num_samples", [1, 15, 16, 63, 1600, 1601])
@@ -97,29 +101,35 @@ def test_silence_gives_finite_samples_and_gradients(unit_level, training):
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-@pytest.mark.parametrize("mix, emb, fusion, found", [
-    (torch.zeros(900), torch.zeros(1, 6), "film", r"found \[900\]"),
-    (torch.zeros(1, 900), torch.zeros(1, 7), "film", r"found \[1, 7\]"),
-    (torch.zeros(1, 900), torch.zeros(1, 3), "concat", r"found \[1, 3\]"),
-    (torch.zeros(1, 900), None, "film", "found none"),
-    (torch.zeros(1, 900), torch.zeros(1, 6), "none", r"found one of shape \[1, 6\]"),
-    (torch.full((1, 900), torch.nan), torch.zeros(1, 6), "film", "found NaN"),
-])
+@pytest.mark.parametrize(
+    "mix, emb, fusion, found",
+    [
+        (torch.zeros(900), torch.zeros(1, 6), "film", r"found \[900\]"),
+        (torch.zeros(1, 900), torch.zeros(1, 7), "film", r"found \[1, 7\]"),
+        (torch.zeros(1, 900), torch.zeros(1, 3), "concat", r"found \[1, 3\]"),
+        (torch.zeros(1, 900), None, "film", "found none"),
+        (torch.zeros(1, 900), torch.zeros(1, 6), "none", r"found one of shape \[1, 6\]"),
+        (torch.full((1, 900), torch.nan), torch.zeros(1, 6), "film", "found NaN"),
+    ],
+)
 def test_what_is_refused(mix, emb, fusion, found):
     with pytest.raises(UserError, match=found):
         small(fusion=fusion)(mix, emb)
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"fusion": "cat"}, "no 'cat'"),
-    ({"window": 60}, "whole hops"),
-    ({"n_fft": 48, "window": 64}, "n_fft"),
-    ({"n_fft": 72}, "multiple of 16, found 72"),
-    ({"channels": (4, 5)}, "even"),
-    ({"channels": ()}, "even"),
-    ({"kernel_bins": 4}, "odd"),
-    ({"concat_dim": 0}, "concat_dim"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"fusion": "cat"}, "no 'cat'"),
+        ({"window": 60}, "whole hops"),
+        ({"n_fft": 48, "window": 64}, "n_fft"),
+        ({"n_fft": 72}, "multiple of 16, found 72"),
+        ({"channels": (4, 5)}, "even"),
+        ({"channels": ()}, "even"),
+        ({"kernel_bins": 4}, "odd"),
+        ({"concat_dim": 0}, "concat_dim"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)

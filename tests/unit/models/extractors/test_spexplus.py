@@ -89,7 +89,7 @@ def test_the_embedding_joins_a_blocks_input_as_if_it_stood_beside_every_frame():
 def test_blocks_of_a_stack(fusion, blocks, entries):
     for stack in small(fusion=fusion).stacks:
         dilations = [block.depthwise.dilation[0] for block in stack.blocks]
-        assert dilations == [1, 2, 4][3 - blocks:] and (stack.entry is not None) == bool(entries)
+        assert dilations == [1, 2, 4][3 - blocks :] and (stack.entry is not None) == bool(entries)
 
 
 def test_skip_connections_are_what_a_stack_gives():
@@ -156,18 +156,22 @@ def test_silence_gives_finite_samples_and_gradients(unit_level):
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-@pytest.mark.parametrize("changes, lookahead", [
-    ({"causal": True, "norm": "channel"}, 63), ({"causal": True, "norm": "batch", "fusion": "film"}, 63),
-    ({"causal": True, "norm": "channel", "windows": (16, 16), "stride": 8, "skip": True, "kernel_size": 2}, 15),
-])
+@pytest.mark.parametrize(
+    "changes, lookahead",
+    [
+        ({"causal": True, "norm": "channel"}, 63),
+        ({"causal": True, "norm": "batch", "fusion": "film"}, 63),
+        ({"causal": True, "norm": "channel", "windows": (16, 16), "stride": 8, "skip": True, "kernel_size": 2}, 15),
+    ],
+)
 def test_a_causal_model_looks_a_window_ahead_and_no_further(changes, lookahead):
     model, emb = small(**changes), torch.randn(1, 6)
     assert model.lookahead == lookahead
     mix, at = torch.randn(1, 900), 500
     other = mix.clone()
-    other[:, at + lookahead + 1:] += 1  # behind what sample `at` may know
+    other[:, at + lookahead + 1 :] += 1  # behind what sample `at` may know
     change = (model.estimates(mix, emb) - model.estimates(other, emb)).abs()[0].amax(0)
-    assert change[:at + 1].max() < 1e-5 and change[at + lookahead + 2:].max() > 1e-3
+    assert change[: at + 1].max() < 1e-5 and change[at + lookahead + 2 :].max() > 1e-3
 
 
 @pytest.mark.parametrize("changes", [{}, {"causal": True}, {"norm": "channel"}])
@@ -180,26 +184,32 @@ def test_otherwise_a_sample_depends_on_the_whole_mixture(changes):
     assert change[:300].max() > 1e-5
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"fusion": "cat"}, "no 'cat'.*concat_conv"),
-    ({"norm": "gLN"}, "norm: wanted one of global"),
-    ({"mask": "softmax"}, "mask: wanted one of relu"),
-    ({"num_blocks": 0}, "num_blocks"),
-    ({"windows": ()}, "windows"),
-    ({"stride": 21}, "stride"),
-    ({"kernel_size": 4}, "kernel_size: wanted an odd"),
-    ({"skip": True, "num_blocks": 1}, "skip"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"fusion": "cat"}, "no 'cat'.*concat_conv"),
+        ({"norm": "gLN"}, "norm: wanted one of global"),
+        ({"mask": "softmax"}, "mask: wanted one of relu"),
+        ({"num_blocks": 0}, "num_blocks"),
+        ({"windows": ()}, "windows"),
+        ({"stride": 21}, "stride"),
+        ({"kernel_size": 4}, "kernel_size: wanted an odd"),
+        ({"skip": True, "num_blocks": 1}, "skip"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
 
 
-@pytest.mark.parametrize("mix, emb, found", [
-    (torch.full((1, 900), torch.nan), torch.zeros(1, 6), "NaN or infinity in mixture 0"),
-    (torch.zeros(2, 900), torch.tensor([[0.0] * 6, [torch.inf] * 6]), "NaN or infinity in embedding 1"),
-    (torch.zeros(1, 900), torch.zeros(1, 7), r"found \[1, 7\]"),
-])
+@pytest.mark.parametrize(
+    "mix, emb, found",
+    [
+        (torch.full((1, 900), torch.nan), torch.zeros(1, 6), "NaN or infinity in mixture 0"),
+        (torch.zeros(2, 900), torch.tensor([[0.0] * 6, [torch.inf] * 6]), "NaN or infinity in embedding 1"),
+        (torch.zeros(1, 900), torch.zeros(1, 7), r"found \[1, 7\]"),
+    ],
+)
 def test_what_is_refused(mix, emb, found):
     for call in (small(), small().estimates):
         with pytest.raises(UserError, match=found):

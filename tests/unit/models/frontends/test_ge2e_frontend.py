@@ -16,6 +16,7 @@ def random():
 
 def mel_filters() -> np.ndarray:
     """Slaney's mel filters, [201 bins, 40]: 200/3 Hz a mel up to 1 kHz, above it 27 mel to each factor of 6.4."""
+
     def mel(hertz):
         return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
 
@@ -23,8 +24,10 @@ def mel_filters() -> np.ndarray:
         return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
 
     edges, bins = hertz(np.linspace(mel(0), mel(8000), 42)), np.arange(201) * 40.0
-    rows = [2 / (high - low) * np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clip(0)
-            for low, middle, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True)]
+    rows = [
+        2 / (high - low) * np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clip(0)
+        for low, middle, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True)
+    ]
     return np.stack(rows, 1)
 
 
@@ -45,9 +48,16 @@ def test_what_follows_an_item_is_silence_to_it(random):
     torch.testing.assert_close(frames[1, :7], alone[0], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("increase_only, level, wanted", [
-    (True, 0.001, 10 ** -1.5), (True, 0.1, 0.1), (False, 0.001, 10 ** -1.5), (False, 0.1, 10 ** -1.5), (True, 0.0, 0.0),
-])
+@pytest.mark.parametrize(
+    "increase_only, level, wanted",
+    [
+        (True, 0.001, 10**-1.5),
+        (True, 0.1, 0.1),
+        (False, 0.001, 10**-1.5),
+        (False, 0.1, 10**-1.5),
+        (True, 0.0, 0.0),
+    ],
+)
 def test_quiet_input_is_brought_to_30_db_below_full_scale(increase_only, level, wanted):
     model = Model(Config(pretrained=False, increase_only=increase_only))
     signs = torch.where(torch.arange(800) % 3 == 0, 1.0, -1.0)
@@ -101,12 +111,15 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch):
         Model(Config())
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda path: path.unlink(), "pretrained.pt: no such model file"),
-    (lambda path: path.write_bytes(path.read_bytes()[:1000]), "pretrained.pt: not a readable model file"),
-    (lambda path: torch.save({"weights": 1}, path), "pretrained.pt: wanted model_state with the weights of lstm"),
-    (lambda path: torch.save([1], path), "pretrained.pt: wanted model_state with the weights of lstm"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda path: path.unlink(), "pretrained.pt: no such model file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "pretrained.pt: not a readable model file"),
+        (lambda path: torch.save({"weights": 1}, path), "pretrained.pt: wanted model_state with the weights of lstm"),
+        (lambda path: torch.save([1], path), "pretrained.pt: wanted model_state with the weights of lstm"),
+    ],
+)
 def test_a_spoiled_package_is_told(resemblyzer_package, monkeypatch, spoil, said, tmp_path):
     folder = tmp_path / "resemblyzer"
     folder.mkdir()

@@ -7,24 +7,50 @@ from wesep_mix.models.frontends.ssl import Config, Model
 
 CONVS = {"conv_dim": [16, 16, 16], "conv_kernel": [10, 3, 2], "conv_stride": [5, 2, 2], "num_feat_extract_layers": 3}
 TINY = CONVS | {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
-    "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4, "num_buckets": 40, "max_bucket_distance": 80,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "num_buckets": 40,
+    "max_bucket_distance": 80,
 }
 CFG = {
-    "extractor_mode": "default", "encoder_layers": 2, "encoder_embed_dim": 32, "encoder_ffn_embed_dim": 48,
-    "encoder_attention_heads": 4, "activation_fn": "gelu", "layer_norm_first": False, "conv_bias": False,
-    "conv_feature_layers": "[(16,10,5)] + [(16,3,2)] * 1 + [(16, 2, 2)]", "normalize": False, "dropout": 0.1,
-    "attention_dropout": 0.1, "activation_dropout": 0.0, "dropout_input": 0.1, "conv_pos": 16, "conv_pos_groups": 4,
-    "num_buckets": 40, "max_distance": 80, "relative_position_embedding": True, "gru_rel_pos": True,
+    "extractor_mode": "default",
+    "encoder_layers": 2,
+    "encoder_embed_dim": 32,
+    "encoder_ffn_embed_dim": 48,
+    "encoder_attention_heads": 4,
+    "activation_fn": "gelu",
+    "layer_norm_first": False,
+    "conv_bias": False,
+    "conv_feature_layers": "[(16,10,5)] + [(16,3,2)] * 1 + [(16, 2, 2)]",
+    "normalize": False,
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+    "activation_dropout": 0.0,
+    "dropout_input": 0.1,
+    "conv_pos": 16,
+    "conv_pos_groups": 4,
+    "num_buckets": 40,
+    "max_distance": 80,
+    "relative_position_embedding": True,
+    "gru_rel_pos": True,
 }
 THEIR_NAMES = {  # every weight of a layer and of the rest, `transformers` to the authors'
-    "feature_projection.projection": "post_extract_proj", "feature_projection.layer_norm": "layer_norm",
+    "feature_projection.projection": "post_extract_proj",
+    "feature_projection.layer_norm": "layer_norm",
     "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv.0.weight_g",
     "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "encoder.pos_conv.0.weight_v",
-    "encoder.pos_conv_embed.conv.bias": "encoder.pos_conv.0.bias", "masked_spec_embed": "mask_emb",
-    "attention.rel_attn_embed": "self_attn.relative_attention_bias", "attention.gru_rel_pos_const": "self_attn.grep_a",
-    "attention.gru_rel_pos_linear": "self_attn.grep_linear", "feed_forward.intermediate_dense": "fc1",
-    "feed_forward.output_dense": "fc2", "attention.": "self_attn.",
+    "encoder.pos_conv_embed.conv.bias": "encoder.pos_conv.0.bias",
+    "masked_spec_embed": "mask_emb",
+    "attention.rel_attn_embed": "self_attn.relative_attention_bias",
+    "attention.gru_rel_pos_const": "self_attn.grep_a",
+    "attention.gru_rel_pos_linear": "self_attn.grep_linear",
+    "feed_forward.intermediate_dense": "fc1",
+    "feed_forward.output_dense": "fc2",
+    "attention.": "self_attn.",
 }
 
 
@@ -68,17 +94,20 @@ def test_a_file_of_a_normalised_model_says_so(tmp_path, wav):
     torch.testing.assert_close(model(7 * wav)[0], model(wav)[0], atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("content, said", [
-    ({"state_dict": {}}, "wanted a checkpoint of WavLM's authors with cfg and model, found state_dict"),
-    ([1, 2], "found list"),
-    ({"cfg": {"encoder_layers": 2}, "model": {}}, "its cfg is not that of a WavLM"),
-    ({"cfg": CFG | {"conv_feature_layers": "__import__('os').getcwd()"}, "model": {}}, "its cfg is not that"),
-    ({"cfg": None, "model": {}}, "its cfg is not that of a WavLM"),
-    ({"cfg": CFG | {"conv_feature_layers": None}, "model": {}}, "its cfg is not that of a WavLM"),
-    ({"cfg": CFG | {"encoder_attention_heads": 5}, "model": {}}, "its cfg is not that of a WavLM"),
-    ({"cfg": CFG, "model": [1.0]}, "wanted weights by name under `model`, found list"),
-    ({"cfg": CFG, "model": {}}, "weights do not fit its own config, "),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ({"state_dict": {}}, "wanted a checkpoint of WavLM's authors with cfg and model, found state_dict"),
+        ([1, 2], "found list"),
+        ({"cfg": {"encoder_layers": 2}, "model": {}}, "its cfg is not that of a WavLM"),
+        ({"cfg": CFG | {"conv_feature_layers": "__import__('os').getcwd()"}, "model": {}}, "its cfg is not that"),
+        ({"cfg": None, "model": {}}, "its cfg is not that of a WavLM"),
+        ({"cfg": CFG | {"conv_feature_layers": None}, "model": {}}, "its cfg is not that of a WavLM"),
+        ({"cfg": CFG | {"encoder_attention_heads": 5}, "model": {}}, "its cfg is not that of a WavLM"),
+        ({"cfg": CFG, "model": [1.0]}, "wanted weights by name under `model`, found list"),
+        ({"cfg": CFG, "model": {}}, "weights do not fit its own config, "),
+    ],
+)
 def test_other_files_are_told(tmp_path, content, said):
     torch.save(content, tmp_path / "wavlm.pt")
     with pytest.raises(UserError, match="wavlm.pt: ") as told:

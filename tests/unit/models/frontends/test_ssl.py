@@ -16,8 +16,12 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.models.frontends.ssl import Config, Model
 
 TINY = {
-    "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
-    "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 2,  # of 16 channels; with 8 oneDNN's bf16 is wrong on CPUs that have AMX
 }
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
@@ -49,10 +53,17 @@ def test_frames_are_those_of_transformers(tiny, wav):
     assert frames.shape == (3, 24, 32) and num_frames.tolist() == [24] * 3 and ours.channels == 32
 
 
-@pytest.mark.parametrize("settings, network, normalised", [
-    ({}, WavLMModel, False), ({}, WavLMModel, True), (LARGE, WavLMModel, True), ({}, HubertModel, False),
-    ({}, Wav2Vec2Model, True), (LARGE, UniSpeechSatModel, False),
-])
+@pytest.mark.parametrize(
+    "settings, network, normalised",
+    [
+        ({}, WavLMModel, False),
+        ({}, WavLMModel, True),
+        (LARGE, WavLMModel, True),
+        ({}, HubertModel, False),
+        ({}, Wav2Vec2Model, True),
+        (LARGE, UniSpeechSatModel, False),
+    ],
+)
 @pytest.mark.parametrize("num_samples", [1, 400, 720, 4321, 7999])
 def test_padding_has_no_influence(tmp_path, wav, settings, network, normalised, num_samples):
     torch.manual_seed(0)
@@ -77,7 +88,10 @@ def test_only_the_top_layers_and_the_positional_convolution_are_trained(tiny, wa
     learning = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert learning == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {".".join(name.split(".")[1:4]) for name in learning} == {
-        "encoder.layers.1", "encoder.layers.2", "encoder.pos_conv_embed.conv"}
+        "encoder.layers.1",
+        "encoder.layers.2",
+        "encoder.pos_conv_embed.conv",
+    }
 
 
 def test_frozen_parts_stay_in_eval_mode_and_out_of_autograd(tiny, wav):
@@ -174,10 +188,13 @@ def test_truncated_weights_are_told(tmp_path, keep):
         Model(Config(source=folder))
 
 
-@pytest.mark.parametrize("num_layers, said", [
-    (4, "weights do not fit its own config, [1-9][0-9]* are missing, 0 have another shape: encoder.layers.3"),
-    (2, "weights do not fit its own config, which has no layer for [1-9][0-9]* of them: encoder.layers.2"),
-])
+@pytest.mark.parametrize(
+    "num_layers, said",
+    [
+        (4, "weights do not fit its own config, [1-9][0-9]* are missing, 0 have another shape: encoder.layers.3"),
+        (2, "weights do not fit its own config, which has no layer for [1-9][0-9]* of them: encoder.layers.2"),
+    ],
+)
 def test_weights_of_another_number_of_layers_are_told(tmp_path, num_layers, said):
     folder = save(tmp_path, WavLMModel(WavLMConfig(**TINY)), do_normalize=False)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -197,9 +214,15 @@ def test_another_model_is_told(tmp_path):
         Model(Config(source=save(tmp_path, BertModel(bert), do_normalize=False)))
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"words", b"<!DOCTYPE html><html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"words",
+        b"<!DOCTYPE html><html>",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
+    ],
+)
 def test_what_is_no_file_of_weights_is_told(tmp_path, content):
     WavLMConfig(**TINY).save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("{}")

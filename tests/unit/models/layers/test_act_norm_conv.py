@@ -103,8 +103,10 @@ def test_frames_with_a_gap_between_items(inputs, conv):
     x, *rest = inputs
     longer = frames_last(torch.cat([x, torch.randn(3, 5, 2)], 2)).detach().requires_grad_()
     pull = torch.randn_like(three_steps(*inputs, conv))
-    gradients = [torch.autograd.grad(joined(given, *rest, conv), [leaf, *rest], pull)
-                 for leaf, given in ((x, x), (longer, longer[..., :33]))]
+    gradients = [
+        torch.autograd.grad(joined(given, *rest, conv), [leaf, *rest], pull)
+        for leaf, given in ((x, x), (longer, longer[..., :33]))
+    ]
     torch.testing.assert_close(functional.pad(gradients[0][0], (0, 2)), gradients[1][0])
     torch.testing.assert_close(gradients[0][1:], gradients[1][1:])
 

@@ -8,8 +8,15 @@ from wesep_mix.models.layers.network import latency_ms
 
 D = 4
 STFT_TCN = {"embedding_dim": D, "channels": 8, "hidden": 8, "num_blocks": 3, "num_stacks": 2, "causal": True}
-SPEXPLUS = {"embedding_dim": D, "filters": 8, "channels": 8, "hidden": 8, "num_stacks": 2, "num_blocks": 3,
-            "causal": True}
+SPEXPLUS = {
+    "embedding_dim": D,
+    "filters": 8,
+    "channels": 8,
+    "hidden": 8,
+    "num_stacks": 2,
+    "num_blocks": 3,
+    "causal": True,
+}
 PDCCRN = {"embedding_dim": D, "channels": (4, 6, 8), "lstm_hidden": 6}
 CAUSAL = [  # extractor, settings, samples of latency
     ("stft_tcn", STFT_TCN, 512),
@@ -44,11 +51,17 @@ def test_no_output_changes_before_the_latency_is_over(name, settings, latency, p
     assert change[place + 1 : place + latency + 1].max() > 1e-4 * change.max()
 
 
-@pytest.mark.parametrize("kind, name, settings", [
-    ("extractors", "stft_tcn", {}), ("extractors", "dpccn", {"tcn_causal": True}), ("extractors", "spexplus", {}),
-    ("extractors", "spexplus", {"causal": True}), ("extractors", "pdccrn", {"unit_level": True}),
-    ("separators", "conv_tasnet", {}),
-])
+@pytest.mark.parametrize(
+    "kind, name, settings",
+    [
+        ("extractors", "stft_tcn", {}),
+        ("extractors", "dpccn", {"tcn_causal": True}),
+        ("extractors", "spexplus", {}),
+        ("extractors", "spexplus", {"causal": True}),
+        ("extractors", "pdccrn", {"unit_level": True}),
+        ("separators", "conv_tasnet", {}),
+    ],
+)
 def test_a_model_that_needs_the_whole_mixture_has_no_latency_to_state(kind, name, settings):
     with torch.device("meta"):
         assert latency_ms(plugins.build(kind, plugins.load(kind, name).Config(**settings))) is None

@@ -9,8 +9,10 @@ from wesep_mix.models.layers.fast.dense import conv_of_parts
 def given(request):
     torch.manual_seed(0)
     conv = nn.Conv2d(7, 3, (3, 2), stride=(1, 2), padding=(1, 0), dtype=torch.double).to(request.param)
-    parts = [torch.randn(2, channels, 5, 6, dtype=torch.double, device=request.param, requires_grad=True)
-             for channels in (4, 1, 2)]
+    parts = [
+        torch.randn(2, channels, 5, 6, dtype=torch.double, device=request.param, requires_grad=True)
+        for channels in (4, 1, 2)
+    ]
     return conv, parts
 
 

@@ -11,8 +11,13 @@ def test_a_row_has_kaldis_features_without_their_mean(num_mels, window_ms, hop_m
     found = fbank(wav, num_mels, window_ms, hop_ms)
     for row in range(3):
         theirs = kaldi.fbank(
-            wav[row : row + 1] * 32768, num_mel_bins=num_mels, frame_length=window_ms, frame_shift=hop_ms, dither=0.0,
-            sample_frequency=16000, window_type="hamming",
+            wav[row : row + 1] * 32768,
+            num_mel_bins=num_mels,
+            frame_length=window_ms,
+            frame_shift=hop_ms,
+            dither=0.0,
+            sample_frequency=16000,
+            window_type="hamming",
         )
         torch.testing.assert_close(found[row], theirs - theirs.mean(0), atol=1e-4, rtol=0)
 

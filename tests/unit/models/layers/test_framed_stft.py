@@ -49,10 +49,16 @@ def test_the_state_is_empty():
     assert FramedSTFT(400, 100, 512).state_dict() == {}
 
 
-@pytest.mark.parametrize("window, hop, n_fft, said", [
-    (400, 300, 512, "whole hops"), (100, 100, 512, "whole hops"), (75, 25, 128, "even"), (400, 100, 256, "n_fft"),
-    (400, 0, 512, "whole hops"),
-])
+@pytest.mark.parametrize(
+    "window, hop, n_fft, said",
+    [
+        (400, 300, 512, "whole hops"),
+        (100, 100, 512, "whole hops"),
+        (75, 25, 128, "even"),
+        (400, 100, 256, "n_fft"),
+        (400, 0, 512, "whole hops"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused(window, hop, n_fft, said):
     with pytest.raises(ValueError, match=said):
         FramedSTFT(window, hop, n_fft)

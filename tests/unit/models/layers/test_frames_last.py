@@ -38,9 +38,15 @@ def test_depthwise_is_the_convolution_with_its_gradients(x, dilation, padding):
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [
-    {"stride": 2}, {"padding_mode": "reflect", "padding": 1}, {"bias": False}, {"groups": 3},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stride": 2},
+        {"padding_mode": "reflect", "padding": 1},
+        {"bias": False},
+        {"groups": 3},
+    ],
+)
 def test_another_convolution_is_refused(x, changes):
     conv = nn.Conv1d(6, 6, 3, **{"groups": 6, **changes})
     with pytest.raises(ValueError, match="wanted a depthwise convolution of stride 1 with a bias, padded with zeros"):

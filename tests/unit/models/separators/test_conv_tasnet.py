@@ -58,10 +58,14 @@ def test_what_is_refused():
         small()(torch.zeros(1, 1, 900))
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"mask": "softmax"}, "wanted sigmoid or relu, found softmax"), ({"window": 15}, "even"),
-    ({"num_spk": 0}, "num_spk"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"mask": "softmax"}, "wanted sigmoid or relu, found softmax"),
+        ({"window": 15}, "even"),
+        ({"num_spk": 0}, "num_spk"),
+    ],
+)
 def test_sizes_that_make_no_network_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)

@@ -9,8 +9,13 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel, ssl
 from wesep_mix.models.students.parallel_heads import Config, Model
 
-SMALL = Config(frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2), num_spk=3, projection=5,
-               embedding_dim=4, bottleneck=3)
+SMALL = Config(
+    frontend=logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2),
+    num_spk=3,
+    projection=5,
+    embedding_dim=4,
+    bottleneck=3,
+)
 BASE = ssl.Config(architecture=json.dumps({"model_type": "wavlm", "do_normalize": False}), finetuned_layers=6)
 
 

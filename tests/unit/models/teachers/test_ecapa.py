@@ -35,5 +35,7 @@ def test_it_learns():
 
 def test_without_speechbrain_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "speechbrain.lobes.models.ECAPA_TDNN", None)
-    with pytest.raises(UserError, match=r"^teacher ecapa: not installed here: speechbrain; `WESEP_MIX_EXTRAS=ecapa bash"):
+    with pytest.raises(
+        UserError, match=r"^teacher ecapa: not installed here: speechbrain; `WESEP_MIX_EXTRAS=ecapa bash"
+    ):
         Model(SMALL)

@@ -23,10 +23,23 @@ RANDOM = Config(frontend=frontend.Config(pretrained=False, finetuned=True))
 needs_package = pytest.mark.skipif(find_spec("resemblyzer") is None, reason="resemblyzer is not installed")
 
 
-@pytest.mark.parametrize("num_samples, count", [
-    (1, 1), (25599, 1), (25600, 1), (25601, 1), (31519, 1), (31520, 2), (37920, 2), (38000, 2), (43839, 2), (43840, 3),
-    (80000, 5), (192000, 15),
-])
+@pytest.mark.parametrize(
+    "num_samples, count",
+    [
+        (1, 1),
+        (25599, 1),
+        (25600, 1),
+        (25601, 1),
+        (31519, 1),
+        (31520, 2),
+        (37920, 2),
+        (38000, 2),
+        (43839, 2),
+        (43840, 3),
+        (80000, 5),
+        (192000, 15),
+    ],
+)
 def test_windows_are_cut_as_the_package_cuts_them(num_samples, count):
     """1.6 s every 0.77 s; the last one must hold 1.2 s of speech, unless it is the only one."""
     assert num_windows(torch.tensor([num_samples]), 160).tolist() == [count]

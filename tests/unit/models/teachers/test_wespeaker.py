@@ -10,9 +10,14 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.teachers.wespeaker import INSTALL, Config, Model
 
 CONFIG = {
-    "model": "ResNet9", "model_args": {"feat_dim": 20, "embed_dim": 6}, "projection_args": {"scale": 32.0},
-    "dataset_args": {"resample_rate": 16000, "frontend": "fbank",
-                     "fbank_args": {"num_mel_bins": 20, "frame_shift": 10, "frame_length": 25, "dither": 1.0}},
+    "model": "ResNet9",
+    "model_args": {"feat_dim": 20, "embed_dim": 6},
+    "projection_args": {"scale": 32.0},
+    "dataset_args": {
+        "resample_rate": 16000,
+        "frontend": "fbank",
+        "fbank_args": {"num_mel_bins": 20, "frame_shift": 10, "frame_length": 25, "dither": 1.0},
+    },
 }
 
 
@@ -25,9 +30,14 @@ def importable(wespeaker_package, monkeypatch):
 def weights():
     torch.manual_seed(0)
     return {
-        "conv1.weight": torch.randn(4, 20, 3), "bn1.weight": torch.rand(4), "bn1.bias": torch.randn(4),
-        "bn1.running_mean": torch.randn(4), "bn1.running_var": torch.rand(4) + 1,
-        "bn1.num_batches_tracked": torch.tensor(3), "seg_1.weight": torch.randn(6, 4), "seg_1.bias": torch.randn(6),
+        "conv1.weight": torch.randn(4, 20, 3),
+        "bn1.weight": torch.rand(4),
+        "bn1.bias": torch.randn(4),
+        "bn1.running_mean": torch.randn(4),
+        "bn1.running_var": torch.rand(4) + 1,
+        "bn1.num_batches_tracked": torch.tensor(3),
+        "seg_1.weight": torch.randn(6, 4),
+        "seg_1.bias": torch.randn(6),
         "projection.weight": torch.randn(100, 6),  # the classifier of its training
     }
 
@@ -100,15 +110,21 @@ def test_without_the_package_it_says_how_to_get_it(folder, monkeypatch, wespeake
     assert str(err.value).endswith(INSTALL) and "\n" not in str(err.value)
 
 
-@pytest.mark.parametrize("changes, said", [
-    ({"model": "Transformer"}, "this WeSpeaker cannot build Transformer"),
-    ({"model": "ResNet99"}, "this WeSpeaker cannot build ResNet99"),
-    ({"model_args": {"width": 6}}, "this WeSpeaker cannot build ResNet9 with {'width': 6}"),
-    ({"model": None, "model_args": None}, "config.yaml: not a WeSpeaker config"),
-    ({"dataset_args": {"frontend": "whisper_encoder"}}, "config.yaml: frontend: wanted fbank, found whisper_encoder"),
-    ({"dataset_args": {"resample_rate": 8000}}, "config.yaml: resample_rate: wanted 16000, found 8000"),
-    ({"dataset_args": {"cmvn_args": {"norm_var": True}}}, "config.yaml: norm_var: wanted False, found True"),
-])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"model": "Transformer"}, "this WeSpeaker cannot build Transformer"),
+        ({"model": "ResNet99"}, "this WeSpeaker cannot build ResNet99"),
+        ({"model_args": {"width": 6}}, "this WeSpeaker cannot build ResNet9 with {'width': 6}"),
+        ({"model": None, "model_args": None}, "config.yaml: not a WeSpeaker config"),
+        (
+            {"dataset_args": {"frontend": "whisper_encoder"}},
+            "config.yaml: frontend: wanted fbank, found whisper_encoder",
+        ),
+        ({"dataset_args": {"resample_rate": 8000}}, "config.yaml: resample_rate: wanted 16000, found 8000"),
+        ({"dataset_args": {"cmvn_args": {"norm_var": True}}}, "config.yaml: norm_var: wanted False, found True"),
+    ],
+)
 def test_a_config_that_does_not_serve_is_told(folder, changes, said):
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | changes))
     with pytest.raises(UserError, match=said) as err:
@@ -116,12 +132,18 @@ def test_a_config_that_does_not_serve_is_told(folder, changes, said):
     assert "\n" not in str(err.value)
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda path: path.unlink(), "avg_model.pt: no such model file"),
-    (lambda path: path.write_bytes(path.read_bytes()[:300]), "avg_model.pt: not a readable model file"),
-    (lambda path: torch.save({"seg_1.bias": torch.zeros(6)}, path), "avg_model.pt: its weights do not fit its config"),
-    (lambda path: torch.save([1], path), "avg_model.pt: wanted a state dict, .*found list"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda path: path.unlink(), "avg_model.pt: no such model file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "avg_model.pt: not a readable model file"),
+        (
+            lambda path: torch.save({"seg_1.bias": torch.zeros(6)}, path),
+            "avg_model.pt: its weights do not fit its config",
+        ),
+        (lambda path: torch.save([1], path), "avg_model.pt: wanted a state dict, .*found list"),
+    ],
+)
 def test_spoiled_weights_are_told(folder, spoil, said):
     spoil(folder / "avg_model.pt")
     with pytest.raises(UserError, match=said) as err:

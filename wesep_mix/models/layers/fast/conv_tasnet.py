@@ -90,7 +90,8 @@ class _PReLUGlobalNorm(torch.autograd.Function):
         grad_slope = torch.dot(_in_order(grad_act), _in_order(below)).view(1)
         if x.device.type == "cpu":
             grad_x = torch.ops.aten.leaky_relu_backward(
-                grad_act, x.to(weight.dtype), float(slope), False, grad_input=grad_act)
+                grad_act, x.to(weight.dtype), float(slope), False, grad_input=grad_act
+            )
         else:  # where reading the slope would wait for the device
             grad_x = torch.where(x > 0, grad_act, slope * grad_act)
         return grad_x.to(x.dtype), grad_slope, grad_weight.sum(0), grad_bias.sum(0)
@@ -157,12 +158,19 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, slope: Tensor, gain: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, padding: int,
+        ctx,
+        x: Tensor,
+        slope: Tensor,
+        gain: Tensor,
+        shift: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        padding: int,
         dilation: int,
     ) -> Tensor:
         rows = _empty_rows(x, dilation)
         ctx.norms, ctx.sizes = [], (padding, dilation)
-        for frames, act in zip(x, rows[:, :x.shape[1]], strict=True):
+        for frames, act in zip(x, rows[:, : x.shape[1]], strict=True):
             norm = _Norm.centring(_prelu(frames, slope, act), gain)
             torch.addcmul(shift, act, norm.gain, out=act)  # its zeros beyond both ends keep it out of the weights
             ctx.norms.append(norm)
@@ -175,20 +183,29 @@ class _Depthwise(torch.autograd.Function):
         x, slope, gain, shift, weight = ctx.saved_tensors
         padding, dilation = ctx.sizes
         out, rows, grad_rows = torch.empty_like(x), _empty_rows(x[:1], dilation), _empty_rows(grad[:1], dilation)
-        act = rows[0, :x.shape[1]]
+        act = rows[0, : x.shape[1]]
         of_taps = weight[:, 0]  # [C, K]
         grads = []
         for frames, grad_out, made, norm in zip(x, grad, out, ctx.norms, strict=True):
             _prelu(frames, slope, act).sub_(norm.mean)
-            grad_rows[0, :len(grad_out)] = grad_out
+            grad_rows[0, : len(grad_out)] = grad_out
             of_input, products, _ = torch.ops.aten.convolution_backward(
-                as_image(grad_rows, dilation), as_image(rows, dilation),
-                weight.unsqueeze(3) * norm.gain[:, None, None, None], None, [1, 1], [padding // dilation, 0], [1, 1],
-                False, [0, 0], len(weight), [True, True, False])
+                as_image(grad_rows, dilation),
+                as_image(rows, dilation),
+                weight.unsqueeze(3) * norm.gain[:, None, None, None],
+                None,
+                [1, 1],
+                [padding // dilation, 0],
+                [1, 1],
+                False,
+                [0, 0],
+                len(weight),
+                [True, True, False],
+            )
             products, total = products[:, 0, :, 0], grad_out.sum(0)  # [C, K], [C]
             sums = total[:, None] - _sums_beyond(grad_out, len(frames), weight.shape[2], padding, dilation)  # [C, K]
             back = norm.back(gain, (of_taps * products).sum(1), (of_taps * sums).sum(1), act.numel())
-            grad_act = as_frames(of_input)[0, :len(frames)].add_(act, alpha=back.of_act).add_(back.constant)
+            grad_act = as_frames(of_input)[0, : len(frames)].add_(act, alpha=back.of_act).add_(back.constant)
             grad_slope = _back_through_prelu(grad_act, frames, slope, made)
             grad_weight = products * norm.gain[:, None] + sums * shift[:, None]
             grads.append((grad_slope, back.gain, back.shift, grad_weight[:, None], total))
@@ -232,7 +249,7 @@ class _Norm:
         PReLU outputs and of that gradient alone, [C].
         """
         grad_gain = products * self.rstd
-        of_act = -self.rstd**2 * float(grad_gain @ gain) / numel
+        of_act = -(self.rstd**2) * float(grad_gain @ gain) / numel
         return _Back(grad_gain, sums, of_act, -self.rstd * float(sums @ gain) / numel)
 
 
@@ -250,7 +267,7 @@ def _back_through_prelu(grad: Tensor, x: Tensor, slope: Tensor, out: Tensor) -> 
 def _empty_rows(x: Tensor, dilation: int) -> Tensor:
     """[B, L, C] -> [B, R * dilation, C], of which the first L frames may hold anything and the others are zeros."""
     rows = x.new_empty(x.shape[0], x.shape[1] + -x.shape[1] % dilation, x.shape[2])
-    rows[:, x.shape[1]:] = 0
+    rows[:, x.shape[1] :] = 0
     return rows
 
 
@@ -261,7 +278,7 @@ def _sums_beyond(grad: Tensor, length: int, kernel_size: int, padding: int, dila
     sums = []
     for offset in range(-padding, dilation * kernel_size - padding, dilation):
         first = max(0, -offset)
-        sums.append(grad[:first].sum(0) + grad[max(first, length - offset):].sum(0))
+        sums.append(grad[:first].sum(0) + grad[max(first, length - offset) :].sum(0))
     return torch.stack(sums, 1)
 
 
@@ -271,7 +288,11 @@ def _summed(grads: list[tuple[Tensor, ...]]) -> Iterator[Tensor]:
 
 
 def side_by_side(
-    x: Tensor, beside: Tensor, weight: Tensor, bias: Tensor, dim: int = -1,
+    x: Tensor,
+    beside: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    dim: int = -1,
     product: Callable[..., Tensor] = functional.linear,
 ) -> Tensor:
     """W [x; beside] + b as W_x x + (W_b beside + b), of which the second part is computed once.

@@ -40,7 +40,7 @@ def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def elu_frames_last(x: Tensor) -> Tensor:
-    """float [B, C, L] -> the same shape, `frames_last`."""
+    """Float [B, C, L] -> the same shape, `frames_last`."""
     return _ELUFramesLast.apply(x)
 
 
@@ -134,7 +134,14 @@ class _ConvOfParts(torch.autograd.Function):
         dtype = grad.dtype  # under autocast not the parts' nor the weights'
         whole, needed = torch.cat(parts, 1).to(dtype), any(ctx.needs_input_grad[5:])
         grad_whole, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-            grad, whole, weight.to(dtype), list(bias.shape), *ctx.geometry, False, [0, 0], 1, [needed, True, True])
+            grad, whole, weight.to(dtype), list(bias.shape), *ctx.geometry, False, [0, 0], 1, [needed, True, True]
+        )
         each = grad_whole.split([part.shape[1] for part in parts], 1) if needed else [None] * len(parts)
-        return (grad_weight.to(weight.dtype), grad_bias.to(bias.dtype), None, None, None,
-                *(one if one is None else one.to(part.dtype) for one, part in zip(each, parts, strict=True)))
+        return (
+            grad_weight.to(weight.dtype),
+            grad_bias.to(bias.dtype),
+            None,
+            None,
+            None,
+            *(one if one is None else one.to(part.dtype) for one, part in zip(each, parts, strict=True)),
+        )

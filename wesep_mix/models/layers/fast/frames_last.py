@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 def frames_last(x: Tensor) -> Tensor:
-    """float [B, C, L] -> the same, frame by frame in memory where that pays."""
+    """Float [B, C, L] -> the same, frame by frame in memory where that pays."""
     if x.device.type != "cpu":
         return x
     frames = x.transpose(1, 2).contiguous()
@@ -48,10 +48,17 @@ def depthwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
 
 def check_depthwise(conv: nn.Conv1d) -> None:
     """Raises: ValueError for a convolution that `depthwise` does not take."""
-    if (conv.groups != conv.in_channels or conv.bias is None or conv.stride != (1,) or conv.padding_mode != "zeros"
-            or conv.padding[0] % conv.dilation[0]):
-        raise ValueError("wanted a depthwise convolution of stride 1 with a bias, padded with zeros by whole "
-                         f"dilations, found {conv}")
+    if (
+        conv.groups != conv.in_channels
+        or conv.bias is None
+        or conv.stride != (1,)
+        or conv.padding_mode != "zeros"
+        or conv.padding[0] % conv.dilation[0]
+    ):
+        raise ValueError(
+            "wanted a depthwise convolution of stride 1 with a bias, padded with zeros by whole "
+            f"dilations, found {conv}"
+        )
 
 
 def whole_rows(frames: Tensor, dilation: int) -> Tensor:
@@ -65,9 +72,10 @@ def of_rows(rows: Tensor, length: int, weight: Tensor, bias: Tensor, padding: in
     """Depthwise convolution of the first `length` frames of whole rows: float [B, R * dilation, C], [C, 1, K], [C] ->
     float [B, L', C].
     """
-    out = functional.conv2d(as_image(rows, dilation), weight.unsqueeze(3), bias, padding=(padding // dilation, 0),
-                            groups=len(weight))
-    return as_frames(out)[:, :length + 2 * padding - dilation * (weight.shape[2] - 1)]
+    out = functional.conv2d(
+        as_image(rows, dilation), weight.unsqueeze(3), bias, padding=(padding // dilation, 0), groups=len(weight)
+    )
+    return as_frames(out)[:, : length + 2 * padding - dilation * (weight.shape[2] - 1)]
 
 
 def as_image(rows: Tensor, dilation: int) -> Tensor:
