@@ -1,9 +1,11 @@
-"""What every plugin promises (wesep_mix.models.contracts). A new one is found by its file; SMALL may say how to make it small.
+"""What every plugin promises (wesep_mix.models.contracts).
 
-An extractor is tested with every fusion: its cases are called NAME/FUSION.
+A new one is found by its file; SMALL may say how to make it small. An extractor is tested with every fusion: its cases
+are called NAME/FUSION.
 """
 
 import dataclasses
+import inspect
 import json
 from importlib.util import find_spec
 
@@ -186,6 +188,12 @@ def test_a_config_is_built_from_its_files_name(kind, name):
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.name = "other"
     assert config.from_dict(module.Config, yaml.safe_load(yaml.safe_dump(config.to_dict(found))), "conf") == found
+
+
+@pytest.mark.parametrize("name", plugins.names("corpora"))
+def test_a_corpus_is_collected_by_a_function_that_stage_1_can_call(name):
+    parameters = inspect.signature(plugins.load("corpora", name).collect).parameters
+    assert list(parameters) == ["config", "work_dir", "nj", "max_bad"]
 
 
 @pytest.mark.parametrize("kind, name", NETWORKS)

@@ -23,7 +23,7 @@ FILE = re.compile(r"`([\w./]+)`:\n\n```(?:python|yaml)\n(.*?)^```$", re.M | re.S
 COMMANDS = re.compile(r"^```bash\n(.*?)^```$", re.M | re.S)
 PLUGINS = {  # section: its module, and what checks it at least
     "A new extractor": ("wesep_mix/models/extractors/gru_mask.py", 140),
-    "A new corpus": ("wesep_mix/corpora/by_speaker.py", 3),
+    "A new corpus": ("wesep_mix/corpora/by_speaker.py", 4),
     "A new front-end": ("wesep_mix/models/frontends/mel_gru.py", 25),
 }
 
@@ -46,11 +46,16 @@ def call(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def run_script(script: str, folder: Path) -> str:
+    return call(["bash", "-euo", "pipefail", "-c", script], folder)
+
+
 @pytest.fixture
 def follow(tmp_path):
-    """Function: title, {what stands for something of the reader's: what it is} -> the copy, and what was printed.
+    """Function: title, folders of the reader's own -> the copy, and what was printed.
 
-    Files are written where the section says, and its commands run, in its order.
+    Files are written where the section says, and its commands run, in its order; `/path/to/NAME` in them is the folder
+    that is given as NAME.
     """
 
     def make(title: str, **own: Path) -> tuple[Path, str]:
@@ -70,7 +75,7 @@ def follow(tmp_path):
             script = step[1]
             for name, path in own.items():
                 script = script.replace(f"/path/to/{name}", str(path))
-            printed += call(["bash", "-euo", "pipefail", "-c", script], copy)
+            printed += run_script(script, copy)
         return copy, printed
 
     return make
@@ -146,3 +151,17 @@ def test_a_walkthrough_is_a_module_its_settings_and_a_test(title):
     module, settings, test = files(title)
     assert module == PLUGINS[title][0] and not (ROOT / module).exists()
     assert settings.endswith(".yaml") and test.startswith("tests/unit/")
+
+
+@pytest.mark.parametrize("title", ["Setting up", "Tests"])
+def test_the_other_commands_of_the_page_run(title):
+    (script,) = COMMANDS.findall(section(title))
+    printed = run_script(script, ROOT)
+    assert printed.count(" passed") == script.count("tests/run.sh")
+
+
+def test_no_command_of_the_page_is_left_out():
+    titles = ["Setting up", "Tests", *PLUGINS]
+    assert sum(len(COMMANDS.findall(section(title))) for title in titles) == len(
+        re.findall(r"^```(?:bash|sh|console)$", DOCUMENT.read_text(), re.M)
+    )

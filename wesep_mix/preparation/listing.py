@@ -27,8 +27,13 @@ RUMBLE = 0.1  # of an utterance's power, above which that is told
 
 
 def check_folders(corpus: Any) -> None:
-    """Raises: UserError when the corpus's plugin can tell beforehand that a folder is not there (some need none)."""
-    getattr(plugins.load("corpora", corpus.name), "check_folders", lambda _: None)(corpus)
+    """Raises: UserError when the corpus's plugin can tell beforehand that a folder is not there (some need none), or
+    has no `collect`.
+    """
+    plugin = plugins.load("corpora", corpus.name)
+    if not hasattr(plugin, "collect"):
+        raise UserError(f"{plugin.__file__}: wanted a function collect(config, work_dir, nj, max_bad), found none")
+    getattr(plugin, "check_folders", lambda _: None)(corpus)
 
 
 def prepare_lists(settings: CorpusConfig, folder: Path, nj: int) -> None:

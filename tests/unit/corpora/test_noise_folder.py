@@ -1,6 +1,7 @@
 import pytest
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.corpora.sources.folders import existing_folder
 from wesep_mix.corpora.sources.noise import noise_files
 from wesep_mix.corpora.sources.splits import Split
 
@@ -45,3 +46,8 @@ def test_too_little_noise_is_told(tmp_path):
         noise_files(tmp_path, Split(), 0)
     with pytest.raises(UserError, match="noise files: wanted at least 3 .* found 2"):
         noise_files(_touch(tmp_path, "a.wav", "b.wav"), Split(), 0)
+
+
+def test_no_name_is_not_the_working_directory():
+    with pytest.raises(UserError, match="^corpus: wanted the name of a folder, found none; set it in corpus.yaml"):
+        existing_folder("")

@@ -17,7 +17,7 @@ from wesep_mix.corpora.sources.noise import NoiseConfig
 from wesep_mix.corpora.sources.splits import Split
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.preparation import listing
-from wesep_mix.preparation.listing import _speech_entries, prepare_lists
+from wesep_mix.preparation.listing import _speech_entries, check_folders, prepare_lists
 from wesep_mix.preparation.lists import read_noises, read_speech
 from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
@@ -357,3 +357,9 @@ def test_a_name_that_lists_cannot_hold_is_told_on_one_line_and_left_out(speech, 
     unused = [row for name in SETS for row in read_jsonl(lists(tmp_path, name) / "unused.jsonl")]
     assert len(used) == 11 and [row["reason"] for row in unused] == ["unreadable"]
     assert "left out: " in capsys.readouterr().err
+
+
+def test_a_corpus_without_collect_is_told_with_its_file(monkeypatch):
+    monkeypatch.delattr(librispeech, "collect")
+    with pytest.raises(UserError, match=r"corpora/librispeech.py: wanted a function collect\(config, .*found none"):
+        check_folders(librispeech.Config())

@@ -19,7 +19,11 @@ SUFFIXES = (".flac", ".wav")
 
 
 def existing_folder(folder: str | Path) -> Path:
-    """Return `folder` as a path. Raises: UserError when there is no such folder, or lists cannot hold its name."""
+    """Return `folder` as a path. Raises: UserError when none is named, there is no such folder, or lists cannot hold
+    its name.
+    """
+    if not str(folder):  # which would be the working directory
+        raise UserError("corpus: wanted the name of a folder, found none; set it in corpus.yaml or with --set")
     path = Path(folder).expanduser()
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing of that name"
