@@ -27,8 +27,13 @@ RUMBLE = 0.1  # of an utterance's power, above which that is told
 
 
 def check_folders(corpus: Any) -> None:
-    """Raises: UserError when the corpus's plugin can tell beforehand that a folder is not there (some need none), or
-    has no `collect`.
+    """Ask a corpus's plugin whether its folders are there; some need none.
+
+    Args:
+        corpus: its config.
+
+    Raises:
+        UserError: a folder is not there, or the plugin has no `collect`.
     """
     plugin = plugins.load("corpora", corpus.name)
     if not hasattr(plugin, "collect"):

@@ -19,8 +19,16 @@ SUFFIXES = (".flac", ".wav")
 
 
 def existing_folder(folder: str | Path) -> Path:
-    """Return `folder` as a path. Raises: UserError when none is named, there is no such folder, or lists cannot hold
-    its name.
+    """Check a folder that the user named.
+
+    Args:
+        folder: its name; `~` is the home folder.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: none is named, there is no such folder, or lists cannot hold its name.
     """
     if not str(folder):  # which would be the working directory
         raise UserError("corpus: wanted the name of a folder, found none; set it in corpus.yaml or with --set")
