@@ -95,7 +95,10 @@ def test_forced_work_that_was_interrupted_says_how_to_go_on_and_does(folder, cap
     part, work = Part(2, "teacher", folder, {"lr": 1}), Work(folder)
     run_part(part, False, work)
     assert guarded(lambda: run_part(part, True, Work(folder, KeyboardInterrupt())), "stage 2 (teacher)") == 130
-    assert "stage 2 (teacher): interrupted; to go on from here leave out --force true" in capsys.readouterr().err
+    assert (
+        "stage 2 (teacher): interrupted; the same command without --force true goes on from here"
+        in capsys.readouterr().err
+    )
     run_part(part, False, work)
     assert work.found == [set(), {"file1"}] and part.is_done()
 
@@ -611,7 +614,7 @@ def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, cap
         assert part.is_done()
     told = capsys.readouterr().err.splitlines()
     assert told == [
-        f"note: the file system gives no locks ({os.strerror(number)}): see to it that no two runs work in one folder"
+        f"note: this file system has no locks ({os.strerror(number)}): make sure that no two runs work in one folder"
     ]
 
 
