@@ -228,7 +228,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What is wrong with the files of a finished stage's folder, read whole; None if nothing is, or if it is not known."""
+    """What is wrong with a finished stage's files, all of them read; None if nothing is, or if it is not known."""
     return _fault(folder, whole=True) if _own_state(folder).get("done") else None
 
 

@@ -607,7 +607,7 @@ def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, cap
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(stage.fcntl, "lockf", lockf)
-    stage._tell_of_no_locks.cache_clear()
+    stage._report_no_locks.cache_clear()
     for name in ("first", "second"):
         part = Part(2, "teacher", folder / name, {})
         run_part(part, False, Work(part.out))
