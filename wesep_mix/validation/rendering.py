@@ -1,4 +1,4 @@
-"""Whether plans render to what they say: finite, the sum of their parts, not too loud, at the right SNR and loudness."""
+"""Whether plans render to what they say: finite, the sum of their parts, and at the right peak, SNR and loudness."""
 
 from __future__ import annotations
 
