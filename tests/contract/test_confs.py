@@ -152,7 +152,7 @@ def test_a_separator_that_is_not_there_is_named(capsys):
         ),
         (
             "cue={predicted: 0.5, clean: 0.5}",
-            "; the setting is there, but its YAML does not write it: use --set extractor.cue={predicted: 0.5, clean: 0.5}",
+            "its YAML does not write it: use --set extractor.cue={predicted: 0.5, clean: 0.5}",
         ),
         ("extractor.loss.weights=[1, 1]", "stft_tcn: loss.weights: wanted 1 (one an estimate), found [1.0, 1.0]"),
         ("extractor.model.hop=3000", "stft_tcn.yaml: model: hop: wanted 1 to 320 (half of window), found 3000"),

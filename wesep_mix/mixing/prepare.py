@@ -1,11 +1,15 @@
-"""The second half of stage 1: lists -> fixed plans of every set, as plain text; no mixture audio is written."""
+"""The second half of stage 1: lists -> fixed plans of every set, as plain text; no mixture audio is written.
+
+Stage 1's folders are parts (base.stage): here stands which settings define the content of each.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +18,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
 from wesep_mix.base.names import SETS, bytes_of_file
 from wesep_mix.base.seeds import rng_for
+from wesep_mix.base.stage import Need, Part
 from wesep_mix.io.decoded import name_corpus
 from wesep_mix.mixing.draw import Pool, check_enough_speakers, plan_of
 from wesep_mix.mixing.grouping import draw_groups
@@ -23,6 +28,59 @@ from wesep_mix.preparation.lists import SpeechEntry, copy_lists, read_noises, re
 from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
 MIXING = "mixing.json"
+LISTING = ("segment_s", "max_crops")  # settings of `mixing` that the lists depend on
+SINGLE = ("seed", "mixing", "single", "single_noise")  # settings that the single-speaker plans depend on
+MIXTURES = ("seed", "mixing", "mixtures", "metadata_dir", "short", "max_bad")
+
+
+def lists_part(corpus: Path, settings: Mapping[str, Any]) -> Part:
+    """The lists of a corpus as a part of stage 1.
+
+    `max_bad` does not define them: if it is raised, the run goes on with what was examined, and finished lists stay.
+
+    Args:
+        corpus: the lists' folder.
+        settings: conf/corpus.yaml as plain values.
+
+    Returns:
+        The part.
+    """
+    mixing = {key: settings["mixing"][key] for key in LISTING}
+    return Part(1, "lists", corpus, {"corpus": settings["corpus"], "mixing": mixing})
+
+
+def plans_part(folder: Path, num_spk: int, settings: Mapping[str, Any], keys: Sequence[str], corpus: Path) -> Part:
+    """The plans of one kind of mixtures as a part of stage 1.
+
+    Args:
+        folder: where they are written.
+        num_spk: talkers in a mixture.
+        settings: conf/corpus.yaml as plain values.
+        keys: the settings that define the plans: SINGLE or MIXTURES.
+        corpus: the lists' folder.
+
+    Returns:
+        The part.
+    """
+    title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
+    return Part(1, title, folder, {key: settings[key] for key in keys} | {"num_spk": num_spk}, [Need(corpus, 1)])
+
+
+def refuse_others(part: Part, config: Path) -> None:
+    """Refuse to redo a folder that belongs to another recipe.
+
+    Args:
+        part: a shared part of stage 1.
+        config: this recipe's corpus.yaml, for the error.
+
+    Raises:
+        UserError: the folder was made with other settings.
+    """
+    if part.is_other():
+        raise UserError(
+            f"{part.out} was made with other settings than those of {config}, and both recipes share it; give them the "
+            "same settings, or make it anew with the recipe that it belongs to"
+        )
 
 
 def prepare_plans(settings: CorpusConfig, lists: Path, folder: Path, num_spk: int) -> None:
