@@ -95,17 +95,15 @@ def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -
     def confirm(moves: Sequence[Root]) -> None:
         if args.force or not lists_part(corpus, before_moves(raw, moves)).is_done():
             raise UserError(
-                f"--corpus_root: wanted {corpus} finished with the settings given now, and no --force true, since "
-                "nothing is listed anew; give the settings as before, with the folders' old or new names"
+                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force true, since "
+                "nothing is to be listed anew; name the folders in the settings as before, or moved"
             )
 
     with ExitStack() as locks:
         for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):
             locks.enter_context(alone_in(path))
             if (damage := damage_of(path)) is not None:
-                raise UserError(
-                    f"--corpus_root: {damage}; first run stage 1 without --corpus_root, which makes it again"
-                )
+                raise UserError(f"--corpus_root: {damage}; run stage 1 without it first, which makes it again")
         if roots:
             move(corpus, sorted(folders), roots, confirm)
         else:
