@@ -32,10 +32,10 @@ from wesep_mix.base.files import read_json, remove_leftovers, write_json
 from wesep_mix.base.record import STATE_FILE
 from wesep_mix.base.stops import terminable
 
-MACHINE = ("num_workers",)  # settings that never change a result
+MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
 GO_ON_FORCED = (
-    "the same command without --force true goes on from here, with it all is done anew; parts that were not begun are "
+    "the same command without --force true goes on from here (with it, all is done anew); parts not yet begun are "
     "unchanged"
 )
 HELD = (errno.EAGAIN, errno.EACCES)  # errors of a lock that another process holds
@@ -101,8 +101,8 @@ class Part:
                 )
             if (changed := outdated_by(need.path)) is not None:
                 raise UserError(
-                    f"stage {self.number} ({self.title}) needs {need.path}, which was made before {changed} was made "
-                    f"anew; run with --stage {need.stage} first"
+                    f"stage {self.number} ({self.title}) needs {need.path}, which is out of date, since {changed} "
+                    f"was made anew after it; run with --stage {need.stage} first"
                 )
 
     def check_inputs(self) -> None:
@@ -337,7 +337,7 @@ def _fault(folder: Path, whole: bool) -> str | None:
     """The first file of the folder that is not as it was written, and why; `whole` is that of `record.faults`."""
     wanted, found = _own_state(folder).get("files") or 0, len(record.read(folder))
     if found < wanted:
-        return f"{folder / record.RECORD} names {found} files, {wanted} were made"
+        return f"{folder / record.RECORD} names {found} files, but {wanted} were written"
     return next((f"{folder / name} {fault}" for name, fault in record.faults(folder, whole)), None)
 
 

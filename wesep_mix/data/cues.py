@@ -101,9 +101,7 @@ class MixturesWithCues(Dataset):
         sources = example.plan.sources
         kinds = rng.choice(len(KINDS), size=len(sources), p=self.probabilities)
         drawn = {place: draw_enrolment(self.pool, sources[place], rng) for place in np.flatnonzero(kinds == ENROLMENT)}
-        if (
-            self.targets == "random"
-        ):  # after all are drawn, so that an example's enrolments are the same for any `targets`
+        if self.targets == "random":  # after all are drawn, so that `targets` changes no enrolment
             target = int(choose(len(sources), as_chance(example.chance)[0]))
             kinds[np.arange(len(kinds)) != target] = NOBODY
         enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))

@@ -15,9 +15,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path
 
 SAMPLE_RATE = 16000
-SPEECH_DC_DB = (
-    -40.0
-)  # relative to its power: a weaker offset stays; a stronger one would limit a clean estimate's SI-SDR
+# An offset below this stays in speech; above, it would limit the SI-SDR of a clean estimate. Relative to the power.
+SPEECH_DC_DB = -40.0
 LARGE_DC_DB = -20.0  # such an offset changes an SNR by 0.04 dB
 _UNKNOWN = 2**63 - 1  # libsndfile's number of frames of a flac file whose header has none
 _MAX_HEADER = 1024  # bytes of a wav file's header, at most

@@ -46,9 +46,7 @@ def draw_groups(
     turn = vain = 0
     while most and vain < VAIN_ROUNDS:
         before, rng = len(groups), rng_for(seed, "groups", name, num_spk, turn)
-        num_groups = (
-            int(rng.integers(1, most + 1)) if vain else most
-        )  # a round of fewer groups may find one that a full round cannot
+        num_groups = int(rng.integers(1, most + 1)) if vain else most  # fewer groups may find what a full round misses
         for places in _round(unused, sizes, num_spk, num_groups, rng):
             group = tuple(entries[spk][place] for spk, place in places)
             groups.setdefault(tuple(sorted(entry.utt for entry in group)), group)
@@ -84,9 +82,7 @@ def _speaker_groups(
     left as there are groups left has to be in all of them; this rule alone makes the number of groups possible.
     """
     left = [min(size, num_groups) for size in sizes]  # utterances that can still be used
-    passed_over = [
-        size - can for size, can in zip(sizes, left, strict=True)
-    ]  # cards on the deck that are not to be taken
+    passed_over = [size - can for size, can in zip(sizes, left, strict=True)]  # cards on the deck to be skipped
     having: list[set[int]] = [set() for _ in range(num_groups + 1)]  # speakers, by number of utterances left
     for spk, size in enumerate(left):
         having[size].add(spk)

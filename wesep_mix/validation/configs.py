@@ -28,12 +28,7 @@ CLASSES = {
     "separator": SeparatorConfig,
     "score": ScoreConfig,
 }
-STAGES = {
-    "teacher": 2,
-    "student": 3,
-    "extractor": 5,
-    "separator": 5,
-}  # the stages that train the models of these sections
+STAGES = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}  # which train the models of these sections
 
 
 @dataclass(frozen=True)

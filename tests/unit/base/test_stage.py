@@ -138,7 +138,9 @@ def test_what_was_made_anew_outdates_all_that_follows_until_it_is_made_again(tmp
     run_part(teacher, True, Work(teacher.out))
     changed = teacher.out / "file1"
     assert [outdated_by(part.out / "file1") for part in chain] == [None, changed, changed]
-    with pytest.raises(UserError, match="extractor.* needs .*student/file1, which was made before .*teacher/file1 was"):
+    with pytest.raises(
+        UserError, match="extractor.* needs .*student/file1, which is out of date, since .*teacher/file1 was"
+    ):
         run_part(extractor, False, Work(extractor.out))
     run_part(student, False, Work(student.out))
     assert [outdated_by(part.out) for part in chain] == [None, None, student.out / "file1"]
@@ -398,8 +400,12 @@ DAMAGES = [
     ("table.json", flip, "table.json has another content than was written"),
     ("one.wav", flip, "one.wav has another content than was written"),
     ("table.json", lambda path: path.write_text('"a 1'), "table.json has 4 bytes, 13 were written"),
-    (RECORD, Path.unlink, f"{RECORD} names 0 files, 3 were made"),
-    (RECORD, lambda path: path.write_text(path.read_text().splitlines()[0]), f"{RECORD} names 1 files, 3 were made"),
+    (RECORD, Path.unlink, f"{RECORD} names 0 files, but 3 were written"),
+    (
+        RECORD,
+        lambda path: path.write_text(path.read_text().splitlines()[0]),
+        f"{RECORD} names 1 files, but 3 were written",
+    ),
 ]
 
 
