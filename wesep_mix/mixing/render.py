@@ -96,6 +96,7 @@ def _noise_gain(speech: np.ndarray, noise: np.ndarray, planned: Noise) -> np.flo
     if noise_power == 0.0:
         raise UserError(
             f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is silent "
-            f"here, from sample {planned.start} on; redo stage 1 with --force true, which begins no noise where it is silent"
+            f"here, from sample {planned.start} on; redo stage 1 with --force true, which begins no noise where it is "
+            "silent"
         )
     return np.float32(np.sqrt(speech_power / noise_power / 10 ** (planned.snr_db / 10)))
