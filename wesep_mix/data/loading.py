@@ -58,7 +58,7 @@ def _try_out(num_workers: int) -> None:
 
 
 @contextmanager
-def explain_lost_workers() -> Iterator[None]:
+def lost_workers_told() -> Iterator[None]:
     """Turn torch's error for a data worker that was killed, which can come at any time, into one for the user.
 
     Yields:
@@ -117,7 +117,7 @@ def _dumps_error(err: Exception) -> bytes:
 
 
 def _unpacked(batches: Iterable[bytes]) -> Iterator[MixBatch]:
-    with explain_lost_workers():
+    with lost_workers_told():
         for packed in batches:
             batch = pickle.loads(packed)
             if isinstance(batch, Exception):

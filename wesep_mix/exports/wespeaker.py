@@ -7,7 +7,7 @@ embedding:
 - `emb.scp` and `emb_as_one.scp`, which `wespeaker/diar/{spectral,umap}_clusterer.py` take. What stands in a key before
   its first hyphen is the recording for them, and they cluster each recording by itself; after it `make_rttm.py` wants
   `<begin ms>-<end ms>-<first frame>-<last frame>`. Embeddings of a set overlap in time, which these tools do not
-  expect, so the keys say that the talkers had spoken one after the other, each as long as the mixture. In `emb.scp`
+  expect, so by the keys the talkers seem to speak one after the other, each as long as the mixture. In `emb.scp`
   every mixture is a recording; in `emb_as_one.scp` the whole set is one, which asks for the speakers of the set.
 
 No vector is copied: all of these name the arks that are there, so lines of one embedding have the same second column.

@@ -45,7 +45,7 @@ from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.processes import BAR_POSITION
 from wesep_mix.data.cues import with_cues
 from wesep_mix.data.datasets import FixedMixtures, dev_plans, dynamic_loader, loader_in_order, training_mixtures
-from wesep_mix.data.loading import explain_lost_workers
+from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.weights import write_weights
 from wesep_mix.models import checkpoint
@@ -229,7 +229,7 @@ def fit(module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, o
         print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
-        with explain_lost_workers(), _logs_named(out / "logs"):
+        with lost_workers_told(), _logs_named(out / "logs"):
             trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
         raise KeyboardInterrupt from err

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import FixedMixtures, fixed_loader
-from wesep_mix.data.loading import Loader, explain_lost_workers
+from wesep_mix.data.loading import Loader, lost_workers_told
 from wesep_mix.io.audio import read_audio
 
 pytestmark = pytest.mark.timeout(60)
@@ -83,9 +83,9 @@ def test_too_few_file_handles_in_a_worker_are_named(plans):
 
 def test_a_killed_worker_is_said_whenever_torch_notices():
     said = "^a data worker was killed, .*; lower num_workers or batch_size"
-    with pytest.raises(UserError, match=said), explain_lost_workers():
+    with pytest.raises(UserError, match=said), lost_workers_told():
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
-    with pytest.raises(RuntimeError, match="ours"), explain_lost_workers():
+    with pytest.raises(RuntimeError, match="ours"), lost_workers_told():
         raise RuntimeError("ours")
 
 
