@@ -73,24 +73,24 @@ run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extra
     ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
     --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
 
-run_stage() {  # NUMBER ENTRY_POINT OPTION...: nothing if the stage was not asked for
+run_stage() {  # NUMBER ENTRY_POINT OPTION...: does nothing if the stage was not asked for
     local number=$1 entry=$2 status=0
     shift 2
     [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
     [ "$dry_run" = false ] || printf '# '
     echo "== stage $number: ${entry//_/ } =="
     run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
-    [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # it has said how to go on
+    [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # the stage has said how to go on
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
     [ "$status" -eq 0 ] || {
         local again="the same command"
         [ "$force" = false ] || again+=" without --force true"
-        warn "stage $number ($entry) failed (status $status); mend it, $again goes on from there"
+        warn "stage $number ($entry) failed (status $status); mend the cause, then $again goes on from there"
         exit "$status"
     }
 }
 
-run_table() {  # NUMBER: what a stage does for the paper's tables
+run_table() {  # NUMBER: a stage's work for the paper's tables
     [ "$tables" = false ] || run_stage "$1" tables --stage_number "$1" --egs "egs/$corpus" --data "$data" \
         --single "$single" --exp "$exp" --nj "$nj" --ngpu "$ngpu"
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fetches LibriSpeech, MUSAN and WHAM! noise from their public homes: `bash tools/download_corpora.sh --target DIR`.
 #
-# What is there is kept, what was interrupted goes on. An archive is NAME.part until it is whole and its checksum
-# is right; it is unpacked in a hidden folder beside the corpora, whose parts are then renamed. So nothing that is
-# half done ever has its final name.
+# What is there is kept, and an interrupted download goes on. An archive is called NAME.part until it is whole and its
+# checksum is right. It is unpacked in a hidden folder beside the corpora, whose parts are then renamed. So nothing
+# unfinished ever has its final name.
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 export LC_ALL=C  # numbers with a point
@@ -22,7 +22,7 @@ dry_run=false
 help_message="Usage: bash tools/download_corpora.sh --target DIR [--name value ...]
 
 Makes DIR/LibriSpeech, DIR/musan and DIR/wham_noise: the folders for --librispeech, --musan and --wham of the
-recipes. Interrupted, the same command goes on. By default 52 GB are fetched, and 91 GB are needed on the disk.
+recipes. After an interruption the same command goes on. By default it fetches 52 GB and needs 91 GB of disk.
 
 Options (defaults in brackets):
   --target DIR          where the corpora go
@@ -33,14 +33,14 @@ Options (defaults in brackets):
                         https://openslr.elda.org do [$mirror]
   --wham_mirror URL     has wham_noise.zip [$wham_mirror]
   --checksums FILE      md5 or SHA-256 sums (lines of 'SUM  NAME') to be used instead of the published ones
-  --keep_archives BOOL  true: archives are kept when they are unpacked [$keep_archives]
-  --retries N           failures in a row before giving up; a download that moves on starts anew to count [$retries]
-  --dry_run BOOL        true: say what would be fetched and what disk it needs, ask no server [$dry_run]
+  --keep_archives BOOL  true: keep the archives after unpacking [$keep_archives]
+  --retries N           failures in a row before giving up; a download that makes progress resets the count [$retries]
+  --dry_run BOOL        true: say what would be fetched and how much disk it needs, without asking a server [$dry_run]
   --help                this text"
 
-# Of each archive: bytes (of WHAM! about), size when unpacked in percent of that, audio files in it, md5: those of
-# openslr.org/resources/12/md5sum.txt, and MUSAN's as WeSpeaker and PaddleSpeech check it. Nobody publishes a sum of
-# wham_noise.zip: the CRC of each of its files is checked, and how many there are.
+# Each archive's bytes (WHAM!'s roughly), unpacked size in percent of that, number of audio files, and md5. The md5 are
+# those of openslr.org/resources/12/md5sum.txt; MUSAN's is the one that WeSpeaker and PaddleSpeech check. Nobody
+# publishes a sum of wham_noise.zip: its files' CRCs and their number are checked instead.
 archives="
 train-clean-100  6387309499 105  28539 2a93770f6d5c6c964bc36631d331a522
 train-clean-360 23049477885 105 104014 c0e676e450a7ff2f54aeade5171606fa
@@ -82,19 +82,19 @@ count_files() {  # DIR: its audio files, without the copies that LibriMix's scri
     find "$1" -type f \( -name '*.flac' -o -name '*.wav' \) ! -name '*sp08.wav' ! -name '*sp12.wav' | wc -l | tr -d ' '
 }
 
-is_there() {  # NAME: whether its folder is whole; stops when there is a folder that is not
+is_there() {  # NAME: whether its folder is whole; stops at a folder that is not
     local folder wanted found
     folder=$(folder_of "$1")
     [ -e "$folder" ] || return 1
-    wanted=$(cat "$folder/.complete" 2>/dev/null) || true  # of another program (Kaldi's is empty) or none: published
-    wanted=${wanted:-$(published "$1" 4)}
+    wanted=$(cat "$folder/.complete" 2>/dev/null) || true  # not there, or another program's (Kaldi's is empty):
+    wanted=${wanted:-$(published "$1" 4)}  # then the published number
     found=$(count_files "$folder/")
     [ "$found" = "$wanted" ] ||
         die "$folder: wanted $wanted audio files, found $found: remove or rename that folder, then run this again"
     say "$folder is there ($found files)"
 }
 
-size_of() {  # URL: its bytes as the server says them; 0 when it does not
+size_of() {  # URL: its size in bytes as the server gives it; 0 if it does not
     local answer=
     if has curl; then
         answer=$(curl -fsSIL --connect-timeout 30 "$1" 2>/dev/null) || answer=
@@ -107,7 +107,7 @@ size_of() {  # URL: its bytes as the server says them; 0 when it does not
         END { print size ? size : 0 }'
 }
 
-plan() {  # NAME: sets size, the archive's bytes if they are known for sure, and says and adds up what it needs
+plan() {  # NAME: sets size (the archive's bytes if they are certain, else 0); prints and adds up what it needs
     local archive url about
     archive=$target/$(archive_of "$1") url=$(url_of "$1") about=$(published "$1" 2) size=0
     [ "$dry_run" = true ] || size=$(size_of "$url")
@@ -124,7 +124,7 @@ plan() {  # NAME: sets size, the archive's bytes if they are known for sure, and
     [ "$keep_archives" = false ] || kept=$((kept + rest))
 }
 
-fetch_once() {  # URL FILE: goes on where FILE ends; 0 done, 1 try again, 2 there is no use in that
+fetch_once() {  # URL FILE: goes on where FILE ends; 0: done, 1: try again, 2: trying again is no use
     local status=0
     if has curl; then
         local bar=(-sS)

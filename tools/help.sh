@@ -23,18 +23,18 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      [none]
   --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
                      else CORPUS itself]
-  --tables BOOL      true: the stages also make Tables 1, 2 and 4 of the paper, all rows and seeds of
-                     egs/CORPUS/conf/table1.yaml and table2.yaml: stages 2 to 4 and 8 exp/CORPUS/TABLE1.md, stages 5
-                     to 7 and 9 exp/CORPUS/TABLE2.md [$tables]
+  --tables BOOL      true: the stages also make the paper's tables, with all rows and seeds of table1.yaml and
+                     table2.yaml in egs/CORPUS/conf. Stages 2 to 4 and 8 make exp/CORPUS/TABLE1.md (Table 1), stages
+                     5 to 7 and 9 make exp/CORPUS/TABLE2.md (Tables 2 and 4) [$tables]
   --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
-                     nothing here reads it [$write_wav]
+                     no other stage reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
   --ngpu N           GPUs, 0 for none [$ngpu]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
   --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
-                     student.optim.lr=5e-4 in student.yaml only; KEY:=TEXT is text as it stands, never read as YAML
-  --force BOOL       true: do the chosen stages again though they are done [$force]
+                     student.optim.lr=5e-4 in student.yaml only; KEY:=TEXT takes TEXT literally, not as YAML
+  --force BOOL       true: do the chosen stages again, even if they are done [$force]
   --dry_run BOOL     true: print the commands of the chosen stages, run nothing [$dry_run]
   --data_dir DIR     lists and plans [$data_dir]
   --exp_dir DIR      models and results [$exp_dir]

@@ -3,14 +3,15 @@
 #
 # An active virtual or conda environment that has all packages is used as it is. Otherwise .venv here, or
 # $WESEP_MIX_VENV, is made, or completed after an interruption: what setup.py asks for, at the versions of
-# tools/requirements.lock and no others. It is done by uv where that is installed, else by pip; the settings of either
-# (UV_DEFAULT_INDEX, PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment made by others: a stamp
-# marks ours, and says what is installed, so that no Python starts to check it.
+# tools/requirements.lock and no others. uv does it if it is installed, else pip; their settings (UV_DEFAULT_INDEX,
+# PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
+# what is installed, so that no Python has to start to check it.
 #
 #   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, tensorboard, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
-#   WESEP_MIX_PYTHON, WESEP_MIX_UV=false   the Python to take; pip though uv is there
+#   WESEP_MIX_PYTHON=PATH           the Python to use
+#   WESEP_MIX_UV=false              pip, even if uv is there
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,8 +21,9 @@ extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
 modules=(torch torchaudio lightning transformers numpy scipy sklearn yaml kaldiio soundfile webrtcvad pyloudnorm pesq
     pystoi espeakng_loader matplotlib tqdm)
-# Of these only the files are read, they are not imported: installed without what they say they need (old, or large),
-# and not asked of an environment made by others, where the one front-end that reads them says how to get them.
+# Packages of which only files are read, without an import: they are installed without their own requirements, which
+# are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
+# them.
 files_of=(resemblyzer)
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}
 env_dir=${env_dir%/}
@@ -37,12 +39,12 @@ for extra in ${extras[@]+"${extras[@]}"}; do
         dnsmos) modules+=(speechmos onnxruntime) ;;
         ecapa) modules+=(speechbrain) ;;
         tensorboard) modules+=(tensorboard) ;;
-        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist) ;;
+        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist ruff) ;;
         *) die "no optional part '$extra'; there are dnsmos, ecapa, tensorboard and test" ;;
     esac
 done
 
-made_of() {  # what an environment is made of, whatever parts it has
+made_of() {  # what an environment is made of, the same for all of its parts
     echo "$(cat setup.py "$lock" | cksum) ${files_of[*]} newest:${WESEP_MIX_NEWEST:-} torch:${WESEP_MIX_TORCH:-}" \
         "$(readlink -f "$env_dir/bin/python") $(torch_pair)"
 }
@@ -69,7 +71,7 @@ print(", ".join(name for name in sys.argv[1:] if not find_spec(name)))' "${modul
     check_pair "$1" && echo "$1" && exit 0
 }
 
-check_pair() {  # ENV_DIR: ends in one line where torch and torchaudio do not load together
+check_pair() {  # ENV_DIR: stops with one line if torch and torchaudio do not load together
     local problem
     problem=$("$1/bin/python" -m wesep_mix.base.torch_pair --known "$lock") || die "$1: $problem"
 }
@@ -139,14 +141,14 @@ put() {  # ARGUMENT...: everything into the log, one short line a package to the
     done
 }
 
-with_pip_instead() {  # where uv failed: a mirror or certificate may be known to pip alone
+with_pip_instead() {  # when uv has failed: only pip may know a mirror or certificate
     [ -n "$uv" ] || return 1
     say "uv failed ($(grep -m 1 -E "error|cause" "$log" || tail -n 1 "$log")): trying pip"
     uv="" installer=pip
     "$env_dir/bin/python" -m ensurepip >>"$log" 2>&1 && install
 }
 
-imports() {  # whether all import, or are there where only their files are read
+imports() {  # whether all can be imported, or are there if only their files are read
     { printf 'import %s\n' importlib.util "${modules[@]}" &&
         printf 'assert importlib.util.find_spec("%s")\n' "${files_of[@]}"; } |
         (cd "$env_dir" && bin/python -) >>"$log" 2>&1
@@ -154,7 +156,7 @@ imports() {  # whether all import, or are there where only their files are read
 
 failed() {  # WHAT
     tail -n 15 "$log" >&2
-    die "$1 (see above, all of it in $log): mend the cause, the same command then goes on from here"
+    die "$1 (see above; the whole log is $log): mend the cause, then the same command goes on from here"
 }
 
 hold_lock() {  # so that two calls do not install into one folder; not every file system has locks
@@ -162,8 +164,8 @@ hold_lock() {  # so that two calls do not install into one folder; not every fil
     command -v flock >/dev/null || return 0
     exec 9>"$env_dir.lock"
     flock -n 9 || status=$?
-    [ "$status" -ne 1 ] || { say "another call is making $env_dir: waiting for it" && flock 9 && return; }
-    [ "$status" -eq 0 ] || say "no locks on this file system: start no second call until this one is ready"
+    [ "$status" -ne 1 ] || { say "another run is making $env_dir: waiting for it" && flock 9 && return; }
+    [ "$status" -eq 0 ] || say "no locks on this file system: start no second run until this one is ready"
 }
 
 made_by_others=("${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}")
@@ -188,20 +190,20 @@ command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/
 uv=$(command -v uv) || uv=""
 [ "${WESEP_MIX_UV:-}" != false ] || uv=""
 make_venv
-size="some minutes and 6.1 GB; WESEP_MIX_TORCH=cpu takes a fraction of that where there is no GPU"
+size="some minutes and 6.1 GB; without a GPU, WESEP_MIX_TORCH=cpu takes a fraction of that"
 installer=pip
 [ -z "$uv" ] || installer=uv
 say "installing what is missing into $env_dir with $installer (all of it: $size; log: $log)"
 install || with_pip_instead || failed "$installer failed"
 check_pair "$env_dir"
-# A package cut off by an interrupted installation can pass for installed: install all of them once more.
+# A package that an interrupted installation has left half done can pass for installed: install all of them again.
 if ! imports; then
     say "the packages do not import: installing them again"
     again=--force-reinstall
     [ -z "$uv" ] || again=--reinstall
     install "$again" && imports || failed "the installed packages do not import"
 fi
-# Parts from before are there still, unless they were made of something else, such as the newest versions.
+# Parts that were installed before count, unless they were made of something else, such as the newest versions.
 { grep -F " $(made_of)" "$stamp" || true; wanted; } | sort -u >"$stamp.new" && mv "$stamp.new" "$stamp"
 say "ready: $env_dir"
 echo "$env_dir"

@@ -1,4 +1,4 @@
-"""`wesep-mix COMMAND [OPTION...]`, or `python -m wesep_mix COMMAND`: the entry points of wesep_mix.bin by their names."""
+"""`wesep-mix COMMAND [OPTION...]`, or `python -m wesep_mix COMMAND`: runs an entry point of wesep_mix.bin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_COMMANDS = ("__init__", "options")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command with the options behind it; return its status, 2 for a command that is not there."""
+    """Run a command with the options behind it; return its status, or 2 if there is no such command."""
     command, *options = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if command in ("-h", "--help"):
         print(_help())
@@ -25,11 +25,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def commands() -> list[str]:
+    """Names of all commands: the files in wesep_mix/bin."""
     return sorted(path.stem for path in BIN.glob("*.py") if path.stem not in NO_COMMANDS)
 
 
 def _help() -> str:
-    """Every command with the first line of its module's docstring; no module is imported for it."""
+    """Every command with the first line of its module's docstring; no module is imported for this."""
     wide = max(map(len, commands()))
     lines = [f"  {name:{wide}}  {_first_line(BIN / f'{name}.py')}" for name in commands()]
     return "\n".join(["usage: wesep-mix COMMAND [OPTION...]; wesep-mix COMMAND --help lists its options", "", *lines])

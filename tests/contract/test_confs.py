@@ -135,7 +135,7 @@ def test_a_separator_that_is_not_there_is_named(capsys):
     [
         ("teacher.optim.lrr=1", "teacher.yaml: optim: lrr: unknown key, did you mean lr?"),
         ("optim.lrr=1", "--set optim.lrr=1: unknown key in every config of this recipe, did you mean optim.lr?"),
-        ("qqqq=1", "--set qqqq=1: unknown key in every config of this recipe; first parts there are: corpus, teacher"),
+        ("qqqq=1", "--set qqqq=1: unknown key in every config of this recipe; keys begin with one of corpus, teacher"),
         ("teacher.batch_size=many", "teacher.yaml: batch_size: wanted int, found 'many'"),
         ("teacher.model.frontend.name=wavlm9", "teacher.yaml: model: frontend: frontends: no 'wavlm9'"),
         ("extractor.model.fusion=glue", "stft_tcn.yaml: model: fusion: no 'glue' (there are: none, concat"),
@@ -146,10 +146,13 @@ def test_a_separator_that_is_not_there_is_named(capsys):
         ("optim.lr=-1", "teacher.yaml: optim: wanted lr above 0"),
         ("embeddings.sets=[dev, tset]", "embeddings.yaml: sets: wanted some of train, dev, test, found tset"),
         ("embeddings.batch_size=0", "embeddings.yaml: batch_size: wanted 1 or more, found 0"),
-        ("trainer.average=2", "; a config that does not write it takes it as --set extractor.trainer.average=2"),
+        (
+            "trainer.average=2",
+            "; the setting is there, but its YAML does not write it: use --set extractor.trainer.average=2",
+        ),
         (
             "cue={predicted: 0.5, clean: 0.5}",
-            "; a config that does not write it takes it as --set extractor.cue={predicted: 0.5, clean: 0.5}",
+            "its YAML does not write it: use --set extractor.cue={predicted: 0.5, clean: 0.5}",
         ),
         ("extractor.loss.weights=[1, 1]", "stft_tcn: loss.weights: wanted 1 (one an estimate), found [1.0, 1.0]"),
         ("extractor.model.hop=3000", "stft_tcn.yaml: model: hop: wanted 1 to 320 (half of window), found 3000"),
@@ -159,7 +162,7 @@ def test_a_separator_that_is_not_there_is_named(capsys):
         ("teacher.arcface.margin_warmup=5", "arcface.margin_warmup: wanted a share of all steps, 0 to 1, found 5"),
         ("teacher.trainer.clip=-1", "trainer.clip: wanted 0 or more, found -1"),
         ("embeddings.matching=best", "embeddings.yaml: matching: wanted assignment or nearest, found 'best'"),
-        ("separator.optim.lr=1e-3", "; separator.yaml takes part with --separator NAME alone"),
+        ("separator.optim.lr=1e-3", "; separator.yaml is read only with --separator NAME"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_status_1(setting, said, capsys):

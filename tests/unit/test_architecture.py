@@ -32,7 +32,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "wesep": {"io", "models.extractors", "models.layers"},
     "training": {"data", "io", "losses", "matching", "metrics", "mixing", "models", "models.layers", "preparation"},
     "exports": {"io", "mixing", "preparation"},
-    "validation": {"exports", "io", "mixing", "preparation"},
+    "validation": {"evaluation", "exports", "inference", "io", "mixing", "preparation", "tables", "training"},
     "inference": {"data", "exports", "io", "losses", "matching", "mixing", "models", "models.layers"},
     "evaluation": {"inference", "io", "metrics", "mixing", "models"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},

@@ -68,7 +68,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 def floors(text: str) -> dict[str, int]:
     """Room -> its floor in the picture."""
-    lines = re.findall(r"^(\d+)   (\S.*)$", text, re.M)
+    lines = re.findall(r"^(\d+) {3,4}(\S.*)$", text, re.M)
     return {room: int(floor) for floor, names in lines for room in names.split()}
 
 

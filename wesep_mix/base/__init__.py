@@ -1,1 +1,4 @@
-"""What every other room needs and what needs none of them: errors, configs, plugins, stages, files. No audio, no torch."""
+"""What every other room needs and what needs none of them: errors, configs, plugins, stages, files.
+
+No audio, no torch.
+"""

@@ -1,8 +1,8 @@
-"""Variables of the environment: those that libraries miss, and those that were meant for another process.
+"""Environment variables: those that libraries miss, and those that were meant for another process.
 
 A launcher (srun, torchrun, or Lightning, which starts the other processes of a training itself) tells each process its
-rank in variables. They also come along from a job's shell or from another training, so a process that works alone
-forgets them, before Lightning reads them as it is imported.
+rank in variables. The same variables can be left over from a job's shell or from another training. A process that
+works alone removes them, before Lightning is imported and reads them.
 """
 
 from __future__ import annotations
@@ -30,31 +30,42 @@ LAUNCHERS = (*NUMBERS, *LIGHTNING, TORCHRUN)
 
 
 def settle(ngpu: int = 0) -> None:
-    """Make the environment this process's own; it trains on `ngpu` GPUs, on more than one beside other processes.
+    """Make the environment fit this process.
 
-    Raises: UserError where a launcher's variables fit no training on so many.
+    Args:
+        ngpu: number of GPUs that it trains on; with more than one it is one of several processes.
+
+    Raises:
+        UserError: a launcher's variables fit no training on that many GPUs.
     """
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is unknown outside it, and nothing here opens a window
     try:
         getpass.getuser()
-    except (KeyError, OSError):  # a container's number without a name; libraries name their folders after the user
+    except (KeyError, OSError):  # in a container a user may be a number without a name; libraries name folders after it
         os.environ["USER"] = f"uid{os.getuid()}"
     for name in NUMBERS if ngpu > 1 else ():
         _number(name)
-    if launcher(ngpu) == "lightning" and (ngpu <= 1 or "LOCAL_RANK" not in os.environ):  # nobody has started this one
+    if launcher(ngpu) == "lightning" and (ngpu <= 1 or "LOCAL_RANK" not in os.environ):  # no launcher started this one
         for name in LAUNCHERS:
             os.environ.pop(name, None)
 
 
 def rank() -> int:
-    """This process's rank as its launcher tells it; 0 when it is alone. Raises: UserError when that is no number."""
+    """This process's rank as its launcher says; 0 if it is alone. Raises: UserError if that is no number."""
     return next((_number(name) for name in RANKS if name in os.environ), 0)
 
 
 def launcher(ngpu: int) -> str:
-    """Who starts the processes of a training on `ngpu` GPUs: lightning, torchrun or srun.
+    """Find who starts the processes of a training.
 
-    Raises: UserError where that is not one process for each GPU.
+    Args:
+        ngpu: number of GPUs.
+
+    Returns:
+        "lightning", "torchrun" or "srun".
+
+    Raises:
+        UserError: there is not one process for each GPU.
     """
     if ngpu <= 1:
         return "lightning"
@@ -82,7 +93,7 @@ def launcher(ngpu: int) -> str:
 
 
 def _number(name: str) -> int:
-    """Of a variable, 0 where there is none."""
+    """Value of a variable; 0 if it is not set."""
     value = os.environ.get(name, "0")
     if not value.isdecimal():
         raise UserError(f"{name}: wanted the number that a launcher gives a process, found {value!r}; unset it")

@@ -1,4 +1,4 @@
-"""The one exception that is meant for the user's eyes."""
+"""The one exception whose text is for the user, and how a text is kept on one line."""
 
 import re
 
@@ -6,15 +6,23 @@ _BREAKS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class UserError(Exception):
-    """A problem that the user can mend; its message is one line: where, what was wanted, what was found."""
+    """A problem that the user can mend. Its message is one line: where, what was wanted, what was found."""
 
     def __str__(self) -> str:
         return escaped(super().__str__())
 
 
 def escaped(text: str) -> str:
-    """`text` on one line that can be printed: control characters, line breaks and bytes that are not UTF-8, all of
-    which a file's name may have, are written as backslash escapes (as for a line break: n).
+    """Put a text on one line that can be printed.
+
+    Control characters, line breaks and bytes that are not UTF-8, all of which a file's name may have, become backslash
+    escapes: a line break becomes a backslash and an n.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text on one line.
     """
     return _BREAKS_A_LINE.sub(lambda found: _escape(found[0]), text)
 

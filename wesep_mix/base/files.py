@@ -1,6 +1,7 @@
-"""Text files that never look finished before they are: atomic writes, JSON, JSON lines, Kaldi tables.
+"""Files that never look finished before they are.
 
-Results of a long run, kept as they come, so that a killed run goes on with what it has.
+Text is written under a temporary name and renamed when it is complete: JSON, JSON lines, Kaldi tables. A journal holds
+the results of a long run as they come, so that a killed run goes on with what it has.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove the temporary neighbours of `atomic_path` that killed runs left in and below `folder`, but not those in
-    another stage's folder, which may be at work.
+    """Remove the temporary files that killed runs left in and below a folder.
+
+    Those in another stage's folder stay: that stage may be at work.
+
+    Args:
+        folder: where to look.
     """
     for place, inner, files in os.walk(folder):
         inner[:] = [name for name in inner if not os.path.lexists(os.path.join(place, name, record.STATE_FILE))]
@@ -48,7 +53,15 @@ def remove_leftovers(folder: str | Path) -> None:
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file for writing that appears under its name only when it is complete and on disk."""
+    """Open a file for writing that gets its name only once it is complete and on disk.
+
+    Args:
+        path: the file to write.
+        mode: as `open` takes it; text is UTF-8.
+
+    Yields:
+        The open file.
+    """
     with atomic_path(path) as temporary:
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
@@ -57,13 +70,30 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON with sorted keys.
+
+    Args:
+        path: the file to write.
+        value: what JSON can hold.
+    """
     with atomic_write(path) as file:
         json.dump(value, file, indent=2, sort_keys=True)
         file.write("\n")
 
 
 def read_json(path: str | Path, advice: str = "remove it and redo the stage") -> Any:
-    """Raises: UserError, with what to do, when the file is no JSON."""
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        advice: what the user can do if it is damaged, for the error.
+
+    Returns:
+        Its value.
+
+    Raises:
+        UserError: it is not JSON.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as err:
@@ -73,11 +103,28 @@ def read_json(path: str | Path, advice: str = "remove it and redo the stage") ->
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines.
+
+    Args:
+        path: the file to write.
+        rows: one mapping a line.
+    """
     with atomic_write(path) as file:
         file.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Read JSON lines; blank lines are skipped.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The rows in their order.
+
+    Raises:
+        UserError: the file is missing or no text, or a line is not JSON (file and line are named).
+    """
     rows = []
     for number, line in enumerate(_lines(path), start=1):
         try:
@@ -88,13 +135,28 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
 
 
 def write_table(path: str | Path, rows: Mapping[str, str]) -> None:
-    """Write a Kaldi text table: `key value` a line, sorted by key as `LC_ALL=C sort` does."""
+    """Write a Kaldi text table: `key value` a line, sorted by key as `LC_ALL=C sort` does.
+
+    Args:
+        path: the file to write.
+        rows: {key: value}.
+    """
     with atomic_write(path) as file:
         file.writelines(f"{key} {rows[key]}\n" for key in sorted(rows, key=str.encode))
 
 
 def read_table(path: str | Path) -> dict[str, str]:
-    """Read a Kaldi text table; the value is all that follows the first run of blanks."""
+    """Read a Kaldi text table; the value is all that follows the first run of blanks.
+
+    Args:
+        path: the file.
+
+    Returns:
+        {key: value} in the file's order.
+
+    Raises:
+        UserError: the file is missing or no text, a line has no value, or a key is there twice.
+    """
     table: dict[str, str] = {}
     for number, line in enumerate(_lines(path), start=1):
         parts = line.split(maxsplit=1)
@@ -117,9 +179,9 @@ def _lines(path: str | Path) -> list[str]:
 
 
 class Journal:
-    """An append-only file of JSON rows with an `id` each; `rows` holds those of earlier runs by id.
+    """An append-only file of JSON rows, each with an `id`; `rows` holds those of earlier runs, by id.
 
-    The last line of a killed run may be torn: whatever follows the last good line is cut off.
+    A kill may cut the last line short: all that follows the last good line is removed.
     """
 
     def __init__(self, path: str | Path):
@@ -136,7 +198,7 @@ class Journal:
         self._file.close()
 
     def add(self, row: dict[str, Any]) -> None:
-        """Keep one row; it survives the end of this process."""
+        """Append one row; it survives if this process is killed."""
         self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
         self._file.flush()
 

@@ -1,4 +1,4 @@
-"""What is installed: the versions and the git revision that make a result, and which optional parts are there."""
+"""What is installed: the versions and the git revision behind a result, and which optional parts are there."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NAMES = ("torch", "torchaudio", "lightning", "transformers", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """{"python": "3.11.7", "torch": "2.14.1+cu130", ...}; nothing is imported for it."""
+    """Versions of what computes: {"python": "3.11.7", "torch": "2.14.1+cu130", ...}. Nothing is imported for it."""
     return {"python": platform.python_version(), **{name: _version(name) for name in NAMES}}
 
 
 def shown(made_by: Mapping[str, str]) -> str:
-    """`python 3.11.7, torch 2.14.1, ...`"""
+    """The versions as text: `python 3.11.7, torch 2.14.1, ...`."""
     return ", ".join(f"{name} {release}" for name, release in made_by.items())
 
 
@@ -30,7 +30,7 @@ def _version(name: str) -> str:
 
 
 def revision() -> str:
-    """Short git revision of this code, `-dirty` when tracked files differ from it, `unknown` outside git."""
+    """Short git revision of this code; `-dirty` at its end if tracked files were changed, `unknown` outside git."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],
@@ -48,12 +48,12 @@ PACKAGES = {"dnsmos": ("speechmos", "onnxruntime"), "ecapa": ("speechbrain",), "
 
 
 def is_there(part: str) -> bool:
-    """Whether all packages of an optional part of setup.py are installed; they are looked up, not imported."""
+    """Whether all packages of an optional part (see setup.py) are installed; they are looked up, not imported."""
     return all(find_spec(name) for name in PACKAGES[part])
 
 
 def how_to_get(part: str) -> str:
-    """What to do about a part that is not there, as the end of an error's line."""
+    """How to install a part that is missing, as the end of an error's line."""
     lacking = ", ".join(name for name in PACKAGES[part] if not find_spec(name)) or " and ".join(PACKAGES[part])
     return (
         f"not installed here: {lacking}; `WESEP_MIX_EXTRAS={part} bash run.sh ...` installs it, as does "

@@ -1,4 +1,4 @@
-"""Names of files, utterances and speakers that lists, Kaldi's tables and the names of made files can hold."""
+"""Which names of files, utterances and speakers are allowed: lists, Kaldi's tables and file names must hold them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from wesep_mix.base.errors import escaped
 SETS = ("train", "dev", "test")
 
 MAX_NAME = 255  # bytes that a file's name may have
-_ROOM = len("..1234567.tmp.wav")  # what a file's name has more while it is written (base.files.atomic_path)
-MAX_SPEAKER = 100  # bytes, so that mixtures and talkers together can name a file
+_ROOM = len("..1234567.tmp.wav")  # what atomic_path (base.files) adds to a file's name while it is written
+MAX_SPEAKER = 100  # bytes, so that mixture and talker together fit into one file name
 
 
 def path_problem(path: str | Path) -> str:
-    """What is wrong with a file's full name; empty when tables can hold it."""
+    """What is wrong with a file's full name; empty if tables can hold it."""
     name = str(path)
     if escaped(name) == name:
         return ""
@@ -24,7 +24,16 @@ def path_problem(path: str | Path) -> str:
 
 
 def utterance_problem(utt: str, speaker: str, path: str | Path) -> str:
-    """What is wrong with the names of an utterance; empty when all made files can hold them."""
+    """Say what is wrong with the names of an utterance.
+
+    Args:
+        utt: its id.
+        speaker: its speaker's name.
+        path: its audio file.
+
+    Returns:
+        One line for the user; empty if all files that a run writes can hold the names.
+    """
     if problem := path_problem(path) or path_problem(utt) or path_problem(speaker):
         return problem
     if utt.split() != [utt] or speaker.split() != [speaker]:
@@ -35,7 +44,15 @@ def utterance_problem(utt: str, speaker: str, path: str | Path) -> str:
 
 
 def mixture_id(name: str, speakers: Sequence[str]) -> str:
-    """`name`, or where `<mix>-<speaker>.wav` would be too long for a file's name its beginning and a hash of it."""
+    """Shorten a mixture's name where a file could not have it.
+
+    Args:
+        name: the wanted name.
+        speakers: the mixture's speakers, since `<mix>-<speaker>.wav` must fit.
+
+    Returns:
+        `name`, or its beginning and a hash of it.
+    """
     limit = MAX_NAME - bytes_of_file("", speakers)
     if len(name.encode()) <= limit:
         return name
@@ -44,5 +61,13 @@ def mixture_id(name: str, speakers: Sequence[str]) -> str:
 
 
 def bytes_of_file(mix_id: str, speakers: Sequence[str]) -> int:
-    """The longest name in bytes that a file of the mixture has, `<mix>-<speaker>.wav` while it is written."""
+    """Length of the longest file name of a mixture: that of `<mix>-<speaker>.wav` while it is written.
+
+    Args:
+        mix_id: the mixture's id.
+        speakers: its speakers.
+
+    Returns:
+        Bytes.
+    """
     return _ROOM + len(f"{mix_id}-".encode()) + max(len(speaker.encode()) for speaker in speakers)

@@ -1,6 +1,7 @@
-"""File name -> module. A model, corpus or export format is added by adding its file; there is no central list.
+"""File name -> module: a model, corpus or export format is added by adding its file; there is no central list.
 
-Files are looked at, and only the one that is asked for is imported: one that is half written stops itself alone.
+Only the file that is asked for is imported. The others are read as text, so that one that is half written stops
+nobody but itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from wesep_mix.base.errors import UserError
 
@@ -26,23 +28,37 @@ PACKAGES = {  # kind -> where its files lie
 
 
 def names(kind: str) -> list[str]:
-    """Names of all plugins of a kind: the files of a kind's package that define a `Config`, whether they work or not.
+    """Names of all plugins of a kind: the files in its package that define a `Config`, whether they work or not.
 
-    A file that is not Python counts too, since nobody can say what it was to define.
+    A file that is not valid Python counts too: nobody can say what it was to define.
+
+    Args:
+        kind: one of PACKAGES.
+
+    Returns:
+        The names, sorted.
     """
     return sorted(name for name, path in _files(kind).items() if _defines_config(path))
 
 
 def listed(kind: str) -> str:
-    """The names for a user to choose from; those whose file cannot be imported are marked. Imports them all."""
+    """The names for a user to choose from, with a mark on those that cannot be imported. This imports them all."""
     return ", ".join(name if _works(kind, name) else f"{name} (broken)" for name in names(kind))
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Return the module of that kind and name.
+    """Import the plugin of a kind and name.
 
-    Raises: UserError with the names there are when there is no such plugin; with its file and the cause when it cannot
-    be imported or its `Config` is no dataclass.
+    Args:
+        kind: one of PACKAGES.
+        name: the name of its file.
+
+    Returns:
+        Its module.
+
+    Raises:
+        UserError: there is no such plugin (the message lists those there are), it cannot be imported (file and cause
+            are named), or its `Config` is not a dataclass.
     """
     path = _files(kind).get(name) if isinstance(name, str) else None
     if path is not None and _defines_config(path):
@@ -52,8 +68,16 @@ def load(kind: str, name: str) -> ModuleType:
     raise UserError(f"{kind}: no {name!r}{hint} (there are: {listed(kind)})")
 
 
-def build(kind: str, config):
-    """Build the model whose `Config` instance this is."""
+def build(kind: str, config: Any) -> Any:
+    """Build a model from its config.
+
+    Args:
+        kind: one of PACKAGES.
+        config: an instance of the plugin's `Config`, whose `name` says which plugin.
+
+    Returns:
+        The model.
+    """
     return load(kind, config.name).Model(config)
 
 
@@ -70,13 +94,13 @@ def _files(kind: str) -> dict[str, Path]:
 def _defines_config(path: Path) -> bool:
     try:
         content = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):  # which importing it tells
+    except (SyntaxError, ValueError, OSError):  # importing it says what is wrong
         return True
     return "Config" in _top_level_names(content)
 
 
 def _top_level_names(node: ast.AST) -> Iterator[str]:
-    """What a module's statements bind; those inside of `if`, `try` and `with` too."""
+    """Names that a module's statements bind, also inside `if`, `try` and `with`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield child.name
@@ -99,8 +123,8 @@ def _works(kind: str, name: str) -> bool:
 def _imported(kind: str, name: str, path: Path) -> ModuleType:
     try:
         module = importlib.import_module(f"{PACKAGES[kind]}.{name}")
-        typing.get_type_hints(module.Config)  # which reading a config asks for
-    except (Exception, SystemExit) as err:  # whatever a file does that is not finished
+        typing.get_type_hints(module.Config)  # reading a config needs them
+    except (Exception, SystemExit) as err:  # an unfinished file may do anything
         said = err.msg if isinstance(err, SyntaxError) else str(err)
         reason = " ".join(f"{type(err).__name__}: {said}".split())
         raise UserError(
@@ -115,7 +139,7 @@ def _imported(kind: str, name: str, path: Path) -> ModuleType:
 
 
 def _line_in(path: Path, err: BaseException) -> str:
-    """Where in the file importing it ended, for a message; nothing where that is not known."""
+    """The line at which importing the file failed, for a message; empty where it is not known."""
     lines = [frame.lineno for frame in traceback.extract_tb(err.__traceback__) if frame.filename == str(path)]
     if isinstance(err, SyntaxError) and err.filename == str(path):
         lines = [err.lineno]

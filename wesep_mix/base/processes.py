@@ -1,4 +1,4 @@
-"""Several commands at once, as children that do not outlive this process, however it ends."""
+"""Several commands at once, as children that never outlive this process, however it ends."""
 
 from __future__ import annotations
 
@@ -21,11 +21,18 @@ POLL_S = 0.1
 def run_together(
     commands: Sequence[Sequence[str]], at_once: int | None = None, variables: Mapping[str, str] | None = None
 ) -> int:
-    """Run all commands, wait for all, return 0 or the first exit status that is not (128 + signal of a killed child).
+    """Run commands side by side and wait for all of them.
 
-    at_once: how many run at a time, without it all; variables: of their environment, beside this process's.
-    When one fails it is named and the others are ended; Ctrl-C reaches all, SIGTERM is passed on, and each says for
-    itself how to go on.
+    If one fails, it is named and the others are ended. Ctrl-C reaches all of them, SIGTERM is passed on, and each says
+    for itself how to go on.
+
+    Args:
+        commands: the commands, each as a list of arguments.
+        at_once: how many run at a time; None: all.
+        variables: environment variables to set for them, beside this process's own.
+
+    Returns:
+        0, or the first other exit status (128 + the signal for a child that was killed).
     """
     waiting, running, status = list(commands), {}, 0  # running: {line of the progress bar: child}
     places = range(at_once or max(1, len(waiting)))
@@ -53,7 +60,7 @@ def _start(command: Sequence[str], place: int, variables: Mapping[str, str]) -> 
 
 
 def _reap(running: dict[int, subprocess.Popen]) -> int:
-    """Take out the children that have ended; the first exit status of theirs that is not 0, else 0."""
+    """Remove the children that have ended; return the first exit status among them that is not 0, else 0."""
     ended = {place: child for place, child in running.items() if child.poll() is not None}
     for place in ended:
         del running[place]
@@ -61,7 +68,7 @@ def _reap(running: dict[int, subprocess.Popen]) -> int:
     if failed is None:
         return 0
     status = failed.returncode if failed.returncode > 0 else 128 - failed.returncode
-    if status not in (INTERRUPTED, TERMINATED):  # it has said so
+    if status not in (INTERRUPTED, TERMINATED):  # it has said so itself
         print(f"status {status}: {shlex.join(map(str, failed.args))}", file=sys.stderr)
     return status
 

@@ -1,12 +1,11 @@
-"""What a stage has made, so that damage is noticed: the size and checksum of each file, in the stage's folder.
+"""What a stage wrote, so that damage is noticed later: size and checksum of every file, in the stage's own folder.
 
-`.stage.files` has a line for every file that was written there through `base.files.atomic_path`: JSON, [name in the
-folder, bytes, checksum]. The line comes before the file gets its name, so that at a kill
-in between the file is what this line or the one before it says; appending is safe with many processes. What a user puts
-into the folder is not in it and does not matter, nor do hidden files, and a training's checkpoints and logs, which
-people remove.
+`.stage.files` has a line for every file that was written there through `base.files.atomic_path`. A line is JSON: [name
+in the folder, bytes, checksum]. It is appended before the file gets its name. So after a kill between the two the file
+is what this line or the one before it says, and many processes can append at once. Not recorded are files that the user
+puts there, hidden files, and a training's checkpoints and logs, which people remove.
 
-The checksum is CRC-32, against accidents; reading 1 GB takes 0.5 s. What may fill a disk has none.
+The checksum is CRC-32: it guards against accidents, and reading 1 GB takes 0.5 s. Files that may fill a disk have none.
 """
 
 from __future__ import annotations
@@ -20,22 +19,26 @@ from typing import NamedTuple
 
 STATE_FILE, RECORD = ".stage.json", ".stage.files"
 ASIDE = ("checkpoints", "logs")
-AUDIO = (".wav", ".flac")  # many files: asked again, a stage reads those alone that were written to since
+AUDIO = (".wav", ".flac")  # many files: a stage that is asked again reads only those that were written to since
 BULK = (".s16", ".tar")
 _BLOCK = 1 << 20
 
 
 class Entry(NamedTuple):
-    """What is known of a file."""
+    """What is known of a file: bytes, and CRC-32 where it has one."""
 
     size: int
     sum: int | None
 
 
 def note(path: Path, whole: Path) -> None:
-    """Note that `path` is about to become the file `whole`, where a stage's folder is above it.
+    """Record that a file is about to get its name, if it lies in a stage's folder.
 
-    A stage that has finished knows its files: of these alone a new content is noted.
+    Once a stage has finished, only its own files are recorded: a new file there is the user's.
+
+    Args:
+        path: the name that the file is about to get.
+        whole: the file, complete, under its temporary name.
     """
     path = path.absolute()
     folder = next((parent for parent in path.parents if (parent / STATE_FILE).is_file()), None)
@@ -46,11 +49,18 @@ def note(path: Path, whole: Path) -> None:
         return
     line = [name.as_posix(), whole.stat().st_size, None if name.suffix in BULK else checksum(whole)]
     with open(folder / RECORD, "ab", buffering=0) as file:
-        file.write(f"\n{json.dumps(line)}\n".encode())  # a line of its own, also after one that a kill has torn
+        file.write(f"\n{json.dumps(line)}\n".encode())  # on a new line, even after one that a kill has cut short
 
 
 def read(folder: Path) -> dict[str, list[Entry]]:
-    """{name: what it was at the end of its stage, and what it was made into since}; empty where there is no record."""
+    """Read a folder's record.
+
+    Args:
+        folder: the stage's folder.
+
+    Returns:
+        {name: its entries, the one from the end of the stage first, then those written since}; empty without a record.
+    """
     known: dict[str, list[Entry]] = {}
     for name, entry in _lines(folder):
         known.setdefault(name, []).append(entry)
@@ -58,10 +68,14 @@ def read(folder: Path) -> dict[str, list[Entry]]:
 
 
 def settle(folder: Path) -> tuple[int, bool]:
-    """Keep one line a file, of those that are there, when a stage ends.
+    """When a stage ends, keep one line for each file that is there.
 
-    Returns: their number; whether one of them is another than when the record was settled last, scps aside, which say
-    where things lie.
+    Args:
+        folder: the stage's folder.
+
+    Returns:
+        The number of files, and whether one of them differs from when the record was last settled. An scp does not
+        count: it says where things lie, and may change with that.
     """
     known = read(folder)
     kept = {name: known[name][-1] for name in sorted(known) if (folder / name).is_file()}
@@ -78,9 +92,14 @@ def settle(folder: Path) -> tuple[int, bool]:
 
 
 def faults(folder: Path, whole: bool) -> Iterator[tuple[str, str]]:
-    """(name, what is wrong) of every file that is not as it was made.
+    """Find the files that are not as they were written.
 
-    whole: read all that has a checksum; else without the audio that is older than the record.
+    Args:
+        folder: the stage's folder.
+        whole: read everything that has a checksum; otherwise skip audio that is older than the record.
+
+    Yields:
+        (name, what is wrong) for each such file.
     """
     known = read(folder)
     ended = (folder / RECORD).stat().st_mtime_ns if known else 0
@@ -91,7 +110,7 @@ def faults(folder: Path, whole: bool) -> Iterator[tuple[str, str]]:
 
 
 def remove_for_redoing(folder: Path) -> None:
-    """Remove what is damaged, and all that takes little time to make: sound audio is kept."""
+    """Remove what is damaged and what takes little time to make again; keep sound audio."""
     damaged = dict(faults(folder, whole=True))
     for name in read(folder):
         if name in damaged or Path(name).suffix not in (*AUDIO, *BULK):
@@ -99,6 +118,7 @@ def remove_for_redoing(folder: Path) -> None:
 
 
 def checksum(path: Path) -> int:
+    """CRC-32 of a file's content."""
     found = 0
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
@@ -107,7 +127,7 @@ def checksum(path: Path) -> int:
 
 
 def _fault(path: Path, entries: Sequence[Entry], since: int) -> str | None:
-    """since: the time in ns from which on a file has to have been written to be read."""
+    """What is wrong with a file, None if nothing. Only a file written at `since` (in ns) or later is read."""
     try:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -123,7 +143,7 @@ def _fault(path: Path, entries: Sequence[Entry], since: int) -> str | None:
 def _is_finished(folder: Path) -> bool:
     try:
         return bool(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")).get("done"))
-    except (OSError, ValueError, AttributeError):  # whoever works there tells what is wrong with it
+    except (OSError, ValueError, AttributeError):  # a stage that works there reports it
         return False
 
 
@@ -135,7 +155,7 @@ def _lines(folder: Path) -> Iterator[tuple[str, Entry]]:
     for line in text.splitlines():
         try:
             name, size, found = json.loads(line)
-        except (ValueError, TypeError):  # blank, or torn by a kill before the file had its name
+        except (ValueError, TypeError):  # blank, or cut short by a kill before the file had its name
             continue
         if isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/"):
             yield name, Entry(size, found)

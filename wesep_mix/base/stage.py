@@ -1,11 +1,11 @@
-"""The life of a stage: inputs checked, done work skipped, changed work redone, errors told in one line.
+"""The life of a stage: check its inputs, skip finished work, redo changed work, report errors in one line.
 
-A stage owns a folder. `.stage.json` in it holds all that defines the result (settings and the states of the stages it
-builds on) and a fingerprint of it, how many times the work was forced, and whether it is done. What builds on forced
-work is outdated by it, though its settings are the same; where folders lie does not matter, nor how many data workers
-there are. `.stage.files` beside it says what each made file is like (base.record): a stage that is asked again mends what
-was damaged since, and one that reads it refuses. This module imports no torch, so that a finished stage answers at
-once.
+A stage owns a folder with two files about itself. `.stage.json` holds all that defines the result (the settings, and
+the states of the stages that it builds on), a fingerprint of that, how many times the work was forced, and whether it
+is done. Forced work outdates what was built on it, even if no setting changed; where folders lie, and how many data
+workers there are, does not matter. `.stage.files` records every file that the stage wrote (base.record): if one is
+damaged, the stage makes it again when it is next asked, and stages that read it refuse to. This module imports no
+torch, so that a finished stage answers at once.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ from wesep_mix.base.stops import terminable
 
 MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
-GO_ON_FORCED = "to go on from here leave out --force true, which would begin anew; what it had not begun is as it was"
-HELD = (errno.EAGAIN, errno.EACCES)  # what another process's lock gives
+GO_ON_FORCED = (
+    "the same command without --force true goes on from here (with it, all is done anew); parts not yet begun are "
+    "unchanged"
+)
+HELD = (errno.EAGAIN, errno.EACCES)  # errors of a lock that another process holds
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
@@ -50,7 +53,7 @@ ADVICE = {
 class Need:
     """A file or folder that a stage reads, and the number of the stage that makes it.
 
-    large: of its audio the sizes are checked, and not every byte.
+    large: only the sizes of its audio files are checked, not every byte.
     """
 
     path: Path
@@ -60,9 +63,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Part:
-    """One folder of a stage: what it is called, where it lies and what defines its content.
+    """One folder of a stage: what it is called, where it lies, and what defines its content.
 
-    index: files outside the folder that name what is in it; they go before it does.
+    index: files outside the folder that name what is in it; they are removed before it is.
     """
 
     number: int
@@ -73,17 +76,19 @@ class Part:
     index: Sequence[Path] = ()
 
     def made_of(self) -> dict[str, Any]:
-        """{what: value} of the settings and of the states of all inputs."""
+        """{what: value} of all settings and of the states of all inputs."""
         inputs = {f"stage {need.stage}, {need.path.name}": _version(_state_of(need.path)) for need in self.needs}
         return _flat(self.settings) | inputs
 
     def fingerprint(self) -> str:
-        """Hash of what it is made of."""
+        """Hash of what the part is made of."""
         return hashlib.sha256(json.dumps(self.made_of(), sort_keys=True).encode()).hexdigest()
 
     def check_needs(self) -> None:
-        """Raises: UserError naming the first input that is missing, unfinished or made of what has changed since, and
-        the stage that makes it.
+        """Check that every input is there, finished and up to date.
+
+        Raises:
+            UserError: naming the first input that is not, and the stage that makes it.
         """
         for need in self.needs:
             there, finished = need.path.exists(), _state_of(need.path).get("done", False)
@@ -96,12 +101,16 @@ class Part:
                 )
             if (changed := outdated_by(need.path)) is not None:
                 raise UserError(
-                    f"stage {self.number} ({self.title}) needs {need.path}, which was made before {changed} was made "
-                    f"anew; run with --stage {need.stage} first"
+                    f"stage {self.number} ({self.title}) needs {need.path}, which is out of date, since {changed} "
+                    f"was made anew after it; run with --stage {need.stage} first"
                 )
 
     def check_inputs(self) -> None:
-        """Raises: UserError naming the first file of an input that is not as its stage has made it."""
+        """Check that the files of every input are as their stage wrote them.
+
+        Raises:
+            UserError: naming the first file that is not.
+        """
         for folder, need in {_folder_of(need.path): need for need in self.needs}.items():
             if folder and (fault := _fault(folder, whole=not need.large)):
                 raise UserError(
@@ -110,7 +119,7 @@ class Part:
                 )
 
     def is_done(self) -> bool:
-        """Whether the work is done, and what it made is there as it was made."""
+        """Whether the work is done, and its files are as they were written."""
         return self._has_ended() and _fault(self.out, whole=False) is None
 
     def is_other(self) -> bool:
@@ -119,10 +128,15 @@ class Part:
         return bool(state) and state.get("fingerprint") != self.fingerprint()
 
     def begin(self, force: bool) -> None:
-        """Keep unfinished work of the same settings, remove what a stage made of others.
+        """Prepare the folder: keep unfinished work of the same settings, remove work of others.
 
-        A kill while that is removed leaves nothing old that could be taken for new. Raises: UserError when the folder
-        holds what no stage made, or nobody knows of what.
+        If it is killed while it removes, nothing old is left that could be taken for new.
+
+        Args:
+            force: remove work of the same settings too.
+
+        Raises:
+            UserError: the folder holds files that no stage made, or its state cannot be read.
         """
         state, fingerprint = _own_state(self.out), self.fingerprint()
         if not state and self.out.is_dir() and any(not path.name.startswith(".") for path in self.out.iterdir()):
@@ -145,14 +159,18 @@ class Part:
             print(f"stage {self.number} ({self.title}): {damage}, it is made again", flush=True)
         self.out.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.out)
-        settled = _own_state(self.out).get("files")  # of work that was done once, and is redone since it was damaged
+        settled = _own_state(self.out).get("files")  # known if it was done once, and is redone because it was damaged
         self._write_state(forced, settled, done=False)
         if settled is not None:
             record.remove_for_redoing(self.out)
         shutil.rmtree(old, ignore_errors=True)
 
     def end(self) -> None:
-        """What was redone since it was damaged outdates what was built on it only where it became something else."""
+        """Note that the work is done.
+
+        If it was redone because it was damaged, what was built on it is outdated only if the files came out
+        differently.
+        """
         state, (num_files, changed) = _own_state(self.out), record.settle(self.out)
         forced = state.get("forced", 0) + (changed and state.get("files") is not None)
         self._write_state(forced, num_files, done=True)
@@ -177,12 +195,18 @@ class Part:
 
 
 def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
-    """Do `work` for the part's folder, unless it is done already.
+    """Do the work of a part's folder, unless it is done already.
 
-    `work` imports what is heavy by itself. It finds the folder empty, or with the unfinished result of an
-    interrupted run of the same settings, which it continues.
-    Of the processes of one distributed training only the first minds the folder.
-    Raises: UserError for a missing input, or another process at work in the folder.
+    Of the processes of one distributed training only the first manages the folder.
+
+    Args:
+        part: the folder and what defines it.
+        force: do the work even if it is done.
+        work: imports by itself what is heavy. It finds the folder empty, or with the unfinished result of an
+            interrupted run of the same settings, which it continues.
+
+    Raises:
+        UserError: an input is missing or damaged, or another process is at work in the folder.
     """
     part.check_needs()
     if rank() > 0:
@@ -204,16 +228,19 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What is wrong with what a finished stage has made in this folder of its own, every byte of it read; None where
-    nothing is, or nobody knows.
-    """
+    """What is wrong with a finished stage's files, all of them read; None if nothing is, or if it is not known."""
     return _fault(folder, whole=True) if _own_state(folder).get("done") else None
 
 
 def outdated_by(path: Path) -> Path | None:
-    """What was made anew since the stage of this file or folder was done: an input of it, or of what it was built on;
-    its own folder where it is not finished, None where nothing was. Inputs that lie elsewhere by now are not known to
-    have changed.
+    """Find what was made anew after the work that a file or folder belongs to.
+
+    Args:
+        path: a stage's folder, or a file or folder in it.
+
+    Returns:
+        The input that changed since, of its stage or of one that it builds on; its own folder if that is not finished;
+        None if all is up to date. An input that has moved elsewhere counts as unchanged.
     """
     folder = _folder_of(path)
     state = _own_state(folder) if folder else {}
@@ -230,10 +257,16 @@ def outdated_by(path: Path) -> Path | None:
 
 
 def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
-    """Run `call` and return its exit status; turn what the user can mend into one line on stderr and status 1, and
-    Ctrl-C and SIGTERM into a word and their status.
+    """Run an entry point's work and turn what ends it early into one line and an exit status.
 
-    ngpu: as `environment.settle` wants it.
+    Args:
+        call: the work; what it returns is the status, None for 0.
+        who: the entry point, as messages name it.
+        ngpu: number of GPUs, as `environment.settle` wants it.
+
+    Returns:
+        The status of `call`; 1 after an error that the user can mend, which is one line on stderr; 128 + the signal
+        after Ctrl-C or SIGTERM. Any other error is raised.
     """
     with terminable() as stop:
         try:
@@ -252,7 +285,7 @@ def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
 
 
 def _line_of(err: Exception, who: str) -> str | None:
-    """What to say of an error that the user can mend, None of another."""
+    """What to say about an error that the user can mend; None for any other."""
     if isinstance(err, UserError):
         return str(err)
     if isinstance(err, OSError):
@@ -263,10 +296,20 @@ def _line_of(err: Exception, who: str) -> str | None:
 
 @contextmanager
 def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a lock beside `folder`, which ends with this process however it ends; a file system without locks is told.
+    """Hold a lock beside a folder; it ends with this process, however that ends.
 
-    wait: for another process that holds it, which is otherwise a UserError.
-    `lockf`, not `flock`: a data loader's workers would inherit the latter, and outlive a killed parent by seconds.
+    A file system without locks is reported once, and nothing is locked. It is `lockf`, not `flock`: a data loader's
+    workers would inherit an `flock`, and they outlive a killed parent by seconds.
+
+    Args:
+        folder: the folder to work in.
+        wait: wait for a process that holds the lock.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UserError: another process holds the lock, and `wait` is not set.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
@@ -277,24 +320,24 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
                 raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
             if err.errno not in NO_LOCKS:
                 raise
-            _tell_of_no_locks(err.strerror)
+            _report_no_locks(err.strerror)
         yield
 
 
 @cache
-def _tell_of_no_locks(reason: str) -> None:
+def _report_no_locks(reason: str) -> None:
     print(
-        f"note: the file system gives no locks ({reason}): see to it that no two runs work in one folder",
+        f"note: this file system has no locks ({reason}): make sure that no two runs work in one folder",
         file=sys.stderr,
         flush=True,
     )
 
 
 def _fault(folder: Path, whole: bool) -> str | None:
-    """The first of the files made in the folder that is not as it was made, and why; whole: as for `record.faults`."""
+    """The first file of the folder that is not as it was written, and why; `whole` is that of `record.faults`."""
     wanted, found = _own_state(folder).get("files") or 0, len(record.read(folder))
     if found < wanted:
-        return f"{folder / record.RECORD} names {found} files, {wanted} were made"
+        return f"{folder / record.RECORD} names {found} files, but {wanted} were written"
     return next((f"{folder / name} {fault}" for name, fault in record.faults(folder, whole)), None)
 
 
@@ -309,8 +352,9 @@ def _own_state(folder: Path) -> dict[str, Any]:
 
 
 def _flat(settings: Any, name: str = "") -> dict[str, Any]:
-    """{"optim.lr": 0.002, ...} of nested settings, without those of the machine; 2e-3, which YAML takes for text, is
-    the number, and so is 2.0 of a 2.
+    """Nested settings as {"optim.lr": 0.002, ...}, without those of the machine.
+
+    What means the same number is the same number: 2e-3, which YAML reads as text, and 2.0 for 2.
     """
     if isinstance(settings, Mapping):
         parts = {f"{name}.{key}" if name else str(key): part for key, part in settings.items() if key not in MACHINE}
@@ -327,7 +371,7 @@ def _flat(settings: Any, name: str = "") -> dict[str, Any]:
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The first thing in which they differ, in words."""
+    """The first difference, in words."""
     names = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
     if not old or not names:
         return "its settings or inputs changed"
@@ -343,17 +387,17 @@ def _shown(value: Any) -> str:
 
 
 def _version(state: dict[str, Any]) -> str:
-    """What others that build on a stage in this state have of it in their fingerprints."""
+    """What stages that build on this one take into their fingerprints."""
     forced = state.get("forced", 0)
     return state.get("fingerprint", "") + (f", forced {forced}" if forced else "")
 
 
 def _state_of(path: Path) -> dict[str, Any]:
-    """State of the stage folder that `path` is or lies in; empty when there is none."""
+    """State of the stage folder that `path` is or lies in; empty if there is none."""
     folder = _folder_of(path)
     return _own_state(folder) if folder else {}
 
 
 def _folder_of(path: Path) -> Path | None:
-    """The stage folder that `path` is or lies in, the nearest; None when there is none."""
+    """The nearest stage folder that `path` is or lies in; None if there is none."""
     return next((folder for folder in (path, *path.parents) if _own_state(folder)), None)

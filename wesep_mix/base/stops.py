@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a program in the same way: what it holds is let go, and a word says how it goes on."""
+"""Ctrl-C and SIGTERM end a program in the same way: it lets go of what it holds, and says how to go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: all that minds Ctrl-C minds this."""
+    """SIGTERM came. Code that handles Ctrl-C handles this too."""
 
 
 class Stop:
@@ -25,23 +25,28 @@ class Stop:
 
     @property
     def word(self) -> str:
+        """What happened, in words, for a message."""
         return WORDS[self.number or signal.SIGINT]
 
     @property
     def status(self) -> int:
+        """The exit status that a shell gives for it: 128 + the signal's number."""
         return 128 + (self.number or signal.SIGINT)
 
 
 @contextmanager
 def terminable() -> Iterator[Stop]:
-    """SIGTERM raises Terminated meanwhile, and SIGINT KeyboardInterrupt as ever; in a thread nothing changes.
+    """Meanwhile SIGTERM raises Terminated, and SIGINT KeyboardInterrupt as always; in a thread nothing changes.
 
-    What is being imported may make another error of them, so that they are noted as well.
+    Code that is being imported may turn either into another error, so the signal is noted too.
+
+    Yields:
+        The note: which signal came.
     """
     stop, owner = Stop(), os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner and number == signal.SIGTERM:  # a forked process ends as it would without this
+        if os.getpid() != owner and number == signal.SIGTERM:  # a forked process ends as it would without us
             os._exit(TERMINATED)
         stop.number = number
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
@@ -61,7 +66,7 @@ def terminable() -> Iterator[Stop]:
 
 
 def end_at_once() -> None:
-    """Let both signals end a program that is still being loaded, and so holds nothing."""
+    """Let both signals end a program that is still loading, and so holds nothing yet."""
     for number in WORDS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end_at_once)

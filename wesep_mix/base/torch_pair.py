@@ -1,8 +1,8 @@
-"""Whether the installed torch and torchaudio load together; and one line about it where they do not.
+"""Whether the installed torch and torchaudio load together, and one line for the user if they do not.
 
-torchaudio's compiled part needs symbols of the torch that it was built for, which its metadata does not say: pip puts
-releases side by side that fail at the first import, with a traceback that does not name them. This module imports
-neither by itself, so that it can be asked before anything else.
+torchaudio's compiled part needs symbols of the torch that it was built for. Its metadata does not say which, so pip
+can install two releases that fail at the first import, with a traceback that names neither. This module does not import
+them at its top, so that it can be asked before anything else.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ LACKS = re.compile(r"undefined symbol: \w+|lib\w+\.so[\w.]*: cannot open shared 
 
 
 def problem() -> str | None:
-    """Import both; one line on why that fails, None where it does not."""
+    """Import both; return one line on why that fails, None if it works."""
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError, RuntimeError) as err:
-        return explained(err) or f"torchaudio does not import: {type(err).__name__}: {' '.join(str(err).split())}"
+        return explain(err) or f"torchaudio does not import: {type(err).__name__}: {' '.join(str(err).split())}"
     return None
 
 
-def explained(err: BaseException) -> str | None:
-    """The line for an error of a pair that does not fit, None for any other error."""
+def explain(err: BaseException) -> str | None:
+    """The line for the error of two releases that do not fit; None for any other error."""
     said = [str(one) for one in _chain(err)]
     if not any("libtorchaudio" in text or "_torchaudio" in text for text in said):
         return None
@@ -43,21 +43,21 @@ def explained(err: BaseException) -> str | None:
 
 
 def locked(lock: Path = Path(__file__).parents[2] / "tools" / "requirements.lock") -> dict[str, str]:
-    """{torch: release, torchaudio: release} of the lock file; empty where there is none."""
+    """{torch: release, torchaudio: release} from the lock file; empty if there is none."""
     lines = lock.read_text(encoding="utf-8").splitlines() if lock.is_file() else []
     rows = (line.split(";")[0].strip().partition("==") for line in lines)
     return {name: release for name, _, release in rows if name in PAIR}
 
 
 def _chain(err: BaseException | None) -> Iterator[BaseException]:
-    """The error, and those that led to it."""
+    """The error, and the errors that led to it."""
     while err is not None:
         yield err
         err = err.__cause__ or err.__context__
 
 
 def _release(name: str) -> str:
-    """As it is installed, 2.14.1+cpu: a build for CPUs and one for GPUs do not go together either."""
+    """The installed release with its build, as in 2.14.1+cpu: a CPU and a GPU build do not fit each other either."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -69,9 +69,13 @@ def _shown(pair: dict[str, str]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the problem; status 1 where there is one."""
+    """Print the problem; return status 1 if there is one."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--known", type=Path, help="lock file of a pair that loads and need not be tried")
+    options.add_argument(
+        "--known",
+        type=Path,
+        help="lock file of two releases that are known to load: if these are installed, nothing is tried",
+    )
     args = options.parse_args(argv)
     known = locked(args.known) if args.known else {}
     if known and known == {name: _release(name) for name in PAIR}:

@@ -1,7 +1,7 @@
-"""Check a prepared folder: every file, list and plan is as it says, and plans render; then say what it holds.
+"""Check a prepared folder: files, lists and plans are as they say, and plans render; then say what it holds.
 
-DIR is data/CORPUS, data/CORPUS/Nmix, one set's folder, or an exported LibriMix tree. Exit status 1: something is
-wrong, every problem is named. Exit status 0: nothing is.
+DIR is data/CORPUS, data/CORPUS/Nmix, one set's folder, or an exported LibriMix tree. The exit status is 0 if nothing is
+wrong; otherwise it is 1, and every problem is named.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def _check(args) -> int:
 
 
 def _offset_notes(contents: Sequence[FolderContent]) -> Iterator[str]:
-    """How many recordings have a constant that is taken out of them."""
+    """How many recordings have a constant offset, which is removed from them."""
     speech = {entry.utt for content in contents for entry in content.speech if any(crop.dc for crop in entry.crops)}
     noises = {entry.path for content in contents for entry in content.noises if entry.dc}
     if speech or noises:
         yield (
-            f"\nnote: {len(speech)} utterances and {len(noises)} noises have a constant offset (DC), which "
-            "mixtures are made without"
+            f"\nnote: {len(speech)} utterances and {len(noises)} noises have a constant offset (DC), removed in "
+            "mixtures"
         )
 
 

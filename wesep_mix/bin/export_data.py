@@ -6,8 +6,8 @@
     wesep               WeSep's legacy layout (2024-25), with the matched embeddings; wesep_shards: as tar shards
     wesep_v01           WeSep v0.1 (2026), with the matched embeddings; wesep_v01_shards: as tar shards
 
-librimix goes to OUT/Libri{N}Mix/wav16k/MODE/SET, the others to OUT/FORMAT/{N}mix/SET. What a format's files hold is
-written at the top of wesep_mix/exports/FORMAT.py. An interrupted export goes on with the wavs and shards it finds.
+librimix goes to OUT/Libri{N}Mix/wav16k/MODE/SET, the others to OUT/FORMAT/{N}mix/SET. The top of
+wesep_mix/exports/FORMAT.py says what the files hold. An interrupted export goes on with the wavs and shards it finds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wesep_mix.bin.options import boolean
 from wesep_mix.exports.job import Export, num_spk, plans_to_export
 from wesep_mix.exports.wavs import tree_folder
 
-OPTIONS = ("mode", "wav_subtype", "subset", "types", "wav", "shard_size", "labels")  # a format takes some of these
+OPTIONS = ("mode", "wav_subtype", "subset", "types", "wav", "shard_size", "labels")  # each format takes some of these
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,14 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--embeddings", type=Path, help="stage 4's folder: EXP/Nmix/embeddings")
     options.add_argument("--nj", type=int, default=1, help="parallel processes; never changes a result")
     options.add_argument("--force", type=boolean, default=False, metavar="true|false", help="redo what is done")
-    options.add_argument("--mode", help="max: mixtures as planned; min: ended with the first talker to end [max]")
+    options.add_argument("--mode", help="max: mixtures as planned; min: they end with the talker who ends first [max]")
     options.add_argument("--wav_subtype", help="PCM_16 or FLOAT [PCM_16]")
-    options.add_argument("--subset", help="name of the set in the export, train-360 say [the set's name]")
+    options.add_argument("--subset", help="name of the set in the export, such as train-360 [the set's name]")
     options.add_argument("--types", nargs="+", help="librimix: which of mix_both mix_clean mix_single [all]")
     options.add_argument(
         "--wav",
         help="kaldi, espnet, wesep, wesep_v01: OUT/Libri{N}Mix/wav16k/MODE of an exported "
-        "tree, whose wavs are named instead of written again",
+        "tree; its wavs are used, and none are written",
     )
     options.add_argument("--shard_size", type=int, help="shards: mixtures a shard [1000]")
     options.add_argument(
@@ -63,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(args: argparse.Namespace) -> None:
     module = plugins.load("exports", args.format)
-    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    config = from_dict(module.Config, {"name": args.format, **given}, f"--format {args.format}")
+    chosen = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    config = from_dict(module.Config, {"name": args.format, **chosen}, f"--format {args.format}")
     if config.subset and len(args.set_name) > 1:
         raise UserError(f"--subset {config.subset} names one set, found --set_name {' '.join(args.set_name)}")
     _check_embeddings(args, module.EMBEDDINGS)
@@ -76,7 +76,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _part(args: argparse.Namespace, config: Any, set_name: str) -> tuple[Part, Callable[[], Export]]:
-    """The set's folder in the export, and a function that reads what it is made from."""
+    """The set's folder in the export, and a function that reads what is exported."""
     data, plan = args.data / set_name, args.data / set_name / "plan.jsonl"
     out = config.set_folder(args.out.absolute(), config.subset or set_name, num_spk(plan))
     embeddings = args.embeddings and args.embeddings / set_name
@@ -101,9 +101,9 @@ def _check_embeddings(args: argparse.Namespace, use: str) -> None:
     for name in args.set_name if args.embeddings else ():
         if (args.embeddings / STATE_FILE).is_file() and not (args.embeddings / name).is_dir():
             raise UserError(
-                f"{args.embeddings / name}: no such folder; stage 4 makes embeddings of the sets its config names: run "
-                f"wesep_mix.bin.extract_embeddings with --set embeddings.sets=[{name}] and another --out, and give "
-                "that here"
+                f"{args.embeddings / name}: no such folder; stage 4 makes embeddings of the sets of its config: "
+                f"run wesep_mix.bin.extract_embeddings with --set embeddings.sets=[{name}] and another --out, and give "
+                "that folder here"
             )
 
 

@@ -15,30 +15,32 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import Need, Part, alone_in, damage_of, guarded, run_part
 from wesep_mix.bin.options import boolean, parser
 from wesep_mix.mixing.librimix import check_lists
-from wesep_mix.mixing.prepare import prepare_plans
+from wesep_mix.mixing.prepare import MIXTURES, SINGLE, lists_part, plans_part, prepare_plans, refuse_others
 from wesep_mix.mixing.relocation import Root, before_moves, follow, follow_project, move, parse_root, read_moves
 from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.listing import check_folders, prepare_lists
 from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables.table2 import load_tables, talker_numbers
 
-LISTING = ("segment_s", "max_crops")  # of `mixing`, what the lists depend on
-SINGLE = ("seed", "mixing", "single", "single_noise")
-MIXTURES = ("seed", "mixing", "mixtures", "metadata_dir", "short", "max_bad")
-
 
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/corpus.yaml")
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
-    options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set, where not --data")
-    options.add_argument("--num_spk", type=int, nargs="+", required=True, help="talkers in a mixture; or several, 2 3")
+    options.add_argument("--shared", type=Path, help="folder of lists and single-speaker set [the one of --data]")
+    options.add_argument(
+        "--num_spk",
+        type=int,
+        nargs="+",
+        required=True,
+        help="talkers in a mixture; several numbers make several folders: 2 3",
+    )
     options.add_argument(
         "--tables",
         type=boolean,
         default=False,
         metavar="true|false",
-        help="also the talkers of the rows of table1.yaml and table2.yaml, where they can be made",
+        help="also mixtures with the numbers of talkers that the rows of table1.yaml and table2.yaml want, if possible",
     )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument(
@@ -56,25 +58,25 @@ def _prepare(args: argparse.Namespace) -> None:
     force = args.force and own
     _follow_moves(args, raw, shared)
     made = before_moves(raw, read_moves(corpus))
-    if force or not _lists(corpus, made).is_done():  # it is listed where it is now
+    if force or not lists_part(corpus, made).is_done():  # it will be listed where it lies now
         made = before_moves(raw, [])
         check_folders(settings.corpus)
-    lists, single = _lists(corpus, made), _plans(shared / "single", 1, made, SINGLE, corpus)
+    lists, single = lists_part(corpus, made), plans_part(shared / "single", 1, made, SINGLE, corpus)
     for part in () if own else (lists, single):
-        _refuse_others(part, args.config)
+        refuse_others(part, args.config)
     run_part(lists, force, partial(prepare_lists, settings, corpus, args.nj))
     if settings.decoded:
         decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
         run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
     run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
-    for num_spk in dict.fromkeys([*args.num_spk, *(_of_tables(args, settings) if args.tables else ())]):
-        mixtures = _plans(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
+    for num_spk in dict.fromkeys([*args.num_spk, *(_table_talkers(args, settings) if args.tables else ())]):
+        mixtures = plans_part(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
         run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
     follow_project(sorted({shared, args.data}))
 
 
-def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
-    """Numbers of talkers in the mixtures of the tables' rows, but for those that LibriMix's lists do not have."""
+def _table_talkers(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
+    """Numbers of talkers in the mixtures of the tables' rows, without those for which LibriMix has no lists."""
     for num_spk in talker_numbers(*load_tables(args.config.parent, args.set)):
         try:
             if settings.metadata_dir and num_spk not in args.num_spk:
@@ -85,37 +87,16 @@ def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int
             print(f"note: rows with {num_spk} talkers are left out of the tables: {err}", flush=True)
 
 
-def _lists(corpus: Path, raw: dict[str, Any]) -> Part:
-    """Without `max_bad`, so that raising it goes on with what was examined, and does not redo what is done."""
-    mixing = {key: raw["mixing"][key] for key in LISTING}
-    return Part(1, "lists", corpus, {"corpus": raw["corpus"], "mixing": mixing})
-
-
-def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str], corpus: Path) -> Part:
-    title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
-    return Part(1, title, folder, {key: raw[key] for key in keys} | {"num_spk": num_spk}, [Need(corpus, 1)])
-
-
-def _refuse_others(part: Part, config: Path) -> None:
-    """Raises: UserError where the work of another recipe would be removed."""
-    if part.is_other():
-        raise UserError(
-            f"{part.out} was made with other settings than those of {config}, and is shared; give both "
-            "the same, or make it anew with the recipe that it belongs to"
-        )
-
-
 def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -> None:
     roots, corpus, folders = [parse_root(text) for text in args.corpus_root], shared / "corpus", {shared, args.data}
     if not roots and (len(folders) == 1 or not read_moves(corpus)):
         return
 
     def confirm(moves: Sequence[Root]) -> None:
-        if args.force or not _lists(corpus, before_moves(raw, moves)).is_done():
+        if args.force or not lists_part(corpus, before_moves(raw, moves)).is_done():
             raise UserError(
-                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force "
-                "true, since nothing is to be listed anew; name the folders in the settings as before, or "
-                "moved"
+                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force true, since "
+                "nothing is to be listed anew; name the folders in the settings as before, or moved"
             )
 
     with ExitStack() as locks:

@@ -1,7 +1,7 @@
-"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav); noise beside it.
+"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav), with noise from elsewhere.
 
-The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`. Noise
-is chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, or generated.
+The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`. Noise is
+chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, or is generated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wesep_mix.base.errors import UserError, escaped
 from wesep_mix.base.names import SETS, utterance_problem
-from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Problems, Utterance, checked
+from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Problems, Utterance, check_corpus
 from wesep_mix.corpora.sources.folders import audio_files, bad_headers, existing_folder
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
 from wesep_mix.corpora.sources.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
@@ -21,8 +21,8 @@ from wesep_mix.corpora.sources.splits import FETCH, TAKE, Split, speech_shortfal
 
 LAYOUT = "[subset/]speaker/chapter/*.flac or *.wav"
 _SPEAKERS = "SPEAKERS.TXT"
-_LOW = re.compile("[ -,-]")  # printable characters up to the hyphen
-_MAX_LINES = 20  # of damaged files a list, where every file of a corpus may be one
+_LOW = re.compile("[ -,-]")  # the printable characters up to the hyphen
+_MAX_LINES = 20  # of damaged files that are shown of a list: every file of a corpus may be damaged
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,13 @@ class Config:
 
 
 def check_folders(config: Config) -> None:
-    """Quick, and asked before lists of other settings are removed: are the folders named and there?
+    """Check quickly that the folders are named and there; this is called before lists of other settings are removed.
 
-    Raises: UserError for the first that is not.
+    Args:
+        config: the corpus.
+
+    Raises:
+        UserError: naming the first folder that is not.
     """
     _speech_root(config.speech_dir)
     if config.noise_dir:
@@ -74,12 +78,23 @@ def check_folders(config: Config) -> None:
 
 
 def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:
-    """List speech and noise; where none is named, generate noise under work_dir/noise. Uses `nj` processes.
+    """List speech and noise; if no noise is named, generate it under work_dir/noise.
 
-    Everything is checked first: folders, subsets, with `config.whole` numbers of files, and the header of every
-    file. Up to `max_bad` files a list may be damaged: they stay in it, and stage 1 leaves out what it can't decode.
-    Raises: UserError for anything that is missing, damaged or of another layout (several problems are written to
-        stderr, a line each), and for too few speakers or noise files.
+    Everything is checked first: folders, subsets, with `config.whole` the numbers of files, and the header of every
+    file.
+
+    Args:
+        config: the corpus.
+        work_dir: stage 1's folder of this corpus.
+        nj: number of processes.
+        max_bad: damaged files that a list may have. They stay in it; stage 1 leaves out what it cannot decode.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        UserError: something is missing, damaged or of another layout (several problems are written to stderr, a line
+            each), or there are too few speakers or noise files.
     """
     problems = Problems()
     speech: dict[str, list[Utterance]] = {}
@@ -92,15 +107,21 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
     problems.refuse()
     if not noise:
         noise = make_noise(config.noise, config.seed, speech, Path(work_dir) / "noise", nj)
-    return checked(Corpus(speech, noise))
+    return check_corpus(Corpus(speech, noise))
 
 
 def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dict[str, list[Utterance]]:
-    """Find all utterances: subset -> utterances; the subset is "" where speakers lie directly in the folder.
+    """Find all utterances of a folder.
 
-    The folder is LibriSpeech itself, the one that contains `LibriSpeech/`, or one of its subsets.
-    subsets: look into these only, those of them that are there; (): into all.
-    Raises: UserError.
+    Args:
+        folder: LibriSpeech itself, the folder that contains `LibriSpeech/`, or one of its subsets.
+        subsets: look only into those of these that are there; (): into all.
+
+    Returns:
+        {subset: its utterances}; the subset is "" if speakers lie directly in the folder.
+
+    Raises:
+        UserError: there is no such folder, or no speech in this layout.
     """
     root = _speech_root(folder)
     sexes = _read_sexes(root)
@@ -122,11 +143,19 @@ def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dic
 
 
 def kaldi_names(speakers: Collection[str]) -> dict[str, str]:
-    """Speaker -> what it is called: itself, unless utterance ids `<speaker>-...` would not sort as speakers do.
+    """Name speakers so that utterance ids `<speaker>-...` sort as the speakers do, which Kaldi wants.
 
-    Kaldi wants them to. They do not where a speaker is the beginning of another whose next character is not above
-    the hyphen (`12` and `12+`): then such characters of the other are `_`.
-    Raises: UserError when another speaker is called so.
+    They do not if a speaker's name is the beginning of another's whose next character sorts before the hyphen (`12` and
+    `12+`). Such characters of the longer name become `_`.
+
+    Args:
+        speakers: the names of their folders.
+
+    Returns:
+        {speaker: its name}, mostly the same.
+
+    Raises:
+        UserError: the new name is another speaker's.
     """
     names = {speaker: speaker for speaker in speakers}
     for speaker in sorted(speakers):
@@ -136,19 +165,19 @@ def kaldi_names(speakers: Collection[str]) -> dict[str, str]:
             names[speaker] = _LOW.sub("_", speaker)
             if names[speaker] in before:
                 raise UserError(
-                    f"speaker {speaker}: wanted a name whose utterances sort beside others as speakers do, "
-                    f"as Kaldi wants it, and {names[speaker]} is another; rename that folder"
+                    f"speaker {speaker}: wanted a name whose utterances sort as the speakers do, as Kaldi wants, and "
+                    f"{names[speaker]} is another speaker; rename that folder"
                 )
     if changed := [speaker for speaker in sorted(names) if names[speaker] != speaker]:
         print(
-            f"note: {len(changed)} speakers get names whose utterances sort as Kaldi wants: "
+            f"note: {len(changed)} speakers get other names, so that their utterances sort as Kaldi wants: "
             f"{escaped(changed[0])} is {escaped(names[changed[0]])}, ..."
         )
     return names
 
 
 def _example(items: Collection[Utterance]) -> str:
-    """What was taken for a speaker, for an error that another layout may be behind."""
+    """One folder that was taken for a speaker, for an error whose cause may be another layout."""
     some = min(items, key=lambda item: item.path)
     return f"taken for a speaker: {some.speaker} of {some.path}; wanted speech as {LAYOUT}"
 
@@ -161,7 +190,7 @@ def _speech_root(folder: str | Path) -> Path:
 
 
 def _utterance(path: Path, sexes: Mapping[str, str], names: Mapping[str, str]) -> Utterance:
-    """Utterance of a file in speaker/chapter/; its id begins with the speaker's name, as Kaldi wants."""
+    """The utterance of a file in speaker/chapter/; its id begins with the speaker's name, as Kaldi wants."""
     folder, chapter = path.parts[-3:-1]
     speaker = names[folder]
     name = path.stem if path.stem.startswith(f"{speaker}-") else f"{speaker}-{chapter}-{path.stem}"
@@ -169,7 +198,7 @@ def _utterance(path: Path, sexes: Mapping[str, str], names: Mapping[str, str]) -
 
 
 def _read_sexes(root: Path) -> dict[str, str]:
-    """Speaker -> "F" or "M" from SPEAKERS.TXT, in the folder or above a subset; empty when there is none."""
+    """Speaker -> "F" or "M" from SPEAKERS.TXT in the folder or, for a subset, above it; empty if there is none."""
     tables = [folder / _SPEAKERS for folder in (root, root.parent) if (folder / _SPEAKERS).is_file()]
     if not tables:
         return {}
@@ -179,7 +208,7 @@ def _read_sexes(root: Path) -> dict[str, str]:
 
 
 def _read_speech(config: Config, problems: Problems) -> dict[str, list[Utterance]]:
-    """The speech of each set; adds subsets that are missing or not whole to `problems`. Raises: UserError."""
+    """The speech of each set; subsets that are missing or not whole are added to `problems`. Raises: UserError."""
     where, wanted = f"--librispeech {config.speech_dir}", [name for names in config.subsets.values() for name in names]
     subsets = read_speech_folder(config.speech_dir, wanted)
     for name in sorted(set(wanted) - set(subsets)):
@@ -208,7 +237,7 @@ def _split_speech(config: Config, pooled: list[Utterance]) -> dict[str, list[Utt
 
 
 def _read_noise(config: Config, problems: Problems) -> dict[str, list[NoiseFile]]:
-    """The noise of each set; {} where it is to be generated."""
+    """The noise of each set; {} if it is to be generated."""
     if config.noises:
         return read_noises(config.noises, config.noise_folders, config.whole, problems)
     return noise_files(config.noise_dir, config.split, config.seed) if config.noise_dir else {}
@@ -218,7 +247,7 @@ def _check_headers(
     speech: Mapping[str, list[Utterance]], noise: Mapping[str, list[NoiseFile]], nj: int, max_bad: int,
     problems: Problems,
 ) -> None:  # fmt: skip
-    """Add every list with more than `max_bad` files of bad headers or names to `problems`, file by file."""
+    """Add to `problems`, file by file, every list with more than `max_bad` files of bad headers or names."""
     lists = {f"{name} speech": [item.path for item in items] for name, items in speech.items()}
     lists |= {f"{name} noise": [file.path for file in files] for name, files in noise.items()}
     found = bad_headers(lists, nj)

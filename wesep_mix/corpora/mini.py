@@ -1,4 +1,4 @@
-"""The mini corpus: synthetic talkers (espeak-ng), texts and noises of our own. Nothing is downloaded.
+"""The mini corpus: synthetic talkers (espeak-ng), with texts and noises of our own. Nothing is downloaded.
 
 Every file depends on the seed and its own name only: not on nj, on the order, or on what was there already.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
-from wesep_mix.corpora.sources.entries import Corpus, Utterance, checked
+from wesep_mix.corpora.sources.entries import Corpus, Utterance, check_corpus
 from wesep_mix.corpora.sources.folders import remove_unfinished
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise
 from wesep_mix.corpora.synthesis.espeak import Espeak, call_forked, data_folder
@@ -54,16 +54,23 @@ class Config:
 
 
 def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:
-    """Generate what is missing of the corpus under `work_dir` on `nj` processes, and list it.
+    """Generate what is missing of the corpus, and list it.
 
-    max_bad: not used, since what is generated is not damaged.
+    It writes speech/VOICE/VOICE-NNN.wav and noise/SET/KIND-NN.wav (16 kHz, 16 bit), and voices/VOICE for espeak. Files
+    that are there are kept: a `work_dir` belongs to one config, and stage 1 empties it when that changes.
 
-    Writes: speech/VOICE/VOICE-NNN.wav and noise/SET/KIND-NN.wav (16 kHz, 16 bit), voices/VOICE for espeak.
-    Files that are there are kept: a `work_dir` belongs to one config; stage 1 empties it when that changes.
+    Args:
+        config: the corpus.
+        work_dir: stage 1's folder of this corpus.
+        nj: number of processes.
+        max_bad: not used, since what is generated is not damaged.
+
+    Returns:
+        The corpus.
     """
     work_dir = Path(work_dir)
-    for made in ("voices", "speech"):
-        remove_unfinished(work_dir / made)
+    for name in ("voices", "speech"):
+        remove_unfinished(work_dir / name)
     voices = {name: draw_voices(name, getattr(config.num_voices, name), config.seed) for name in SETS}
     write_variants([voice for name in SETS for voice in voices[name]], work_dir / "voices")
     wanted = [
@@ -79,7 +86,7 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
             paths = _paths(config, name, voice, work_dir)
             speech[name] += [Utterance(path.stem, voice.name, voice.sex, path) for path in paths]
     noise = make_noise(config.noise, config.seed, speech, work_dir / "noise", nj)
-    return checked(Corpus(speech, noise))
+    return check_corpus(Corpus(speech, noise))
 
 
 def _paths(config: Config, set_name: str, voice: Voice, work_dir: Path) -> list[Path]:

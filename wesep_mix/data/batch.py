@@ -1,6 +1,7 @@
-"""One mixture with all that training may ask of it, and a batch of them.
+"""One mixture with all that training may ask of it, a batch of them, and chunks of the batch's signals.
 
-Stretches of mixtures that are trained on: all of a batch equally long, each from a place of its own.
+Mixtures of a batch have different lengths and numbers of talkers. Training takes chunks of one length from them, each
+from a place of its own.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from wesep_mix.mixing.render import Rendered
 
 @dataclass(frozen=True)
 class Example:
-    """A plan, its audio, and two numbers in [0, 1) for choices that training makes (target, chunk).
+    """A plan, its audio, and two numbers in [0, 1) for choices that training makes (which target, which chunk).
 
-    cues: what an extractor is given an embedding of, where that is drawn (data.cues).
+    cues: what an extractor is given an embedding of, if that is drawn (data.cues).
     """
 
     plan: Plan
@@ -34,9 +35,9 @@ class Example:
 
 @dataclass
 class MixBatch:
-    """Mixtures padded with zeros to the longest: float32 audio, int64 lengths and places in samples.
+    """B mixtures, padded with zeros to the longest: audio is float32; lengths and places are int64, in samples.
 
-    Mixtures of fewer talkers than S have zeros in the places of the others.
+    A mixture with fewer than S talkers has zeros in the places of the missing ones.
     """
 
     mix: Tensor  # [B, T]
@@ -47,7 +48,7 @@ class MixBatch:
     sizes: Tensor  # [B, S], how long each source is
     chance: Tensor  # [B, 2]
     plans: list[Plan]
-    cues: CueBatch | None = None  # where these are drawn
+    cues: CueBatch | None = None  # if they are drawn
 
     def to(self, device: torch.device, non_blocking: bool = False) -> MixBatch:
         moved = {
@@ -68,25 +69,34 @@ class MixBatch:
         return torch.arange(self.sizes.shape[1], device=self.sizes.device) < self.num_spk[:, None]
 
     def clean(self) -> tuple[Tensor, Tensor]:
-        """The crops of all talkers there are, mixture by mixture: [M, longest], and how long each is: int64 [M]."""
+        """The crops of all talkers, mixture by mixture: [M, longest], and their lengths: int64 [M]."""
         talkers = self.talkers()
         return self.crops()[talkers], self.sizes[talkers]
 
     def by_talker(self, rows: Tensor) -> Tensor:
-        """Give the rows of `clean`, or whatever was made of each, their places: [M, ...] -> [B, S, ...], else zeros."""
+        """Put rows like those of `clean` back to their talkers: [M, ...] -> [B, S, ...], zeros elsewhere."""
         placed = rows.new_zeros(*self.sizes.shape, *rows.shape[1:])
         placed[self.talkers()] = rows
         return placed
 
 
 def take(signals: Tensor, starts: Tensor, length: int) -> Tensor:
-    """`length` samples of each signal from its own start: [..., T], [...] -> [..., length]."""
+    """Cut a stretch out of each signal.
+
+    Args:
+        signals: [..., T].
+        starts: first sample of each stretch, int64 [...].
+        length: samples of every stretch.
+
+    Returns:
+        [..., length].
+    """
     pairs = zip(signals.flatten(0, -2), starts.flatten().tolist(), strict=True)
     return torch.stack([row[start : start + length] for row, start in pairs]).unflatten(0, starts.shape)
 
 
 def collate(examples: Sequence[Example]) -> MixBatch:
-    """B examples -> one batch, on the CPU; either all have cues or none has."""
+    """Make one batch of B examples, on the CPU; either all of them have cues or none has."""
     plans = [example.plan for example in examples]
     longest = max(plan.num_samples for plan in plans)
     mix = torch.zeros(len(plans), longest)
@@ -114,10 +124,27 @@ def collate(examples: Sequence[Example]) -> MixBatch:
 
 
 def chunk_length(batch: MixBatch, chunk_s: float) -> int:
-    """`chunk_s` seconds in samples; the batch's shortest mixture where that is less."""
+    """Length of the chunks of a batch.
+
+    Args:
+        batch: the mixtures.
+        chunk_s: wanted length in seconds.
+
+    Returns:
+        `chunk_s` in samples; the batch's shortest mixture, if that is less.
+    """
     return min(round(chunk_s * SAMPLE_RATE), int(batch.num_samples.min()))
 
 
 def starts(first: Tensor | int, last: Tensor, chance: Tensor) -> Tensor:
-    """Places from `first` to `last`, all as likely: int64 [M] each, chance float [M] in [0, 1) -> int64 [M]."""
+    """Choose where chunks begin, all places equally likely.
+
+    Args:
+        first: the first place, int64 [M] or one for all.
+        last: the last place, int64 [M].
+        chance: random numbers in [0, 1), float [M].
+
+    Returns:
+        int64 [M].
+    """
     return first + choose(last - first + 1, chance)

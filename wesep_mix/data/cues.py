@@ -1,6 +1,6 @@
-"""What an extractor in training is given an embedding of: drawn for every talker of every mixture, seeded by the item.
+"""Cues: what an extractor in training is given an embedding of, drawn for every talker of every mixture.
 
-The mixtures themselves, and the numbers they are drawn with, are those of the stream without it.
+The draw is seeded by the item and leaves the mixtures themselves as they are.
 """
 
 from __future__ import annotations
@@ -29,27 +29,35 @@ NOBODY = -1  # in the place of a talker whom the mixture does not have, or who i
 
 
 def as_chance(numbers: np.ndarray) -> Tensor:
-    """float64 in [0, 1) -> float32 in [0, 1): rounding must not reach 1."""
+    """float64 in [0, 1) -> float32 in [0, 1): rounding must not give 1."""
     return torch.tensor(numbers, dtype=torch.float32).clamp(max=1 - 2**-24)
 
 
 def choose(count: Tensor | int, chance: Tensor) -> Tensor:
-    """A number from 0 to count - 1, all as likely: chance float32 [...] -> int64 [...]."""
+    """Choose a number from 0 to count - 1, all equally likely.
+
+    Args:
+        count: how many there are to choose from, int64 [...] or one for all.
+        chance: random numbers in [0, 1), float32 [...].
+
+    Returns:
+        int64 [...].
+    """
     return (chance * count).long()
 
 
 @dataclass(frozen=True)
 class Cues:
-    """Of the S talkers of one mixture."""
+    """The cues of one mixture with S talkers."""
 
-    kinds: np.ndarray  # int64 [S], places in KINDS, or NOBODY
+    kinds: np.ndarray  # int64 [S], index into KINDS, or NOBODY
     enrolments: tuple[Source, ...]  # of the talkers whose kind is enrolment, in their order
-    audio: tuple[np.ndarray, ...]  # of each of these: float32 [its num_samples]
+    audio: tuple[np.ndarray, ...]  # of each enrolment: float32 [its num_samples]
 
 
 @dataclass
 class CueBatch:
-    """Of a batch; M of its talkers are conditioned on an enrolment, mixture by mixture."""
+    """The cues of a batch; M of its talkers have an enrolment as cue, mixture by mixture."""
 
     kinds: Tensor  # int64 [B, S]
     enrolments: list[Source]  # M
@@ -64,10 +72,10 @@ class CueBatch:
 
 
 class MixturesWithCues(Dataset):
-    """Examples of another dataset with `cues`, which depend on (seed, item) alone.
+    """The examples of another dataset with `cues`, which depend on (seed, item) alone.
 
-    probabilities: by kind; pool: where enrolments are taken from; targets: `all` talkers, or the one that is chosen
-    at `random` by the example's own chance.
+    probabilities: of each kind, in any scale. pool: where enrolments are taken from. targets: `all` talkers, or one
+    that the example's own chance chooses at `random`.
     """
 
     def __init__(
@@ -93,7 +101,7 @@ class MixturesWithCues(Dataset):
         sources = example.plan.sources
         kinds = rng.choice(len(KINDS), size=len(sources), p=self.probabilities)
         drawn = {place: draw_enrolment(self.pool, sources[place], rng) for place in np.flatnonzero(kinds == ENROLMENT)}
-        if self.targets == "random":  # drawn for all the same: an enrolment is the one of that example for any targets
+        if self.targets == "random":  # after all are drawn, so that `targets` changes no enrolment
             target = int(choose(len(sources), as_chance(example.chance)[0]))
             kinds[np.arange(len(kinds)) != target] = NOBODY
         enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))
@@ -104,9 +112,19 @@ class MixturesWithCues(Dataset):
 def with_cues(
     mixtures: Dataset, prepared: PreparedSet, probabilities: Mapping[str, float], seed: int, targets: str
 ) -> MixturesWithCues:
-    """The mixtures of a prepared set with cues for its `targets`; enrolments are utterances of the same set.
+    """Add cues to the mixtures of a prepared set; enrolments are utterances of the same set.
 
-    Says so when there are speakers of one utterance, whose enrolment is another crop of it.
+    A note is printed if some speakers have only one utterance, so that their enrolment is another crop of it.
+
+    Args:
+        mixtures: a dataset of the set's mixtures.
+        prepared: the set.
+        probabilities: of each kind, in any scale.
+        seed: of the draw.
+        targets: `all` or `random` (see MixturesWithCues).
+
+    Returns:
+        The dataset with cues.
     """
     pool, folder = prepared.pool, prepared.folder
     alone = [spk for spk in pool.speakers if len(pool.speech[spk]) == 1]
@@ -120,7 +138,7 @@ def with_cues(
 
 
 def collate_cues(cues: Sequence[Cues]) -> CueBatch:
-    """Those of B mixtures -> of one batch, on the CPU."""
+    """Make one batch of the cues of B mixtures, on the CPU."""
     num_spk = max(len(one.kinds) for one in cues)
     kinds = torch.full((len(cues), num_spk), NOBODY, dtype=torch.int64)
     for row, one in zip(kinds, cues, strict=True):

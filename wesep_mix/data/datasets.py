@@ -1,6 +1,7 @@
-"""A set that stage 1 prepared, such as data/CORPUS/2mix/train.
+"""Mixtures of a prepared set (such as data/CORPUS/2mix/train) for training and evaluation, rendered when asked for.
 
-Mixtures for training and evaluation, rendered when they are asked for.
+Three datasets: an endless stream of fresh mixtures, an endless stream of fixed plans, and fixed plans once in order.
+The streams are asked by `Turn`; loaders make batches of each.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from wesep_mix.mixing.render import render
 
 
 class Turn(NamedTuple):
-    """Which item of the training stream is asked for: `index` counts within the epoch, `number` from its start."""
+    """Which item of a training stream is asked for: `index` counts within the epoch, `number` from the start."""
 
     epoch: int
     index: int
@@ -33,10 +34,11 @@ class Turn(NamedTuple):
 
 
 class DynamicMixtures(Dataset):
-    """An endless stream of fresh mixtures: each depends on (seed, stream, epoch, index) alone, not on workers or ranks.
+    """An endless stream of fresh mixtures; each depends on (seed, stream, epoch, index) alone, not on workers or ranks.
 
-    min_talkers: draw their number of talkers too, from so many to `num_spk`, all alike; None: always `num_spk`.
-    stream: trainings of different streams hear different mixtures, an extractor not those that its student has learnt.
+    min_talkers: also draw the number of talkers, from this to `num_spk`, all equally likely; None: always `num_spk`.
+    stream: trainings with different streams hear different mixtures, so that an extractor does not hear those that its
+    student has learnt.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class DynamicMixtures(Dataset):
 
 
 class StaticMixtures(Dataset):
-    """An endless stream of fixed plans, over and over, each time in an order of its own.
+    """An endless stream of fixed plans, over and over, each round in a new order.
 
     Every plan comes once before any comes again, however many make an epoch of the training.
     """
@@ -96,10 +98,10 @@ class FixedMixtures(Dataset):
 
 
 class EpochSampler(Sampler[Turn]):
-    """The turns of an epoch, `size` for each rank, new ones every epoch; ranks take turns.
+    """The turns of an epoch, new ones every epoch: `size` on each rank, dealt to the ranks in turn.
 
-    The epoch is set from outside (Lightning calls `set_epoch`), so a resumed run goes on where it stopped. Rank and
-    number of ranks are those of torch.distributed when the epoch begins; without it there is one rank.
+    The epoch is set from outside (Lightning calls `set_epoch`), so that a resumed run goes on where it stopped. Rank
+    and number of ranks are those of torch.distributed when the epoch begins; without it there is one rank.
     """
 
     def __init__(self, size: int):
@@ -126,11 +128,21 @@ def training_mixtures(
     min_talkers: int | None = None,
     stream: int = 0,
 ) -> Dataset:
-    """The training stream of a prepared set.
+    """Make the training stream of a prepared set.
 
-    plans: `dynamic`, fresh mixtures for ever, of `min_talkers` to `num_spk` talkers where that is given and others for
-    each `stream`; `static`, its fixed plans, shuffled anew each time round.
-    Raises: UserError for another word, for static plans with `min_talkers`, and when the lists or plans are damaged.
+    Args:
+        prepared: the set.
+        num_spk: talkers in a mixture, at most.
+        seed: of the stream.
+        plans: `dynamic`, fresh mixtures for ever; `static`, the set's fixed plans, in a new order each round.
+        min_talkers: least number of talkers in a dynamic mixture; None: always `num_spk`.
+        stream: dynamic mixtures of another stream are others.
+
+    Returns:
+        A dataset that is asked by `Turn`.
+
+    Raises:
+        UserError: another word for `plans`, static plans with `min_talkers`, or damaged lists or plans.
     """
     if plans == "dynamic":
         return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers, stream)
@@ -145,8 +157,16 @@ def training_mixtures(
 
 
 def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = None) -> list[Plan]:
-    """The fixed plans of a prepared set; with `min_talkers` as many others, of that number of talkers to `num_spk`,
-    drawn from the same lists and the same every time.
+    """The plans on which a training is validated.
+
+    Args:
+        prepared: the set.
+        num_spk: talkers in a mixture, at most.
+        min_talkers: None: the set's fixed plans; else as many plans with this to `num_spk` talkers, drawn from the same
+            lists and the same every time.
+
+    Returns:
+        The plans.
     """
     if min_talkers is None:
         return prepared.plans
@@ -162,16 +182,45 @@ def _num_talkers(num_spk: int, min_talkers: int | None, rng: np.random.Generator
 
 
 def dynamic_loader(dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int) -> Loader:
-    """`steps_per_epoch` batches of `batch_size` an epoch, on each rank, of a stream that is asked by `Turn`."""
+    """Load a stream in epochs.
+
+    Args:
+        dataset: a stream that is asked by `Turn`.
+        batch_size: mixtures in a batch.
+        steps_per_epoch: batches in an epoch, on each rank.
+        num_workers: worker processes, 0 for none.
+
+    Returns:
+        A loader of batches.
+    """
     sampler = EpochSampler(batch_size * steps_per_epoch)
     return Loader(dataset, batch_size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0)
 
 
 def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio) -> Loader:
-    """The plans in order, the last batch may be smaller."""
+    """Load fixed plans in order; the last batch may be smaller.
+
+    Args:
+        plans: the plans.
+        batch_size: mixtures in a batch.
+        num_workers: worker processes, 0 for none.
+        read: `read_audio`, or another way to the same samples (io.decoded).
+
+    Returns:
+        A loader of batches.
+    """
     return loader_in_order(FixedMixtures(plans, read), batch_size, num_workers)
 
 
 def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0) -> Loader:
-    """The items of a dataset of fixed size in order, the last batch may be smaller."""
+    """Load a dataset of fixed size in order; the last batch may be smaller.
+
+    Args:
+        dataset: examples by index.
+        batch_size: mixtures in a batch.
+        num_workers: worker processes, 0 for none.
+
+    Returns:
+        A loader of batches.
+    """
     return Loader(dataset, batch_size, num_workers)

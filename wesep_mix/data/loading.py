@@ -1,8 +1,8 @@
-"""Batches from worker processes, as bytes through a pipe, with what went wrong in place of a batch.
+"""Batches from worker processes: as bytes through a pipe, with the error in place of a batch if something went wrong.
 
-torch's own way needs a file in /dev/shm and a handle for every tensor, and a socket in TMPDIR. Where one of them fails,
-it does so in a thread of the worker that drops the batch, and the training waits for it for ever. The pipe needs none
-of them, and takes less CPU time: memory that is shared anew has to be mapped anew, page by page, for every batch.
+torch's own way needs a file in /dev/shm and a handle for every tensor, and a socket in TMPDIR. If one of them fails, it
+fails in a thread of the worker that drops the batch, and the training waits for that batch for ever. The pipe needs
+none of them. It also takes less CPU time: new shared memory has to be mapped page by page for every batch.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ NO_WORKERS = "num_workers=0"
 class Loader(DataLoader[MixBatch]):
     """A DataLoader of batches of examples.
 
-    Raises, while batches are taken: what rendering them raised, also in a worker; UserError when the workers cannot be
-        started or one was killed.
+    While batches are taken it raises what rendering them raised, in a worker too, and a UserError if the workers cannot
+    be started or one was killed.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, num_workers: int, **options: Any):
-        made, joined = (_Packed(dataset), _as_it_is) if num_workers else (dataset, collate)
-        super().__init__(made, batch_size, num_workers=num_workers, collate_fn=joined, **options)
+        source, join = (_Packed(dataset), _unchanged) if num_workers else (dataset, collate)
+        super().__init__(source, batch_size, num_workers=num_workers, collate_fn=join, **options)
 
     def __iter__(self) -> Iterator[MixBatch]:
         return _unpacked(self._bytes()) if self.num_workers else super().__iter__()
@@ -49,16 +49,24 @@ class Loader(DataLoader[MixBatch]):
 
 
 def _try_out(num_workers: int) -> None:
-    """Raise what torch's own start would, which leaves a half-made iterator that has more to say when it goes.
+    """Raise now what torch's own start of workers would raise, which leaves a half-made iterator that fails again
+    later.
 
-    A worker takes a queue, and as many handles again; the files that it opens are to have some too.
+    A worker takes a queue, and as many handles again; some are left for the files that it opens.
     """
     [multiprocessing.Queue() for _ in range(2 * num_workers + 4)]
 
 
 @contextmanager
 def lost_workers_told() -> Iterator[None]:
-    """Raises: UserError in place of torch's word for a data worker that was killed, which can come at any time."""
+    """Turn torch's error for a data worker that was killed, which can come at any time, into one for the user.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UserError: a data worker was killed.
+    """
     try:
         yield
     except RuntimeError as err:
@@ -70,7 +78,7 @@ def lost_workers_told() -> Iterator[None]:
 
 
 class _Packed(Dataset):
-    """Another dataset, whose items come as the bytes of whole batches."""
+    """Another dataset whose items come as whole batches, in bytes."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -86,7 +94,7 @@ class _Packed(Dataset):
 
 
 class _Pickler(pickle.Pickler):
-    """Tensors as arrays, which are copied once; torch would write a file of each."""
+    """Pickles tensors as arrays, which are copied once; torch would write a file for each."""
 
     def reducer_override(self, obj: Any) -> Any:
         return (torch.from_numpy, (obj.numpy(),)) if isinstance(obj, torch.Tensor) else NotImplemented
@@ -99,7 +107,7 @@ def _dumps(batch: MixBatch) -> bytes:
 
 
 def _dumps_error(err: Exception) -> bytes:
-    """With its traceback; that alone where the error does not come out of a pickle again."""
+    """An error with its traceback; as a RuntimeError with the traceback's text if it cannot be unpickled."""
     try:
         packed = pickle.dumps(ExceptionWithTraceback(err, err.__traceback__))
         pickle.loads(packed)
@@ -116,9 +124,9 @@ def _unpacked(batches: Iterable[bytes]) -> Iterator[MixBatch]:
                 try:
                     raise batch
                 finally:
-                    del batch  # a circle, in which the workers would not hear that they are to end
+                    del batch  # else a reference cycle keeps the iterator alive, and its workers are not told to end
             yield batch
 
 
-def _as_it_is(packed: bytes) -> bytes:
+def _unchanged(packed: bytes) -> bytes:
     return packed

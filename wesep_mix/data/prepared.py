@@ -1,4 +1,4 @@
-"""A set that stage 1 prepared, such as data/CORPUS/2mix/train."""
+"""A set that stage 1 prepared, such as data/CORPUS/2mix/train: what can be mixed, its plans, how to read its audio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wesep_mix.mixing.prepare import load_pool
 
 
 class PreparedSet:
-    """What its folder holds, each read when it is first asked for. Raises: UserError naming a file that is damaged."""
+    """What a set's folder holds, each part read when it is first asked for. Raises: UserError naming a damaged file."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -24,6 +24,7 @@ class PreparedSet:
 
     @cached_property
     def plans(self) -> list[Plan]:
+        """Its fixed plans."""
         return read_plans(self.folder / PLANS)
 
     @cached_property

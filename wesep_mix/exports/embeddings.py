@@ -1,4 +1,4 @@
-"""Stage 4's matched embeddings, by mixture, and as npy files."""
+"""Stage 4's matched embeddings for exports: by mixture, and as npy files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from wesep_mix.mixing.plan import speaker_keys
 
 
 def matched_embeddings(job: Export) -> dict[str, np.ndarray]:
-    """{mixture id: [S, D] in the plan's order of talkers}.
+    """Read the matched embeddings of a set.
 
-    Raises: UserError when stage 4's table is missing or damaged, or lacks a target.
+    Args:
+        job: the set.
+
+    Returns:
+        {mixture id: [S, D] in the plan's order of talkers}.
+
+    Raises:
+        UserError: stage 4's table is missing or damaged, or lacks a target.
     """
     scp = job.embeddings / "matched.scp"
     table = read_embeddings(scp)
@@ -24,7 +31,16 @@ def matched_embeddings(job: Export) -> dict[str, np.ndarray]:
 
 
 def write_npy(folder: Path, job: Export, embeddings: Mapping[str, np.ndarray]) -> dict[str, list[Path]]:
-    """Write `FOLDER/<mix>-<speaker>.npy`, float32 [D] each; return {mixture id: its files}."""
+    """Write each embedding to `FOLDER/<mix>-<speaker>.npy`, float32 [D].
+
+    Args:
+        folder: where to write.
+        job: the set.
+        embeddings: {mixture id: [S, D]}.
+
+    Returns:
+        {mixture id: its files}.
+    """
     paths = {plan.id: [folder / f"{key}.npy" for key in speaker_keys(plan)] for plan in job.plans}
     for mix_id, files in paths.items():
         for path, vector in zip(files, embeddings[mix_id], strict=True):

@@ -2,11 +2,11 @@
 
     OUT/espnet/{N}mix/SET/{spk1.scp,...,noise1.scp,enroll_spk1.scp,...,utt2spk,spk2utt,wav.scp} and wav/, cues/
 
-A row of enroll_spkN.scp is a path that espnet2's TSEPreprocessor opens itself (data type `text`): with
-`load_spk_embedding: true` in the training config's preprocessor_conf an .npy of one vector, which it makes [1, D];
-else the wav of an enrolment. With stage 4's embeddings we write .npy of the matched embedding; without, another
-utterance of the talker, chosen by name alone. No `train_spk2enroll` goes with either: the enrolment of a mixture is
-fixed, in training too. wav.scp is written last: where it is, the folder is whole.
+A row of enroll_spkN.scp is a path that espnet2's TSEPreprocessor opens itself (data type `text`). With
+`load_spk_embedding: true` in the training config's preprocessor_conf that is an .npy of one vector, which it makes [1,
+D]; otherwise it is the wav of an enrolment. With stage 4's embeddings we write an .npy of the matched embedding;
+without them, the path of another utterance of the talker, chosen by name alone. Neither needs a `train_spk2enroll`: the
+enrolment of a mixture is fixed, in training too. wav.scp is written last: if it is there, the folder is whole.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Config(TableConfig):
 
 def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the talker without enrolment."""
-    enrolments = _enrolments(job)  # first: it fails in seconds where an embedding is missing
+    enrolments = _enrolments(job)  # first, since it fails in seconds if an embedding is missing
     numbers = range(1, job.num_spk + 1)
     tables = {
         f"enroll_spk{number}.scp": {mix_id: str(paths[number - 1]) for mix_id, paths in enrolments.items()}
@@ -43,8 +43,8 @@ def export(job: Export) -> None:
     write_tables(job.out, tables | kaldi_tables(job, wav_folder(job)))
     if job.embeddings is not None:
         print(
-            "note: enroll_spkN.scp names embeddings; set preprocessor_conf: load_spk_embedding: true in ESPnet's "
-            "training config",
+            "note: enroll_spkN.scp names embeddings: in ESPnet's training config set load_spk_embedding: true in "
+            "preprocessor_conf",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""What a format is given: the plans of a set, where to write, and what else it may read."""
+"""What a format gets: the plans of a set, where to write, and what else it may read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from wesep_mix.mixing.plan import Plan, read_plans
 class Export:
     """One set in one format.
 
-    plans: sorted by id, all of as many talkers; out: the set's folder in the export, absolute; data: its prepared
-    folder; embeddings: stage 4's folder of the set, None where it was not given.
+    plans: sorted by id, all with the same number of talkers. out: the set's folder in the export, absolute. data: its
+    prepared folder. embeddings: stage 4's folder of the set, None if the user gave none.
     """
 
     config: Any
@@ -30,13 +30,21 @@ class Export:
 
     @property
     def num_spk(self) -> int:
+        """Talkers in a mixture."""
         return len(self.plans[0].sources)
 
 
 def num_spk(path: Path) -> int:
-    """Talkers in a mixture of a set, by the first line of its plan.
+    """Number of talkers in a set's mixtures, from the first line of its plan.
 
-    Raises: UserError when there is no plan.
+    Args:
+        path: the set's plan.jsonl.
+
+    Returns:
+        The number.
+
+    Raises:
+        UserError: there is no plan.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -48,9 +56,16 @@ def num_spk(path: Path) -> int:
 
 
 def plans_to_export(path: Path) -> list[Plan]:
-    """The plans of a set, sorted by id.
+    """Read the plans of a set.
 
-    Raises: UserError when there is none, an id is there twice or cannot name a file, or the numbers of talkers differ.
+    Args:
+        path: the set's plan.jsonl.
+
+    Returns:
+        The plans, sorted by id.
+
+    Raises:
+        UserError: there is none, an id is there twice or cannot name a file, or the numbers of talkers differ.
     """
     plans = sorted(read_plans(path), key=lambda plan: plan.id.encode())
     if not plans:

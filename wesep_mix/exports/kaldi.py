@@ -2,8 +2,9 @@
 
     OUT/kaldi/{N}mix/SET/{spk1.scp,...,noise1.scp,mix2spk,utt2dur,spk2utt,utt2spk,wav.scp} and wav/
 
-A mixture has several talkers, so in utt2spk each is its own speaker, as in ESPnet's mixture recipes; who talks is in
-`mix2spk` (`mix spk1 spk2 ...`). wav.scp is written last: where it is, the folder is whole. Paths are absolute.
+A mixture has several talkers, so in utt2spk every mixture is a speaker of its own, as in ESPnet's mixture recipes; who
+talks is in `mix2spk` (`mix spk1 spk2 ...`). wav.scp is written last: if it is there, the folder is whole. Paths are
+absolute.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ def export(job: Export) -> None:
 
 
 def kaldi_tables(job: Export, wavs: Path) -> dict[str, dict[str, str]]:
-    """{file name: {mixture id: value}}, wav.scp last."""
+    """Make the tables of a set.
+
+    Args:
+        job: the set.
+        wavs: the folder of its wavs.
+
+    Returns:
+        {file name: {mixture id: value}}, wav.scp last.
+    """
     signals = {f"spk{name[1:]}.scp": name for name in source_names(job.num_spk)} | {"noise1.scp": "noise"}
     tables = {
         file: {plan.id: str(wav_path(wavs, name, plan.id)) for plan in job.plans} for file, name in signals.items()
@@ -47,6 +56,11 @@ def kaldi_tables(job: Export, wavs: Path) -> dict[str, dict[str, str]]:
 
 
 def write_tables(folder: Path, tables: Mapping[str, Mapping[str, str]]) -> None:
-    """Write Kaldi tables in their order."""
+    """Write Kaldi tables, in their order.
+
+    Args:
+        folder: where to write.
+        tables: {file name: {key: value}}.
+    """
     for name, rows in tables.items():
         write_table(folder / name, rows)

@@ -1,11 +1,11 @@
-"""LibriMix's folder tree (Cosentino et al. 2020, arXiv 2005.11262), as its generation scripts leave it.
+"""LibriMix's folder tree (Cosentino et al. 2020, arXiv 2005.11262), as its scripts write it.
 
     OUT/Libri{N}Mix/wav16k/MODE/SUBSET/{mix_both,mix_clean,mix_single,s1,...,noise}/ID.wav
-    OUT/Libri{N}Mix/wav16k/MODE/SUBSET/plan.jsonl   the plans, which check_data holds the wavs to
+    OUT/Libri{N}Mix/wav16k/MODE/SUBSET/plan.jsonl   the plans, with which check_data compares the wavs
     OUT/Libri{N}Mix/wav16k/MODE/metadata/{mixture,metrics}_SUBSET_{mix_both,mix_clean,mix_single}.csv
 
-Paths in the CSVs are absolute, `length` is in samples, the metrics are each source's power over the power of the rest
-of its mixture, in dB. The CSVs are written last: where they are, the wavs are whole. `mix_single` is the first talker
+Paths in the CSVs are absolute, `length` is in samples, and a metric is a source's power over the power of the rest of
+its mixture, in dB. The CSVs are written last: if they are there, the wavs are whole. `mix_single` is the first talker
 and the noise, at the levels that they have in the mixture.
 
 What differs from LibriMix: talkers start at their planned offsets. Mode `max` is the mixture as planned; mode `min`
@@ -33,7 +33,7 @@ from wesep_mix.io.audio import read_audio
 from wesep_mix.mixing.plan import PLANS, Plan, write_plans
 
 EMBEDDINGS = "unused"
-FLOOR = 1e-10  # LibriMix's, keeps the logarithm finite
+FLOOR = 1e-10  # LibriMix's; it keeps the logarithm finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def _csv_path(folder: Path, table: str, kind: str) -> Path:
 
 
 def _parts(kind: str, sources: Sequence[str]) -> list[str]:
-    """What a kind of mixture is the sum of."""
+    """The signals that a kind of mixture is the sum of."""
     talkers = list(sources[:1] if kind == "mix_single" else sources)
     return talkers if kind == "mix_clean" else [*talkers, "noise"]
 
@@ -93,7 +93,7 @@ def _long(part: str) -> str:
 
 
 def _snrs(plan: Plan, folder: Path, kinds: Sequence[str]) -> dict[str, list[float]]:
-    """{kind of mixture: dB of each of its parts over the rest}, of the files as they lie there."""
+    """{kind of mixture: dB of each of its parts over the rest}, measured on the files that were written."""
     sources = source_names(len(plan.sources))
     audio = {
         name: read_audio(wav_path(folder, name, plan.id), sample_rate=plan.sample_rate)

@@ -1,11 +1,12 @@
 """Tar shards as both WeSep layouts read them, rendered straight from the plans: no loose wavs are written.
 
-Members of a mixture follow each other: KEY.spk1 ... KEY.spkN (a label each), KEY.wav, KEY_spk1.wav ... KEY_spkN.wav.
-Mixtures are dealt to shards by a seeded permutation, so that a shard holds many talkers. Bytes are the same on every
-day and machine: no times, no owners.
+The members of a mixture follow each other: KEY.spk1 ... KEY.spkN (a label each), KEY.wav, KEY_spk1.wav ...
+KEY_spkN.wav. Mixtures are dealt to shards by a seeded permutation, so that a shard holds many talkers. The bytes are
+the same on every day and machine: no times, no owners.
 
-Within a shard longer ids come first, then in order. WeSep's legacy reader starts a new mixture where the last key is
-not *in* the next one, so after `u1_u2` it would take `u1_u20` for more of the same; a longer key is never in a shorter.
+Within a shard, longer ids come first; ids of one length are sorted. WeSep's legacy reader starts a new mixture when the
+last key is not *contained* in the next one, so after `u1_u2` it would take `u1_u20` for more of the same; a longer key
+is never contained in a shorter one.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ class Shard:
 
 
 def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]]) -> None:
-    """Write `shards/shards_NNNNNNNNN.tar`, those that an interrupted export left aside, then `shard.list`.
+    """Write `shards/shards_NNNNNNNNN.tar`, but for those that an interrupted export has finished, then `shard.list`.
 
-    Raises: UserError naming the mixture that cannot be rendered, would clip, or whose id the readers misread.
+    Args:
+        job: the set.
+        labels: gives the labels of a plan's talkers.
+
+    Raises:
+        UserError: naming the mixture that cannot be rendered, would clip, or whose id the readers would misread.
     """
     mode, subtype = job.config.mode, job.config.wav_subtype
-    shards = _dealt(job, labels)
+    shards = _deal(job, labels)
     remove_leftovers(job.out / "shards")
     missing = [shard for shard in shards if not shard.path.is_file()]
     samples = sum(exported_length(plan, mode) for shard in missing for plan, _ in shard.mixtures)
@@ -54,12 +60,12 @@ def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]]) -> None:
         file.writelines(f"{shard.path}\n" for shard in shards)
 
 
-def _dealt(job: Export, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
+def _deal(job: Export, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
     for plan in job.plans:
         if re.search(r"_spk\d+$", plan.id):
             raise UserError(
-                f"mixture {plan.id}: WeSep's readers take a name that ends so for a source's; rename the "
-                "utterance in the corpus"
+                f"mixture {plan.id}: WeSep's readers take a name with this ending for a source's; rename "
+                "the utterance in the corpus"
             )
     order = rng_for(0, "shards").permutation(len(job.plans))
     dealt = [
@@ -97,11 +103,11 @@ def _wavs(plan: Plan, mode: str, subtype: str, folder: Path) -> dict[str, bytes]
         encoded = {}
         for suffix, name in names.items():
             write_audio(path, audio[name], plan.sample_rate, subtype)
-            encoded[suffix] = _without_time(path.read_bytes())
+            encoded[suffix] = _clear_time(path.read_bytes())
     return encoded
 
 
-def _without_time(data: bytes) -> bytes:
-    """A wav file of floats carries, in its PEAK chunk, the time at which it was written: set to 0."""
+def _clear_time(data: bytes) -> bytes:
+    """Set to 0 the time of writing that a wav file of floats carries in its PEAK chunk."""
     place = data.find(b"PEAK", 0, 100)
     return data if place < 0 else data[: place + 12] + bytes(4) + data[place + 16 :]

@@ -12,13 +12,22 @@ MIXTURES = ("mix_both", "mix_clean", "mix_single")
 
 
 def source_names(num_spk: int) -> list[str]:
+    """Names of the sources: s1, s2, ..."""
     return [f"s{number}" for number in range(1, num_spk + 1)]
 
 
 def exported_length(plan: Plan, mode: str) -> int:
-    """Samples of the exported mixture; in mode `min` the end of the talker who ends first.
+    """Length of an exported mixture.
 
-    Raises: UserError when a talker would be silent in mode `min`.
+    Args:
+        plan: the mixture.
+        mode: `max`: as planned; `min`: to the end of the talker who ends first.
+
+    Returns:
+        Samples.
+
+    Raises:
+        UserError: a talker would be silent in mode `min`.
     """
     if mode == "max":
         return plan.num_samples
@@ -30,9 +39,17 @@ def exported_length(plan: Plan, mode: str) -> int:
 
 
 def signals(plan: Plan, mode: str) -> dict[str, np.ndarray]:
-    """mix_both, mix_clean, mix_single (first talker and noise), s1 ..., noise: float32 [T] each.
+    """Render the signals of an exported mixture.
 
-    Raises: UserError when the plan cannot be rendered.
+    Args:
+        plan: the mixture.
+        mode: `max` or `min`, see `exported_length`.
+
+    Returns:
+        mix_both, mix_clean, mix_single (first talker and noise), s1 ..., noise: float32 [T] each.
+
+    Raises:
+        UserError: the plan cannot be rendered.
     """
     end = exported_length(plan, mode)
     whole = render(plan)
@@ -42,6 +59,14 @@ def signals(plan: Plan, mode: str) -> dict[str, np.ndarray]:
 
 
 def longest_silence(plan: Plan, mode: str) -> int:
-    """Samples of the longest stretch, at an end of the exported mixture, in which a talker is planned silent."""
+    """The longest stretch, at either end of an exported mixture, in which a talker is planned to be silent.
+
+    Args:
+        plan: the mixture.
+        mode: `max` or `min`, see `exported_length`.
+
+    Returns:
+        Samples.
+    """
     end = exported_length(plan, mode)
     return max(max(source.offset, end - source.offset - source.num_samples) for source in plan.sources)

@@ -1,4 +1,4 @@
-"""Mixtures as wav files: `FOLDER/NAME/ID.wav`, NAME one of LibriMix's folders (mix_both, s1, noise, ...)."""
+"""Mixtures as wav files: `FOLDER/NAME/ID.wav`; NAME is one of LibriMix's folders (mix_both, s1, noise, ...)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,29 @@ SAMPLE_BYTES = {"PCM_16": 2, "FLOAT": 4}
 
 
 def wav_path(folder: Path, name: str, mix_id: str) -> Path:
+    """Where a signal of a mixture lies.
+
+    Args:
+        folder: the set's folder of wavs.
+        name: mix_both, s1, noise, ...
+        mix_id: the mixture's id.
+
+    Returns:
+        Its file.
+    """
     return folder / name / f"{mix_id}.wav"
 
 
 def write_wavs(job: Export, folder: Path, names: Sequence[str]) -> None:
-    """Write the named signals of every mixture, those that an interrupted export left aside.
+    """Write signals of every mixture, but for those that an interrupted export has finished.
 
-    Raises: UserError naming the mixture that cannot be rendered or would clip, or when the disk is too small.
+    Args:
+        job: the set.
+        folder: where to write.
+        names: which signals.
+
+    Raises:
+        UserError: naming the mixture that cannot be rendered or would clip; or the disk is too small.
     """
     mode, subtype = job.config.mode, job.config.wav_subtype
     for name in names:
@@ -38,9 +54,16 @@ def write_wavs(job: Export, folder: Path, names: Sequence[str]) -> None:
 
 
 def wav_folder(job: Export) -> Path:
-    """Where the mixture, sources and noise lie: in the LibriMix tree that the job names, else written into the export.
+    """Find the wavs of mixtures, sources and noise: in the LibriMix tree that the user named, or else write them.
 
-    Raises: UserError when the tree lacks a wav, or holds a mixture of another length, so of another plan.
+    Args:
+        job: the set.
+
+    Returns:
+        Their folder.
+
+    Raises:
+        UserError: the tree lacks a wav, or holds a mixture of another length, so of another plan.
     """
     names = ["mix_both", *source_names(job.num_spk), "noise"]
     if not job.config.wav:
@@ -58,19 +81,36 @@ def wav_folder(job: Export) -> Path:
         if frames != exported_length(plan, job.config.mode):
             raise UserError(
                 f"{wav_path(folder, 'mix_both', plan.id)}: wanted "
-                f"{exported_length(plan, job.config.mode)} samples, found {frames}: another plan's or "
-                "--mode's; export the set with --format librimix again, or leave --wav out"
+                f"{exported_length(plan, job.config.mode)} samples, found {frames}: it is of another "
+                "plan or --mode; export the set with --format librimix again, or leave --wav out"
             )
     return folder
 
 
 def tree_folder(config: TableConfig, out: Path) -> Path:
-    """The folder of the set `out` in the LibriMix tree that `--wav` names."""
+    """The folder of a set in the LibriMix tree that `--wav` names.
+
+    Args:
+        config: has the tree's folder.
+        out: the set's folder in this export.
+
+    Returns:
+        Its absolute path.
+    """
     return Path(config.wav).absolute() / out.name
 
 
 def check_room(folder: Path, num_bytes: int, what: str) -> None:
-    """Say what will be written. Raises: UserError when the disk has less room than that."""
+    """Say what will be written, and check that the disk has room for it.
+
+    Args:
+        folder: where it is written.
+        num_bytes: how much.
+        what: what it is, for the message.
+
+    Raises:
+        UserError: the disk has less room.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     print(f"{folder}: {what}, {num_bytes / 1e9:.3f} GB to write, {free / 1e9:.1f} GB free", flush=True)
@@ -82,7 +122,7 @@ def check_room(folder: Path, num_bytes: int, what: str) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed export was at: hidden, but whoever searches the folder for wavs would find it."""
+    """Remove what a killed export was writing: it is hidden, but whoever searches the folder for wavs would find it."""
     for path in folder.glob(".*"):
         if path.is_dir():
             shutil.rmtree(path)

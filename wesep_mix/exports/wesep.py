@@ -1,4 +1,4 @@
-"""WeSep's legacy layout (2024-25): a data folder with one given embedding for every target.
+"""WeSep's legacy layout (2024-25): a data folder with one embedding for every target.
 
     OUT/wesep/{N}mix/SET/
       wav.scp          mix  mix.wav s1.wav s2.wav          utt2spk         mix  label label
@@ -8,20 +8,20 @@
 
 Use: `joint_training: false`, `{train,val,test}_spk_embeds: embed.scp`, `train_utt2spk: single.utt2spk`.
 
-A label is what WeSep calls the speaker. Its training loader (`sample_spk_embedding`) draws, for a target, any of the
-embeddings that single.utt2spk gives to the target's label. With real speakers as labels that is mostly an embedding of
-another mixture, made beside another talker: a plain enrolment, and not the method. So in the training set each source
-is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. (Nothing else reads the label there:
-without joint training no speaker is classified.) In the other sets, whose loader follows spkK.enroll, labels are the
-real speakers: inference puts the label into its file names.
+A label is what WeSep calls the speaker. For a target, its training loader (`sample_spk_embedding`) draws any of the
+embeddings that single.utt2spk gives to the target's label. If labels were the real speakers, that would mostly be the
+embedding from another mixture, made beside another talker: a plain enrolment, and not the method. So in the training
+set each source is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. (Nothing else reads the
+label there: without joint training no speaker is classified.) The other sets' loader follows spkK.enroll; there labels
+are the real speakers, since inference puts the label into its file names.
 
-What WeSep does with it that one should know:
+What to know about WeSep here:
 - Its evaluation takes two talkers: of three, the third is left out of every batch and given the second one's embedding.
 - An epoch counts half the rows of single.utt2spk; with three talkers set `dataset_args.sample_num_per_epoch`.
-- It cuts training and validation sets into chunks, and where a talker is silent in the whole chunk it draws another
-  place for that signal alone: mixture and target no longer belong together (3 of 200 targets of two-talker mixtures
-  at 2 s, 24 of 180 of three-talker ones at 3 s). `dataset_args.chunk_len` must be longer than the silence at either
-  end of a mixture; the export prints the figure.
+- It cuts training and validation sets into chunks. If a talker is silent in a whole chunk, it draws another place for
+  that signal alone: mixture and target no longer belong together (3 of 200 targets of two-talker mixtures at 2 s, 24 of
+  180 of three-talker ones at 3 s). `dataset_args.chunk_len` must be longer than the silence at either end of a mixture;
+  the export prints the figure.
 - It reads shards only (see wesep_shards, or its tools/make_shard_list_premix.py on this folder).
 """
 
@@ -74,24 +74,45 @@ def export(job: Export) -> None:
 
 
 def source_key(plan: Plan, name: str) -> str:
-    """What WeSep's recipe calls a source: `s1/<mix>.wav`."""
+    """What WeSep's recipe calls a source: `s1/<mix>.wav`.
+
+    Args:
+        plan: the mixture.
+        name: s1, s2, ...
+
+    Returns:
+        Its key.
+    """
     return f"{name}/{plan.id}.wav"
 
 
 def per_source(job: Export) -> bool:
-    """Whether each source is a label of its own: so in training, unless the config says otherwise."""
+    """Whether each source is a label of its own: it is in the training set, unless the config says otherwise."""
     return (job.config.labels or ("source" if job.data.name == "train" else "speaker")) == "source"
 
 
 def labels_of(plan: Plan, per_source: bool) -> list[str]:
-    """One label a talker."""
+    """Labels of a mixture's talkers.
+
+    Args:
+        plan: the mixture.
+        per_source: each source is a label of its own.
+
+    Returns:
+        One label a talker.
+    """
     if per_source:
         return [source_key(plan, name) for name in source_names(len(plan.sources))]
     return [source.spk for source in plan.sources]
 
 
 def write_embedding_tables(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
-    """Write embed.{ark,scp}, spkK.enroll and single.utt2spk."""
+    """Write embed.{ark,scp}, spkK.enroll and single.utt2spk.
+
+    Args:
+        job: the set.
+        embeddings: {mixture id: [S, D]}.
+    """
     names = source_names(job.num_spk)
     write_embeddings(
         job.out / "embed",
@@ -110,7 +131,7 @@ def write_embedding_tables(job: Export, embeddings: Mapping[str, np.ndarray]) ->
 
 
 def print_notes(job: Export) -> None:
-    """What of WeSep's habits concerns this set."""
+    """Say which of WeSep's habits matter for this set."""
     silence = max(longest_silence(plan, job.config.mode) for plan in job.plans)
     print(
         f"note: set WeSep's dataset_args.chunk_len above {silence} samples, the longest silence of a talker here: "

@@ -2,9 +2,9 @@
 
     OUT/wesep_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,embed.ark,embed.scp,spkK.enroll,single.utt2spk,shard.list}
 
-The labels in the shards are those of format `wesep`, which see for why they are per source in training. There are no
-loose wavs: its scoring tool, which reads references from single.wav.scp, takes the test set in format `wesep`.
-shard.list is written last: where it is, the folder is whole.
+The labels in the shards are those of format `wesep`, which says why in training they are per source. There are no
+loose wavs: WeSep's scoring tool, which reads references from single.wav.scp, takes the test set in format `wesep`.
+shard.list is written last: if it is there, the folder is whole.
 """
 
 from __future__ import annotations

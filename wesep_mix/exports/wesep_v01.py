@@ -7,7 +7,7 @@
       wav/                      the wavs, unless --wav names a LibriMix tree
 
 The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`), and
-any number of talkers is evaluated. raw.list is written last: where it is, the folder is whole.
+any number of talkers is evaluated. raw.list is written last: if it is there, the folder is whole.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ def export(job: Export) -> None:
 
 
 def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
-    """Write cues.yaml and what it names."""
+    """Write cues.yaml and the files that it names.
+
+    Args:
+        job: the set.
+        embeddings: {mixture id: [S, D]}.
+    """
     files = write_npy(job.out / "cues" / "npy", job, embeddings)
     index = job.out / "cues" / "embeddings.json"
     write_json(

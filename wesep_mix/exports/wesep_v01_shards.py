@@ -2,9 +2,9 @@
 
     OUT/wesep_v01_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,cues.yaml,cues/,samples.jsonl,shard.list}
 
-samples.jsonl has keys and speakers only, which is what its training counts; there are no loose wavs, so its scoring,
-which reads references from samples.jsonl, takes the test set in format `wesep_v01`. shard.list is written last: where
-it is, the folder is whole.
+samples.jsonl has keys and speakers only, which is what WeSep's training counts. There are no loose wavs: its scoring,
+which reads references from samples.jsonl, takes the test set in format `wesep_v01`. shard.list is written last: if it
+is there, the folder is whole.
 """
 
 from __future__ import annotations

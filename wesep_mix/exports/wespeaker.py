@@ -1,15 +1,16 @@
 """Stage 4's embeddings as WeSpeaker's tools read them (github.com/wenet-e2e/wespeaker; its main branch of July 2026).
 
-In OUT/SET, `trials` for `wespeaker/bin/score.py`, and in the folder `wespeaker` a folder for each kind of embedding:
+In OUT/SET there is `trials` for `wespeaker/bin/score.py`, and the folder `wespeaker` with a folder for each kind of
+embedding:
 
-- `xvector.scp`, what `score.py` and the PLDA scripts take, and beside it `utt2spk`;
-- `emb.scp` and `emb_as_one.scp`, what `wespeaker/diar/{spectral,umap}_clusterer.py` take. They take all of a key before
-  its first hyphen for the recording and cluster each recording by itself; `make_rttm.py` wants after it
-  `<begin ms>-<end ms>-<first frame>-<last frame>`. Embeddings of a set overlap in time, which these tools do not know,
-  so they are told as if the talkers had spoken one after the other, each as long as the mixture. `emb.scp` has a
-  recording a mixture; in `emb_as_one.scp` the whole set is one recording, which asks for its speakers.
+- `xvector.scp`, which `score.py` and the PLDA scripts take, and beside it `utt2spk`;
+- `emb.scp` and `emb_as_one.scp`, which `wespeaker/diar/{spectral,umap}_clusterer.py` take. What stands in a key before
+  its first hyphen is the recording for them, and they cluster each recording by itself; after it `make_rttm.py` wants
+  `<begin ms>-<end ms>-<first frame>-<last frame>`. Embeddings of a set overlap in time, which these tools do not
+  expect, so by the keys the talkers seem to speak one after the other, each as long as the mixture. In `emb.scp`
+  every mixture is a recording; in `emb_as_one.scp` the whole set is one, which asks for the speakers of the set.
 
-No vector is copied: all name the arks that are there, so lines of one embedding have the same second column.
+No vector is copied: all of these name the arks that are there, so lines of one embedding have the same second column.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ Places = Mapping[str, str]  # key -> where the vector is in an ark, as in an scp
 def write_mixtures(
     folder: Path, plans: Sequence[Plan], places: Mapping[str, Places], num_heads: int, with_trials: bool
 ) -> None:
-    """All of it for a set of mixtures, in their folder.
+    """Write everything for a set of mixtures into its folder.
 
-    places: those of the embeddings, of the kinds teacher, student and matched; num_heads: the student's; with_trials:
-    false for a set that nobody is tested on, whose pairs are too many to look at.
+    Args:
+        folder: stage 4's folder of the set.
+        plans: its mixtures.
+        places: {teacher, student or matched: places of these embeddings}.
+        num_heads: heads of the student.
+        with_trials: also write trials; not for a set that nobody is tested on, whose pairs are too many to look at.
     """
     kinds = {"teacher": speaker_keys, "matched": speaker_keys, "student": lambda plan: head_keys(plan, num_heads)}
     for kind, keys_of in kinds.items():
@@ -47,7 +52,13 @@ def write_mixtures(
 
 
 def write_single(folder: Path, plans: Sequence[Plan], places: Places) -> None:
-    """All of it for the single-speaker set, in its folder; places: those of the teacher's embeddings."""
+    """Write everything for the single-speaker set into its folder.
+
+    Args:
+        folder: stage 4's folder of the set.
+        plans: its utterances in noise.
+        places: places of the teacher's embeddings.
+    """
     write_trials(folder / TRIALS, fixed_trials(plans, single_keys))
     _write_kind(folder / FOLDER / "teacher", places, plans, single_keys, folder.name)
     _write_speakers(folder, plans, single_keys)
@@ -56,9 +67,16 @@ def write_single(folder: Path, plans: Sequence[Plan], places: Places) -> None:
 def subsegments(
     plans: Sequence[Plan], keys_of: KeysOf, there: Places, as_one: str | None = None
 ) -> Iterator[tuple[str, str]]:
-    """(key for the clusterers, our key) of all embeddings of `plans` that are `there`.
+    """Make the clusterers' keys of embeddings.
 
-    as_one: the name of the one recording; None: a recording a mixture.
+    Args:
+        plans: the mixtures.
+        keys_of: keys of a mixture's embeddings.
+        there: the embeddings that exist.
+        as_one: name of the one recording that all are of; None: every mixture is a recording.
+
+    Yields:
+        (key for the clusterers, our key).
     """
     begin = 0  # in frames, so that one ends where the next begins
     for plan in plans:
@@ -76,7 +94,7 @@ def _write_kind(out: Path, places: Places, plans: Sequence[Plan], keys_of: KeysO
     write_table(out / "xvector.scp", places)
     for name, as_one in (("emb.scp", None), ("emb_as_one.scp", set_name)):
         keys = subsegments(plans, keys_of, places, as_one)
-        write_table(out / name, {told: places[key] for told, key in keys})
+        write_table(out / name, {theirs: places[ours] for theirs, ours in keys})
 
 
 def _write_speakers(folder: Path, plans: Sequence[Plan], keys_of: KeysOf) -> None:
@@ -85,7 +103,9 @@ def _write_speakers(folder: Path, plans: Sequence[Plan], keys_of: KeysOf) -> Non
 
 
 def _write_own_trials(out: Path, places: Places, trials: Trials) -> None:
-    """Where embeddings are missing, on which `score.py` would stop: the list without their trials, beside theirs."""
+    """If embeddings are missing, on which `score.py` would stop: write the list without their trials beside
+    `xvector.scp`.
+    """
     pairs, same = trials.among(list(places))
     if len(same) < len(trials.same):
         write_trials(out / TRIALS, Trials(list(places), pairs, same))

@@ -1,7 +1,10 @@
-"""Speaker embeddings as Kaldi ark and scp files (float32 vectors), readable by plain kaldiio.
+"""Speaker embeddings as Kaldi ark and scp files of float32 vectors, which plain kaldiio can read.
 
-They are not read with it: it takes what a file begins with for a command, a pickle, an npy array or a sound, and
-unpickles or runs it, and what is left of a truncated vector for a shorter one.
+We write them with kaldiio, but do not read them with it: by a file's first bytes it decides whether the file is a
+command, a pickle, an npy array or a sound, and runs or unpickles it; and it takes a truncated vector for a shorter one.
+
+In a set's folder of stage 4 lie `teacher`, `student` and `matched`; and `reference`, if the student was trained without
+the teacher.
 """
 
 from __future__ import annotations
@@ -20,25 +23,32 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, read_table, write_table
 
-REFERENCE = "reference"  # the name of an ark of stage 4
+REFERENCE = "reference"  # stem of an ark and scp of stage 4
 _KINDS = {
     b"FV ": (np.dtype("<f4"), 1),
     b"DV ": (np.dtype("<f8"), 1),
     b"FM ": (np.dtype("<f4"), 2),
     b"DM ": (np.dtype("<f8"), 2),
-}  # Kaldi's name: type of the values, number of sizes before them
+}  # Kaldi's mark: type of the values, number of sizes that stand before them
 
 
 def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Write {key: vector [D]} to `<stem>.ark` and `<stem>.scp`, sorted by key; return the scp: {key: place in the ark}.
+    """Write embeddings to `<stem>.ark` and `<stem>.scp`, sorted by key.
 
-    The scp names the ark by its absolute path, so that tools started in any folder can read it. The scp is
-    written last: where it is, the ark is whole.
+    The scp names the ark by its absolute path, so that tools started in any folder can read it. It is written last: if
+    it is there, the ark is whole.
+
+    Args:
+        stem: path of both files without their endings.
+        embeddings: {key: vector [D]}.
+
+    Returns:
+        What the scp says: {key: place in the ark}.
     """
     stem = Path(stem).absolute()
     ark, scp = stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
     scp.unlink(missing_ok=True)
-    ordered = {key: _checked(key, embeddings[key]) for key in sorted(embeddings, key=str.encode)}
+    ordered = {key: _finite_vector(key, embeddings[key]) for key in sorted(embeddings, key=str.encode)}
     with atomic_path(ark) as temporary, TemporaryDirectory(dir=ark.parent, prefix=".") as folder:
         index = Path(folder, "scp")  # it names the temporary ark
         kaldiio.save_ark(str(temporary), ordered, scp=str(index))
@@ -49,19 +59,34 @@ def write_embeddings(stem: str | Path, embeddings: Mapping[str, np.ndarray]) -> 
 
 
 def clean_scp(folder: Path) -> Path:
-    """Where in a set's folder of stage 4 the embeddings of the clean sources are that the student's were matched to:
-    the teacher's, or its own for a student that was trained without it.
+    """Find the embeddings of the clean sources that the student's were matched to.
+
+    They are the teacher's, or the student's own if it was trained without a teacher.
+
+    Args:
+        folder: a set's folder of stage 4.
+
+    Returns:
+        Their scp.
     """
     own = folder / f"{REFERENCE}.scp"
     return own if own.is_file() else folder / "teacher.scp"
 
 
 def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
-    """Read `<name>.scp` into {key: float32 [D]}, from `<name>.ark` beside it wherever that was when it was written.
+    """Read the embeddings that an scp names.
 
-    Its places hold Kaldi's binary vectors of float or double, or matrices of one such row. Nothing else is read, and
-    nothing is run or unpickled.
-    Raises: UserError naming scp, key and ark when one is missing, damaged or of another kind.
+    The ark is looked for beside the scp first, so both may have moved. Its places hold Kaldi's binary vectors of float
+    or double, or matrices of one row. Nothing else is read, and nothing is run or unpickled.
+
+    Args:
+        scp: `<name>.scp`.
+
+    Returns:
+        {key: float32 [D]}.
+
+    Raises:
+        UserError: naming scp, key and ark if one is missing, damaged or of another kind.
     """
     scp = Path(scp)
     if not scp.is_file():
@@ -79,8 +104,8 @@ def read_embeddings(scp: str | Path) -> dict[str, np.ndarray]:
 
 
 def _place(scp: Path, key: str, place: str) -> tuple[Path, int]:
-    """The ark and the byte in it. What names no ark and byte, as `-`, a URL or a range of rows, is a file's name."""
-    if place.startswith("|") or place.endswith("|"):  # of Kaldi's tools it would go to a shell
+    """The ark, and the byte in it. A place of any other form (`-`, a URL, a range of rows) counts as a file name."""
+    if place.startswith("|") or place.endswith("|"):  # Kaldi's tools would give it to a shell
         raise UserError(f"{scp}: {key}: wanted a place in an ark, found the command {place}")
     name, colon, offset = place.rpartition(":")
     if not (colon and offset.isascii() and offset.isdigit()):
@@ -104,7 +129,7 @@ def _vectors(scp: Path, ark: Path, offsets: Mapping[str, int]) -> Iterator[tuple
 
 
 def _vector(ark: BinaryIO, offset: int) -> np.ndarray:
-    """The vector that begins at byte `offset`. Raises: ValueError when another thing is there."""
+    """Read the vector that begins at byte `offset`. Raises: ValueError if something else is there."""
     ark.seek(offset)
     head = ark.read(5)
     if head[:2] != b"\0B" or head[2:] not in _KINDS:
@@ -116,8 +141,8 @@ def _vector(ark: BinaryIO, offset: int) -> np.ndarray:
     wanted = sizes[-1] * dtype.itemsize
     data = ark.read(wanted) if wanted <= os.fstat(ark.fileno()).st_size else b""
     if not wanted or len(data) != wanted:
-        raise ValueError(f"cut short: wanted {sizes[-1]} values at byte {offset}, found {len(data) // dtype.itemsize}")
-    with np.errstate(over="ignore"):  # of a double: infinite
+        raise ValueError(f"truncated: wanted {sizes[-1]} values at byte {offset}, found {len(data) // dtype.itemsize}")
+    with np.errstate(over="ignore"):  # a double that is too large becomes infinite
         vector = np.frombuffer(data, dtype).astype(np.float32)
     if not np.isfinite(vector).all():
         raise ValueError("holds values that are not finite")
@@ -131,7 +156,7 @@ def _size(ark: BinaryIO, offset: int) -> int:
     return max(0, struct.unpack("<i", data[1:])[0])
 
 
-def _checked(key: str, vector: np.ndarray) -> np.ndarray:
+def _finite_vector(key: str, vector: np.ndarray) -> np.ndarray:
     vector = np.asarray(vector, dtype=np.float32)
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise UserError(
@@ -145,9 +170,18 @@ MATCHED, TEACHER = "matched.scp", "teacher.scp"
 
 
 def lookup(embeddings: Mapping[str, np.ndarray], keys: Iterable[str], scp: str) -> np.ndarray:
-    """The embeddings of these keys, stacked: [number of keys, D].
+    """Stack the embeddings of some keys.
 
-    scp: the file of stage 4 that they were read from. Raises: UserError naming it and the first key that is missing.
+    Args:
+        embeddings: {key: vector [D]}.
+        keys: the wanted keys.
+        scp: the file that they were read from, for the error.
+
+    Returns:
+        Array [number of keys, D].
+
+    Raises:
+        UserError: naming the scp and the first key that is missing.
     """
     keys = list(keys)
     for key in keys:

@@ -1,4 +1,4 @@
-"""Reading and writing files of weights made by others or by us: tensors and plain values only, no code."""
+"""Files of weights, ours and others': tensors and plain values only, never code."""
 
 from __future__ import annotations
 
@@ -18,26 +18,44 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 
 ZIP = b"PK\x03\x04"  # how a file of `torch.save` begins
-# What unpickling raises; it takes the letters of a text for its commands.
+# What unpickling may raise: it takes any text's letters for commands.
 UNREADABLE = (RuntimeError, OSError, EOFError, LookupError, ValueError, struct.error, pickle.UnpicklingError)
 
 INSIDE = ("state_dict", "model_state_dict", "model_state", "model", "models")  # where trainings keep the weights
-WRAPPERS = ("module.", "_orig_mod.")  # put before every name by DataParallel and DDP, and by torch.compile
+WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and DDP, and torch.compile, put before every name
 
 
 def write_weights(path: str | Path, content: Any) -> None:
-    """`torch.save`, complete or not at all. Raises: OSError where the file cannot be written, a full disk for one."""
+    """Write weights as `torch.save` does, completely or not at all.
+
+    Args:
+        path: the file to write.
+        content: tensors and plain values.
+
+    Raises:
+        OSError: the file cannot be written; a full disk, for one.
+    """
     try:
         with atomic_write(path, "wb") as file:
             torch.save(content, file)
-    except RuntimeError as err:  # torch's word for what writing raised
+    except RuntimeError as err:  # torch puts it in place of what writing raised
         if not isinstance(err.__context__, OSError):
             raise
         raise OSError(err.__context__.errno, err.__context__.strerror, str(path)) from err
 
 
 def read_weights(path: str | Path) -> Any:
-    """What `torch.save` wrote, on the CPU. Raises: UserError when the file is missing, damaged or holds code."""
+    """Read what `torch.save` wrote, onto the CPU.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        UserError: the file is missing, damaged or holds code.
+    """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such model file")
     with open(path, "rb") as file:
@@ -59,7 +77,7 @@ def read_weights(path: str | Path) -> Any:
 
 
 def damage(path: str | Path) -> str | None:
-    """What is wrong with a file that `torch.save` wrote, by its checksums, which torch does not check."""
+    """What is wrong with a file of `torch.save`, by its checksums, which torch does not check; None if nothing is."""
     try:
         with zipfile.ZipFile(path) as file:
             part = file.testzip()
@@ -71,7 +89,7 @@ def damage(path: str | Path) -> str | None:
 
 
 def reason_of(err: Exception) -> str:
-    """One line for people, without torch's advice to load code."""
+    """An error of torch as one line for users, without torch's advice to load code."""
     text = str(err).strip()
     if isinstance(err, pickle.UnpicklingError) or "weights_only" in text:
         return "it is no file of tensors and plain values"
@@ -79,11 +97,19 @@ def reason_of(err: Exception) -> str:
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The weights in a file of another toolkit's, by the names that its model gave them.
+    """Read the weights in a file of another toolkit.
 
-    They are the whole file, or lie in it under one of `INSIDE`, of several models those of the first; what wrappers
-    put before all names is taken off.
-    Raises: UserError when there are none, or a value is not finite.
+    They are the whole file, or lie in it under one of INSIDE (of several models, those of the first). What a wrapper
+    put before every name is removed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        {name that its model gave it: weight}.
+
+    Raises:
+        UserError: there are no weights, or one is not finite.
     """
     content = read_weights(path)
     while isinstance(content, Mapping) and (name := next((name for name in INSIDE if name in content), None)):
@@ -109,7 +135,15 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def check_finite(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Raises: UserError naming the first weight of the file that holds a value that is not finite."""
+    """Refuse weights that are not finite.
+
+    Args:
+        path: the file that they are from, for the error.
+        state: the weights by name.
+
+    Raises:
+        UserError: naming the first weight with a value that is not finite.
+    """
     for name, value in state.items():
         if isinstance(value, Tensor) and not value.isfinite().all():
             bad = int((~value.isfinite()).sum())

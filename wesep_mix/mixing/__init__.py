@@ -1,1 +1,1 @@
-"""Lists become plans, plain text that says all of a mixture, and plans become audio."""
+"""Lists become plans, plain text that describes a mixture completely, and plans become audio."""

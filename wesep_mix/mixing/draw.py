@@ -1,7 +1,7 @@
-"""Drawing plans by chance: who speaks, which crop, how much overlap, how loud, in which noise.
+"""Plans drawn at random: who speaks, which crop, how much overlap, how loud, in which noise.
 
-Paper, section 'Data' (arXiv 2604.03219): overlap U(0.5, 0.8) between consecutive sources, 5 s crops with speech,
-noise at an SNR of a three-mode distribution. Loudness as in LibriMix: U(-33, -25) LUFS per source.
+Paper, section 'Data' (arXiv 2604.03219): overlap U(0.5, 0.8) between consecutive sources, 5 s crops with speech, noise
+at an SNR of a three-mode distribution. Loudness as in LibriMix: U(-33, -25) LUFS for each source.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wesep_mix.preparation.settings import MixingConfig
 
 @dataclass(frozen=True)
 class Pool:
-    """What can be mixed in one set: utterances by speaker, noises, and how."""
+    """What can be mixed in one set: utterances by speaker, noises, and how they are mixed."""
 
     speech: Mapping[str, Sequence[SpeechEntry]]
     noises: Sequence[NoiseEntry]
@@ -32,10 +32,21 @@ class Pool:
 
     @cached_property
     def speakers(self) -> list[str]:
+        """The speakers, sorted."""
         return sorted(self.speech)
 
     @staticmethod
     def of(speech: Sequence[SpeechEntry], noises: Sequence[NoiseEntry], config: MixingConfig) -> Pool:
+        """Make a pool of a set's lists.
+
+        Args:
+            speech: the set's utterances.
+            noises: its noises.
+            config: how they are mixed.
+
+        Returns:
+            The pool.
+        """
         by_speaker: dict[str, list[SpeechEntry]] = {}
         for entry in speech:
             by_speaker.setdefault(entry.spk, []).append(entry)
@@ -43,22 +54,38 @@ class Pool:
 
 
 def check_enough_speakers(pool: Pool, num_spk: int, where: str) -> None:
-    """Raises: UserError when a mixture needs more speakers than the set has."""
+    """Check that a set can be mixed.
+
+    Args:
+        pool: what the set has.
+        num_spk: talkers in a mixture.
+        where: the set's folder, for the error.
+
+    Raises:
+        UserError: the set has fewer speakers than a mixture needs, or no noise.
+    """
     if len(pool.speech) < num_spk:
         found = ", ".join(f"{spk} of {own[0].path}" for spk, own in pool.speech.items())
         raise UserError(
             f"{where}: {num_spk}-talker mixtures need at least {num_spk} speakers with {pool.config.segment_s:g} s of "
             f"speech, found {len(pool.speech)}; lower --num_spk or add speakers to this set. Taken for speakers: "
-            f"{found}; where these are none, the corpus has another layout than its recipe wants"
+            f"{found}; if these are no speakers, the corpus has another layout than its recipe expects"
         )
     if not pool.noises:
         raise UserError(f"{where}: no noise file of this set, wanted at least one")
 
 
 def draw_plan(pool: Pool, num_spk: int, rng: np.random.Generator, best_crop: bool = False) -> Plan:
-    """Draw one mixture of `num_spk` different speakers.
+    """Draw one mixture of different speakers.
 
-    best_crop: take every utterance's crop with most speech (fixed sets), not any of its candidates (training).
+    Args:
+        pool: what can be mixed.
+        num_spk: number of speakers.
+        rng: draws all of it.
+        best_crop: take each utterance's crop with most speech (fixed sets), not any of its crops (training).
+
+    Returns:
+        The plan.
     """
     places = rng.choice(len(pool.speakers), size=num_spk, replace=False)
     own = [pool.speech[pool.speakers[place]] for place in places]
@@ -69,20 +96,40 @@ def draw_plan(pool: Pool, num_spk: int, rng: np.random.Generator, best_crop: boo
 def plan_of(
     entries: Sequence[SpeechEntry], pool: Pool, rng: np.random.Generator, best_crop: bool, name: str | None = None
 ) -> Plan:
-    """A plan for given utterances: crops, offsets, levels and noise are drawn."""
+    """Draw crops, offsets, levels and noise for given utterances.
+
+    Args:
+        entries: the utterances, one for each source.
+        pool: what can be mixed.
+        rng: draws all of it.
+        best_crop: take each utterance's crop with most speech, not any of its crops.
+        name: the mixture's id; None: made of the utterances' ids.
+
+    Returns:
+        The plan.
+    """
     size = round(pool.config.segment_s * SAMPLE_RATE)
     offsets = draw_offsets(len(entries), pool.config, rng)
     sources = tuple(
         _source(entry, offset, size, pool.config, rng, best_crop)
         for entry, offset in zip(entries, offsets, strict=True)
     )
-    return placed(sources, draw_noise(pool, rng), name)
+    return place_sources(sources, draw_noise(pool, rng), name)
 
 
 def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Source:
-    """Other speech of a source's speaker, from the first sample on: any crop of any other utterance of theirs.
+    """Draw other speech of a source's speaker: any crop of any other utterance.
 
-    A speaker with one utterance gives another crop of it; without one, or any in the pool, it is the source's own.
+    A speaker with one utterance gives another crop of it; if there is no other crop, or the speaker is not in the pool,
+    the enrolment is the source itself.
+
+    Args:
+        pool: where the speech is taken from.
+        source: a source of a mixture.
+        rng: draws it.
+
+    Returns:
+        The enrolment, as a source at offset 0.
     """
     own = pool.speech.get(source.spk, ())
     entries = [entry for entry in own if entry.utt != source.utt]
@@ -96,15 +143,31 @@ def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Sour
 
 
 def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -> list[int]:
-    """Where each source begins, in samples: consecutive ones share U(overlap) of a segment."""
+    """Draw where each source begins: consecutive sources overlap by U(overlap) of a segment.
+
+    Args:
+        num_spk: number of sources.
+        config: segment length and overlap.
+        rng: draws them.
+
+    Returns:
+        Offsets in samples.
+    """
     size = round(config.segment_s * SAMPLE_RATE)
     overlaps = rng.uniform(*config.overlap, size=num_spk - 1)
     return np.concatenate([[0], np.cumsum(np.round((1 - overlaps) * size))]).astype(int).tolist()
 
 
-def placed(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -> Plan:
-    """The plan of sources of equal length that have their offsets, called `name` or after its utterances, shortened
-    where no file could be called so.
+def place_sources(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -> Plan:
+    """Make the plan of sources of equal length that have their offsets already.
+
+    Args:
+        sources: the sources, in the order of their offsets.
+        noise: the noise.
+        name: the mixture's id; None: made of the utterances' ids. It is shortened if no file could be called so.
+
+    Returns:
+        The plan.
     """
     size, offsets = sources[0].num_samples, [source.offset for source in sources]
     realised = tuple(1 - (after - before) / size for before, after in pairwise(offsets))
@@ -113,16 +176,33 @@ def placed(sources: tuple[Source, ...], noise: Noise, name: str | None = None) -
 
 
 def draw_noise(pool: Pool, rng: np.random.Generator) -> Noise:
-    """Any noise of the set from any sample where it sounds, at any of the SNRs."""
+    """Draw a noise: any of the set, from any sample where it sounds, at any of the SNRs.
+
+    Args:
+        pool: what can be mixed.
+        rng: draws it.
+
+    Returns:
+        The noise.
+    """
     entry = pool.noises[int(rng.integers(len(pool.noises)))]
     start = int(rng.integers(entry.num_samples - sum(end - first for first, end in entry.silent)))
-    for first, end in entry.silent:  # so far `start` counts the samples outside of them
+    for first, end in entry.silent:  # before this, `start` counts only samples that are not silent
         if start >= first:
             start += end - first
     return Noise(entry.id, entry.path, start, entry.num_samples, draw_snr(pool.config, rng), entry.dc)
 
 
 def draw_snr(config: MixingConfig, rng: np.random.Generator) -> float:
+    """Draw one of the SNRs.
+
+    Args:
+        config: has them.
+        rng: draws it.
+
+    Returns:
+        dB.
+    """
     return float(config.snr_db[int(rng.integers(len(config.snr_db)))])
 
 

@@ -1,10 +1,10 @@
 """Which utterances are mixed: LibriMix's rules, for any number of speakers.
 
-LibriMix (arXiv 2005.11262; scripts/create_librimix_metadata.py) draws groups of different speakers from utterances
-that are not used yet: for training sets until these are used up, for dev and test again and again, until there are
-3000 different mixtures. Here too a round groups all utterances, and there are as many rounds as it takes. What
-differs: a round makes as many groups as there can be (theirs ends after 200 vain draws), and rounds end when they
-bring nothing new.
+LibriMix (arXiv 2005.11262; scripts/create_librimix_metadata.py) draws groups of different speakers from the utterances
+that are not used yet: for training sets until all are used, for dev and test again and again, until there are 3000
+different mixtures. Here, too, a round groups all utterances, and there are as many rounds as it takes. What differs: a
+round makes as many groups as possible (LibriMix's ends after 200 draws in vain), and rounds end when they bring nothing
+new.
 """
 
 from __future__ import annotations
@@ -23,21 +23,30 @@ VAIN_ROUNDS = 200  # in a row, after which no new group is expected
 def draw_groups(
     speech: Mapping[str, Sequence[SpeechEntry]], num_spk: int, count: int, seed: int, name: str
 ) -> list[Group]:
-    """Up to `count` different groups of `num_spk` utterances of different speakers, fewer where there are no more.
+    """Draw groups of utterances of different speakers.
 
-    Every utterance is used once before any is used twice, but for those of a speaker who has too many to be in
-    different groups. The same utterances in another order are the same group. The fewer groups are the first of
-    the more. `name` is the set's, a part of the seed.
+    Every utterance is used once before any is used twice, unless its speaker has too many to be in different groups.
+    The same utterances in another order are the same group. A larger `count` only adds groups at the end.
+
+    Args:
+        speech: {speaker: utterances}.
+        num_spk: utterances in a group.
+        count: how many groups are wanted.
+        seed: of the corpus.
+        name: the set's name, a part of the seed.
+
+    Returns:
+        `count` different groups, or as many as there are.
     """
     entries = [sorted(speech[spk], key=lambda entry: entry.utt) for spk in sorted(speech)]
-    unused: list[list[int]] = [[] for _ in entries]  # of each speaker's utterances, those the last round left over
+    unused: list[list[int]] = [[] for _ in entries]  # of each speaker, the utterances that the last round left over
     groups: dict[tuple[str, ...], Group] = {}
     sizes = [len(own) for own in entries]
     most = _max_groups(sizes, num_spk)
     turn = vain = 0
     while most and vain < VAIN_ROUNDS:
         before, rng = len(groups), rng_for(seed, "groups", name, num_spk, turn)
-        num_groups = int(rng.integers(1, most + 1)) if vain else most  # fewer groups can be what most can't
+        num_groups = int(rng.integers(1, most + 1)) if vain else most  # fewer groups may find what a full round misses
         for places in _round(unused, sizes, num_spk, num_groups, rng):
             group = tuple(entries[spk][place] for spk, place in places)
             groups.setdefault(tuple(sorted(entry.utt for entry in group)), group)
@@ -50,9 +59,9 @@ def draw_groups(
 def _round(
     unused: list[list[int]], sizes: Sequence[int], num_spk: int, num_groups: int, rng: np.random.Generator
 ) -> Iterator[list[tuple[int, int]]]:
-    """Group utterances, each used once at most, those of `unused` first; a group is (speaker, utterance) pairs.
+    """Group utterances, each used at most once, those in `unused` first; a group is (speaker, utterance) pairs.
 
-    unused: of each speaker those that were left over; afterwards those that this round leaves over.
+    unused: for each speaker the utterances left over by earlier rounds; afterwards those that this round leaves over.
     """
     speakers, over = np.arange(len(sizes)), [len(own) for own in unused]
     deck = rng.permutation(np.repeat(speakers, np.subtract(sizes, over)))
@@ -67,14 +76,14 @@ def _round(
 def _speaker_groups(
     deck: list[int], sizes: Sequence[int], num_spk: int, num_groups: int, rng: np.random.Generator
 ) -> Iterator[list[int]]:
-    """`num_groups` groups of different speakers, speaker s in at most `sizes[s]` of them.
+    """Make `num_groups` groups of different speakers, speaker s in at most `sizes[s]` of them.
 
-    Speakers are taken from the end of `deck`, which holds each as often as his size. One with as many utterances
-    left as there are groups left has to be in all of these: this, and nothing else, makes the number possible.
+    Speakers are taken from the end of `deck`, which holds each as often as its size. A speaker with as many utterances
+    left as there are groups left has to be in all of them; this rule alone makes the number of groups possible.
     """
     left = [min(size, num_groups) for size in sizes]  # utterances that can still be used
-    passed_over = [size - can for size, can in zip(sizes, left, strict=True)]  # on the deck, not to be taken
-    having: list[set[int]] = [set() for _ in range(num_groups + 1)]  # speakers by what they have left
+    passed_over = [size - can for size, can in zip(sizes, left, strict=True)]  # cards on the deck to be skipped
+    having: list[set[int]] = [set() for _ in range(num_groups + 1)]  # speakers, by number of utterances left
     for spk, size in enumerate(left):
         having[size].add(spk)
 
@@ -104,7 +113,7 @@ def _speaker_groups(
 
 
 def _max_groups(sizes: Sequence[int], num_spk: int) -> int:
-    """The largest number of groups in which no speaker is needed more than once a group."""
+    """The largest number of groups for which no speaker is needed twice in a group."""
     bound = sum(sizes) // num_spk
     while (reachable := int(np.minimum(sizes, bound).sum()) // num_spk) < bound:
         bound = reachable

@@ -1,15 +1,13 @@
-"""Official LibriMix lists: `libri2mix_train-clean-360.csv` says which utterances are mixed, and how loud.
+"""Official LibriMix lists -> plans: `libri2mix_train-clean-360.csv` says which utterances are mixed, and how loud.
 
 Columns: mixture_ID, source_K_path, source_K_gain for each talker K, noise_path, noise_gain; paths are relative to
-LibriSpeech and WHAM! (LibriMix, arXiv 2005.11262). A list that a spreadsheet has written again, with a mark of UTF-8
-before it, blanks around its values, or semicolons or tabs between them, is read like the original.
+LibriSpeech and WHAM! (LibriMix, arXiv 2005.11262). A list that a spreadsheet has saved again is read like the original:
+with a UTF-8 mark before it, blanks around its values, or semicolons or tabs between them.
 
-Rows of official LibriMix lists -> plans.
-
-From a row come the utterances, the gain of each, and, where the set's noises include it, the noise file (then from
-its first sample on). The rest is ours, seeded by the row's mixture id: crops, offsets and SNR, since the paper
-(arXiv 2604.03219, section 'Data') draws these; so `noise_gain` does not apply. MUSAN is in no list: noise of a
-set without WHAM! is drawn. Crops and WHAM! noise keep a constant that their recording has, as in LibriMix's mixing.
+A row gives the utterances, the gain of each, and the noise file, if the set's noises include it (then from its first
+sample on). The rest is ours, seeded by the row's mixture id: crops, offsets and SNR, since the paper (arXiv 2604.03219,
+section 'Data') draws these; so `noise_gain` does not apply. MUSAN is in no list: for a set without WHAM! the noise is
+drawn. Crops and WHAM! noise keep a constant offset of their recording, as in LibriMix's mixing.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.audio import SAMPLE_RATE, SPEECH_DC_DB
-from wesep_mix.mixing.draw import Pool, draw_noise, draw_offsets, draw_snr, placed
+from wesep_mix.mixing.draw import Pool, draw_noise, draw_offsets, draw_snr, place_sources
 from wesep_mix.mixing.plan import Noise, Plan, Source
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
 
@@ -43,16 +41,33 @@ class Row:
 
 
 def read_lists(folder: str | Path, num_spk: int, subsets: Sequence[str]) -> list[Row]:
-    """The rows of the lists of some subsets of LibriSpeech, in their order.
+    """Read the lists of some subsets of LibriSpeech.
 
-    folder: LibriMix's `metadata`, its checkout, or where the lists themselves are.
-    Raises: UserError naming what is missing, or file and line of what is damaged.
+    Args:
+        folder: LibriMix's `metadata`, its checkout, or the folder of the lists themselves.
+        num_spk: talkers in a mixture.
+        subsets: names of the subsets.
+
+    Returns:
+        The rows, in their order.
+
+    Raises:
+        UserError: naming what is missing, or file and line of what is damaged.
     """
     return [row for subset in subsets for row in _read(_find(Path(folder).expanduser(), num_spk, subset), num_spk)]
 
 
 def check_lists(folder: str | Path, num_spk: int, subsets: Sequence[str]) -> None:
-    """Raises: UserError naming the first list that is not there; none is read."""
+    """Check that the lists are there, without reading them.
+
+    Args:
+        folder: as for `read_lists`.
+        num_spk: talkers in a mixture.
+        subsets: names of the subsets.
+
+    Raises:
+        UserError: naming the first list that is not there.
+    """
     for subset in subsets:
         _find(Path(folder).expanduser(), num_spk, subset)
 
@@ -91,7 +106,7 @@ def _delimiter(header: str) -> str:
 
 
 def _places(header: Sequence[str], columns: Sequence[str], path: Path) -> list[int]:
-    """Where the columns are. The number of all columns comes last."""
+    """Index of each column, and at the end the number of all columns."""
     header = [name.strip() for name in header]
     missing = [column for column in columns if column not in header]
     if missing:
@@ -129,7 +144,7 @@ MAX_NAMED = 20
 
 @dataclass(frozen=True)
 class Rules:
-    """What becomes of rows: `short` is "replace" or "drop" (see `plans_of`), `max_bad` rows may be left out."""
+    """What becomes of rows: `short` is "replace" or "drop" (see `plans_of`); up to `max_bad` rows may be left out."""
 
     seed: int
     short: str
@@ -137,29 +152,37 @@ class Rules:
 
 
 def plans_of(rows: Sequence[Row], pool: Pool, unused: Mapping[str, str], rules: Rules, name: str) -> list[Plan]:
-    """Plans of a set's rows, sorted by id; what is left out or replaced is told and counted.
+    """Make the plans of a set's rows; what is left out or replaced is counted in a note.
 
-    unused: utterances of the set that lack a full segment -> their speaker. A row with one of them gets another
-        utterance of that speaker, drawn by seed ("replace"; the mixture is called after the utterances that it has),
-        or is left out ("drop", or when there is no other).
-    name: the set's, a part of the seed.
-    Raises: UserError when more than `max_bad` rows name speech, or noise in WHAM!'s own folders, that is not there.
+    A row with an utterance that lacks a full segment gets another utterance of the same speaker, drawn by seed
+    ("replace"; the mixture is then named after the utterances that it has). It is left out with "drop", or if there is
+    no other.
+
+    Args:
+        rows: the set's rows.
+        pool: what the set has.
+        unused: {utterance that lacks a full segment: its speaker}.
+        rules: what becomes of rows.
+        name: the set's name, a part of the seed.
+
+    Returns:
+        The plans, sorted by id.
+
+    Raises:
+        UserError: more than `max_bad` rows name speech, or noise in WHAM!'s own folders, that is not there.
     """
     corpus = _Set(name, pool, {entry.utt: entry for own in pool.speech.values() for entry in own}, unused)
     noises = _Noises(pool.noises)
     faults = [_missing(row, corpus, noises) for row in rows]
-    _tell_bad([fault for fault in faults if fault], rules.max_bad, name)
+    _report_bad([fault for fault in faults if fault], rules.max_bad, name)
     good = [row for row, fault in zip(rows, faults, strict=True) if not fault]
     chosen = _choose(good, corpus, rules)
     if not chosen:
         raise UserError(f"{rows[0].where}: wanted rows of this corpus, found none of {len(rows)} for the set {name}")
     plans = [_plan(row, entries, corpus, noises, rules.seed) for row, entries in chosen]
-    _tell_offsets([entry for _, entries in chosen for entry in entries], name)
+    _report_offsets([entry for _, entries in chosen for entry in entries], name)
     if noises.num_other_speed:
-        print(
-            f"note: {name}: {noises.num_other_speed} rows name a noise at another speed, the recording that it was "
-            "made from is taken"
-        )
+        print(f"note: {name}: {noises.num_other_speed} rows name a noise at another speed; its original is taken")
     return sorted(plans, key=lambda plan: plan.id)
 
 
@@ -173,7 +196,7 @@ class _Set:
     unused: Mapping[str, str]
 
     def others(self, utt: str) -> Sequence[SpeechEntry]:
-        """What may stand for an utterance: itself, or where it is short all others of its speaker."""
+        """What may stand in for an utterance: itself, or if it is too short all other utterances of its speaker."""
         return (self.speech[utt],) if utt in self.speech else self.pool.speech.get(self.unused[utt], ())
 
 
@@ -192,7 +215,7 @@ class _Noises:
         return self._entries.get(path) or self._entries.get(_original(path))
 
     def is_silent(self, path: str, seconds: float) -> bool:
-        """Whether a noise of these folders is silent for so long from its first sample on."""
+        """Whether a noise of these folders is silent for this many seconds from its first sample on."""
         entry = self.find(path)
         return entry is not None and any(first == 0 and end >= seconds * SAMPLE_RATE for first, end in entry.silent)
 
@@ -208,7 +231,7 @@ def _original(path: str) -> str:
 
 
 def _missing(row: Row, corpus: _Set, noises: _Noises) -> str:
-    """What of a row the corpus lacks; empty when nothing."""
+    """What the corpus lacks of a row; empty if nothing."""
     for utt in row.utts:
         if utt not in corpus.speech and utt not in corpus.unused:
             return f"{row.where}: mixture {row.id}: wanted utterance {utt}, found no such file in the set {corpus.name}"
@@ -219,22 +242,22 @@ def _missing(row: Row, corpus: _Set, noises: _Noises) -> str:
         )
     if noises.is_silent(row.noise_path, corpus.pool.config.segment_s):
         return (
-            f"{row.where}: mixture {row.id}: wanted noise {row.noise_path} at an SNR, found that it is silent for "
-            "the first segment"
+            f"{row.where}: mixture {row.id}: wanted noise {row.noise_path} at an SNR, found that its first segment is "
+            "silent"
         )
     return ""
 
 
-def _tell_offsets(entries: Sequence[SpeechEntry], name: str) -> None:
+def _report_offsets(entries: Sequence[SpeechEntry], name: str) -> None:
     paths = sorted({entry.path for entry in entries if entry.crops[0].dc})
     if paths:
         print(
-            f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of "
-            f"their power, which LibriMix keeps: SNR and SI-SDR count it as speech: {paths[0]}, ..."
+            f"note: {name}: the crops of {len(paths)} files have a constant offset above {SPEECH_DC_DB:g} dB of their "
+            f"power; LibriMix keeps it, so SNR and SI-SDR count it as speech: {paths[0]}, ..."
         )
 
 
-def _tell_bad(bad: Sequence[str], max_bad: int, name: str) -> None:
+def _report_bad(bad: Sequence[str], max_bad: int, name: str) -> None:
     for fault in bad[:MAX_NAMED]:
         print(f"warning: {name}: left out: {fault}", file=sys.stderr)
     if len(bad) > max_bad:
@@ -243,11 +266,11 @@ def _tell_bad(bad: Sequence[str], max_bad: int, name: str) -> None:
             f"--set corpus.max_bad={len(bad)} leaves them out"
         )
     if bad:
-        print(f"note: {name}: {len(bad)} rows of LibriMix's lists are left out for files that are missing")
+        print(f"note: {name}: {len(bad)} rows of LibriMix's lists are left out, since their files are missing")
 
 
 def _choose(rows: Sequence[Row], corpus: _Set, rules: Rules) -> list[tuple[Row, tuple[SpeechEntry, ...]]]:
-    """The utterances of every row that stays."""
+    """The rows that stay, with their utterances."""
     chosen, short = [], []
     for row in rows:
         if all(utt in corpus.speech for utt in row.utts):
@@ -267,7 +290,7 @@ def _choose(rows: Sequence[Row], corpus: _Set, rules: Rules) -> list[tuple[Row, 
 def _replace_short(
     rows: Sequence[Row], corpus: _Set, seed: int, taken: set[str]
 ) -> list[tuple[Row, tuple[SpeechEntry, ...]]]:
-    """Those of the rows for which a mixture was found that is not `taken`."""
+    """The rows for which a mixture was found whose name is not `taken`."""
     replaced = []
     for row in rows:
         others = [corpus.others(utt) for utt in row.utts]
@@ -280,7 +303,7 @@ def _replace_short(
 def _replace(
     others: Sequence[Sequence[SpeechEntry]], rng: np.random.Generator, taken: set[str]
 ) -> tuple[SpeechEntry, ...] | None:
-    """One of each, so that the mixture is a new one; None when no such is found. Adds its name to `taken`."""
+    """Choose one of each so that the mixture is new, and add its name to `taken`; None if none is found."""
     if not all(others):
         return None
     for _ in range(MAX_TRIES):
@@ -300,9 +323,9 @@ def _plan(row: Row, entries: Sequence[SpeechEntry], corpus: _Set, noises: _Noise
         _source(entry, offset, size, gain) for entry, offset, gain in zip(entries, offsets, row.gains, strict=True)
     )
     if not noises.has_folder(row.noise_path):
-        return placed(sources, draw_noise(pool, rng))
+        return place_sources(sources, draw_noise(pool, rng))
     noise = noises.take(row.noise_path)
-    return placed(sources, Noise(noise.id, noise.path, 0, noise.num_samples, draw_snr(pool.config, rng)))
+    return place_sources(sources, Noise(noise.id, noise.path, 0, noise.num_samples, draw_snr(pool.config, rng)))
 
 
 def _source(entry: SpeechEntry, offset: int, size: int, gain: float) -> Source:

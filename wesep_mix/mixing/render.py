@@ -1,4 +1,4 @@
-"""Plan -> audio. The same plan and corpus give the same samples, whoever renders it.
+"""Plan -> audio. The same plan and corpus give the same samples, whoever renders them.
 
 Sums are numpy's, in a fixed order, never BLAS's, whose order depends on the machine and its number of threads.
 """
@@ -27,13 +27,21 @@ class Rendered:
 
 
 def render(plan: Plan, read: Read = read_audio) -> Rendered:
-    """Render a plan; of each file only the samples that it needs are read.
+    """Render a plan; of each file only the samples that are needed are read.
 
-    Every source is its crop, without the constant that the plan says, times its gain. The noise is scaled so that
-    mean power of the summed speech over mean power of the noise, both over the whole mixture, is `snr_db`. A peak
-    above 0.9 rescales all of it alike.
-    read: `read_audio`, or another way to the same samples (io.decoded).
-    Raises: UserError when a file is missing or shorter than planned, or the noise is silent there.
+    Every source is its crop, without the constant that the plan gives, times its gain. The noise is scaled so that the
+    mean power of the summed speech over the mean power of the noise, both over the whole mixture, is `snr_db`. If the
+    peak is above 0.9, all of it is scaled down alike.
+
+    Args:
+        plan: the mixture.
+        read: `read_audio`, or another way to the same samples (io.decoded).
+
+    Returns:
+        The mixture, its sources and its noise.
+
+    Raises:
+        UserError: a file is missing or shorter than planned, or the noise is silent there.
     """
     sources = np.zeros((len(plan.sources), plan.num_samples), dtype=np.float32)
     speech = np.zeros(plan.num_samples, dtype=np.float32)
@@ -52,23 +60,32 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
 
 
 def render_source(source: Source, sample_rate: int, read: Read = read_audio) -> np.ndarray:
-    """The clean crop of one source at its planned level, before placing and clipping protection: [num_samples]."""
-    samples = _without(source.dc, read(source.path, source.start, source.num_samples, sample_rate))
+    """Render the clean crop of one source at its planned level, before it is placed or scaled with the mixture's peak.
+
+    Args:
+        source: the source.
+        sample_rate: in Hz.
+        read: `read_audio`, or another way to the same samples.
+
+    Returns:
+        float32 [num_samples].
+    """
+    samples = _remove_offset(source.dc, read(source.path, source.start, source.num_samples, sample_rate))
     samples *= np.float32(source.gain)
     return samples
 
 
 def _noise(noise: Noise, num_samples: int, sample_rate: int, read: Read) -> np.ndarray:
-    """`num_samples` samples from `noise.start`; past its end the file starts over."""
+    """`num_samples` samples from `noise.start` on; past its end the file starts over."""
     first = read(noise.path, noise.start, min(num_samples, noise.num_samples - noise.start), sample_rate)
     missing = num_samples - len(first)
     if missing == 0:
-        return _without(noise.dc, first)
+        return _remove_offset(noise.dc, first)
     again = read(noise.path, 0, min(missing, noise.num_samples), sample_rate)
-    return _without(noise.dc, np.concatenate([first, np.resize(again, missing)]))
+    return _remove_offset(noise.dc, np.concatenate([first, np.resize(again, missing)]))
 
 
-def _without(dc: float, samples: np.ndarray) -> np.ndarray:
+def _remove_offset(dc: float, samples: np.ndarray) -> np.ndarray:
     if dc:
         samples -= np.float32(dc)
     return samples
@@ -78,8 +95,8 @@ def _noise_gain(speech: np.ndarray, noise: np.ndarray, planned: Noise) -> np.flo
     speech_power, noise_power = (float(np.square(x, dtype=np.float64).sum()) for x in (speech, noise))
     if noise_power == 0.0:
         raise UserError(
-            f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is "
-            f"silent here, from sample {planned.start} on; redo stage 1 with --force true: no mixture has "
-            "it then"
+            f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is silent "
+            f"here, from sample {planned.start} on; redo stage 1 with --force true, which begins no noise where it is "
+            "silent"
         )
     return np.float32(np.sqrt(speech_power / noise_power / 10 ** (planned.snr_db / 10)))

@@ -1,7 +1,8 @@
-"""The fixed list of verification trials of a test set, over which EER and minDCF of every row are taken.
+"""The fixed list of verification trials of a test set, on which EER and minDCF of every row are computed.
 
-All fair pairs of embeddings (metrics.verification.unfair_groups says which are not) as long as they are few, else
-a draw from them that depends on the keys alone: every pair gets a number made of its two keys, the lowest are in.
+A trial is a pair of embeddings; metrics.verification.unfair_groups says which pairs would be unfair. If there are few
+fair pairs, all are taken. Otherwise they are drawn in a way that depends on the keys alone: every pair gets a number
+made of its two keys, and the lowest numbers are in.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from wesep_mix.base.seeds import rng_for
 from wesep_mix.metrics.verification import unfair_groups
 from wesep_mix.mixing.plan import Plan, speaker_keys
 
-MAX_TRIALS = 200_000  # of same-speaker pairs, and as many of different speakers
-SEED = 0  # of the list, which is to stay the same whatever the seed of a training
-CELLS = 2**21  # of the matrix of all pairs that are looked at together
+MAX_TRIALS = 200_000  # pairs of the same speaker, and as many of different speakers
+SEED = 0  # of the list: it stays the same whatever a training's seed is
+CELLS = 2**21  # of the matrix of all pairs, looked at in one block
 
 KeysOf = Callable[[Plan], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Pairs of `keys` by their places, int [P, 2], and whether both are of one speaker, bool [P]."""
+    """Pairs of `keys` by their index, int [P, 2], and whether both are of one speaker, bool [P]."""
 
     keys: list[str]
     pairs: np.ndarray
     same: np.ndarray
 
     def among(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The trials whose two keys are both among `keys`: pairs of places in `keys` [P', 2], and same [P']."""
+        """The trials whose keys are both among `keys`: pairs of indices into `keys` [P', 2], and same [P']."""
         places = {key: place for place, key in enumerate(keys)}
         known = np.array([places.get(key, -1) for key in self.keys])
         pairs = known[self.pairs]
@@ -42,10 +43,15 @@ class Trials:
 
 
 def fixed_trials(plans: Sequence[Plan], keys_of: KeysOf = speaker_keys, max_trials: int = MAX_TRIALS) -> Trials:
-    """The list for mixtures (keys `<mix>-<speaker>`) or, with `keys_of`, other embeddings of their talkers.
+    """Make the list of trials; the order of the plans does not matter.
 
-    max_trials: of each of the two sorts; where there are more fair pairs, so many of them are drawn. The order of
-    the plans has no influence.
+    Args:
+        plans: the set's mixtures.
+        keys_of: keys of the talkers' embeddings, `<mix>-<speaker>` as a rule.
+        max_trials: of each sort (same speaker, different speakers); if there are more fair pairs, this many are drawn.
+
+    Returns:
+        The trials, sorted by key.
     """
     entries = sorted(
         (
@@ -65,7 +71,12 @@ def fixed_trials(plans: Sequence[Plan], keys_of: KeysOf = speaker_keys, max_tria
 
 
 def write_trials(path: Path, trials: Trials) -> None:
-    """Write `key1 key2 target|nontarget` a line, sorted by key, the form of Kaldi and WeSpeaker."""
+    """Write trials as Kaldi and WeSpeaker do: `key1 key2 target|nontarget` a line, sorted by key.
+
+    Args:
+        path: the file to write.
+        trials: the trials.
+    """
     words = ("nontarget", "target")
     with atomic_write(path) as file:
         for (first, second), same in zip(trials.pairs.tolist(), trials.same.tolist(), strict=True):
@@ -73,7 +84,7 @@ def write_trials(path: Path, trials: Trials) -> None:
 
 
 def _fair_pairs(speakers: np.ndarray, apart: Sequence[np.ndarray], same: bool) -> Iterator[np.ndarray]:
-    """Places [P, 2], first below second, of all fair pairs of one sort, a block of first places at a time."""
+    """Indices [P, 2], first below second, of all fair pairs of one sort, a block of first indices at a time."""
     step = max(1, CELLS // len(speakers))
     for start in range(0, len(speakers), step):
         columns = np.arange(start, len(speakers))
@@ -85,18 +96,18 @@ def _fair_pairs(speakers: np.ndarray, apart: Sequence[np.ndarray], same: bool) -
 
 
 def _lowest(blocks: Iterator[np.ndarray], numbers: np.ndarray, count: int) -> np.ndarray:
-    """The `count` pairs [P, 2] with the lowest of their own numbers, all where there are fewer."""
+    """The `count` pairs [P, 2] with the lowest numbers; all if there are fewer."""
     kept, ranks = np.zeros((0, 2), dtype=int), np.zeros(0, dtype=np.uint64)
     for pairs in blocks:
         kept = np.concatenate([kept, pairs])
-        ranks = np.concatenate([ranks, _mixed(numbers[pairs[:, 0]], numbers[pairs[:, 1]])])
+        ranks = np.concatenate([ranks, _mix_numbers(numbers[pairs[:, 0]], numbers[pairs[:, 1]])])
         if len(kept) > count:
             low = np.argpartition(ranks, count)[:count]
             kept, ranks = kept[low], ranks[low]
     return kept
 
 
-def _mixed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _mix_numbers(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """One well-mixed uint64 from two: the output function of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     mixed = first * np.uint64(0x9E3779B97F4A7C15) + second
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

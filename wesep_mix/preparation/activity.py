@@ -1,6 +1,7 @@
-"""Where the speech is: WebRTC voice activity detection, and the crops of an utterance that hold most of it.
+"""Where speech is, and where a noise is silent.
 
-Where a noise is silent: an SNR cannot be reached there, so it does not begin there in a mixture.
+WebRTC voice activity detection finds the crops of an utterance that hold most speech. In silent stretches of a noise no
+SNR can be reached, so a mixture's noise does not begin there.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ GRID_S = 0.51  # candidate crops start on this grid, a whole number of frames
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A stretch of an utterance: first sample, share of frames with speech, loudness in LUFS of it without `dc`, the
-    constant that it is to be mixed without.
+    """A stretch of an utterance: first sample, share of frames with speech, and loudness in LUFS.
+
+    dc: constant that the crop is mixed without; the loudness is that of the crop without it.
     """
 
     start: int
@@ -30,7 +32,15 @@ class Crop:
 
 
 def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
-    """Voice activity of float samples [T] at 16 kHz, a boolean for each whole 30 ms frame: [L]."""
+    """Detect voice activity.
+
+    Args:
+        samples: float [T] at 16 kHz.
+        mode: WebRTC's, 0 to 3; 3 takes the fewest frames for speech.
+
+    Returns:
+        bool [L], one for each whole 30 ms frame.
+    """
     size = round(VAD_FRAME_S * SAMPLE_RATE)
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     starts = range(0, len(pcm) - 2 * size + 1, 2 * size)  # in bytes
@@ -39,11 +49,19 @@ def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
 
 
 def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share: float = 0.9) -> list[Crop]:
-    """Up to `max_crops` crops of `num_samples` samples, the one with most speech first.
+    """Find the crops of an utterance that hold most speech.
 
-    The first is the best of all starts (on the frame grid; the earliest of equals); the others lie on a half-second
-    grid, hold at least `min_share` of its speech, and are taken in order of their speech. Empty when the utterance
-    is shorter than a crop or holds no speech.
+    The first is the best of all starts on the frame grid, the earliest of equals. The others lie on a half-second grid,
+    in order of their speech.
+
+    Args:
+        samples: the utterance, float [T] at 16 kHz.
+        num_samples: length of a crop.
+        max_crops: how many crops at most.
+        min_share: least speech of the others, as a share of the first one's.
+
+    Returns:
+        The crops; none if the utterance is shorter than a crop or holds no speech.
     """
     if len(samples) < num_samples:
         return []
@@ -67,7 +85,7 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
 
 
 def _crop(samples: np.ndarray, start: int, speech: float, lufs: float) -> Crop:
-    """The crop of these samples, whose loudness is `lufs` where they have no offset."""
+    """The crop of these samples; `lufs` is their loudness, measured again if they have an offset."""
     dc = dc_offset(samples, SPEECH_DC_DB)
     if dc:
         lufs = crop_loudness(samples - np.float32(dc), [0], len(samples))[0]
@@ -76,27 +94,33 @@ def _crop(samples: np.ndarray, start: int, speech: float, lufs: float) -> Crop:
 
 FRAME_S = 0.01
 PAUSE_S = 0.25  # shorter silence is part of a noise; below the 0.4 s of the shortest mixture
-STEP = np.float32(2.01 / 32768)  # what 16-bit samples that rest on one value may move, dithered too
+STEP = np.float32(2.01 / 32768)  # how far 16-bit samples that rest on one value may move, dither included
 
 Stretch = tuple[int, int]  # first sample, and the one after the last
 
 
 def silent_stretches(samples: np.ndarray) -> tuple[Stretch, ...]:
-    """Where a noise [T], which starts over at its end, must not begin; () where it sounds all along.
+    """Find where a noise, which starts over at its end, must not begin.
 
-    From every other sample on a frame that sounds follows within PAUSE_S. Silent is what hardly leaves one value,
-    which need not be 0. The last frame before a stretch belongs to it: its sound may be over.
+    From every other sample, a frame that sounds follows within PAUSE_S. Silent is a frame that hardly leaves one value,
+    which need not be 0. The last frame before a stretch belongs to the stretch: its sound may be over.
+
+    Args:
+        samples: the noise, float [T] at 16 kHz.
+
+    Returns:
+        The stretches in order; () if it sounds all along.
     """
     starts = np.arange(0, len(samples), round(FRAME_S * SAMPLE_RATE))
     sounds = np.maximum.reduceat(samples, starts) - np.minimum.reduceat(samples, starts) > STEP
-    ahead = round(PAUSE_S / FRAME_S)
-    before_silence = ~_any_of(sounds, range(1, ahead + 1))
-    silent = _any_of(before_silence, range(-ahead, 1))
+    pause = round(PAUSE_S / FRAME_S)
+    before_silence = ~_any_of(sounds, range(1, pause + 1))
+    silent = _any_of(before_silence, range(-pause, 1))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]])))
     bounds = np.append(starts, len(samples))[edges].tolist()
     return tuple(zip(bounds[::2], bounds[1::2], strict=True))
 
 
 def _any_of(frames: np.ndarray, places: range) -> np.ndarray:
-    """For every frame whether any of those at `places` from it is true; the first follows the last."""
+    """For every frame, whether any frame at these distances from it is true; the first frame follows the last."""
     return np.any([np.roll(frames, -place) for place in places], axis=0)

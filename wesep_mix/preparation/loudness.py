@@ -1,7 +1,7 @@
-"""Integrated loudness (ITU-R BS.1770-4) of many crops of one utterance, with its filter run once over all of them.
+"""Integrated loudness (ITU-R BS.1770-4) of many crops of one utterance; the filter runs once over all of them.
 
-The filter is pyloudnorm's, and so are the gating blocks. A crop is heard as if nothing had been before it: its first
-samples are filtered anew, until the filter has forgotten what came before.
+The filter is pyloudnorm's, and so are the gating blocks. A crop is measured as if nothing had been before it: its first
+samples are filtered again, until the filter has forgotten what came before.
 """
 
 from __future__ import annotations
@@ -19,20 +19,29 @@ _SETTLED = round(0.2 * SAMPLE_RATE)  # the 38 Hz high-pass has decayed by 200 dB
 
 
 def crop_loudness(samples: np.ndarray, starts: Sequence[int], num_samples: int) -> list[float]:
-    """Loudness in LUFS of samples[start : start + num_samples] at 16 kHz, for every start; -inf for silence.
+    """Measure the loudness of crops.
 
-    Raises: ValueError when a crop is shorter than a gating block (0.4 s).
+    Args:
+        samples: the utterance, float [T] at 16 kHz.
+        starts: first sample of each crop.
+        num_samples: length of a crop.
+
+    Returns:
+        LUFS of each crop; -inf for silence.
+
+    Raises:
+        ValueError: a crop is shorter than a gating block (0.4 s).
     """
     if num_samples < BLOCK_S * SAMPLE_RATE:
         raise ValueError(f"wanted crops of at least {BLOCK_S} s, found {num_samples} samples")
     begin = min(starts)
     energy = _running_energy(samples[begin : max(starts) + num_samples])
     bounds = _blocks(num_samples)
-    return [_gated(_block_powers(samples[start:], energy[start - begin :], bounds)) for start in starts]
+    return [_gated_loudness(_block_powers(samples[start:], energy[start - begin :], bounds)) for start in starts]
 
 
 def _block_powers(samples: np.ndarray, energy: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Mean square of each gating block: [J]; a block that the crop's end cuts counts as a whole one."""
+    """Mean square of each gating block: [J]; a block that the end of the crop cuts short counts as a whole one."""
     head = _running_energy(samples[:_SETTLED])
     settled = energy[bounds] - energy[_SETTLED] + head[_SETTLED]
     heard = np.where(bounds < _SETTLED, head[np.minimum(bounds, _SETTLED)], settled)  # [2, J]
@@ -40,15 +49,15 @@ def _block_powers(samples: np.ndarray, energy: np.ndarray, bounds: np.ndarray) -
 
 
 def _blocks(num_samples: int) -> np.ndarray:
-    """First and last sample + 1 of every gating block of a crop: [2, J], counted as pyloudnorm does."""
+    """First sample of every gating block of a crop, and the one after its last: [2, J], counted as pyloudnorm does."""
     count = int(np.round((num_samples / SAMPLE_RATE - BLOCK_S) / HOP_S)) + 1
     hop, size = round(HOP_S * SAMPLE_RATE), round(BLOCK_S * SAMPLE_RATE)
     first = hop * np.arange(count)
     return np.minimum(np.stack([first, first + size]), num_samples)
 
 
-def _gated(powers: np.ndarray) -> float:
-    """Loudness of the blocks above the absolute gate and above the relative one, 10 LU below the loudness of those."""
+def _gated_loudness(powers: np.ndarray) -> float:
+    """Loudness of the blocks above two gates: the absolute one, and 10 LU below what the blocks above that have."""
     with np.errstate(divide="ignore"):
         levels = _level(powers)
         heard = levels >= ABSOLUTE_GATE
@@ -64,7 +73,7 @@ def _level(power: np.ndarray) -> np.ndarray:
 
 def _running_energy(samples: np.ndarray) -> np.ndarray:
     """Sum of squares of the K-weighted samples before each sample: [T + 1]."""
-    import scipy.signal  # which takes a second of CPU time: here alone, for the sake of all that only reads lists
+    import scipy.signal  # here, since it takes a second of CPU time that those who only read lists need not pay
 
     energy = np.zeros(len(samples) + 1)
     weighted = scipy.signal.lfilter(*_k_weighting(), samples.astype(np.float64))
@@ -74,7 +83,7 @@ def _running_energy(samples: np.ndarray) -> np.ndarray:
 
 @cache
 def _k_weighting() -> tuple[np.ndarray, np.ndarray]:
-    """The two stages as one filter, which halves the time; pyloudnorm shows them by this name alone."""
+    """The two stages as one filter, which halves the time. pyloudnorm has them under this private name only."""
     import pyloudnorm
 
     shelf, high_pass = pyloudnorm.Meter(SAMPLE_RATE)._filters.values()

@@ -1,1 +1,1 @@
-"""What check_data looks at in a prepared folder."""
+"""What check_data finds in a prepared folder, and check_config in a recipe's configs."""

@@ -1,10 +1,7 @@
-"""What is wrong with a prepared folder: a line a problem, under the heading of what it is a problem of.
+"""Everything that is checked of a prepared folder, the cheapest first.
 
-Whether a line read from JSON holds what its dataclass says, for lines that somebody has edited.
-
-Nothing of one set in another: speakers and noise files of train, dev and test are disjoint.
-
-Everything that is checked of a prepared folder, in order of cost.
+Each set by itself: its files, lists and plans. Then all sets together: speakers and noise files of train, dev and test
+are disjoint. Then the audio: files, rendered plans, and the wavs of an export.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from wesep_mix.validation.rendering import check_rendering
 
 
 def check_disjoint(sets: Sequence[CheckedSet]) -> list[Problem]:
-    """Every speaker and noise file of lists and plans, wherever it is named, must belong to one role."""
+    """Every speaker and noise file, wherever lists and plans name it, must belong to one role (train, dev or test)."""
     problems = []
     for what, named in (("speaker", _speakers), ("noise file", _noises)):
         owners: dict[str, dict[str, str]] = {}
@@ -55,7 +52,7 @@ def _noises(each: CheckedSet) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Checked:
-    """The sets of a folder, the length in samples of each audio file that is good, and all problems."""
+    """The sets of a folder, the length in samples of each good audio file, and all problems."""
 
     sets: Sequence[CheckedSet]
     lengths: Mapping[str, int]
@@ -63,10 +60,18 @@ class Checked:
 
 
 def check_folder(folder: Path, nj: int = 1, quick: bool = False) -> Checked:
-    """Check the set at `folder`, or all sets below it. The result does not depend on `nj`.
+    """Check the set at a folder, or all sets below it. The result does not depend on `nj`.
 
-    quick: of audio files look at the headers only, and render nothing.
-    Raises: UserError when `folder` holds no set.
+    Args:
+        folder: the folder.
+        nj: number of processes.
+        quick: of audio files read only the headers, and render nothing.
+
+    Returns:
+        What was found.
+
+    Raises:
+        UserError: the folder holds no set.
     """
     sets, problems = [], []
     for path in find_sets(folder):
@@ -87,6 +92,6 @@ def check_folder(folder: Path, nj: int = 1, quick: bool = False) -> Checked:
 
 
 def _can_render(plan: Plan, lengths: Mapping[str, int]) -> bool:
-    """Not where what would fail has been told already."""
+    """False for a plan whose rendering would fail for a reason that was reported already."""
     long_enough = all(source.start + source.num_samples <= lengths.get(source.path, 0) for source in plan.sources)
     return long_enough and lengths.get(plan.noise.path) == plan.noise.num_samples and not plan_faults(plan)

@@ -1,4 +1,4 @@
-"""The wavs of an exported LibriMix tree: there, and what their plan renders to."""
+"""The wavs of an exported LibriMix tree: are they there, and are they what their plan renders to?"""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ from wesep_mix.mixing.plan import PLANS, Plan
 from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.problems import Problem
 
-MAX_ERROR = 1.5 / 32768  # half a step of rounding, and libsndfile takes 32767 for 1.0 writing, 32768 reading
+MAX_ERROR = 1.5 / 32768  # half a step of rounding; and for 1.0 libsndfile writes 32767, but reads 32768
 REDO = "export the set again with --force true"
 
 
 def check_exported(each: CheckedSet, plans: Sequence[Plan], nj: int, quick: bool) -> list[Problem]:
-    """Compare the wavs of a set with those of its plans that can be rendered, on `nj` processes.
+    """Compare the wavs of a set with what its plans render to; a set outside an exported tree has nothing to check.
 
-    Nothing to check where the set is not of an exported tree. quick: lengths only, by the headers.
+    Args:
+        each: the set.
+        plans: those of its plans that can be rendered.
+        nj: number of processes.
+        quick: compare only lengths, by the headers.
+
+    Returns:
+        What is wrong.
     """
     if not is_exported(each.path):
         return []
@@ -36,7 +43,7 @@ def check_exported(each: CheckedSet, plans: Sequence[Plan], nj: int, quick: bool
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether it is a set's folder in an exported tree: .../max/SUBSET with wavs of mixtures."""
+    """Whether a folder is a set's in an exported tree: .../max/SUBSET with wavs of mixtures."""
     return folder.resolve().parent.name in MODES and bool(_mixture_kinds(folder))
 
 
@@ -45,7 +52,7 @@ def _mixture_kinds(folder: Path) -> list[str]:
 
 
 def _mixture_faults(plan: Plan, folder: Path, mixtures: Sequence[str], quick: bool) -> list[str]:
-    """What is wrong with the wavs of one mixture; empty when nothing is."""
+    """What is wrong with the wavs of one mixture; empty if nothing is."""
     mode, names = folder.resolve().parent.name, [*mixtures, *source_names(len(plan.sources)), "noise"]
     try:
         length, rendered = exported_length(plan, mode), {} if quick else signals(plan, mode)
@@ -78,7 +85,7 @@ def _wav_faults(path: Path, length: int, wanted: np.ndarray | None, sample_rate:
 
 
 def _strangers(each: CheckedSet) -> Iterator[str]:
-    """Wavs of mixtures that the plan does not have: left from another one."""
+    """Wavs of mixtures that the plan does not have, left from another plan."""
     known = {f"{plan.id}.wav" for plan in each.plans}
     for folder in sorted(path for path in each.path.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for path in sorted(folder.iterdir()):

@@ -23,8 +23,9 @@ MEND = "mend it, or redo stage 1: with --corpus_root OLD=NEW if the corpus has m
 
 @dataclass(frozen=True)
 class Claim:
-    """What a list or plan says of a file: samples up to `end` are used, it has `length`, and is mixed without the
-    constant `dc` (None: not said).
+    """What a list or plan says of a file: samples up to `end` are used, and its length is `length`.
+
+    dc: constant offset that it is mixed without; None: nothing is said about it.
     """
 
     of: str  # heading of a problem with it
@@ -37,16 +38,22 @@ class Claim:
 
 @dataclass(frozen=True)
 class Examined:
-    """Length of a good file in samples, and its constant offset, 0 where it is small or only the header was read."""
+    """Length of a good file in samples, and its constant offset; 0 if that is small or only the header was read."""
 
     length: int
     dc: float = 0.0
 
 
 def examine_files(sets: Sequence[CheckedSet], nj: int, quick: bool) -> tuple[dict[str, int], list[Problem]]:
-    """Open every file that is named: {path: samples} of the good ones, and what is wrong.
+    """Open every audio file that lists and plans name.
 
-    quick: believe the headers, do not decode.
+    Args:
+        sets: the sets.
+        nj: number of processes.
+        quick: believe the headers, do not decode.
+
+    Returns:
+        {path: samples} of the good files, and what is wrong.
     """
     decoded = next((read for each in sets if isinstance(read := reader_of(each.path), DecodedAudio)), None)
     first: dict[str, str] = {}
@@ -65,7 +72,7 @@ def examine_files(sets: Sequence[CheckedSet], nj: int, quick: bool) -> tuple[dic
 
 
 def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> Examined | str:
-    """What a file is, or what is wrong with it or with its decoded copy."""
+    """What was found in a file, or what is wrong with it or with its decoded copy."""
     if not Path(path).is_file():
         return f"{path}: wanted an audio file, found none"
     try:
@@ -80,7 +87,7 @@ def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> Examined |
 
 
 def _all_claims(sets: Sequence[CheckedSet]) -> Iterator[Claim]:
-    """Made when needed: they take more memory than the plans."""
+    """What all sets say, one claim at a time: together they take more memory than the plans."""
     for each in sets:
         yield from _claims(each, segment_size(each, sets))
 

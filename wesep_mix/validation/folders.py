@@ -1,4 +1,4 @@
-"""The sets that a prepared folder holds: found, read, and said where one is missing or unfinished."""
+"""The sets of a prepared folder: finding and reading them, and reporting those that are missing or unfinished."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CheckedSet:
 
     @property
     def group(self) -> str:
-        """What it is a set of: `lists`, `single`, `2mix`; `Libri2Mix/max` in an exported tree."""
+        """What the set belongs to: `lists`, `single`, `2mix`; `Libri2Mix/max` in an exported tree."""
         parents = self.path.resolve().parents
         return parents[0].name if parents[1].name != "wav16k" else f"{parents[2].name}/{parents[0].name}"
 
@@ -48,18 +48,26 @@ class CheckedSet:
 
     @property
     def role(self) -> str:
-        """The name without what LibriMix appends to it: train-100 and train-360 may share speakers."""
+        """train, dev or test: the name without LibriMix's ending; train-100 and train-360 may share speakers."""
         return self.name.partition("-")[0]
 
     @property
     def title(self) -> str:
+        """Group and name, for messages."""
         return f"{self.group}/{self.name}"
 
 
 def find_sets(folder: Path) -> list[Path]:
-    """Folders at or below `folder` that hold lists or plans, in order of groups and SETS; hidden ones are left out.
+    """Find the folders at or below a folder that hold lists or plans; hidden ones are left out.
 
-    Raises: UserError when there is none.
+    Args:
+        folder: where to look.
+
+    Returns:
+        The sets' folders, in the order of their groups and of SETS.
+
+    Raises:
+        UserError: there is none.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder, wanted one that stage 1 or an export has made")
@@ -78,9 +86,15 @@ def find_sets(folder: Path) -> list[Path]:
 
 
 def read_set(path: Path) -> tuple[CheckedSet, list[Problem]]:
-    """Read what the folder holds, rows of wrong types left out.
+    """Read a set's folder; rows of wrong types are left out.
 
-    A set that stage 1 has made (mixing.json above it) must hold everything.
+    A set that stage 1 has made (mixing.json lies above it) must hold everything.
+
+    Args:
+        path: the set's folder.
+
+    Returns:
+        The set, and what is wrong with its files.
     """
     content, problems = {}, []
     for name in _wanted(path):
@@ -102,7 +116,15 @@ def read_set(path: Path) -> tuple[CheckedSet, list[Problem]]:
 
 
 def check_folders(folder: Path, sets: Sequence[CheckedSet]) -> list[Problem]:
-    """Sets that `folder` lacks, empty plan files, and stages that have not finished or whose files were damaged."""
+    """Find sets that are missing, empty plan files, and stages that have not finished or whose files were damaged.
+
+    Args:
+        folder: the folder that is checked.
+        sets: those that were found in it.
+
+    Returns:
+        What is wrong.
+    """
     groups = {
         each.path.parent: {other.name for other in sets if other.path.parent == each.path.parent}
         for each in sets
@@ -119,7 +141,15 @@ def check_folders(folder: Path, sets: Sequence[CheckedSet]) -> list[Problem]:
 
 
 def segment_size(each: CheckedSet, sets: Sequence[CheckedSet]) -> int | None:
-    """Length of the set's crops in samples, from its own mixing.json or, for bare lists, one beside; None: unknown."""
+    """Length of a set's crops, from its own mixing.json or, for bare lists, from one beside it.
+
+    Args:
+        each: the set.
+        sets: all sets of the folder.
+
+    Returns:
+        Samples; None if it is not known.
+    """
     for group in (each.path.parent, *(other.path.parent for other in sets)):
         seconds = _mixing(group).get("segment_s")
         if isinstance(seconds, (int, float)):

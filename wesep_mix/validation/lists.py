@@ -1,4 +1,4 @@
-"""A set's lists: ids, crops, noise lengths, and Kaldi's tables that say the same."""
+"""A set's lists: ids, crops, noise lengths, and whether Kaldi's tables say the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REDO = "redo stage 1 with --force true"
 
 
 def check_lists(each: CheckedSet) -> list[Problem]:
-    """Everything about the lists that can be told without opening an audio file."""
+    """Everything about a set's lists that can be checked without opening an audio file."""
     speech, noises = each.path / UTTERANCES, each.path / NOISES
     texts = [f"{speech}: {fault}" for fault in twice(entry.utt for entry in each.speech)]
     texts += [f"{noises}: {fault}" for fault in twice(entry.id for entry in each.noises)]
@@ -32,7 +32,7 @@ def check_lists(each: CheckedSet) -> list[Problem]:
 
 
 def twice(ids: Iterable[str]) -> list[str]:
-    """A fault for every id that more than one line has."""
+    """A line for every id that is there more than once."""
     counts = Counter(ids)
     return [f"wanted every id once, found {name} {count} times; {REDO}" for name, count in counts.items() if count > 1]
 
@@ -102,7 +102,7 @@ def _order_faults(keys: Sequence[str]) -> list[str]:
 
 
 def _speaker_order_faults(utt2spk: Mapping[str, str]) -> list[str]:
-    """Kaldi's own checks want utt2spk sorted by speaker, too: ids begin with the speaker's, and sort as these do."""
+    """Kaldi's own checks want utt2spk sorted by speaker too: an id begins with its speaker, so both sort alike."""
     rows = list(utt2spk.items())
     for (utt, spk), (next_utt, next_spk) in zip(rows, rows[1:], strict=False):
         if spk.encode() > next_spk.encode():

@@ -1,4 +1,4 @@
-"""A set's plans by their own arithmetic: who, where from, where to, how loud; no audio is opened."""
+"""A set's plans by their own arithmetic: who, where from, where to, how loud. No audio is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wesep_mix.validation.problems import Problem
 
 
 def check_plans(each: CheckedSet) -> list[Problem]:
-    """Ids, speakers, places, overlaps and gains of every plan, and that it agrees with the set's lists."""
+    """Check ids, speakers, places, overlaps and gains of every plan of a set, and compare it with the set's lists."""
     path, num_spk = each.path / PLANS, _wanted_talkers(each.group)
     speech = {entry.utt: entry for entry in each.speech} if UTTERANCES in each.read else None
     noises = {entry.id: entry for entry in each.noises} if NOISES in each.read else None
@@ -25,14 +25,14 @@ def check_plans(each: CheckedSet) -> list[Problem]:
         faults = plan_faults(plan)
         if num_spk and len(plan.sources) != num_spk:
             faults.append(f"wanted {num_spk} sources in {each.group}, found {len(plan.sources)}")
-        faults += [fault for source in plan.sources for fault in _listed_speech_faults(source, speech)]
-        faults += _listed_noise_faults(plan.noise, noises)
+        faults += [fault for source in plan.sources for fault in _speech_differences(source, speech)]
+        faults += _noise_differences(plan.noise, noises)
         texts += [f"{path}, mixture {plan.id}: {fault}; {REDO}" for fault in faults]
     return [Problem("plans", text) for text in texts]
 
 
 def plan_faults(plan: Plan) -> list[str]:
-    """What is wrong with a plan by itself; empty when nothing is."""
+    """What is wrong with a plan by itself; empty if nothing is."""
     if not plan.sources:
         return ["wanted at least one source, found none"]
     faults = [fault for source in plan.sources for fault in _source_faults(source)]
@@ -40,7 +40,7 @@ def plan_faults(plan: Plan) -> list[str]:
 
 
 def _wanted_talkers(group: str) -> int | None:
-    """Talkers of every mixture, by the folder's name; None where it says nothing."""
+    """Number of talkers that a folder's name promises; None if it says nothing."""
     if group == "single":
         return 1
     match = re.fullmatch(r"(?:Libri)?(\d+)mix(?:/.*)?", group, re.IGNORECASE)
@@ -77,7 +77,7 @@ def _whole_faults(plan: Plan) -> list[str]:
 
 
 def _overlap_faults(plan: Plan) -> list[str]:
-    """An overlap may be off by one sample: it is stated as a share, and sources start on whole samples."""
+    """An overlap may be off by one sample: it is stated as a fraction, and sources start on whole samples."""
     pairs = list(zip(plan.sources, plan.sources[1:], strict=False))
     if len(plan.overlaps) != len(pairs):
         return [f"wanted {len(pairs)} overlaps, found {len(plan.overlaps)}"]
@@ -94,7 +94,15 @@ def _overlap_faults(plan: Plan) -> list[str]:
 
 
 def overlap(one: Source, other: Source) -> float:
-    """Share of the shorter of two sources that both cover."""
+    """The part of the shorter of two sources that both cover.
+
+    Args:
+        one: a source.
+        other: the next.
+
+    Returns:
+        A fraction from 0 to 1.
+    """
     both = min(one.offset + one.num_samples, other.offset + other.num_samples) - max(one.offset, other.offset)
     return max(0, both) / max(1, min(one.num_samples, other.num_samples))
 
@@ -108,7 +116,7 @@ def _noise_faults(noise: Noise) -> list[str]:
     return faults
 
 
-def _listed_speech_faults(source: Source, speech: Mapping[str, SpeechEntry] | None) -> list[str]:
+def _speech_differences(source: Source, speech: Mapping[str, SpeechEntry] | None) -> list[str]:
     if speech is None:
         return []
     entry = speech.get(source.utt)
@@ -122,7 +130,7 @@ def _listed_speech_faults(source: Source, speech: Mapping[str, SpeechEntry] | No
     )
 
 
-def _listed_noise_faults(noise: Noise, noises: Mapping[str, NoiseEntry] | None) -> list[str]:
+def _noise_differences(noise: Noise, noises: Mapping[str, NoiseEntry] | None) -> list[str]:
     if noises is None:
         return []
     entry = noises.get(noise.id)

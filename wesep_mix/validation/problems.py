@@ -1,4 +1,7 @@
-"""What is wrong with a prepared folder: a line a problem, under the heading of what it is a problem of."""
+"""What is wrong with a prepared folder: a line for each problem, under the heading of what it concerns.
+
+`wrong_types` finds rows that somebody has edited: lines of JSON that do not hold what their dataclass says.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from functools import cache
 from typing import Any
 
 REMOVE = (
-    "SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true (mixtures of "
-    "LibriMix's lists keep it, all others are made without)"
+    "SNR and SI-SDR count it as sound: leave the file out, or redo stage 1 with --force true, which takes the offset "
+    "out (but not of mixtures of LibriMix's lists)"
 )
 
 
@@ -26,7 +29,15 @@ class Problem:
 
 
 def listing(problems: Sequence[Problem], show: int) -> str:
-    """All problems by heading; of each heading the first `show` (0: all) and the number of the rest."""
+    """Problems as text, by heading.
+
+    Args:
+        problems: the problems.
+        show: how many of each heading are printed, 0 for all; of the rest the number is given.
+
+    Returns:
+        Several lines.
+    """
     blocks = [
         _block(heading, [problem.text for problem in problems if problem.of == heading], show) for heading in HEADINGS
     ]
@@ -48,7 +59,7 @@ _KINDS = {"int": int, "float": (int, float), "str": str}
 
 
 def wrong_types(record: Any) -> list[str]:
-    """A fault for every int, float or str field that holds something else, in dataclasses inside it too."""
+    """A line for every int, float or str field that holds something else, also in dataclasses inside it."""
     faults = []
     for name, kind, many in _fields(type(record)):
         value = getattr(record, name)
@@ -62,7 +73,7 @@ def wrong_types(record: Any) -> list[str]:
 
 @cache
 def _fields(cls: type) -> list[tuple[str, str, bool]]:
-    """Name and kind of each field, and whether it is a tuple of that kind."""
+    """Name and type of each field, and whether it is a tuple of that type."""
     return [
         (field.name, field.type.removeprefix("tuple[").removesuffix(", ...]"), field.type.startswith("tuple["))
         for field in dataclasses.fields(cls)

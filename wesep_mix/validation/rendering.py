@@ -1,4 +1,4 @@
-"""Whether plans render to what they say: finite, a sum of its parts, not too loud, at the stated SNR and loudness."""
+"""Whether plans render to what they say: finite, the sum of their parts, and at the right peak, SNR and loudness."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ MAX_DB_ERROR = 0.1
 
 
 def check_rendering(each: CheckedSet, plans: Sequence[Plan], nj: int) -> list[Problem]:
-    """Render `plans` of a set, on `nj` processes, and measure the audio."""
+    """Render plans of a set and measure the audio.
+
+    Args:
+        each: the set.
+        plans: those of its plans that can be rendered.
+        nj: number of processes.
+
+    Returns:
+        What is wrong.
+    """
     checked = parallel.map_items(rendering_faults, plans, nj, f"rendering {each.title}")
     return [
         Problem("rendering", f"{each.path / PLANS}, mixture {plan.id}: {fault}")
@@ -33,7 +42,7 @@ def check_rendering(each: CheckedSet, plans: Sequence[Plan], nj: int) -> list[Pr
 
 
 def rendering_faults(plan: Plan) -> list[str]:
-    """What of the rendered audio is not as the plan says; empty when all is."""
+    """What of the rendered audio is not as the plan says; empty if all is."""
     try:
         rendered = render(plan)
     except UserError as err:
@@ -76,7 +85,7 @@ def _snr_faults(plan: Plan, rendered: Rendered) -> list[str]:
 
 
 def _offset_faults(plan: Plan, rendered: Rendered) -> list[str]:
-    """Sources with a constant that SNR and SI-SDR count as speech: of LibriMix's lists, or of older plans."""
+    """Sources with a constant that SNR and SI-SDR count as speech: from LibriMix's lists, or from older plans."""
     faults = []
     for row, source in zip(rendered.sources, plan.sources, strict=True):
         crop = row[source.offset :][: source.num_samples]
@@ -89,7 +98,7 @@ def _offset_faults(plan: Plan, rendered: Rendered) -> list[str]:
 
 
 def _level_faults(plan: Plan, rendered: Rendered) -> list[str]:
-    """Loudness of each source; a mixture at the peak limit may have been scaled down, all of it alike."""
+    """Loudness of each source; a mixture at the peak limit may have been scaled down as a whole."""
     steps = [
         _loudness(row, source, plan.sample_rate) - source.lufs
         for row, source in zip(rendered.sources, plan.sources, strict=True)
@@ -105,10 +114,10 @@ def _level_faults(plan: Plan, rendered: Rendered) -> list[str]:
 
 
 def _loudness(row: np.ndarray, source: Source, sample_rate: int) -> float:
-    """Loudness of a rendered source in LUFS, measured before its gain as the plan's is, and its gain in dB.
+    """Loudness of a rendered source in LUFS: measured before its gain, as the plan's is, plus its gain in dB.
 
-    The absolute gate of ITU-R BS.1770 (-70 LUFS) makes loudness depend on the level: measured after the gain, it
-    was 0.1 LU off for 1 of 1000 real crops.
+    The absolute gate of ITU-R BS.1770 (-70 LUFS) makes loudness depend on the level: measured after the gain, it was
+    off by 0.1 LU for 1 of 1000 real crops.
     """
     crop = row[source.offset :][: source.num_samples].astype(np.float64) / source.gain
     crop -= dc_offset(crop, SPEECH_DC_DB)

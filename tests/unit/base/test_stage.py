@@ -95,7 +95,10 @@ def test_forced_work_that_was_interrupted_says_how_to_go_on_and_does(folder, cap
     part, work = Part(2, "teacher", folder, {"lr": 1}), Work(folder)
     run_part(part, False, work)
     assert guarded(lambda: run_part(part, True, Work(folder, KeyboardInterrupt())), "stage 2 (teacher)") == 130
-    assert "stage 2 (teacher): interrupted; to go on from here leave out --force true" in capsys.readouterr().err
+    assert (
+        "stage 2 (teacher): interrupted; the same command without --force true goes on from here"
+        in capsys.readouterr().err
+    )
     run_part(part, False, work)
     assert work.found == [set(), {"file1"}] and part.is_done()
 
@@ -135,7 +138,9 @@ def test_what_was_made_anew_outdates_all_that_follows_until_it_is_made_again(tmp
     run_part(teacher, True, Work(teacher.out))
     changed = teacher.out / "file1"
     assert [outdated_by(part.out / "file1") for part in chain] == [None, changed, changed]
-    with pytest.raises(UserError, match="extractor.* needs .*student/file1, which was made before .*teacher/file1 was"):
+    with pytest.raises(
+        UserError, match="extractor.* needs .*student/file1, which is out of date, since .*teacher/file1 was"
+    ):
         run_part(extractor, False, Work(extractor.out))
     run_part(student, False, Work(student.out))
     assert [outdated_by(part.out) for part in chain] == [None, None, student.out / "file1"]
@@ -395,8 +400,12 @@ DAMAGES = [
     ("table.json", flip, "table.json has another content than was written"),
     ("one.wav", flip, "one.wav has another content than was written"),
     ("table.json", lambda path: path.write_text('"a 1'), "table.json has 4 bytes, 13 were written"),
-    (RECORD, Path.unlink, f"{RECORD} names 0 files, 3 were made"),
-    (RECORD, lambda path: path.write_text(path.read_text().splitlines()[0]), f"{RECORD} names 1 files, 3 were made"),
+    (RECORD, Path.unlink, f"{RECORD} names 0 files, but 3 were written"),
+    (
+        RECORD,
+        lambda path: path.write_text(path.read_text().splitlines()[0]),
+        f"{RECORD} names 1 files, but 3 were written",
+    ),
 ]
 
 
@@ -604,14 +613,14 @@ def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, cap
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(stage.fcntl, "lockf", lockf)
-    stage._tell_of_no_locks.cache_clear()
+    stage._report_no_locks.cache_clear()
     for name in ("first", "second"):
         part = Part(2, "teacher", folder / name, {})
         run_part(part, False, Work(part.out))
         assert part.is_done()
     told = capsys.readouterr().err.splitlines()
     assert told == [
-        f"note: the file system gives no locks ({os.strerror(number)}): see to it that no two runs work in one folder"
+        f"note: this file system has no locks ({os.strerror(number)}): make sure that no two runs work in one folder"
     ]
 
 

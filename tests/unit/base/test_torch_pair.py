@@ -44,7 +44,7 @@ def installed(monkeypatch):
     ],
 )
 def test_one_line_names_both_releases_the_symbol_and_what_to_do(installed, err, symbol):
-    said = torch_pair.explained(err)
+    said = torch_pair.explain(err)
     assert said.startswith(f"torch 2.11.0 and torchaudio 2.11.1 do not load together{symbol}: ")
     pair = torch_pair.locked()
     assert f"torch=={pair['torch']}, torchaudio=={pair['torchaudio']}" in said and "\n" not in said
@@ -52,7 +52,7 @@ def test_one_line_names_both_releases_the_symbol_and_what_to_do(installed, err, 
 
 @pytest.mark.parametrize("err", [OSError(28, "No space left on device"), ImportError("No module named 'pesq'")])
 def test_other_errors_are_not_explained_by_it(err):
-    assert torch_pair.explained(err) is None
+    assert torch_pair.explain(err) is None
 
 
 def test_a_pair_that_loads_is_no_problem(capsys):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Utterance, checked
+from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Utterance, check_corpus
 
 
 def _corpus(speech=None, noise=None):
@@ -16,7 +16,7 @@ def _corpus(speech=None, noise=None):
 
 
 def test_lists_are_sorted_by_id():
-    assert [utterance.id for utterance in checked(_corpus()).speech["dev"]] == ["dev-a", "dev-b"]
+    assert [utterance.id for utterance in check_corpus(_corpus()).speech["dev"]] == ["dev-a", "dev-b"]
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_lists_are_sorted_by_id():
 )
 def test_what_is_refused(change, message):
     with pytest.raises(UserError, match=message):
-        checked(_corpus(**change))
+        check_corpus(_corpus(**change))

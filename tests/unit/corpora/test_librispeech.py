@@ -262,7 +262,10 @@ def test_utterances_of_a_renamed_speaker_begin_with_the_new_name(speech_folder, 
         ("22_-7-21-7-0000", "22_"),
         ("22_-7-21-7-0001", "22_"),
     }
-    assert "note: 1 speakers get names whose utterances sort as Kaldi wants: 22+ is 22_" in capsys.readouterr().out
+    assert (
+        "note: 1 speakers get other names, so that their utterances sort as Kaldi wants: 22+ is 22_"
+        in capsys.readouterr().out
+    )
 
 
 def test_another_layout_is_told_by_what_was_taken_for_a_speaker(speech_folder, tmp_path):

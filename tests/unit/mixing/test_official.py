@@ -136,7 +136,7 @@ def test_missing_files_are_named_counted_and_fail_above_max_bad(bad, said, capsy
     assert [one.id for one in plans] == ["3-0-1_4-0-1"]
     heard = capsys.readouterr()
     assert heard.err.count("warning: test: left out: list.csv, line ") == 2 and said in heard.err
-    assert "2 rows of LibriMix's lists are left out for files that are missing" in heard.out
+    assert "2 rows of LibriMix's lists are left out, since their files are missing" in heard.out
 
 
 def test_a_noise_of_no_list_is_not_missing_where_the_set_has_none_of_whams():
@@ -168,7 +168,7 @@ def test_a_row_whose_noise_is_silent_is_bad(capsys):
     ends = (90000 - 100, 900)
     silent = [dataclasses.replace(noise, silent=((0, end),)) for noise, end in zip(WHAM, ends, strict=True)]
     rows = [row("1-0-0", "2-0-0", noise="tt/a.wav"), row("1-0-1", "2-0-1", noise="tt/b.wav")]
-    with pytest.raises(UserError, match="wanted noise tt/a.wav at an SNR, found that it is silent for the first"):
+    with pytest.raises(UserError, match="wanted noise tt/a.wav at an SNR, found that its first segment is silent"):
         plans_of(rows, pool_of(silent), UNUSED, RULES, "test")
     (one,) = plans_of(rows, pool_of(silent), UNUSED, dataclasses.replace(RULES, max_bad=1), "test")
     assert (one.noise.id, one.noise.start) == ("tt-b", 0)

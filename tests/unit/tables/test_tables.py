@@ -229,7 +229,7 @@ def test_seeds_without_students_are_named(run, capsys):
 
 def test_settings_of_a_table_need_the_tables(capsys):
     assert check_config.main([f"--egs={MINI}", "--extractor=stft_tcn", "--set=table2.seeds=[0]"]) == 1
-    assert "unknown key in every config of this recipe; table2.yaml takes part with --tables true" in (
+    assert "unknown key in every config of this recipe; table2.yaml is read only with --tables true" in (
         capsys.readouterr().err
     )
 

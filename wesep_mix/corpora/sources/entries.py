@@ -1,6 +1,6 @@
 """What every corpus hands to the rest of the toolkit: who says what where, and which noise there is.
 
-All that is wrong with the folders that the user named, told at once.
+`Problems` gathers all that is wrong with the folders that the user named, so that it is reported at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wesep_mix.base.names import SETS
 
 @dataclass(frozen=True, order=True)
 class Utterance:
-    """One recording of one speaker. `sex` is "F", "M" or, when the corpus does not say, "U"."""
+    """One recording of one speaker; `sex` is "F", "M" or, if the corpus does not say, "U"."""
 
     id: str
     speaker: str
@@ -42,10 +42,17 @@ class Corpus:
     noise: dict[str, list[NoiseFile]]
 
 
-def checked(corpus: Corpus) -> Corpus:
-    """Return `corpus` with its lists sorted by id.
+def check_corpus(corpus: Corpus) -> Corpus:
+    """Check a corpus and sort its lists by id.
 
-    Raises: UserError when a set has no speech or no noise, an id is there twice, or a speaker is in two sets.
+    Args:
+        corpus: what a reader found.
+
+    Returns:
+        The same corpus, every list sorted.
+
+    Raises:
+        UserError: a set has no speech or no noise, an id is there twice, or a speaker is in two sets.
     """
     for what, files in (("speech", corpus.speech), ("noise", corpus.noise)):
         seen: dict[str, Path] = {}
@@ -64,7 +71,7 @@ def checked(corpus: Corpus) -> Corpus:
 
 
 def _id(file: Utterance | NoiseFile) -> str:
-    return file.id  # comparing whole records takes seconds where there are 100,000
+    return file.id  # comparing whole records takes seconds if there are 100,000
 
 
 def check_speakers_disjoint(speech: dict[str, list[Utterance]]) -> None:
@@ -79,25 +86,31 @@ def check_speakers_disjoint(speech: dict[str, list[Utterance]]) -> None:
 
 @dataclass
 class Problems:
-    """Gathers problems, one line each, with advice that several of them may share."""
+    """Gathers problems, a line each, with advice that several of them may share."""
 
     lines: list[str] = field(default_factory=list)
     advice: dict[str, None] = field(default_factory=dict)  # in the order of the problems, each once
 
     def add(self, line: str, *advice: str) -> None:
+        """Add a problem.
+
+        Args:
+            line: what is wrong.
+            advice: what the user can do.
+        """
         self.lines.append(line)
         self.advice |= dict.fromkeys(advice)
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """A UserError inside is one more problem, and what follows inside is skipped."""
+        """A UserError raised inside is one more problem, and the rest of the block is skipped."""
         try:
             yield
         except UserError as err:
             self.add(str(err))
 
     def refuse(self) -> None:
-        """Raises: UserError when there is a problem; several are written to stderr first, one line each."""
+        """Raises: UserError if there is a problem; several are written to stderr first, a line each."""
         if not self.lines:
             return
         advice = "".join(f"; {line}" for line in self.advice)

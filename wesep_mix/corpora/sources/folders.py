@@ -1,7 +1,7 @@
-"""Audio files under a folder that the user named.
+"""Audio files under a folder that the user named, and what their headers say is wrong with them.
 
-Files of a corpus that are damaged, of another rate or of names that lists cannot hold, found by their headers:
-seconds where decoding takes hours.
+Damaged files, another sampling rate, and names that lists cannot hold are found by the headers: in seconds, where
+decoding takes hours.
 """
 
 from __future__ import annotations
@@ -42,10 +42,19 @@ def existing_folder(folder: str | Path) -> Path:
 
 
 def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str) -> tuple[Path, list[str]]:
-    """Return `folder`, or else `folder/inner`, and which of the folders `parts` are in it (at least one).
+    """Find a corpus at a folder or one level below it.
 
-    what: how the user names this folder, for the error.
-    Raises: UserError when neither has any.
+    Args:
+        folder: the folder that the user named.
+        inner: name that the corpus has below it.
+        parts: the corpus's own folders, at least one of which must be there.
+        what: the option that names the folder, for the error.
+
+    Returns:
+        The corpus's folder, and which of the parts it has.
+
+    Raises:
+        UserError: neither place has any of the parts.
     """
     path = existing_folder(folder)
     for root in (path, path / inner):
@@ -56,10 +65,17 @@ def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str)
 
 
 def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
-    """All flac and wav files under `root`, sorted; links are followed, hidden files and folders left out.
+    """List all flac and wav files under a folder; links are followed, hidden files and folders left out.
 
-    `max_depth` counts the parts of a file's path under `root`.
-    Raises: UserError naming a folder that can't be read.
+    Args:
+        root: the folder.
+        max_depth: parts that a file's path under `root` may have.
+
+    Returns:
+        The files, sorted.
+
+    Raises:
+        UserError: naming a folder that cannot be read.
     """
     found = []
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse):
@@ -81,10 +97,14 @@ def _refuse(err: OSError) -> None:
 
 
 def bad_headers(lists: Mapping[str, Sequence[Path]], nj: int) -> dict[str, dict[Path, str]]:
-    """Read every file's header on `nj` processes.
+    """Read every file's header.
 
-    lists: files by the list's title ("dev speech").
-    Returns: title -> {file: what is wrong with it}, without the files whose header is in order.
+    Args:
+        lists: {title of a list, such as "dev speech": its files}.
+        nj: number of processes.
+
+    Returns:
+        {title: {file: what is wrong with it}}, without the files whose header is in order.
     """
     files = [(title, path) for title, paths in lists.items() for path in paths]
     checked = map_items(_problem, [str(path) for _, path in files], nj, "headers") if files else []

@@ -1,9 +1,9 @@
-"""Generated noise files of a corpus; babble is made of each set's own speech, so that no voice leaks.
+"""Noise of a corpus: generated files, or a folder of recordings that is split into train, dev and test.
 
-A folder of noise recordings, split into train, dev and test.
+Generated babble is made of each set's own speech, so that no voice leaks into another set.
 
-WHAM! (`tr`, `cv`, `tt`) and folders `train`, `dev`, `test` keep their own split. Of MUSAN (`music`, `noise`,
-`speech`) the speech is left out, since a lone talker is no noise in this task. Any other is split by file.
+Of folders, WHAM! (`tr`, `cv`, `tt`) and one with `train`, `dev`, `test` keep their own split. Of MUSAN (`music`,
+`noise`, `speech`) the speech is left out, since a lone talker is no noise in this task. Any other is split by file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,18 @@ class NoiseConfig:
 def make_noise(
     config: NoiseConfig, seed: int, speech: Mapping[str, Sequence[Utterance]], folder: Path, nj: int
 ) -> dict[str, list[NoiseFile]]:
-    """Generate the missing files folder/SET/KIND-NN.wav on `nj` processes, and list all."""
+    """Generate the noise files that are missing, as folder/SET/KIND-NN.wav, and list all.
+
+    Args:
+        config: how much noise.
+        seed: of the corpus.
+        speech: each set's utterances, for babble.
+        folder: where the files lie.
+        nj: number of processes.
+
+    Returns:
+        The noise of each set.
+    """
     remove_unfinished(folder)
     files = {name: _files(config, name, folder) for name in SETS}
     for name in SETS:
@@ -75,9 +86,18 @@ _MUSAN = ("music", "noise", "speech")
 
 
 def noise_files(folder: str | Path, split: Split, seed: int) -> dict[str, list[NoiseFile]]:
-    """List the wav and flac files under `folder`, set by set; `kind` is a file's first folder.
+    """List the wav and flac files under a folder, set by set; a file's `kind` is its first folder.
 
-    Raises: UserError for a folder that is missing, unreadable, or has no (or fewer than three) audio files.
+    Args:
+        folder: the folder that the user named.
+        split: shares of dev and test, if the folder has no split of its own.
+        seed: of the split.
+
+    Returns:
+        The noise of each set.
+
+    Raises:
+        UserError: the folder is missing or unreadable, or has no (or fewer than three) audio files.
     """
     root = existing_folder(folder)
     found = audio_files(root)

@@ -1,12 +1,10 @@
-"""MUSAN (arXiv 1510.08484): ROOT/{music,noise,speech}/subpart/*.wav; noise has free-sound and sound-bible.
+"""Noise corpora that have parts, from which the sets choose by kind: `{train: [musan/noise], test: [wham/tt]}`.
 
-A reader, no corpus of its own: it has no speech for training. `librispeech` chooses from its kinds.
-
+MUSAN (arXiv 1510.08484): ROOT/{music,noise,speech}/subpart/*.wav; noise has free-sound and sound-bible.
 WHAM! noise (arXiv 1907.01160): ROOT/{tr,cv,tt}/*.wav, two channels at 16 kHz.
 
-A reader, no corpus of its own: it has no speech. `librispeech` chooses from its kinds.
-
-Noise of each set, chosen by kind from the corpora that have parts: `{train: [musan/noise], test: [wham/tt]}`.
+These are readers and no corpora of their own, since neither has speech for training; the corpus `librispeech` uses
+them.
 """
 
 from __future__ import annotations
@@ -24,10 +22,18 @@ MUSAN_PARTS = ("music", "noise", "speech")
 
 
 def musan_files(folder: str | Path) -> list[NoiseFile]:
-    """List all of MUSAN, `folder` being `musan` itself or the folder that it is in.
+    """List all of MUSAN.
 
     `kind` is musan/<part>/<subpart>, as in musan/noise/free-sound; `id` is the file's name, which says the same.
-    Raises: UserError when there is no such folder, or none of MUSAN's parts in it.
+
+    Args:
+        folder: `musan` itself, or the folder that it is in.
+
+    Returns:
+        Its files.
+
+    Raises:
+        UserError: there is no such folder, or none of MUSAN's parts in it.
     """
     root, parts = folder_with(folder, "musan", MUSAN_PARTS, "--musan DIR")
     files = []
@@ -43,10 +49,18 @@ _FASTER_OR_SLOWER = ("sp08", "sp12")  # copies of tr that LibriMix's scripts wri
 
 
 def wham_files(folder: str | Path) -> list[NoiseFile]:
-    """List WHAM!'s noises, `folder` being `wham_noise` itself or the folder that it is in.
+    """List WHAM!'s noises, without LibriMix's copies at other speeds.
 
     `kind` is wham/<part>, as in wham/tt; `id` is <part>-<name of the file>.
-    Raises: UserError when there is no such folder, or none of tr, cv, tt in it.
+
+    Args:
+        folder: `wham_noise` itself, or the folder that it is in.
+
+    Returns:
+        Its files.
+
+    Raises:
+        UserError: there is no such folder, or none of tr, cv, tt in it.
     """
     root, parts = folder_with(folder, "wham_noise", WHAM_PARTS, "--wham DIR")
     return [
@@ -61,7 +75,7 @@ READERS = {"musan": musan_files, "wham": wham_files}
 
 
 def check_choice(noises: Mapping[str, Sequence[str]]) -> None:
-    """Raises: ValueError when a set is missing, a kind is of no known corpus, or two sets share noise."""
+    """Raises: ValueError if a set is missing, a kind is of no known corpus, or two sets share noise."""
     if sorted(noises) != sorted(SETS) or not all(noises.values()):
         raise ValueError(f"noises: wanted kinds for each of {', '.join(SETS)}, found {dict(noises)}")
     chosen = [(name, prefix) for name in SETS for prefix in noises[name]]
@@ -76,11 +90,17 @@ def check_choice(noises: Mapping[str, Sequence[str]]) -> None:
 def read_noises(
     noises: Mapping[str, Sequence[str]], folders: Mapping[str, str], whole: bool, problems: Problems
 ) -> dict[str, list[NoiseFile]]:
-    """The noise of each set: the files whose kind is, or is under, one of the set's prefixes.
+    """List the noise of each set: the files whose kind is one of the set's prefixes, or under one.
 
-    folders: "musan" and "wham" -> where it is, "" when the user did not say; only what is chosen from is read.
-    Adds to `problems`: a folder that is missing, a prefix that matches nothing, and with `whole` numbers of files
-    that are not the published ones.
+    Args:
+        noises: {set: prefixes of kinds}.
+        folders: {corpus ("musan", "wham"): its folder, "" if the user did not name it}; only what is chosen from is
+            read.
+        whole: also compare the numbers of files with the published ones.
+        problems: gets what is wrong: a folder that is missing, a prefix that matches nothing, other numbers of files.
+
+    Returns:
+        The noise of each set.
     """
     found: dict[str, list[NoiseFile]] = {}
     prefixes = [prefix for name in SETS for prefix in noises[name]]
@@ -94,18 +114,30 @@ def read_noises(
 
 
 def corpora_of(noises: Mapping[str, Sequence[str]]) -> list[str]:
-    """The corpora that a choice is from."""
+    """The corpora from which a choice takes noise."""
     return sorted({corpus_of(prefix) for prefixes in noises.values() for prefix in prefixes})
 
 
 def noise_folder_of(corpus: str, folders: Mapping[str, str]) -> Path:
-    """Raises: UserError when the user did not say where it is, or it is not there."""
+    """Folder of a noise corpus.
+
+    Args:
+        corpus: its name.
+        folders: {corpus: its folder, "" if the user did not name it}.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        UserError: the user did not name it, or it is not there.
+    """
     if not folders[corpus]:
         raise UserError(f"{corpus}_dir is not set, and its noise is wanted: name the folder with --{corpus} DIR")
     return existing_folder(folders[corpus])
 
 
 def corpus_of(kind: str) -> str:
+    """The corpus that a kind of noise is of: `musan` of musan/noise/free-sound."""
     return kind.split("/")[0]
 
 

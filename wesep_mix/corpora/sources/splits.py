@@ -1,9 +1,8 @@
-"""Deterministic shares of a list of names (speakers, noise files) for train, dev and test.
+"""Splitting names (speakers, noise files) into train, dev and test; and what a folder lacks of a published corpus.
 
-How many files the public corpora have, and what a folder lacks of them.
-
-LibriSpeech: files and speakers of each subset, as its authors publish them (openslr.org/12). MUSAN (openslr.org/17,
-arXiv 1510.08484) and WHAM! noise (arXiv 1907.01160, as LibriMix takes it): files of each part.
+Numbers of files and speakers of LibriSpeech's subsets are those that its authors publish (openslr.org/12); numbers of
+files of MUSAN's (openslr.org/17, arXiv 1510.08484) and WHAM!'s parts (arXiv 1907.01160, as LibriMix takes them)
+likewise.
 """
 
 from __future__ import annotations
@@ -30,9 +29,19 @@ class Split:
 
 
 def split_names(names: Sequence[str], split: Split, seed: int, what: str) -> dict[str, set[str]]:
-    """Split different names into disjoint, non-empty sets "train", "dev", "test", whatever their order.
+    """Split names into disjoint sets of which none is empty; the order of the names does not matter.
 
-    Raises: UserError, opening with `what`, when there are too few.
+    Args:
+        names: different names.
+        split: shares of dev and test.
+        seed: of the split.
+        what: how the error begins.
+
+    Returns:
+        {"train", "dev" or "test": names}.
+
+    Raises:
+        UserError: there are too few names.
     """
     num_dev = max(1, round(split.dev * len(names)))
     num_test = max(1, round(split.test * len(names)))
@@ -69,7 +78,7 @@ TAKE = "--set corpus.corpus.whole=false takes the files that are there"
 
 
 def speech_shortfalls(subsets: Mapping[str, Sequence[Utterance]]) -> list[str]:
-    """A line for every published subset among `subsets` whose numbers of files or speakers are others."""
+    """A line for every published subset among `subsets` whose number of files or speakers is not the published one."""
     lines = []
     for name, utterances in subsets.items():
         found = (len(utterances), len({utterance.speaker for utterance in utterances}))
@@ -80,9 +89,14 @@ def speech_shortfalls(subsets: Mapping[str, Sequence[Utterance]]) -> list[str]:
 
 
 def noise_shortfalls(files: Sequence[NoiseFile], prefixes: Sequence[str]) -> list[str]:
-    """A line for every published part that `prefixes` choose from, wholly or in part, and that is not whole.
+    """Compare numbers of noise files with the published ones.
 
-    files: all that there is of a corpus, chosen or not.
+    Args:
+        files: all files that are there of a corpus, chosen or not.
+        prefixes: kinds that are chosen; only the published parts that they touch are compared.
+
+    Returns:
+        A line for every part that is not whole.
     """
     lines = []
     for part, wanted in NOISE.items():
@@ -94,5 +108,13 @@ def noise_shortfalls(files: Sequence[NoiseFile], prefixes: Sequence[str]) -> lis
 
 
 def is_under(kind: str, prefix: str) -> bool:
-    """Whether `kind` is `prefix` or a part of it: musan/noise/free-sound is under musan/noise, not under musan/no."""
+    """Whether a kind is a prefix or a part of it: musan/noise/free-sound is under musan/noise, not under musan/no.
+
+    Args:
+        kind: kind of a noise.
+        prefix: what is chosen.
+
+    Returns:
+        True if it is.
+    """
     return PurePosixPath(kind).is_relative_to(prefix)

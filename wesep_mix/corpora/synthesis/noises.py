@@ -1,4 +1,4 @@
-"""Three kinds of noise: coloured (stationary), modulated (its level moves) and babble (many talkers)."""
+"""Three kinds of generated noise: coloured (stationary), modulated (its level moves) and babble (many talkers)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ _MAX_BAD = 20
 
 
 def coloured(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Gaussian noise of a random slope, -7 to +3 dB an octave from 80 Hz, with broad bumps.
+    """Gaussian noise with a random slope, -7 to +3 dB an octave from 80 Hz, and broad bumps.
 
-    Returns: float32 [T].
+    Args:
+        rng: draws all of it.
+        num_samples: T.
+
+    Returns:
+        float32 [T].
     """
     num_bins = num_samples // 2 + 1
     spectrum = rng.standard_normal(num_bins) + 1j * rng.standard_normal(num_bins)
@@ -28,11 +33,19 @@ def coloured(rng: np.random.Generator, num_samples: int) -> np.ndarray:
     for _ in range(int(rng.integers(1, 5))):
         centre, width, height = rng.uniform(-3, 2.8), rng.uniform(0.2, 1.2), rng.uniform(-8, 12)
         level_db += height * np.exp(-0.5 * ((octave - centre) / width) ** 2)
-    return _levelled(np.fft.irfft(spectrum * 10 ** (level_db / 20), num_samples))
+    return _normalise(np.fft.irfft(spectrum * 10 ** (level_db / 20), num_samples))
 
 
 def modulated(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Coloured noise whose level swings at rates of 0.3 to 12 Hz, by up to 25 dB. Returns: float32 [T]."""
+    """Coloured noise whose level swings at rates of 0.3 to 12 Hz, by up to 25 dB.
+
+    Args:
+        rng: draws all of it.
+        num_samples: T.
+
+    Returns:
+        float32 [T].
+    """
     time_s = np.arange(num_samples) / SAMPLE_RATE
     swing = np.zeros(num_samples)
     for _ in range(int(rng.integers(2, 5))):
@@ -42,18 +55,27 @@ def modulated(rng: np.random.Generator, num_samples: int) -> np.ndarray:
         swing += rng.uniform(0.4, 1.0) * np.sin(2 * np.pi * rate * time_s + wander + second)
     depth_db = rng.uniform(10.0, 25.0)
     swing_db = depth_db * (swing - swing.max()) / np.ptp(swing)
-    return _levelled(coloured(rng, num_samples) * 10 ** (swing_db / 20))
+    return _normalise(coloured(rng, num_samples) * 10 ** (swing_db / 20))
 
 
 def babble(rng: np.random.Generator, num_samples: int, speech: Sequence[Path]) -> np.ndarray:
-    """Sum of 8 to 14 streams of utterances drawn from the files `speech`, at levels up to 5 dB apart.
+    """Sum of 8 to 14 streams of utterances, at levels up to 5 dB apart.
 
-    Returns: float32 [T]. Raises: UserError when file after file can't be read.
+    Args:
+        rng: draws all of it.
+        num_samples: T.
+        speech: the files that utterances are drawn from.
+
+    Returns:
+        float32 [T].
+
+    Raises:
+        UserError: file after file cannot be read.
     """
     total = np.zeros(num_samples)
     for _ in range(int(rng.integers(8, 15))):
         total += 10 ** (rng.uniform(-5.0, 0.0) / 20) * _stream(rng, num_samples, speech)
-    return _levelled(total)
+    return _normalise(total)
 
 
 def _stream(rng: np.random.Generator, num_samples: int, speech: Sequence[Path]) -> np.ndarray:
@@ -64,7 +86,7 @@ def _stream(rng: np.random.Generator, num_samples: int, speech: Sequence[Path]) 
     while sum(map(len, parts)) < num_samples + skip:
         try:
             samples = read_audio(speech[int(rng.integers(len(speech)))])
-        except UserError:  # damaged files are reported where speech is read for its own sake
+        except UserError:  # damaged files are reported when the speech itself is listed
             num_bad += 1
             if num_bad > _MAX_BAD:
                 raise
@@ -73,5 +95,5 @@ def _stream(rng: np.random.Generator, num_samples: int, speech: Sequence[Path]) 
     return np.concatenate(parts)[skip : skip + num_samples]
 
 
-def _levelled(samples: np.ndarray) -> np.ndarray:
+def _normalise(samples: np.ndarray) -> np.ndarray:
     return (samples * (_PEAK / np.abs(samples).max())).astype(np.float32)

@@ -1,4 +1,4 @@
-"""One utterance of a synthetic talker: sentences of its own, with pauses, of a wanted length."""
+"""One utterance of a synthetic talker: sentences with pauses between them, of a wanted length."""
 
 from __future__ import annotations
 
@@ -15,9 +15,20 @@ _TRIES = 40
 
 
 def draw_utterance(espeak: Espeak, voice: Voice, utterance: str, min_s: float, max_s: float, seed: int) -> np.ndarray:
-    """Speak the utterance of that id. Returns: float32 [T], min_s to max_s long, peak between -8 and -1.5 dB.
+    """Speak one utterance.
 
-    Sentences that would pass `max_s` are drawn anew; when none fits, the last one is cut and faded out.
+    A sentence that would pass `max_s` is drawn again; if none fits, the last one is cut and faded out.
+
+    Args:
+        espeak: the synthesiser.
+        voice: the talker.
+        utterance: the utterance's id, a part of the seed.
+        min_s: shortest length in seconds.
+        max_s: longest length in seconds.
+        seed: of the corpus.
+
+    Returns:
+        float32 [T] at 16 kHz, with a peak between -8 and -1.5 dB.
     """
     rng = rng_for(seed, "utterance", utterance)
     espeak.seed(int(rng.integers(1, 2**31)))
@@ -34,23 +45,23 @@ def draw_utterance(espeak: Espeak, voice: Voice, utterance: str, min_s: float, m
         elif used >= shortest:
             break
         elif tries >= _TRIES:
-            parts.append(_faded(sentence[: longest - used]))
+            parts.append(_fade_out(sentence[: longest - used]))
     samples = np.concatenate(parts)
     peak = 10 ** (rng.uniform(-8.0, -1.5) / 20)
     return samples * np.float32(peak / np.abs(samples).max())
 
 
 def _speak(espeak: Espeak, voice: Voice, text: str) -> np.ndarray:
-    return _trimmed(espeak.speak(text, voice.espeak_name, voice.words_per_minute, voice.playback))
+    return _trim(espeak.speak(text, voice.espeak_name, voice.words_per_minute, voice.playback))
 
 
-def _trimmed(samples: np.ndarray, below_db: float = -50.0) -> np.ndarray:
-    """Without the near-silence at both ends."""
+def _trim(samples: np.ndarray, below_db: float = -50.0) -> np.ndarray:
+    """Cut the near-silence off both ends."""
     loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (below_db / 20))
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
 
 
-def _faded(samples: np.ndarray) -> np.ndarray:
+def _fade_out(samples: np.ndarray) -> np.ndarray:
     num_fade = min(_FADE, len(samples))
     gain = np.ones(len(samples), np.float32)
     gain[len(samples) - num_fade :] = np.linspace(1, 0, num_fade, dtype=np.float32)

@@ -170,7 +170,15 @@ _GRAMMAR = _RULES | {slot: _choices(words) for slot, words in _WORDS.items()}
 
 
 def draw_sentence(rng: np.random.Generator, slot: str = "sentence") -> str:
-    """One random sentence, about 1 to 7 s when spoken; slot "short" gives the short ones only."""
+    """Draw one sentence, about 1 to 7 s when spoken.
+
+    Args:
+        rng: draws it.
+        slot: the part of the grammar to begin with; "short" gives the short sentences only.
+
+    Returns:
+        Its text.
+    """
     text = _expand(slot, rng)
     return re.sub(r"\ba (?=[aeiou])", "an ", text[0].upper() + text[1:])
 

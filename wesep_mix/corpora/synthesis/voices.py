@@ -1,7 +1,8 @@
 """Synthetic talkers: what makes one espeak-ng voice differ from another, drawn so that a set is spread out.
 
-A voice's vocal-tract size is shared between its formant frequencies (variant file) and a small change of the
-playback rate, which also moves the consonants' recorded noises; pitch and speed make up for that change.
+The size of a voice's vocal tract is made in two ways: by its formant frequencies (in the variant file) and by a small
+change of the playback rate, which also moves the recorded noises of the consonants. Pitch and speed make up for that
+change of rate.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _TRIALS = 50
 
 @dataclass(frozen=True)
 class Voice:
-    """One synthetic talker. `variant` is the text of its espeak voice-variant file."""
+    """One synthetic talker; `variant` is the text of its espeak variant file."""
 
     name: str
     sex: str
@@ -38,14 +39,23 @@ class Voice:
 
     @property
     def espeak_name(self) -> str:
+        """What espeak calls it: accent and variant."""
         return f"{self.accent}+{self.name}"
 
 
 def draw_voices(set_name: str, num_voices: int, seed: int) -> list[Voice]:
     """Draw a set's talkers, half of them F, half M; other sets and their sizes do not matter.
 
-    The parameters of each sex are a Latin hypercube, the one of many whose two nearest voices are farthest
+    The parameters of each sex are a Latin hypercube: of many drawn, the one whose two nearest voices are farthest
     apart, so that a small set is as spread out as a large one.
+
+    Args:
+        set_name: the set, a part of the seed.
+        num_voices: how many.
+        seed: of the corpus.
+
+    Returns:
+        The voices.
     """
     voices = []
     for sex, number in (("F", (num_voices + 1) // 2), ("M", num_voices // 2)):
@@ -57,14 +67,19 @@ def draw_voices(set_name: str, num_voices: int, seed: int) -> list[Voice]:
 
 
 def write_variants(voices: list[Voice], folder: Path) -> None:
-    """Write each voice's variant file as espeak wants to find it, `folder/<name>`."""
+    """Write each voice's variant file where espeak wants to find it, `folder/<name>`.
+
+    Args:
+        voices: the voices.
+        folder: where to write.
+    """
     for voice in voices:
         with atomic_write(folder / voice.name) as file:
             file.write(voice.variant)
 
 
 def _spread_points(number: int, rng: np.random.Generator) -> np.ndarray:
-    """Points of the unit cube [number, dimensions]; pitch and tract, heard most, count most in the spread."""
+    """Points of the unit cube [number, dimensions]; pitch and tract, which one hears most, count most in the spread."""
     if number < 2:
         return rng.random((number, _NUM_DIMENSIONS))
     weights = np.array([3.0, 3.0] + [1.0] * (_NUM_DIMENSIONS - 2))
@@ -123,7 +138,7 @@ def _tone(tilt: float, middle: float) -> str:
 
 
 def _formants(scale: float, between) -> list[str]:
-    """Frequency, strength and width of each formant in percent: the common scale and one's own deviations."""
+    """Frequency, strength and width of each formant in percent: a common scale, and each formant's own deviation."""
     frequencies = [1.0, between(0.92, 1.08), between(0.87, 1.13), between(0.85, 1.15), between(0.82, 1.18)]
     ranges = ((0.4, 1.3), (0.85, 1.1), (0.5, 1.3), (0.4, 1.4), (0.3, 1.5))
     strengths = [between(*limits) for limits in ranges]
@@ -137,6 +152,6 @@ def _formants(scale: float, between) -> list[str]:
 
 
 def _stress(unstressed: float, tonic: float) -> str:
-    """Added lengths of the syllables by stress: what makes one's rhythm."""
+    """What is added to a syllable's length, by its stress: this makes a talker's rhythm."""
     values = (unstressed, unstressed, unstressed / 2, unstressed, 0, 0, tonic, tonic)
     return " ".join(f"{value:.0f}" for value in values)
