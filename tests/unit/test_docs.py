@@ -71,10 +71,6 @@ def test_every_block_says_its_language_or_is_a_picture(page):
     assert [str(block) for block in plain] + indented == []
 
 
-def test_a_block_that_is_not_executed_says_what_it_needs():
-    assert {block.needs for block in pages.all_blocks("bash")} > {""}
-
-
 def run_of(block, tmp_path):
     """The calls of Python that the block makes, or prints, run by bash with a stand-in for Python."""
     calls, text = tmp_path / "calls", block.text
