@@ -6,6 +6,7 @@ options are checked alone (tests/unit/test_docs.py does that for all blocks).
 """
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ PAGES = sorted(
     for pattern in ("README.md", "docs/*.md", "egs/*/README.md", "benchmarks/README.md")
     for path in ROOT.glob(pattern)
 )
+WALKTHROUGH = "docs/contributing.md"  # followed step by step by tests/recipe/test_walkthroughs.py
+COPIED = ("run.sh", "path.sh", "setup.py", "tools", "egs", "benchmarks")
 BLOCK = re.compile(r"(?:^<!-- needs: (?P<needs>.+?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
@@ -50,7 +53,20 @@ def blocks(page: str, language: str) -> list[Block]:
 
 
 def all_blocks(*languages: str) -> list[Block]:
-    return [block for page in PAGES for language in languages for block in blocks(page, language)]
+    """Those of all pages but the walkthrough, where what one block needs another one writes."""
+    return [
+        block for page in PAGES if page != WALKTHROUGH for language in languages for block in blocks(page, language)
+    ]
+
+
+def make_checkout(folder: Path) -> Path:
+    """Make a user's checkout of a folder, in which commands may write what they like."""
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    for name in ("wesep_mix", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
 
 
 def prose(page: str) -> str:

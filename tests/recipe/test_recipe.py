@@ -15,7 +15,6 @@ import pages
 import pytest
 import soundfile
 import yaml
-from places import ROOT
 from tiny import SETTINGS, commands, environment, run_sh
 
 METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
@@ -102,9 +101,7 @@ def test_scores_have_one_row_a_mixture_and_speaker(recipe):
 @pytest.fixture(scope="module")
 def checkout(recipe):
     """That folder as a user's checkout, with data and exp of the tiny recipe in it."""
-    for part in ("run.sh", "path.sh", "setup.py", "tools", "egs", "wesep_mix", "benchmarks", "tests"):
-        (recipe / part).symlink_to(ROOT / part)
-    return recipe
+    return pages.make_checkout(recipe)
 
 
 TINY_RUN_SH = f"""
