@@ -18,7 +18,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 WALKTHROUGH = "docs/contributing.md"  # followed step by step by tests/recipe/test_walkthroughs.py
-COPIED = ("run.sh", "path.sh", "setup.py", "tools", "egs", "benchmarks")
+COPIED = ("run.sh", "path.sh", "setup.py", "conf", "tools", "egs", "benchmarks")
 BLOCK = re.compile(r"(?:^<!-- needs: (?P<needs>.+?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
@@ -61,7 +61,7 @@ def all_blocks(*languages: str) -> list[Block]:
 
 def make_checkout(folder: Path) -> Path:
     """Make a user's checkout of a folder, in which commands may write what they like."""
-    for name in COPIED:
+    for name in filter(lambda name: (ROOT / name).exists(), COPIED):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     for name in ("wesep_mix", "tests"):

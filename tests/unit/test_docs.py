@@ -33,6 +33,8 @@ PYTHON = r"""#!/usr/bin/env bash
 printf '%q ' "$@" >>"$CALLS" && echo >>"$CALLS"
 """
 PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b(?!\.md)")  # egs/CORPUS/conf
+SECTIONS = "corpus|teacher|student|embeddings|extractor|extract|score|trainer"
+SETTING = re.compile(rf"[`' ]((?:{SECTIONS})\.[\w.]+:?=[^`'\n]+)[`']")
 OPTIONS_OF_THE_PAGE = re.compile(r"--([a-z][a-z_]*)")
 
 
@@ -126,6 +128,15 @@ def test_options_of_a_command_are_those_that_there_are(block, tmp_path, parse_al
             assert [name for name in OPTIONS_OF_THE_PAGE.findall(shlex.join(call)) if f'"--{name}"' not in text] == []
         else:
             assert block.needs, f"{call[0]}: no such file, and the block says nothing of what it needs"
+
+
+@pytest.mark.parametrize("page", [page for page in pages.PAGES if SETTING.search(pages.prose(page))])
+def test_settings_that_are_named_are_there(page, parse_alone, capfd):
+    """A value that does not go with the mini recipe's others is no matter here, a key that no config has is."""
+    for setting in sorted({match.replace("=N", "=1") for match in SETTING.findall(pages.prose(page))}):
+        parse_alone("wesep_mix.bin.check_config", ["--egs", "egs/mini", "--extractor", "stft_tcn", f"--set={setting}"])
+        said = capfd.readouterr().err
+        assert "unknown key" not in said, f"{setting}: {said}"
 
 
 def test_a_command_that_went_wrong_is_found(tmp_path, parse_alone):
