@@ -4,14 +4,18 @@ import csv
 import importlib
 import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import kaldiio
 import numpy as np
+import pages
 import pytest
 import soundfile
 import yaml
-from tiny import commands, run_sh
+from tiny import SETTINGS, commands, environment, run_sh
 
 METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
 MADE = {
@@ -92,6 +96,33 @@ def test_scores_have_one_row_a_mixture_and_speaker(recipe):
         rows = list(csv.DictReader(file))
     wanted = [(plan["id"], source["spk"]) for plan in read_plans(recipe) for source in plan["sources"]]
     assert sorted((row["mix"], row["speaker"]) for row in rows) == sorted(wanted)
+
+
+@pytest.fixture(scope="module")
+def checkout(recipe):
+    """That folder as a user's checkout, with data and exp of the tiny recipe in it."""
+    return pages.make_checkout(recipe)
+
+
+TINY_RUN_SH = f"""
+bash() {{
+    [ "$1" = run.sh ] || {{ command bash "$@"; return; }}
+    command bash "$@" --nj 1 --data_dir "$PWD/data" --exp_dir "$PWD/exp" "${{tiny[@]}}"
+}}
+tiny=({" ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in SETTINGS.items())})
+set -e
+"""
+
+
+@pytest.mark.parametrize("block", [block for block in pages.all_blocks("bash", "python") if not block.needs], ids=str)
+def test_commands_of_the_pages_do_their_work(checkout, block):
+    """Those that say nothing of what they need; the options of all are checked by tests/unit/test_docs.py."""
+    call = (
+        [sys.executable, "-c", block.text] if block.language == "python" else ["bash", "-c", TINY_RUN_SH + block.text]
+    )
+    done = subprocess.run(call, cwd=checkout, env=environment(), text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
 
 
 def test_a_second_run_redoes_nothing_and_says_so(recipe):
