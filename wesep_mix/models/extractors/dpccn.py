@@ -29,10 +29,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.models.layers.fast.dense import conv_of_parts, elu_frames_last, elu_instance_norm, instance_norm
-from wesep_mix.models.layers.fast.frames_last import depthwise, pointwise
+from wesep_mix.models.layers.fast import dense
+from wesep_mix.models.layers.fast.frames_last import Depthwise, Pointwise
 from wesep_mix.models.layers.fusion import Fusion, check_fusion, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_inputs, unit_level
+from wesep_mix.models.layers.norms import instance_norm
 from wesep_mix.models.layers.stft import STFT
 
 
@@ -170,7 +171,7 @@ class Model(Network):
         for size, conv in zip(self.config.pool_sizes, self.pyramid, strict=True):
             coarse = conv(functional.avg_pool2d(x, size))
             views.append(functional.interpolate(coarse, x.shape[2:], mode="bilinear"))
-        return conv_of_parts(self.project, views)
+        return dense.conv_of_parts(self.project, views)
 
 
 class ConvBlock(nn.Module):
@@ -182,11 +183,10 @@ class ConvBlock(nn.Module):
 
     def forward(self, *parts: Tensor) -> Tensor:
         """Features side by side, float [B, C_i, L, F] each -> float [B, C, L', F']."""
-        if isinstance(self.conv, nn.ConvTranspose2d):
-            y = self.conv(torch.cat(parts, 1))
-        else:
-            y = conv_of_parts(self.conv, parts)
-        return elu_instance_norm(y)
+        if dense.applies(parts):
+            return dense.conv_elu_norm(self.conv, parts)
+        y = self.conv(torch.cat(parts, 1))
+        return instance_norm(functional.elu(y, inplace=True))
 
 
 class DenseBlock(nn.Module):
@@ -223,21 +223,14 @@ class TCNBlock(nn.Module):
 
     def __init__(self, num_channels: int, dilation: int, causal: bool):
         super().__init__()
-        self.depthwise = nn.Conv1d(
-            num_channels,
-            num_channels,
-            3,
-            dilation=dilation,
-            groups=num_channels,
-            padding=2 * dilation if causal else dilation,
-        )
-        self.pointwise = nn.Conv1d(num_channels, num_channels, 1)
+        self.depthwise = Depthwise(num_channels, 3, dilation, causal)
+        self.pointwise = Pointwise(num_channels, num_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [B, C, N] -> float [B, C, N]."""
-        y = depthwise(self.depthwise, elu_frames_last(instance_norm(x)))[..., : x.shape[2]]
-        y = elu_frames_last(instance_norm(y.contiguous()))
-        return x + pointwise(y, self.pointwise.weight, self.pointwise.bias)
+        y = self.depthwise(dense.elu_frames_last(instance_norm(x)))
+        y = self.pointwise(dense.elu_frames_last(instance_norm(y)))
+        return x + y
 
 
 def channels_last(x: Tensor) -> Tensor:

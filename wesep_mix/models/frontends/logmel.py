@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.models.contracts import TrainedWhole
-from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last
+from wesep_mix.models.layers.fast.frames_last import Depthwise, frames_last
 from wesep_mix.models.layers.masking import lengths_of, masked_mean_std, valid_frames
 from wesep_mix.models.layers.mel import MelPower
 
@@ -47,7 +47,7 @@ class Model(nn.Module):
             nn.Conv1d(inner, outer, kernel_size=5, stride=2, padding=2)
             for inner, outer in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.position = nn.Conv1d(config.channels, config.channels, 31, padding=15, groups=config.channels)
+        self.position = Depthwise(config.channels, 31)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 config.channels,
@@ -77,7 +77,7 @@ class Model(nn.Module):
             num_frames = torch.div(num_frames - 1, 2, rounding_mode="floor") + 1
             frames = nn.functional.gelu(conv(frames))
             frames = frames * valid_frames(num_frames, frames.shape[-1])[:, None]
-        frames = (frames + depthwise(self.position, frames_last(frames))).transpose(1, 2)  # [B, L, C]
+        frames = (frames + self.position(frames_last(frames))).transpose(1, 2)  # [B, L, C]
         padding = ~valid_frames(num_frames, frames.shape[1])
         for layer in self.layers:
             frames = layer(frames, src_key_padding_mask=padding)

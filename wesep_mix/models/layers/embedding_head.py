@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
+from wesep_mix.models.layers.fast.frames_last import side_by_side
 from wesep_mix.models.layers.masking import masked_mean_std, valid_frames
 
 

@@ -10,7 +10,7 @@ With features x of C channels and an embedding e of D values, for every frame an
     film       (1 + scale(e)) * x + shift(e)
 
 Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed without writing e beside every frame
-(models.layers.fast.conv_tasnet). `film` begins as identity: its last layers are zero.
+(models.layers.fast.frames_last). `film` begins as identity: its last layers are zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
+from wesep_mix.models.layers.fast.frames_last import side_by_side
 
 FUSIONS = ("none", "concat", "additive", "multiply", "film")
 
