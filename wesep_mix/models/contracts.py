@@ -102,7 +102,10 @@ class StudentConfig(Protocol):
 
 
 class Student(Protocol):
-    """Mixture -> a set of embeddings, whatever its level. It may have a list `heads`, into which a teacher's head fits."""
+    """Mixture -> a set of embeddings, whatever its level.
+
+    It may have a list `heads`, which then take what a teacher's `head` has learned.
+    """
 
     config: StudentConfig
     frontend: FrontEnd

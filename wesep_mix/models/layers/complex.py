@@ -1,4 +1,4 @@
-"""Complex convolutions and LSTM on real tensors: of C channels the first half are real parts, the second imaginary ones.
+"""Complex convolutions and LSTM on real tensors: of C channels the first half are real parts, the other imaginary.
 
 Source of the convolutions: Trabelsi et al., "Deep Complex Networks", ICLR 2018, section 3.2. With kernels A (real) and
 B (imaginary) the parts r and s of the input give A r - B s and B r + A s. Here that is one real convolution with the

@@ -26,7 +26,7 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = nn.Sequential(nn.Linear(3 * channels, bottleneck), nn.Tanh(), nn.Linear(bottleneck, channels))
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """Frames float [B, L, C], num_frames int64 [B] -> float [B, 2C]; what stands past `num_frames` does not count."""
+        """Frames float [B, L, C], num_frames int64 [B] -> float [B, 2C]; frames past `num_frames` have no influence."""
         valid = valid_frames(num_frames, frames.shape[1])  # [B, L]
         scores = self._scores(frames, torch.cat(masked_mean_std(frames, valid), dim=-1))  # [B, L, C]
         weights = scores.masked_fill(~valid[..., None], float("-inf")).softmax(dim=1)

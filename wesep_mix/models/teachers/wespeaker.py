@@ -51,7 +51,7 @@ class Config:
 
 
 class Model(nn.Module):
-    """Filterbanks, WeSpeaker's network, L2 norm. One that is not fine-tuned stays in eval mode whatever `train` says."""
+    """Filterbanks, WeSpeaker's network, L2 norm. If not fine-tuned it stays in eval mode whatever `train` says."""
 
     def __init__(self, config: Config):
         super().__init__()

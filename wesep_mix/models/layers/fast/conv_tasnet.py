@@ -130,7 +130,7 @@ def norm_depthwise(x: Tensor, slope: Tensor, gain: Tensor, shift: Tensor, conv: 
     """
     check_depthwise(conv)
     sizes = (*conv.padding, *conv.dilation)
-    return _Depthwise.apply(x.transpose(1, 2), slope, gain, shift, conv.weight, conv.bias, *sizes).transpose(1, 2)
+    return _Depthwise.apply(x.transpose(1, 2), slope, gain, shift, conv.weight, conv.bias, sizes).transpose(1, 2)
 
 
 class _Pointwise(torch.autograd.Function):
@@ -165,7 +165,7 @@ class _Pointwise(torch.autograd.Function):
 
 
 class _Depthwise(torch.autograd.Function):
-    """float [B, L, C], [1], [C], [C], [C, 1, K], [C], padding, dilation -> float [B, L', C]."""
+    """float [B, L, C], [1], [C], [C], [C, 1, K], [C], (padding, dilation) -> float [B, L', C]."""
 
     @staticmethod
     def forward(
@@ -176,11 +176,11 @@ class _Depthwise(torch.autograd.Function):
         shift: Tensor,
         weight: Tensor,
         bias: Tensor,
-        padding: int,
-        dilation: int,
+        sizes: tuple[int, int],
     ) -> Tensor:
+        padding, dilation = sizes
         rows = _empty_rows(x, dilation)
-        ctx.norms, ctx.sizes = [], (padding, dilation)
+        ctx.norms, ctx.sizes = [], sizes
         for frames, act in zip(x, rows[:, : x.shape[1]], strict=True):
             norm = _Norm.centring(_prelu(frames, slope, act), gain)
             torch.addcmul(shift, act, norm.gain, out=act)  # its zeros beyond both ends keep it out of the weights
@@ -220,15 +220,15 @@ class _Depthwise(torch.autograd.Function):
             grad_slope = _prelu_backward(grad_act, frames, slope, made)
             grad_weight = products * norm.gain[:, None] + sums * shift[:, None]
             grads.append((grad_slope, of_norm.gain, of_norm.shift, grad_weight[:, None], total))
-        return out, *_summed(grads), None, None
+        return out, *_summed(grads), None
 
 
 @dataclass(frozen=True)
 class _NormGradient:
     """The norm's gradients of one item.
 
-    gain, shift: of what is learned, [C]. The gradient of the centred PReLU outputs is that of the norm's output, scaled,
-    plus `of_act` times these outputs themselves, plus `constant`.
+    gain, shift: of what is learned, [C]. The gradient of the centred PReLU outputs is that of the norm's output,
+    scaled, plus `of_act` times these outputs themselves, plus `constant`.
     """
 
     gain: Tensor

@@ -43,7 +43,7 @@ def conv_elu_norm(conv: nn.Conv2d | nn.ConvTranspose2d, parts: Sequence[Tensor])
 
 
 def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """x where it is positive, else e^x - 1, without a gradient: for steps that bring their own.
+    """ELU, x where that is positive and else e^x - 1, without a gradient: for steps that bring their own.
 
     On a CPU from the exponential, in place: PyTorch's takes half as long again there. e^x is rounded where it is near
     1, so a small negative value is off by half the distance of numbers there, 6e-8 in float32.
