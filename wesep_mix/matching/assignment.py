@@ -100,7 +100,7 @@ def nearest(costs: Tensor, counts: Tensor | None = None) -> Tensor:
         Heads, int64 [B, S], -1 past an item's talkers.
     """
     head = costs.argmin(1)
-    return head if counts is None else head.masked_fill(~_first(counts, costs.shape[2]), -1)
+    return head if counts is None else head.masked_fill(~_first_places(counts, costs.shape[2]), -1)
 
 
 def best_assignment(costs: Tensor, counts: Tensor | None = None, spare: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -118,21 +118,21 @@ def best_assignment(costs: Tensor, counts: Tensor | None = None, spare: Tensor |
         Total cost [B], and for every talker its head, int64 [B, S], -1 where it has none.
     """
     num_heads, num_spk = costs.shape[1:]
-    square = _square(costs, counts, spare)  # [B, M, M]
+    square = _with_dummies(costs, counts, spare)  # [B, M, M]
     if square.shape[-1] <= MAX_PERMUTED:
         total, rows = _by_permutations(square)
     else:  # scipy refuses NaN; here it goes on into the loss
         spare = None if spare is None else spare.detach().nan_to_num()
-        rows = _by_scipy(_square(costs.detach().nan_to_num(), counts, spare))
+        rows = _by_scipy(_with_dummies(costs.detach().nan_to_num(), counts, spare))
         total = square.gather(1, rows[:, None])[:, 0].sum(-1)
     head = rows[:, :num_spk]
     missing = head >= num_heads
     if counts is not None:
-        missing = missing | ~_first(counts, num_spk)
+        missing = missing | ~_first_places(counts, num_spk)
     return total, head.masked_fill(missing, -1)
 
 
-def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tensor:
+def _with_dummies(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tensor:
     """Costs with dummy heads below and dummy talkers on the right, [B, M, M]; infinite where no pair may be.
 
     Each talker of an item gets a head where there are enough of them, else each head gets a talker. That is enforced:
@@ -144,7 +144,7 @@ def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tenso
             return costs
         counts = torch.full((batch,), num_spk, device=costs.device)
     size = max(num_heads, num_spk)
-    talker = _first(counts, size)[:, None, :]  # [B, 1, M]
+    talker = _first_places(counts, size)[:, None, :]  # [B, 1, M]
     head = (torch.arange(size, device=costs.device) < num_heads)[:, None]  # [M, 1]
     left_over = costs.new_zeros(batch, num_heads) if spare is None else spare
     left_over = functional.pad(left_over, (0, size - num_heads))[..., None]  # [B, M, 1]
@@ -153,7 +153,7 @@ def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tenso
     return torch.where(talker, square, left_over).masked_fill(forbidden, torch.inf)
 
 
-def _first(counts: Tensor, size: int) -> Tensor:
+def _first_places(counts: Tensor, size: int) -> Tensor:
     """Bool [B, size], true at the first `counts` places."""
     return torch.arange(size, device=counts.device) < counts[:, None]
 

@@ -95,7 +95,7 @@ def _read_microsoft(path: Path) -> PreTrainedModel:
 
     if not path.is_file():
         raise UserError(f"{path}: no such file, wanted a WavLM checkpoint of its authors (or a folder, or a hub name)")
-    settings, weights = read(path)
+    settings, weights = read_microsoft(path)
     try:
         network = WavLMModel(WavLMConfig(**settings, **UNUSED))
     except (ValueError, TypeError, RuntimeError, StrictDataclassError) as err:
@@ -177,7 +177,7 @@ RENAMED = (  # the authors' part of a name, that of transformers; in this order
 )
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_microsoft(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read a checkpoint of WavLM's authors.
 
     Args:

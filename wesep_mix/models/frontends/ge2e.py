@@ -65,7 +65,7 @@ class Model(nn.Module):
         self.hop = HOP
         self.from_package = config.pretrained and not config.weights_inside
         self.lstm = nn.LSTM(NUM_MELS, HIDDEN, NUM_LAYERS, batch_first=True)
-        self.begin(self.lstm, "lstm")
+        self.initialise(self.lstm, "lstm")
         self.mel_power = MelPower(WINDOW, HOP, NUM_MELS, SAMPLE_RATE, norm="slaney", scale="slaney")
 
     def fresh(self) -> Model:
@@ -74,7 +74,7 @@ class Model(nn.Module):
             return copy.deepcopy(self)
         return Model(dataclasses.replace(self.config, weights_inside=False))
 
-    def begin(self, layer: nn.Module, part: str) -> None:
+    def initialise(self, layer: nn.Module, part: str) -> None:
         """Give a layer its first weights, and freeze it unless it is fine-tuned.
 
         The weights are the package's, but where this front-end has random ones or those of a model file of ours.

@@ -29,7 +29,7 @@ class ComplexConv2d(nn.Module):
         super().__init__()
         self.real, self.imag = (nn.Conv2d(num_in // 2, num_out // 2, (kernel_bins, 2)) for _ in range(2))
         self.padding = (kernel_bins // 2, 0)
-        _begin(self.real, self.imag)
+        _initialise(self.real, self.imag)
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [B, C, F, L] -> float [B, C', ceil(F / 2), L]."""
@@ -44,7 +44,7 @@ class ComplexConvTranspose2d(nn.Module):
         super().__init__()
         self.real, self.imag = (nn.ConvTranspose2d(num_in // 2, num_out // 2, (kernel_bins, 2)) for _ in range(2))
         self.padding, self.causal = (kernel_bins // 2, 0), causal
-        _begin(self.real, self.imag)
+        _initialise(self.real, self.imag)
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [B, C, F, L] -> float [B, C', 2F, L]."""
@@ -84,7 +84,7 @@ def _bias(conv: ComplexConv2d | ComplexConvTranspose2d) -> Tensor:
     return torch.cat([conv.real.bias - conv.imag.bias, conv.real.bias + conv.imag.bias])
 
 
-def _begin(*convs: nn.Conv2d | nn.ConvTranspose2d) -> None:
+def _initialise(*convs: nn.Conv2d | nn.ConvTranspose2d) -> None:
     for conv in convs:
         nn.init.normal_(conv.weight, std=START_STD)
         nn.init.zeros_(conv.bias)

@@ -48,7 +48,7 @@ class Model(nn.Module):
         self.frontend = plugins.build("frontends", config.frontend)
         self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.linear = nn.Linear(self.frontend.channels, SIZE)
-        self.frontend.begin(self.linear, "linear")
+        self.frontend.initialise(self.linear, "linear")
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
         """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
