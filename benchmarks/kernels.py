@@ -55,11 +55,6 @@ def written_beside(x: Tensor, beside: Tensor, weight: Tensor, bias: Tensor, dim:
     return product(torch.cat([x, beside.expand(sizes)], dim), weight, bias)
 
 
-def plain_elu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """In place of `dense.elu`."""
-    return torch.ops.aten.elu(x) if out is None else torch.ops.aten.elu.out(x, out=out)
-
-
 STEPS_APART = [(conv_tasnet, "applies", lambda x, weight: False)]
 KEPT = [(conv_tasnet, "recomputed", lambda step, x: step(x))]
 SIDE_BY_SIDE = [(module, "side_by_side", written_beside) for module in (frames_last, fusion, embedding_head)]
@@ -76,7 +71,6 @@ WAYS: dict[str, dict[str, list[Replacement]]] = {  # by the model: what is left 
     },
     "dpccn": {
         "ELU and norm as one step": [(dense, "elu_instance_norm", lambda x: instance_norm(functional.elu(x)))],
-        "ELU from the exponential": [(dense, "elu", plain_elu)],
         "concatenations not kept": [(dense, "conv_of_parts", lambda conv, parts: conv(torch.cat(parts, 1)))],
         "channels last": [(dpccn, "channels_last", lambda x: x)],
         "TCN: ELU turns the layout": [(dense, "elu_frames_last", lambda x: frames_last.frames_last(functional.elu(x)))],

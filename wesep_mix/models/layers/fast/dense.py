@@ -42,34 +42,15 @@ def conv_elu_norm(conv: nn.Conv2d | nn.ConvTranspose2d, parts: Sequence[Tensor])
     return elu_instance_norm(conv_of_parts(conv, parts))
 
 
-def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """ELU, x where that is positive and else e^x - 1, without a gradient: for steps that bring their own.
-
-    On a CPU from the exponential, in place: PyTorch's takes half as long again there. e^x is rounded where it is near
-    1, so a small negative value is off by half the distance of numbers there, 6e-8 in float32.
-
-    Args:
-        x: Float, any shape.
-        out: Where the result goes, of x's shape and type; None: a tensor of its own.
-
-    Returns:
-        x's shape.
-    """
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-        return torch.ops.aten.elu(x) if out is None else torch.ops.aten.elu.out(x, out=out)
-    below = torch.clamp(x, max=0, out=out).exp_().sub_(1)
-    return torch.maximum(x, below, out=below)
-
-
 def elu_frames_last(x: Tensor) -> Tensor:
-    """Float [B, C, L] -> the same shape, `frames_last`."""
+    """ELU of a signal: float [B, C, L] -> the same shape, frame by frame in memory."""
     return _ELUFramesLast.apply(x)
 
 
 class _ELUFramesLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        y = frames_last(elu(x))
+        y = frames_last(functional.elu(x))
         ctx.save_for_backward(y)
         return y
 
@@ -106,7 +87,7 @@ class _ELUInstanceNorm(torch.autograd.Function):
         normed = torch.empty_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
         ctx.norms = []
         for image, made in zip(x.to(normed.dtype).split(1), normed.split(1), strict=True):
-            mean = elu(image, out=made).mean(PLACES, keepdim=True)
+            mean = torch.ops.aten.elu.out(image, out=made).mean(PLACES, keepdim=True)
             made -= mean
             rstd = (made.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
             made *= rstd
