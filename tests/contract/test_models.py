@@ -1,6 +1,4 @@
-"""What every plugin promises (wesep_mix.models.contracts).
-
-A new one is found by its file; SMALL may say how to make it small.
+"""What every plugin promises (wesep_mix.models.contracts). A new one is found by its file; SMALL may say how to make it small.
 
 An extractor is tested with every fusion: its cases are called NAME/FUSION.
 """
