@@ -3,8 +3,8 @@
     python benchmarks/extractor_run.py --model spexplus --work step
     python benchmarks/extractor_run.py --model spexplus --work step --wesep WESEP
 
-A step: estimates, SI-SNR with WeSep's weights, the way back, Adam. Inference: one mixture. With --results what came out
-is kept: the estimate, or the loss and all gradients of the first step under WeSep's names.
+A step is estimates, SI-SNR with WeSep's weights, the backward pass, Adam; inference is on one mixture. With --results
+what came out is kept: the estimate, or the loss and all gradients of the first step under WeSep's names.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
     python benchmarks/student_step.py --gradient training
     python benchmarks/student_step.py --device cuda --gradient training --profile
 
-Mixtures of --seconds go through a WavLM of Base size with random weights and two heads; then the loss, the way back,
-and AdamW on the part that the paper fine-tunes. The teacher's embeddings are given. --gradient says how far the way
-back goes: `everything` gives all weights a gradient; `training` those that the paper fine-tunes, the top six layers and
-the positional convolution; `layers` only the top six layers. On a GPU a large product of matrices is timed beside it.
+Mixtures of --seconds go through a WavLM of Base size with random weights and two heads; then come the loss, the
+backward pass, and AdamW on the part that the paper fine-tunes. The teacher's embeddings are given. --gradient says how
+far the backward pass goes: `everything` gives all weights a gradient; `training` those that the paper fine-tunes, the
+top six layers and the positional convolution; `layers` only the top six layers. On a GPU a large product of matrices is
+timed beside it.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ def timed(work: Callable[[], object], device: str) -> tuple[float, float]:
 def count_flops(step: Callable[[], object]) -> int:
     """Floating point operations of products and convolutions, forward and back, as PyTorch counts them.
 
-    For the way back through a convolution in groups it takes each group for all of them; here it costs what the way
-    forward does, once for each gradient that is wanted.
+    In the backward pass of a convolution in groups it takes each group for all of them; here that costs what the
+    forward pass does, once for each gradient that is wanted.
     """
 
     def conv_backward(grad: Sequence[int], wav: Sequence[int], weight: Sequence[int], *more, **_) -> int:

@@ -1,6 +1,9 @@
-"""Compare our DPCCN or SpEx+ with outputs of WeSep's own, given its weights: FILE.npz, with FILE.json beside it.
+"""Compare outputs of our DPCCN or SpEx+ with those of WeSep's own with the same weights.
 
-Prints the largest deviation over the reference's standard deviation; status 0 when it is under 1e-4.
+    python -m wesep_mix.bin.check_parity FILE.npz
+
+FILE.npz holds WeSep's weights, inputs and outputs, FILE.json beside it its settings (see wesep_mix/wesep/weights.py).
+Prints the largest deviation over the reference's standard deviation; the status is 0 when that is under 1e-4.
 """
 
 from __future__ import annotations

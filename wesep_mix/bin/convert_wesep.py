@@ -3,9 +3,10 @@
     python -m wesep_mix.bin.convert_wesep import --config CONFIG.yaml --checkpoint avg_model.pt --out EXP/Nmix/NAME
     python -m wesep_mix.bin.convert_wesep export --model EXP/Nmix/NAME/matched/model.pt --out DIR
 
-`import` reads WeSep's config (`model`, `model_args`; with `joint_training: false`, the embedding is given) and weights,
-and writes NAME/matched/model.pt, which stages 6 and 7 take as one of stage 5's (extract_speech and score, --extractor
-EXP/Nmix/NAME). `export` writes DIR/avg_model.pt and DIR/config.yaml, with those two keys.
+`import` reads WeSep's weights and config: its keys `model` and `model_args`, with `joint_training: false`, since our
+models are given the embedding. It writes NAME/matched/model.pt, which stages 6 and 7 take like one of stage 5's
+(extract_speech and score, --extractor EXP/Nmix/NAME). `export` writes DIR/avg_model.pt and DIR/config.yaml, with these
+two keys.
 """
 
 from __future__ import annotations

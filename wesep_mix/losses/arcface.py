@@ -2,6 +2,8 @@
 
 Sub-centres: Deng et al., "Sub-center ArcFace", ECCV 2020, section 3.2: a speaker has K weights, of which the one
 nearest to the embedding counts, so that noisy or unlike speech of one speaker need not meet in one point.
+
+D embedding size, K sub-centres.
 """
 
 from __future__ import annotations
@@ -32,10 +34,15 @@ class ArcFace(nn.Module):
         return self.costs(embeddings, labels, margin).mean()
 
     def costs(self, embeddings: Tensor, labels: Tensor, margin: float | None = None) -> Tensor:
-        """Embeddings [..., D], labels int64 [...] -> one loss each, [...]; one embedding may stand for several labels
-        of a row (broadcast).
+        """The loss of each label.
 
-        `margin` overrides the full margin while it warms up.
+        Args:
+            embeddings: [..., D]; one embedding may stand for several labels of a row (broadcast).
+            labels: Speakers, int64 [...].
+            margin: In place of the full margin, while it warms up; radians.
+
+        Returns:
+            Losses, [...].
         """
         logits = self._logits(embeddings, labels, self.margin if margin is None else margin)
         costs = functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), reduction="none")
@@ -44,7 +51,7 @@ class ArcFace(nn.Module):
     def _logits(self, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
         """[..., D], [...] -> [..., speakers], with the margin on the own one's angle."""
         cosine = self._cosines(embeddings).expand(*labels.shape, -1)
-        own = cosine.gather(-1, labels[..., None])
+        own = cosine.gather(-1, labels[..., None])  # [..., 1]
         sine = (1 - own.square()).sqrt()
         moved = own * math.cos(margin) - sine * math.sin(margin)
         # past pi - margin the cosine would rise again: continue it linearly, as ArcFace's authors do

@@ -1,12 +1,10 @@
-"""Losses of signals in one batch that are not equally long.
+"""Losses of estimated signals, by scale-invariant signal-to-distortion ratio (Le Roux et al. 2019, equation 3).
 
-Scale-invariant signal-to-distortion ratio as a training loss (Le Roux et al. 2019, equation 3).
+An extractor's is on all of its estimates (SpEx+: Ge et al. 2020, section 2, without the speaker's term). A separator's
+is utterance-level permutation-invariant training (Kolbaek et al. 2017, section III), with the exact best permutation.
+The signals of a batch need not be equally long.
 
-An extractor's loss on all of its estimates (SpEx+: Ge et al. 2020, section 2, without the speaker's term).
-
-Utterance-level permutation-invariant training with SI-SDR (Kolbaek et al. 2017, section III; exact).
-
-B batch, S speakers, T samples.
+B batch, S speakers, K estimates, T samples.
 """
 
 from __future__ import annotations
@@ -22,9 +20,16 @@ from wesep_mix.matching.assignment import best_assignment
 def within_lengths(
     ratio: Callable[[Tensor, Tensor], Tensor], est: Tensor, target: Tensor, num_samples: Tensor | None
 ) -> Tensor:
-    """`ratio` (signals [..., T] -> [...]) of est and target [B, ..., T], each item without its padding.
+    """A ratio of signals, each item without its padding.
 
-    num_samples: int64 [B], how much of each item counts; None: all of it.
+    Args:
+        ratio: Of signals [..., T] twice -> [...].
+        est: Float [B, ..., T].
+        target: Float [B, ..., T].
+        num_samples: How much of each item counts, int64 [B]; None: all of it.
+
+    Returns:
+        Ratios [B, ...].
     """
     if num_samples is None:
         return ratio(est, target)
@@ -33,7 +38,16 @@ def within_lengths(
 
 
 def si_sdr(est: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
-    """est, target [..., T] -> dB [...]. No mean is removed; `eps` keeps silence finite."""
+    """Scale-invariant signal-to-distortion ratio; no mean is removed.
+
+    Args:
+        est: Float [..., T].
+        target: Float [..., T].
+        eps: Added to energies, so that silence has a finite ratio.
+
+    Returns:
+        dB, [...].
+    """
     scale = (est * target).sum(-1, keepdim=True) / (target.square().sum(-1, keepdim=True) + eps)
     projected = scale * target
     error = est - projected
@@ -41,7 +55,15 @@ def si_sdr(est: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 def si_snr(est: Tensor, target: Tensor) -> Tensor:
-    """SI-SDR of signals without their means: est, target [..., T] -> dB [...]."""
+    """SI-SDR of signals without their means.
+
+    Args:
+        est: Float [..., T].
+        target: Float [..., T].
+
+    Returns:
+        dB, [...].
+    """
     return si_sdr(est - est.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True))
 
 
@@ -51,9 +73,17 @@ RATIOS = {"si_sdr": si_sdr, "si_snr": si_snr}
 def extraction_loss(
     ests: Tensor, target: Tensor, name: str, weights: Sequence[float], num_samples: Tensor | None = None
 ) -> Tensor:
-    """Negative ratio in dB of every estimate, mean over the batch, weighted sum: [B, K, T], [B, T] -> scalar.
+    """Negative ratio of every estimate, mean over the batch, weighted sum over the estimates.
 
-    num_samples: int64 [B], how much of each item counts (None: all of it); what comes after is padding.
+    Args:
+        ests: Estimates, float [B, K, T].
+        target: Float [B, T].
+        name: The ratio, one of RATIOS.
+        weights: Of the K estimates.
+        num_samples: How much of each item counts, int64 [B] (None: all of it); what comes after is padding.
+
+    Returns:
+        A scalar, in dB.
     """
     ratios = within_lengths(RATIOS[name], ests, target.unsqueeze(1), num_samples)  # [B, K]
     each = ratios.mean(0)  # [K]
@@ -63,9 +93,16 @@ def extraction_loss(
 def best_order(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The assignment of estimates to sources with the largest mean SI-SDR, over all permutations.
 
-    est, sources: [B, S, T]; num_samples: int64 [B], how much of each item counts (None: all of it). A source that is
-    silent, as a talker may be in a chunk, has no SI-SDR: it takes what estimate is left over, and counts in no mean.
-    Returns: that mean in dB [B], and int64 [B, S]: for every source its estimate.
+    A source that is silent, as a talker may be in a chunk, has no SI-SDR: it takes the estimate that is left over, and
+    counts in no mean.
+
+    Args:
+        est: Estimates, float [B, S, T].
+        sources: Float [B, S, T].
+        num_samples: How much of each item counts, int64 [B]; None: all of it.
+
+    Returns:
+        That mean in dB, [B], and for every source its estimate, int64 [B, S].
     """
     pairs = within_lengths(si_sdr, est[:, :, None], sources[:, None], num_samples)  # [B, S estimates, S sources]
     heard = sources.any(-1)  # [B, S]
@@ -74,11 +111,28 @@ def best_order(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) 
 
 
 def upit_loss(est: Tensor, sources: Tensor, num_samples: Tensor | None = None) -> Tensor:
-    """Negative SI-SDR in dB under each mixture's best assignment, mean over the batch: as `best_order` -> scalar."""
+    """Negative SI-SDR under each mixture's best assignment, mean over the batch.
+
+    Args:
+        est: Estimates, float [B, S, T].
+        sources: Float [B, S, T].
+        num_samples: How much of each item counts, int64 [B]; None: all of it.
+
+    Returns:
+        A scalar, in dB.
+    """
     return -best_order(est, sources, num_samples)[0].mean()
 
 
 def in_order(est: Tensor, sources: Tensor) -> Tensor:
-    """The estimates in the order of the sources that fit them best: [B, S, T] twice -> [B, S, T]."""
+    """The estimates in the order of the sources that fit them best.
+
+    Args:
+        est: Estimates, float [B, S, T].
+        sources: Float [B, S, T].
+
+    Returns:
+        The estimates, float [B, S, T].
+    """
     chosen = best_order(est, sources)[1]  # [B, S]
     return est.gather(1, chosen[..., None].expand_as(est))

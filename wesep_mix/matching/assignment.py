@@ -1,11 +1,13 @@
 """Best assignment between a set of predicted embeddings and a set of references (arXiv 2604.03219, student loss).
 
-B batch, N heads (predictions), S talkers (references) of which an item may have fewer, D embedding size. As many heads
-as can be are paired with a talker each; heads or talkers that are left over go to dummies.
+Each head is paired with a talker, one to one, as many as can be; heads or talkers that are left over go to dummies.
 
-CRITERIA, how `match` chooses an embedding for each talker: `assignment`, the best for all talkers of a mixture together, so
-that no two share one; `nearest`, for each talker the embedding of largest cosine, which may be another's as well (arXiv
-2604.03219, section on extractors).
+How `match` chooses an embedding for each talker is one of CRITERIA: with `assignment` the best for all talkers of a
+mixture together, so that no two share one; with `nearest` for each talker the embedding of largest cosine, which may be
+another's as well (arXiv 2604.03219, section on extractors).
+
+B batch, N heads (predictions), S talkers (references), of which an item may have fewer, D embedding size, M the larger
+of N and S.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ MAX_PERMUTED = 5  # 120 orders; of six there are 720, and ever more
 
 
 def cosine_costs(predicted: Tensor, reference: Tensor) -> Tensor:
-    """1 - cosine of every pair, in float32 at least: unit vectors [B, N, D], [B, S, D] -> [B, N, S]."""
+    """1 - cosine of every pair, in float32 at least.
+
+    Args:
+        predicted: Unit vectors [B, N, D].
+        reference: Unit vectors [B, S, D].
+
+    Returns:
+        Costs [B, N, S].
+    """
     dtype = torch.promote_types(reference.dtype, torch.float32)
     with torch.autocast(predicted.device.type, enabled=False):  # which would round cosines to bf16
         return 1 - torch.einsum("bnd,bsd->bns", predicted.to(dtype), reference.to(dtype))
@@ -32,11 +42,19 @@ def cosine_costs(predicted: Tensor, reference: Tensor) -> Tensor:
 def set_loss(
     costs: Tensor, counts: Tensor | None = None, presence: Tensor | None = None, weight: float = 1.0
 ) -> Tensor:
-    """Each item's smallest total cost over its number of pairs, mean over the batch: costs [B, N, S] -> scalar.
+    """Each item's smallest total cost over its number of pairs, mean over the batch.
 
-    counts: int64 [B]; None where all items have S. presence: logits [B, N] of heads that say whether they speak
-    for a talker. Then a head pays weight * -log p for a talker and weight * -log (1 - p) for being left over, within
-    the one assignment, so that it is best for the whole of the loss.
+    With presence a head pays weight * -log p for a talker and weight * -log (1 - p) for being left over. The assignment
+    takes that into account, so it is the best for the whole of the loss.
+
+    Args:
+        costs: [B, N, S].
+        counts: How many talkers each item has, int64 [B]; None where all have S.
+        presence: Logits [B, N] of heads that say whether they speak for a talker, or None.
+        weight: Of the presence's part of the loss.
+
+    Returns:
+        A scalar.
     """
     spare = None
     if presence is not None:
@@ -51,9 +69,17 @@ def match(
 ) -> tuple[Tensor, Tensor]:
     """The predicted embedding of each reference, by cosine.
 
-    criterion: one of matching.assignment.CRITERIA.
-    predicted [B, N, D], reference [B, S, D], counts int64 [B] (None: S). Returns: embeddings [B, S, D], and bool
-    [B, S]: which references got one; the others have zeros. Raises: ValueError for another criterion.
+    Args:
+        predicted: Unit vectors [B, N, D].
+        reference: Unit vectors [B, S, D].
+        counts: How many references each item has, int64 [B]; None where all have S.
+        criterion: One of CRITERIA.
+
+    Returns:
+        Embeddings [B, S, D], and bool [B, S]: which references got one; the others have zeros.
+
+    Raises:
+        ValueError: For another criterion.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"matching: wanted {' or '.join(CRITERIA)}, found {criterion}")
@@ -64,39 +90,53 @@ def match(
 
 
 def nearest(costs: Tensor, counts: Tensor | None = None) -> Tensor:
-    """Costs [B, N, S] -> int64 [B, S]: for every talker the head of least cost, -1 past an item's talkers."""
+    """The head of least cost for every talker, which several may share.
+
+    Args:
+        costs: [B, N, S].
+        counts: How many talkers each item has, int64 [B]; None where all have S.
+
+    Returns:
+        Heads, int64 [B, S], -1 past an item's talkers.
+    """
     head = costs.argmin(1)
-    return head if counts is None else head.masked_fill(~_first(counts, costs.shape[2]), -1)
+    return head if counts is None else head.masked_fill(~_first_places(counts, costs.shape[2]), -1)
 
 
 def best_assignment(costs: Tensor, counts: Tensor | None = None, spare: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Exact minimum over all one-to-one assignments with as many pairs as can be.
 
-    costs: [B, N, S]; what stands past an item's counts [B] (None: S) is not read. spare: [B, N], what a head that
-    is left over costs (None: nothing). Up to 5 heads and talkers it is found on the costs' own device without a loop
-    over the batch, beyond that by scipy on the CPU. The gradient is that of the assignment found.
-    Returns: total cost [B], and int64 [B, S]: for every talker its head, -1 where it has none.
+    Up to 5 heads and talkers it is found on the costs' own device without a loop over the batch, beyond that by scipy
+    on the CPU. The gradient is that of the assignment found.
+
+    Args:
+        costs: [B, N, S]; what stands past an item's talkers is not read.
+        counts: How many talkers each item has, int64 [B]; None where all have S.
+        spare: What a head that is left over costs, [B, N]; None: nothing.
+
+    Returns:
+        Total cost [B], and for every talker its head, int64 [B, S], -1 where it has none.
     """
     num_heads, num_spk = costs.shape[1:]
-    square = _square(costs, counts, spare)  # [B, M, M]
+    square = _with_dummies(costs, counts, spare)  # [B, M, M]
     if square.shape[-1] <= MAX_PERMUTED:
         total, rows = _by_permutations(square)
     else:  # scipy refuses NaN; here it goes on into the loss
         spare = None if spare is None else spare.detach().nan_to_num()
-        rows = _by_scipy(_square(costs.detach().nan_to_num(), counts, spare))
+        rows = _by_scipy(_with_dummies(costs.detach().nan_to_num(), counts, spare))
         total = square.gather(1, rows[:, None])[:, 0].sum(-1)
     head = rows[:, :num_spk]
     missing = head >= num_heads
     if counts is not None:
-        missing = missing | ~_first(counts, num_spk)
+        missing = missing | ~_first_places(counts, num_spk)
     return total, head.masked_fill(missing, -1)
 
 
-def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tensor:
-    """Costs with dummy heads below and dummy talkers on the right [B, M, M]; infinite where no pair may be.
+def _with_dummies(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tensor:
+    """Costs with dummy heads below and dummy talkers on the right, [B, M, M]; infinite where no pair may be.
 
-    An item with fewer talkers than heads gives each of them a head, another each head a talker: with both sorts of
-    dummies in one matrix they could else stand in for a pair that costs something.
+    Each talker of an item gets a head where there are enough of them, else each head gets a talker. That is enforced:
+    dummies of both sorts are in one matrix, and a pair of them could stand in for a pair that costs something.
     """
     batch, num_heads, num_spk = costs.shape
     if counts is None:
@@ -104,7 +144,7 @@ def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tenso
             return costs
         counts = torch.full((batch,), num_spk, device=costs.device)
     size = max(num_heads, num_spk)
-    talker = _first(counts, size)[:, None, :]  # [B, 1, M]
+    talker = _first_places(counts, size)[:, None, :]  # [B, 1, M]
     head = (torch.arange(size, device=costs.device) < num_heads)[:, None]  # [M, 1]
     left_over = costs.new_zeros(batch, num_heads) if spare is None else spare
     left_over = functional.pad(left_over, (0, size - num_heads))[..., None]  # [B, M, 1]
@@ -113,7 +153,7 @@ def _square(costs: Tensor, counts: Tensor | None, spare: Tensor | None) -> Tenso
     return torch.where(talker, square, left_over).masked_fill(forbidden, torch.inf)
 
 
-def _first(counts: Tensor, size: int) -> Tensor:
+def _first_places(counts: Tensor, size: int) -> Tensor:
     """Bool [B, size], true at the first `counts` places."""
     return torch.arange(size, device=counts.device) < counts[:, None]
 

@@ -1,9 +1,10 @@
-"""What every student says of a mixture (arXiv 2604.03219, section on the student): a set of speaker embeddings.
+"""The set of speaker embeddings that a student gives for a mixture, and whose embeddings it is matched to.
 
-A student as its own reference: what it says of a clean source alone.
+The set: arXiv 2604.03219, section on the student. The reference is the teacher; but a student that was trained without
+the teacher's supervision (arXiv 2604.03219, Table 1) has a space of its own, in which the teacher's embeddings mean
+nothing. Its reference is itself: what it gives for a clean source alone.
 
-One that was trained without the teacher's supervision (arXiv 2604.03219, Table 1) has a space of its own, in which the
-teacher's embeddings mean nothing.
+B batch, T samples, N heads, D embedding size.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 
 class SpeakerSet(NamedTuple):
-    """N embeddings of each mixture, in no order. B batch, N heads, D embedding size."""
+    """N embeddings of each mixture, in no order."""
 
     embeddings: Tensor  # [B, N, D], unit vectors
     presence: Tensor | None = None  # [B, N], logits of a head's speaking for a talker; None: all do
@@ -26,9 +27,9 @@ class SpeakerSet(NamedTuple):
 
 
 class OwnReference(nn.Module):
-    """A student behind a teacher's call: speech of one talker -> one embedding, the mean over the heads.
+    """A student that is called like a teacher: speech of one talker -> one embedding, the mean over the heads.
 
-    With presence each head counts as much as it says that it speaks for the talker.
+    With presence each head counts by its probability of speaking for the talker.
     """
 
     def __init__(self, student: nn.Module):
@@ -45,5 +46,13 @@ class OwnReference(nn.Module):
 
 
 def reference_network(student: nn.Module, teacher: nn.Module) -> nn.Module:
-    """The network whose embeddings of clean sources tell which of the student's belongs to whom."""
+    """The network whose embeddings of clean sources tell which of the student's embeddings belongs to whom.
+
+    Args:
+        student: A student.
+        teacher: The teacher that it was made with.
+
+    Returns:
+        The teacher, or the student as its own reference.
+    """
     return teacher if student.config.references == "teacher" else OwnReference(student)

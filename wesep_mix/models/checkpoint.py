@@ -13,15 +13,30 @@ from wesep_mix.io.weights import check_finite, read_weights, write_weights
 
 
 def save_model(path: str | Path, kind: str, model: nn.Module, **notes: str | int | float) -> None:
-    """Save weights, config and plain notes (git revision, trainable parameters...) of a plugin's model."""
+    """Write a model file.
+
+    Args:
+        path: Where to.
+        kind: The model's, such as `extractors`.
+        model: A plugin's model.
+        **notes: Plain facts to keep with it: git revision, number of trainable parameters...
+    """
     content = {"kind": kind, "config": configs.to_dict(model.config), "state": model.state_dict(), "notes": notes}
     write_weights(path, content)
 
 
 def load_model(path: str | Path, kind: str) -> nn.Module:
-    """Build the model that a file holds, with its weights, on the CPU and in eval mode.
+    """Build the model that a file holds.
 
-    Raises: UserError when the file is missing, damaged, or holds another kind of model, or a weight is not finite.
+    Args:
+        path: A model file.
+        kind: The kind that is wanted, such as `extractors`.
+
+    Returns:
+        The model with its weights, on the CPU and in eval mode.
+
+    Raises:
+        UserError: When the file is missing, damaged, or holds another kind of model, or a weight is not finite.
     """
     content = _read(path, kind)
     config = configs.from_dict(plugins.load(kind, content["config"]["name"]).Config, content["config"], str(path))
@@ -35,7 +50,18 @@ def load_model(path: str | Path, kind: str) -> nn.Module:
 
 
 def load_notes(path: str | Path, kind: str) -> dict[str, str | int | float]:
-    """The plain notes saved with a model."""
+    """The plain notes saved with a model.
+
+    Args:
+        path: A model file.
+        kind: The kind that is wanted, such as `extractors`.
+
+    Returns:
+        Note by name.
+
+    Raises:
+        UserError: When the file is missing, damaged, or holds another kind of model.
+    """
     return _read(path, kind)["notes"]
 
 

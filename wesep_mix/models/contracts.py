@@ -1,17 +1,15 @@
-"""What a student asks of the `Config` of a front-end that is trained as a whole or not at all.
+"""What a model of each kind owes the rest of the toolkit: the one place where it is written down.
 
-What a model of each kind owes the rest of the toolkit: the one place where it is written down.
-
-A model is a module `wesep_mix/models/KIND/NAME.py` with a frozen dataclass `Config` and a class `Model`, a `torch.nn.Module`
-that is built from it. Here each kind has two protocols, one of each. `check` finds a part that is missing; what the
-parts do is tried by `training.smoke` before any work starts, and tested for every file by tests/contract.
+A model is a module `wesep_mix/models/KIND/NAME.py` with a frozen dataclass `Config` and a class `Model`, a
+`torch.nn.Module` that is built from it. Each kind has a protocol here for either. `check` finds a part that is missing;
+what the parts do is tried by `training.smoke` before any work starts, and tested for every file by tests/contract.
 
 Every `Config` is rebuilt from YAML and from model files by its fields alone. Every `Model` keeps in `config` what
 builds it again without the files that it was made of, so that a model file needs nothing beside it.
 
-B batch, T samples, L frames, C channels, D embedding size, N heads, S speakers. Waveforms are float32 at 16 kHz.
-An item of a batch gives the same alone and beside others; for encoders `num_samples`, int64 [B], says how long each is
-(T where it is None), and what follows has no influence.
+B batch, T samples, L frames, C channels, D embedding size, K estimates, N heads, S speakers. Waveforms are float32 at
+16 kHz. An item of a batch gives the same alone as beside others. Front-ends, teachers and students are also told how
+long each item is, in `num_samples`, int64 [B] (None: all have T); what stands behind an item's end has no influence.
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ from wesep_mix.base.errors import UserError
 
 
 class TrainedWhole:
-    """For a dataclass with the fields `name` and `finetuned`."""
+    """The config of a front-end that is trained as a whole or not at all: a dataclass with `name` and `finetuned`."""
 
     def with_finetuned(self, num_layers: int | None) -> Any:
-        """The same config where all is trained (None), or nothing (0). Raises: ValueError for a number of layers."""
+        """The same config with all of it trained (None), or nothing (0). Raises: ValueError for a number of layers."""
         if num_layers:
             raise ValueError(f"the front-end {self.name} is trained as a whole, wanted a pretrained one (ssl)")
         return dataclasses.replace(self, finetuned=num_layers is None)
@@ -44,26 +42,31 @@ if TYPE_CHECKING:
 
 
 class FrontEndConfig(Protocol):
+    """What students ask of a front-end's config."""
+
     name: str
 
     def with_finetuned(self, num_layers: int | None) -> FrontEndConfig:
-        """The same with that many fine-tuned layers from the top; 0: nothing of it is trained; None: as it is, or as a
-        whole where it is trained as a whole or not at all. Raises: ValueError for a number that it cannot have.
+        """The same with another part of it trained.
+
+        num_layers: how many layers from the top; 0: nothing is trained; None: what the config says, or all of one that
+        is trained as a whole or not at all. Raises: ValueError for a number that it cannot have.
         """
 
 
 class FrontEnd(Protocol):
-    """A waveform's frames. What is frozen stays in eval mode whatever `train` says."""
+    """Waveform -> frames. What is frozen stays in eval mode whatever `train` says."""
 
     config: FrontEndConfig
     channels: int  # C
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """[B, T] -> frames [B, L, C] and how many each has, int64 [B]."""
+        """[B, T] -> frames [B, L, C], and how many each item has, int64 [B]."""
 
     def fresh(self) -> FrontEnd:
-        """A front-end of the same config before any training of ours: with the pretrained weights where it has them,
-        else with random ones. This one stays as it is.
+        """Another front-end of the same config before any training of ours.
+
+        It has the pretrained weights where there are some, else random ones.
         """
 
 
@@ -77,8 +80,8 @@ class TeacherConfig(Protocol):
 class Teacher(Protocol):
     """Speech of one talker -> one embedding, whatever its level.
 
-    Where it has them: `frontend`, which students copy, with its config in `config.frontend`; `head`, which they may
-    copy too (a `models.layers.embedding_head.EmbeddingHead`).
+    It may have a `frontend`, which students copy, with its config in `config.frontend`; and a `head`, which they may
+    copy too, a `models.layers.embedding_head.EmbeddingHead`.
     """
 
     config: TeacherConfig
@@ -88,7 +91,7 @@ class Teacher(Protocol):
 
 
 class StudentConfig(Protocol):
-    """Training sets all of it but the name and `presence`; `frontend` is None in a YAML that takes the teacher's."""
+    """Training sets all of these but `name` and `presence`; `frontend` is None in a YAML that takes the teacher's."""
 
     name: str
     frontend: Any
@@ -99,23 +102,28 @@ class StudentConfig(Protocol):
 
 
 class Student(Protocol):
-    """A mixture -> a set of embeddings, whatever its level. `heads`, a list, where teachers' heads fit in."""
+    """Mixture -> a set of embeddings, whatever its level.
+
+    It may have a list `heads`, which then take what a teacher's `head` has learned.
+    """
 
     config: StudentConfig
     frontend: FrontEnd
 
     def forward(self, mix: Tensor, num_samples: Tensor | None = None) -> SpeakerSet:
-        """[B, T] -> N unit vectors [B, N, D] in no order, and with presence logits [B, N]."""
+        """[B, T] -> N unit vectors [B, N, D] in no order; with `presence` also logits [B, N]."""
 
 
 class ExtractorConfig(Protocol):
+    """What the rest of the toolkit asks of an extractor's config."""
+
     name: str
     fusion: str  # one of models.layers.fusion.FUSIONS, or 'none': the same network without embedding
     embedding_dim: int  # D
 
 
 class Extractor(Protocol):
-    """A `models.layers.network.Network`, which gives defaults of all but the config.
+    """Mixture and embedding -> the target's speech: a `models.layers.network.Network`, which says what the parts mean.
 
     With more than one estimate it has a method `estimates`, [B, K, T], whose first is the output.
     """
@@ -135,12 +143,14 @@ class Extractor(Protocol):
 
 
 class SeparatorConfig(Protocol):
+    """What the rest of the toolkit asks of a separator's config."""
+
     name: str
     num_spk: int  # S
 
 
 class Separator(Protocol):
-    """A `models.layers.network.Network`, which gives defaults of all but the config."""
+    """Mixture -> the speech of every talker: a `models.layers.network.Network`, which says what the parts mean."""
 
     config: SeparatorConfig
     frame_step: int
@@ -148,7 +158,11 @@ class Separator(Protocol):
     free_level: bool
 
     def forward(self, mix: Tensor, longer: Any = None) -> Tensor:
-        """[B, T] -> every talker [B, S, T] in no order. longer, Raises: as of an extractor."""
+        """[B, T] -> every talker [B, S, T] in no order.
+
+        longer: the signal that mix is a part of, where it is one (models.layers.network.Longer).
+        Raises: UserError for a wrong shape, another type than float32, or values that are not finite.
+        """
 
 
 DUTIES = {
@@ -161,7 +175,15 @@ DUTIES = {
 
 
 def check(kind: str, model: nn.Module) -> None:
-    """Raises: UserError naming the first part that a built model of this kind, or its config, lacks."""
+    """Check that a built model has all parts that its kind wants.
+
+    Args:
+        kind: One of DUTIES.
+        model: The model.
+
+    Raises:
+        UserError: Naming the first part that it, or its config, lacks.
+    """
     where = f"{kind}: {type(model).__module__}: Model"
     if not isinstance(model, nn.Module):
         raise UserError(f"{where}: wanted a torch.nn.Module, found {type(model).__name__}")
@@ -171,24 +193,40 @@ def check(kind: str, model: nn.Module) -> None:
 
 
 def check_config(kind: str, config: Any) -> None:
-    """The same of a config alone."""
+    """Check that a config has all parts that its kind wants.
+
+    Args:
+        kind: One of DUTIES.
+        config: The config.
+
+    Raises:
+        UserError: Naming the first part that it lacks.
+    """
     wanted, _ = DUTIES[kind]
     _has_all(config, wanted, f"{kind}: {type(config).__module__}: Config")
 
 
 def check_class(kind: str, cls: type) -> None:
-    """The same of a class `Model` that cannot be built here: its methods."""
+    """Check the methods of a class `Model` that cannot be built on this machine.
+
+    Args:
+        kind: One of DUTIES.
+        cls: The class.
+
+    Raises:
+        UserError: Naming the first method that it lacks.
+    """
     _, wanted = DUTIES[kind]
     _has_all(cls, wanted, f"{kind}: {cls.__module__}: Model", methods(wanted))
 
 
 def parts(protocol: type) -> list[str]:
-    """Names of what a protocol asks for."""
+    """Names of all that a protocol asks for."""
     return [*inspect.get_annotations(protocol), *methods(protocol)]
 
 
 def methods(protocol: type) -> list[str]:
-    """Those of them that are methods."""
+    """Names of the methods that a protocol asks for."""
     return [name for name, value in vars(protocol).items() if callable(value) and not name.startswith("_")]
 
 

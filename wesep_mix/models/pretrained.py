@@ -1,6 +1,7 @@
-"""Reading pretrained speech models with `transformers`, and building them again from their architecture alone.
+"""Pretrained speech models, read with `transformers` and built again from their architecture alone.
 
-WavLM as its authors publish it: a `.pt` file {"cfg": settings, "model": weights}, in the terms of `transformers`.
+WavLM is also read as its authors publish it, from a `.pt` file {"cfg": settings, "model": weights}, whose names are
+translated to those of `transformers`.
 """
 
 from __future__ import annotations
@@ -38,11 +39,17 @@ def is_hub_name(source: str) -> bool:
 
 
 def load(source: str, architecture: str = "") -> tuple[PreTrainedModel, str]:
-    """A network and its architecture as JSON: with the weights of `source`, or, where `architecture` is given, with
-    random ones (those of a model file of ours follow).
+    """Build a network with pretrained weights or, of a given architecture, with random ones.
 
-    source: a model name of the hub, a local folder with config.json and weights, or a .pt file of WavLM's authors.
-    Raises: UserError when it cannot be found or read, or lacks weights.
+    Args:
+        source: A model name of the hub, a local folder with config.json and weights, or a .pt file of WavLM's authors.
+        architecture: What this function gave before, when the weights of a model file of ours will follow; else empty.
+
+    Returns:
+        The network, and its architecture as JSON.
+
+    Raises:
+        UserError: When the source cannot be found or read, or lacks weights.
     """
     from transformers import AutoConfig, AutoModel, logging
 
@@ -88,7 +95,7 @@ def _read_microsoft(path: Path) -> PreTrainedModel:
 
     if not path.is_file():
         raise UserError(f"{path}: no such file, wanted a WavLM checkpoint of its authors (or a folder, or a hub name)")
-    settings, weights = read(path)
+    settings, weights = read_microsoft(path)
     try:
         network = WavLMModel(WavLMConfig(**settings, **UNUSED))
     except (ValueError, TypeError, RuntimeError, StrictDataclassError) as err:
@@ -120,8 +127,10 @@ def _refuse_unfit(source: str | Path, missing: Iterable[str], reshaped: Sequence
 
 
 def _wants_normalised_wav(name: str) -> bool:
-    """Whether the model was trained on wavs of mean 0 and variance 1, as its preprocessor_config.json says; where that
-    does not say, `transformers` takes it for true. Without that file wavs are taken as they are, which is told.
+    """Whether the model was trained on wavs of mean 0 and variance 1, as its preprocessor_config.json says.
+
+    Where that file does not say, `transformers` takes it for true. Without the file wavs are taken as they are, and a
+    warning says so.
     """
     from transformers.utils import cached_file
 
@@ -168,10 +177,17 @@ RENAMED = (  # the authors' part of a name, that of transformers; in this order
 )
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Settings of a `WavLMConfig` (and `do_normalize`), and weights by their names in `transformers`.
+def read_microsoft(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a checkpoint of WavLM's authors.
 
-    Raises: UserError when the file is damaged or another kind of checkpoint.
+    Args:
+        path: The .pt file.
+
+    Returns:
+        The settings of a `WavLMConfig` and `do_normalize`, and the weights by their names in `transformers`.
+
+    Raises:
+        UserError: When the file is damaged or another kind of checkpoint.
     """
     content = read_weights(path)
     if not isinstance(content, Mapping) or not {"cfg", "model"} <= set(content):

@@ -1,8 +1,8 @@
 """WeSep's parameter names <-> ours, by rule, so that weights travel both ways unchanged.
 
-A rule is a pair of templates, theirs and ours, for a parameter's name without its last part (weight, bias). A
-place in a template is a number n of the one side in terms of the count i from 0: `{i}` where n = i, `{i+1}` where
-n = i + 1, `{4i+3}` where n = 4 i + 3; a number that is not of its place's form is none of that rule's.
+A rule is a pair of templates, theirs and ours, for a parameter's name without its last part (weight, bias). Numbers in
+a name follow from counts i, j from 0: a template has `{i}` where the number is i, `{i+1}` where it is i + 1, `{4i+3}`
+where it is 4 i + 3. A name with a number that cannot be had so is not of that rule.
 """
 
 from __future__ import annotations
@@ -19,17 +19,33 @@ Rules = tuple[tuple[str, str], ...]
 
 
 def from_wesep(config: dpccn.Config | spexplus.Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A WeSep state dict under the names of our model of this config.
+    """A WeSep state dict under our names.
 
-    Raises: UserError naming what it has no place for, or a model that WeSep does not have.
+    Args:
+        config: Of our model.
+        state: WeSep's.
+
+    Returns:
+        The same weights.
+
+    Raises:
+        UserError: Naming a weight that our model has no place for, or a model that WeSep does not have.
     """
     return _renamed(state, _rules(config), f"{config.name} has no place for WeSep's")
 
 
 def to_wesep(config: dpccn.Config | spexplus.Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of our model of this config under WeSep's names.
+    """A state dict of ours under WeSep's names.
 
-    Raises: UserError naming what has no place there, or a model that WeSep does not have.
+    Args:
+        config: Of our model.
+        state: Our model's.
+
+    Returns:
+        The same weights.
+
+    Raises:
+        UserError: Naming a weight that has no place in WeSep's, or a model that WeSep does not have.
     """
     rules = tuple((ours, theirs) for theirs, ours in _rules(config))
     return _renamed(state, rules, f"WeSep has no place for {config.name}'s")

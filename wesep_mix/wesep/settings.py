@@ -20,17 +20,25 @@ ExtractorConfig = dpccn.Config | spexplus.Config
 
 @dataclasses.dataclass(frozen=True)
 class Argument:
-    """An argument of WeSep's: its default, the settings that a value of it is here, and its value for our config."""
+    """An argument of WeSep's constructor."""
 
     default: Any
-    ours: Callable[[Any], dict[str, Any]]
-    theirs: Callable[[ExtractorConfig], Any]
+    ours: Callable[[Any], dict[str, Any]]  # a value of it -> our settings
+    theirs: Callable[[ExtractorConfig], Any]  # our config -> a value of it
 
 
 def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
-    """Our config for WeSep's class `model` made with the keyword arguments `args`.
+    """Our config for a model of WeSep's.
 
-    Raises: UserError naming an argument, or a value of it, that we have no equal of.
+    Args:
+        model: WeSep's class.
+        args: The keyword arguments that it is made with.
+
+    Returns:
+        The config.
+
+    Raises:
+        UserError: Naming an argument, or a value of it, that we have no equal of.
     """
     if model not in CLASSES:
         raise UserError(f"WeSep model {model}: wanted one of {', '.join(CLASSES)}")
@@ -55,7 +63,17 @@ def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
 
 
 def wesep_args(config: ExtractorConfig) -> tuple[str, dict[str, Any]]:
-    """WeSep's class and keyword arguments for our config. Raises: UserError naming a setting that it doesn't have."""
+    """A model of WeSep's for our config.
+
+    Args:
+        config: Of our model.
+
+    Returns:
+        WeSep's class, and the keyword arguments to make it with.
+
+    Raises:
+        UserError: Naming a setting that WeSep doesn't have.
+    """
     model = next((name for name, (cls, _) in CLASSES.items() if isinstance(config, cls)), None)
     if model is None:
         raise UserError(f"{config.name}: wanted a model that WeSep has: dpccn, spexplus")
@@ -127,7 +145,7 @@ def _only(value: Any, default: Any = None) -> Argument:
 
 
 def _windows(short: Any) -> dict[str, Any]:
-    """Middle and long window have these lengths there whatever the short one's."""
+    """Our windows and stride for WeSep's short window; its middle and long one always have 80 and 160 samples."""
     if not isinstance(short, int):
         raise ValueError(f"wanted a whole number, found {short!r}")
     return {"windows": (short, 80, 160), "stride": short // 2}

@@ -1,7 +1,9 @@
-"""WeSep's files: configs and checkpoints to our models and back, and numerical references of its modules.
+"""WeSep's files: configs and checkpoints to our models and back, and parity with outputs of its modules.
 
-A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], ...}`. A reference is what
-`parity` describes.
+A checkpoint is a state dict, or the legacy toolkit's `{"models": [state, ...], ...}`. A reference, WeSep's outputs with
+the weights and inputs that gave them, is what `parity` describes.
+
+B batch, T samples, D embedding size, K estimates.
 """
 
 from __future__ import annotations
@@ -29,9 +31,19 @@ from wesep_mix.wesep.settings import config_from_wesep, wesep_args
 
 
 def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
-    """Our extractor, in eval mode, for WeSep's class, its keyword arguments and its state dict.
+    """Our extractor with WeSep's weights.
 
-    Raises: UserError, with `where` the weights are from, when names or shapes are not those of the arguments.
+    Args:
+        model: WeSep's class.
+        args: The keyword arguments that it is made with.
+        state: Its state dict.
+        where: Where the weights are from, for messages.
+
+    Returns:
+        The extractor, in eval mode.
+
+    Raises:
+        UserError: When the weights' names or shapes are not those of the arguments.
     """
     config = config_from_wesep(model, args)
     extractor = plugins.build("extractors", config)
@@ -46,7 +58,17 @@ def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], wher
 
 
 def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
-    """WeSep's class and its keyword arguments in a config of WeSep's. Raises: UserError when it has none."""
+    """Read a config of WeSep's.
+
+    Args:
+        path: The YAML.
+
+    Returns:
+        WeSep's class and its keyword arguments.
+
+    Raises:
+        UserError: When the file has none.
+    """
     raw = read_raw(path)
     model, args = (
         raw[key].get("tse_model") if isinstance(raw.get(key), dict) else None for key in ("model", "model_args")
@@ -60,21 +82,35 @@ def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
 
 
 def write_settings(path: str | Path, model: str, args: Mapping[str, Any]) -> None:
-    """What `read_settings` reads."""
+    """Write a config that `read_settings` reads.
+
+    Args:
+        path: Where to.
+        model: WeSep's class.
+        args: Its keyword arguments.
+    """
     plain = {"model": {"tse_model": model}, "model_args": {"tse_model": to_dict(args)}}
     with atomic_write(path) as file:
         yaml.safe_dump(plain, file, sort_keys=False)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError as `weights.read_state`."""
+    """The (first) model's state dict of a checkpoint, on the CPU. Raises: UserError as `io.weights.read_state`."""
     return read_state(path)
 
 
 def write_checkpoint(path: str | Path, extractor: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Write a legacy checkpoint of our extractor; returns WeSep's class and the keyword arguments to make it with.
+    """Write a legacy checkpoint of our extractor.
 
-    Raises: UserError naming a setting that WeSep does not have.
+    Args:
+        path: Where to.
+        extractor: A DPCCN or SpEx+ of ours.
+
+    Returns:
+        WeSep's class, and the keyword arguments to make it with.
+
+    Raises:
+        UserError: Naming a setting that WeSep does not have.
     """
     model, args = wesep_args(extractor.config)
     with atomic_path(path) as temporary:
@@ -83,13 +119,21 @@ def write_checkpoint(path: str | Path, extractor: nn.Module) -> tuple[str, dict[
 
 
 def parity(path: str | Path) -> list[float]:
-    """How far our outputs are from a reference's: for each, the largest deviation over the reference's deviation.
+    """How far our outputs are from those of a reference.
 
-    NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json
-    beside it WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind
-    the last whole frame, SpEx+'s of a window shorter than the first more than that; then they are compared as far as
-    they go.
-    Raises: UserError when a file is missing, damaged, or not of our model's sizes.
+    NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json beside
+    it has WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind the
+    last whole frame, and SpEx+'s of a window shorter than the first one more than that; then they are compared as far
+    as they go.
+
+    Args:
+        path: NAME.npz.
+
+    Returns:
+        For each output, the largest deviation over the standard deviation of the reference.
+
+    Raises:
+        UserError: When a file is missing, damaged, or not of our model's sizes.
     """
     reference = _read_reference(Path(path))
     model = build(reference.model, reference.args, reference.state, str(path))
@@ -108,7 +152,10 @@ def parity(path: str | Path) -> list[float]:
 
 
 def _may_lack(model: nn.Module, place: int) -> int:
-    """WeSep's output `place` lacks fewer samples than this: of a frame's step, and by which SpEx+'s window is short."""
+    """WeSep's output `place` lacks fewer samples than this.
+
+    These are a frame's step, and in SpEx+ what that window lacks to the length of the first one.
+    """
     windows = getattr(model.config, "windows", ())
     return model.frame_step + (max(0, windows[0] - windows[place]) if windows else 0)
 
@@ -153,7 +200,10 @@ def _read_reference(path: Path) -> _Reference:
 
 
 def _deviation(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Infinite where a sample of either is not finite, and for any difference from a constant."""
+    """The largest deviation over the standard deviation of `wanted`.
+
+    Infinite where a sample of either is not finite, and for any difference from a constant.
+    """
     furthest = np.abs(found[:, : wanted.shape[1]].astype(np.float64) - wanted).max()
     if not np.isfinite(furthest):
         return float("inf")

@@ -29,10 +29,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.models.layers.fast.dense import conv_of_parts, elu_frames_last, elu_instance_norm, instance_norm
-from wesep_mix.models.layers.fast.frames_last import depthwise, pointwise
+from wesep_mix.models.layers.fast import dense
+from wesep_mix.models.layers.fast.frames_last import Depthwise, Pointwise
 from wesep_mix.models.layers.fusion import Fusion, check_fusion, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_inputs, unit_level
+from wesep_mix.models.layers.norms import instance_norm
 from wesep_mix.models.layers.stft import STFT
 
 
@@ -109,6 +110,8 @@ class Config:
 
 
 class Model(Network):
+    """STFT, U-Net with a TCN at the bottom, pyramid of pools, inverse STFT."""
+
     free_level = True  # the norm behind every layer takes the level out, the mapping gives one of its own
 
     def __init__(self, config: Config):
@@ -132,10 +135,18 @@ class Model(Network):
     def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
-        mix is a part of, where it is one. Returns float32 [B, T].
         A mixture of fewer frames than the largest pool needs is filled up with zeros for the computation.
-        Raises: UserError for other shapes and for an embedding that is missing or unwanted.
+
+        Args:
+            mix: Mixtures, float32 [B, T], any T >= 1.
+            emb: Embeddings, float32 [B, D]; None with fusion `none`.
+            longer: The signal that mix is a part of, where it is one.
+
+        Returns:
+            Estimates, float32 [B, T].
+
+        Raises:
+            UserError: For other shapes, values that are not finite, an embedding missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
         level = unit_level(mix, longer) if self.config.unit_level else 1.0
@@ -144,7 +155,15 @@ class Model(Network):
         return est[:, : mix.shape[1]] * level
 
     def extract(self, mix: Tensor, emb: Tensor | None) -> Tensor:
-        """float32 [B, T], [B, D] -> float32 [B, T], nothing checked."""
+        """`forward` without its checks, for mixtures that are long enough.
+
+        Args:
+            mix: Float32 [B, T].
+            emb: Float32 [B, D], or None.
+
+        Returns:
+            Float32 [B, T].
+        """
         if emb is not None:
             emb = self.embedding_transform(emb)
         spec = self.stft(mix)  # [B, F, L], complex
@@ -154,7 +173,15 @@ class Model(Network):
         return self.stft.inverse(torch.complex(x[:, 0], x[:, 1]), mix.shape[1])
 
     def unet(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """Float [B, C, L, F] -> float [B, 2C, L, F], C being `dense_channels[0]`."""
+        """The U-Net, with fusion behind its first dense block and the TCN at its bottom.
+
+        Args:
+            x: Float [B, C, L, F], C being `dense_channels[0]`.
+            emb: Float [B, D], or None.
+
+        Returns:
+            Float [B, 2C, L, F].
+        """
         skips = [self.fusion(self.encoder[0](x), emb)]
         for stage in self.encoder[1:]:
             skips.append(stage(skips[-1]))
@@ -168,9 +195,9 @@ class Model(Network):
         """Add averages over patches of several sizes: float [B, C, L, F] -> the same shape."""
         views = [x]
         for size, conv in zip(self.config.pool_sizes, self.pyramid, strict=True):
-            coarse = conv(functional.avg_pool2d(x, size))
+            coarse = conv(functional.avg_pool2d(x, size))  # [B, pool_channels, L / size, F / size]
             views.append(functional.interpolate(coarse, x.shape[2:], mode="bilinear"))
-        return conv_of_parts(self.project, views)
+        return dense.conv_of_parts(self.project, views)
 
 
 class ConvBlock(nn.Module):
@@ -182,11 +209,10 @@ class ConvBlock(nn.Module):
 
     def forward(self, *parts: Tensor) -> Tensor:
         """Features side by side, float [B, C_i, L, F] each -> float [B, C, L', F']."""
-        if isinstance(self.conv, nn.ConvTranspose2d):
-            y = self.conv(torch.cat(parts, 1))
-        else:
-            y = conv_of_parts(self.conv, parts)
-        return elu_instance_norm(y)
+        if dense.applies(parts):
+            return dense.conv_elu_norm(self.conv, parts)
+        y = self.conv(torch.cat(parts, 1))
+        return instance_norm(functional.elu(y, inplace=True))
 
 
 class DenseBlock(nn.Module):
@@ -223,33 +249,38 @@ class TCNBlock(nn.Module):
 
     def __init__(self, num_channels: int, dilation: int, causal: bool):
         super().__init__()
-        self.depthwise = nn.Conv1d(
-            num_channels,
-            num_channels,
-            3,
-            dilation=dilation,
-            groups=num_channels,
-            padding=2 * dilation if causal else dilation,
-        )
-        self.pointwise = nn.Conv1d(num_channels, num_channels, 1)
+        self.depthwise = Depthwise(num_channels, 3, dilation, causal)
+        self.pointwise = Pointwise(num_channels, num_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [B, C, N] -> float [B, C, N]."""
-        y = depthwise(self.depthwise, elu_frames_last(instance_norm(x)))[..., : x.shape[2]]
-        y = elu_frames_last(instance_norm(y.contiguous()))
-        return x + pointwise(y, self.pointwise.weight, self.pointwise.bias)
+        y = self.depthwise(dense.elu_frames_last(instance_norm(x)))
+        y = self.pointwise(dense.elu_frames_last(instance_norm(y)))
+        return x + y
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Float [B, C, L, F] -> the same, on a CPU with the channels side by side in memory.
+    """Lay an image out as convolutions are quickest: on a CPU with the channels side by side in memory.
 
-    Convolutions are quicker in that layout.
+    Args:
+        x: Float [B, C, L, F].
+
+    Returns:
+        The same.
     """
     return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
 
 
 def encoder(config: Config, steps: dict) -> nn.ModuleList:
-    """Stage 0 is a dense block alone; then (step down, dense block); then steps down alone."""
+    """The stages on the way down: a dense block alone; then step down and dense block; then steps down alone.
+
+    Args:
+        config: The model's.
+        steps: Kernel size and padding of the steps down.
+
+    Returns:
+        The stages, from the top.
+    """
     top, depth = config.dense_channels[0], config.dense_depth
     stages: list[nn.Module] = [DenseBlock(top, top, top, depth)]
     widths = (*config.dense_channels, *config.conv_channels)
@@ -262,7 +293,17 @@ def encoder(config: Config, steps: dict) -> nn.ModuleList:
 
 
 def decoder(config: Config, steps: dict) -> nn.ModuleList:
-    """The encoder's stages mirrored; each takes its skip and what comes from below, 2C channels together."""
+    """The stages on the way up: the encoder's, mirrored.
+
+    Each takes its counterpart's output and what comes from below, 2C channels together.
+
+    Args:
+        config: The model's.
+        steps: Kernel size and padding of the steps up.
+
+    Returns:
+        The stages, from the bottom.
+    """
     widths = (*config.dense_channels, *config.conv_channels)
     steps = {**steps, "output_padding": config.output_padding}
     stages: list[nn.Module] = []
@@ -277,5 +318,6 @@ def decoder(config: Config, steps: dict) -> nn.ModuleList:
 
 
 def tcn_repeat(config: Config) -> nn.Sequential:
+    """TCN blocks of rising dilation."""
     width, causal = config.conv_channels[-1], config.tcn_causal
     return nn.Sequential(*(TCNBlock(width, 2**place, causal) for place in range(config.tcn_blocks)))

@@ -83,6 +83,8 @@ class Config:
 
 
 class Model(Network):
+    """STFT, U-Net of complex convolutions with complex LSTM at the bottom, mask, inverse STFT."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.frame_step = config, config.hop
@@ -100,9 +102,16 @@ class Model(Network):
     def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
-        mix is a part of, where it is one. Returns float32 [B, T].
-        Raises: UserError for other shapes and for an embedding that is missing or unwanted.
+        Args:
+            mix: Mixtures, float32 [B, T], any T >= 1.
+            emb: Embeddings, float32 [B, D]; None with fusion `none`.
+            longer: The signal that mix is a part of, where it is one.
+
+        Returns:
+            Estimates, float32 [B, T].
+
+        Raises:
+            UserError: For other shapes, values that are not finite, an embedding missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
         level = unit_level(mix, longer) if self.config.unit_level else 1.0
@@ -112,7 +121,15 @@ class Model(Network):
         return self.stft.inverse(functional.pad(est, (0, 0, 1, 0)), mix.shape[1]) * level
 
     def mask(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """The U-Net: float [B, 2, F, L] -> float [B, 2, F, L], real and imaginary part."""
+        """The U-Net.
+
+        Args:
+            x: Real and imaginary part of the spectrogram, float [B, 2, F, L].
+            emb: Float [B, D], or None.
+
+        Returns:
+            Real and imaginary part of the mask, float [B, 2, F, L].
+        """
         skips = []
         for layer in self.encoder:
             x = layer(x)
@@ -138,15 +155,21 @@ class Bottleneck(nn.Module):
         """Float [B, C, F, L] -> float [B, C, F, L]."""
         real, imag = (part.flatten(1, 2).transpose(1, 2) for part in x.chunk(2, 1))  # [B, L, C / 2 * F] each
         for layer in self.layers:
-            real, imag = layer(real, imag)
+            real, imag = layer(real, imag)  # [B, L, lstm_hidden] each
         frames = torch.cat([self.real(real), self.imag(imag)], 2)  # [B, L, C * F]
-        return frames.transpose(1, 2).unflatten(1, x.shape[1:3])
+        return frames.transpose(1, 2).unflatten(1, x.shape[1:3])  # [B, C, F, L]
 
 
 def bounded(mask: Tensor) -> Tensor:
-    """Bring the magnitude m of a complex mask to tanh(m), its phase stays: float [B, 2, F, L] -> complex [B, F, L].
+    """Bring the magnitude m of a complex mask to tanh(m); its phase stays.
 
     Mask 'E' of the paper in Cartesian form: no phase is computed, so none jumps.
+
+    Args:
+        mask: Real and imaginary part, float [B, 2, F, L].
+
+    Returns:
+        Complex [B, F, L].
     """
     magnitude = (mask.square().sum(1, keepdim=True) + MASK_FLOOR).sqrt()  # [B, 1, F, L]
     real, imag = (mask * (magnitude.tanh() / magnitude)).unbind(1)
@@ -154,11 +177,30 @@ def bounded(mask: Tensor) -> Tensor:
 
 
 def down(config: Config, num_in: int, num_out: int) -> nn.Sequential:
+    """A layer of the encoder.
+
+    Args:
+        config: The model's.
+        num_in: Channels in.
+        num_out: Channels out.
+
+    Returns:
+        Complex convolution, batch norm, PReLU.
+    """
     conv = ComplexConv2d(num_in, num_out, config.kernel_bins)
     return nn.Sequential(conv, nn.BatchNorm2d(num_out), nn.PReLU())
 
 
 def up(config: Config, num_in: int, num_out: int) -> nn.Sequential:
-    """From 2 * num_in channels, skip included; the last one, which gives the mask, is a convolution alone."""
+    """A layer of the decoder; the last one, which gives the mask, is a convolution alone.
+
+    Args:
+        config: The model's.
+        num_in: Channels from below, and as many of the encoder's layer that it mirrors.
+        num_out: Channels out.
+
+    Returns:
+        Complex transposed convolution, batch norm, PReLU.
+    """
     conv = ComplexConvTranspose2d(2 * num_in, num_out, config.kernel_bins, config.causal)
     return nn.Sequential(conv) if num_out == 2 else nn.Sequential(conv, nn.BatchNorm2d(num_out), nn.PReLU())

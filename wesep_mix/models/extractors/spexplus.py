@@ -33,10 +33,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix.models.layers.fast import conv_tasnet
-from wesep_mix.models.layers.fast.conv_tasnet import prelu_global_norm, recomputed, side_by_side
-from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last, pointwise
+from wesep_mix.models.layers.fast.frames_last import Depthwise, Pointwise, frames_last
 from wesep_mix.models.layers.fusion import FUSIONS, Fusion, check_fusion, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_causal, check_inputs, unit_level
+from wesep_mix.models.layers.norms import ChannelNorm, GlobalNorm
 
 MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
@@ -87,6 +87,8 @@ class Config:
 
 
 class Model(Network):
+    """Encoders, separator, and a mask and a decoder for each window."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.num_estimates, self.frame_step = config, len(config.windows), config.stride
@@ -95,10 +97,10 @@ class Model(Network):
         num_filters = config.filters
         self.encoders = nn.ModuleList(nn.Conv1d(1, num_filters, window, config.stride) for window in config.windows)
         self.norm = ChannelNorm(num_filters * len(config.windows))
-        self.project = nn.Conv1d(num_filters * len(config.windows), config.channels, 1)
+        self.project = Pointwise(num_filters * len(config.windows), config.channels)
         self.embedding_transform = embedding_transform(config)
         self.stacks = nn.ModuleList(Stack(config) for _ in range(config.num_stacks))
-        self.masks = nn.ModuleList(nn.Conv1d(config.channels, num_filters, 1) for _ in config.windows)
+        self.masks = nn.ModuleList(Pointwise(config.channels, num_filters) for _ in config.windows)
         self.decoders = nn.ModuleList(
             nn.ConvTranspose1d(num_filters, 1, window, config.stride) for window in config.windows
         )
@@ -106,14 +108,32 @@ class Model(Network):
     def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
         """Extract the speaker whose embedding is given.
 
-        mix: float32 [B, T], any T >= 1; emb: float32 [B, D], None with fusion `none`; longer: the signal that
-        mix is a part of, where it is one. Returns float32 [B, T].
-        Raises: UserError for other shapes, values that are not finite, an embedding missing or unwanted.
+        Args:
+            mix: Mixtures, float32 [B, T], any T >= 1.
+            emb: Embeddings, float32 [B, D]; None with fusion `none`.
+            longer: The signal that mix is a part of, where it is one.
+
+        Returns:
+            Estimates, float32 [B, T].
+
+        Raises:
+            UserError: For other shapes, values that are not finite, an embedding missing or unwanted.
         """
         return self._estimates(mix, emb, 1, longer)[:, 0]
 
     def estimates(self, mix: Tensor, emb: Tensor | None = None) -> Tensor:
-        """As `forward`, with the estimate of every window: float32 [B, K, T]. For the loss."""
+        """As `forward`, with the estimate of every window, for the loss.
+
+        Args:
+            mix: Mixtures, float32 [B, T].
+            emb: Embeddings, float32 [B, D]; None with fusion `none`.
+
+        Returns:
+            Float32 [B, K, T].
+
+        Raises:
+            UserError: As `forward`.
+        """
         return self._estimates(mix, emb, self.num_estimates)
 
     def _estimates(self, mix: Tensor, emb: Tensor | None, count: int, longer: Longer | None = None) -> Tensor:
@@ -135,9 +155,17 @@ class Model(Network):
         return codes
 
     def separate(self, codes: list[Tensor], emb: Tensor | None) -> Tensor:
-        """Codes and an embedding, float [B, D] -> what the masks are made from, float [B, C, L]."""
+        """The separator.
+
+        Args:
+            codes: What `encode` gives, float [B, filters, L] each.
+            emb: Float [B, D], or None.
+
+        Returns:
+            What the masks are made from, float [B, C, L].
+        """
         joined = torch.cat([code.transpose(1, 2) for code in codes], 2)  # [B, L, K * filters]
-        x = pointwise(self.norm(joined.transpose(1, 2)), self.project.weight, self.project.bias)
+        x = self.project(self.norm(joined.transpose(1, 2)))  # [B, C, L]
         if emb is not None:
             emb = self.embedding_transform(emb)
         for stack in self.stacks:
@@ -145,10 +173,19 @@ class Model(Network):
         return x
 
     def decode(self, x: Tensor, code: Tensor, place: int, length: int) -> Tensor:
-        """Mask the code of the window at that place and give it back as sound: float32 [B, length]."""
-        conv = self.masks[place]
-        mask = MASKS[self.config.mask](pointwise(x, conv.weight, conv.bias))
-        est = self.decoders[place](code * mask).squeeze(1).float()
+        """Mask the code of one window and decode it.
+
+        Args:
+            x: What `separate` gives, float [B, C, L].
+            code: The window's code, float [B, filters, L].
+            place: The window's place in `config.windows`.
+            length: T, in samples.
+
+        Returns:
+            Float32 [B, T].
+        """
+        mask = MASKS[self.config.mask](self.masks[place](x))  # [B, filters, L]
+        est = self.decoders[place](code * mask).squeeze(1).float()  # [B, about T]
         return functional.pad(est, (0, length - est.shape[1]))  # cut where it is longer
 
 
@@ -195,7 +232,7 @@ class FusedEntry(nn.Module):
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """Float [B, C, L], float [B, D] -> float [B, C, L]."""
-        return act_norm(self.act, self.norm, self.fusion(x, emb))
+        return self.norm(self.act(self.fusion(x, emb)))
 
 
 class Block(nn.Module):
@@ -207,20 +244,12 @@ class Block(nn.Module):
     def __init__(self, config: Config, dilation: int, skip: bool, embedding_dim: int = 0):
         super().__init__()
         num_channels, hidden, norm = config.channels, config.hidden, NORMS[config.norm]
-        reach = dilation * (config.kernel_size - 1)
-        self.widen = nn.Conv1d(num_channels + embedding_dim, hidden, 1)
+        self.widen = Pointwise(num_channels + embedding_dim, hidden)
         self.act_in, self.norm_in = nn.PReLU(), norm(hidden)
-        self.depthwise = nn.Conv1d(
-            hidden,
-            hidden,
-            config.kernel_size,
-            groups=hidden,
-            dilation=dilation,
-            padding=reach if config.causal else reach // 2,
-        )
+        self.depthwise = Depthwise(hidden, config.kernel_size, dilation, config.causal)
         self.act_out, self.norm_out = nn.PReLU(), norm(hidden)
-        self.narrow = nn.Conv1d(hidden, num_channels, 1)
-        self.skip = nn.Conv1d(hidden, num_channels, 1) if skip else None
+        self.narrow = Pointwise(hidden, num_channels)
+        self.skip = Pointwise(hidden, num_channels) if skip else None
         self.recompute = config.recompute and config.norm != "batch"  # which notes all that it sees
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
@@ -228,65 +257,22 @@ class Block(nn.Module):
         return x + self.outputs(x, emb)[0]
 
     def outputs(self, x: Tensor, emb: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What is added to the input and, with skip connections, what goes to the stack's output: float [B, C, L]."""
-        y = self._widen(x, emb)
-        if self.recompute and isinstance(self.norm_in, GlobalNorm) and conv_tasnet.applies(y, self.widen.weight):
-            return self._joined(y)
+        """What is added to the input and, with skip connections, what is added to the stack's output.
+
+        Args:
+            x: Float [B, C, L].
+            emb: Float [B, D], or None.
+
+        Returns:
+            One or two signals, float [B, C, L].
+        """
+        y = self.widen(x, emb)  # [B, hidden, L]
         if self.recompute:
-            return recomputed(self._narrow, recomputed(self._filter, y))
-        return self._narrow(self._filter(y))
-
-    def _filter(self, x: Tensor) -> Tensor:
-        """Float [B, hidden, L] -> float [B, hidden, L]."""
-        y = depthwise(self.depthwise, act_norm(self.act_in, self.norm_in, x))
-        return frames_last(y[..., : x.shape[2]])
-
-    def _narrow(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Float [B, hidden, L] -> float [B, C, L] of each of the last convolutions."""
-        y = act_norm(self.act_out, self.norm_out, x)
-        return tuple(pointwise(y, conv.weight, conv.bias) for conv in (self.narrow, self.skip) if conv is not None)
-
-    def _joined(self, x: Tensor) -> tuple[Tensor, ...]:
-        """`_filter` and `_narrow` with each norm a part of the convolution behind it."""
-        learned = self.norm_in.weight[:, 0], self.norm_in.bias[:, 0]
-        y = conv_tasnet.norm_depthwise(x, self.act_in.weight, *learned, self.depthwise)
-        y = y if y.shape == x.shape else y[..., : x.shape[2]]  # a slice of all costs a copy on the way back
-        convs = [conv for conv in (self.narrow, self.skip) if conv is not None]
-        weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
-        learned = self.norm_out.weight[:, 0], self.norm_out.bias[:, 0]
-        y = conv_tasnet.norm_pointwise(y, self.act_out.weight, *learned, weight, bias)
-        return (y,) if self.skip is None else y.chunk(2, 1)
-
-    def _widen(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        if emb is None:
-            return pointwise(x, self.widen.weight, self.widen.bias)
-        return side_by_side(x, emb.unsqueeze(2), self.widen.weight, self.widen.bias, 1, pointwise)
-
-
-class GlobalNorm(nn.Module):
-    """gLN: zero mean and unit variance over channels and time, then a scale and a shift of every channel."""
-
-    def __init__(self, num_channels: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(num_channels, 1))
-        self.bias = nn.Parameter(torch.zeros(num_channels, 1))
-
-    def after(self, act: nn.PReLU, x: Tensor) -> Tensor:
-        """The norm of `act(x)`: float [B, C, L] -> float32 [B, C, L]."""
-        return prelu_global_norm(x, act.weight, self.weight[:, 0], self.bias[:, 0])
-
-
-class ChannelNorm(nn.LayerNorm):
-    """cLN: zero mean and unit variance over the channels of each frame, then scale and shift."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Float [B, C, L] -> the same shape."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
-
-
-def act_norm(act: nn.PReLU, norm: nn.Module, x: Tensor) -> Tensor:
-    """Float [B, C, L] -> float [B, C, L]."""
-    return norm.after(act, x) if isinstance(norm, GlobalNorm) else norm(act(x))
+            return conv_tasnet.behind_widening(self, y)
+        y = self.norm_in(self.act_in(y))
+        y = self.depthwise(y)
+        y = self.norm_out(self.act_out(y))
+        return (self.narrow(y),) if self.skip is None else (self.narrow(y), self.skip(y))
 
 
 NORMS = {"global": GlobalNorm, "channel": ChannelNorm, "batch": nn.BatchNorm1d}

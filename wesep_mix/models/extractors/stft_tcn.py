@@ -3,12 +3,14 @@
 No paper: the separator has the shape of Conv-TasNet's (Luo and Mesgarani 2019, section II-C), stacks of dilated
 residual blocks, on STFT frames of 32 ms, with the speaker embedding joined before each stack. Frames are rows
 (channels last), norms are per frame and a block is two matrix products, because these are what a CPU does fast. The
-network sees log magnitudes and gives a mask from 0 to 1, a smaller task than a complex mask. It
-is the mini recipe's default; labs want DPCCN or larger.
+network sees log magnitudes and gives a mask from 0 to 1, a smaller task than a complex mask. It is the mini recipe's
+default; labs want DPCCN or larger.
 
 With `causal` the blocks look back only, and each frame is given at the level of all that was heard up to its end
 instead of the whole mixture's; the parameters stay the same. A sample of the output then depends on less than a window
 from it on: a latency of 32 ms at the default size.
+
+B batch, T samples, L frames, F bins, C channels, D embedding size.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from wesep_mix.models.layers.stft import STFT, power
 
 @dataclass(frozen=True)
 class Config:
+    """`channels` between the blocks, `hidden` inside one. Raises: ValueError for sizes that make no network."""
+
     name: str = "stft_tcn"
     embedding_dim: int = 256
     fusion: str = "film"
@@ -46,6 +50,8 @@ class Config:
 
 
 class Model(Network):
+    """STFT, log magnitudes, stacks of blocks with the embedding fused before each, mask, inverse STFT."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.frame_step = config, config.hop
@@ -62,10 +68,18 @@ class Model(Network):
         self.mask = nn.Sequential(nn.LayerNorm(config.channels), nn.Linear(config.channels, bins), nn.Sigmoid())
 
     def forward(self, mix: Tensor, emb: Tensor | None = None, longer: Longer | None = None) -> Tensor:
-        """Mix float [B, T], emb float [B, D] (None with fusion `none`) -> estimate of the target [B, T].
+        """Extract the speaker whose embedding is given.
 
-        longer: the signal that mix is a part of, where it is one.
-        Raises: UserError for a wrong shape or an embedding that is missing, unwanted or of another size.
+        Args:
+            mix: Mixtures, float32 [B, T], any T >= 1.
+            emb: Embeddings, float32 [B, D]; None with fusion `none`.
+            longer: The signal that mix is a part of, where it is one.
+
+        Returns:
+            Estimates, float32 [B, T].
+
+        Raises:
+            UserError: For other shapes, values that are not finite, an embedding missing or unwanted.
         """
         check_inputs(mix, emb, self.config)
         level = 1.0 if self.config.causal else unit_level(mix, longer)  # [B, 1]
@@ -87,9 +101,9 @@ class Model(Network):
 
 
 class Block(nn.Module):
-    """A residual block over three frames `dilation` apart: normalise, join, widen to `hidden`, narrow.
+    """Norm, three frames `dilation` apart side by side, linear layer, ReLU, linear layer, added to the input.
 
-    They stand around the block's own, or with `causal` end with it.
+    The three stand around the frame that comes out, or with `causal` end with it.
     """
 
     def __init__(self, config: Config, dilation: int):
@@ -102,8 +116,9 @@ class Block(nn.Module):
         self.narrow = nn.Linear(hidden, channels)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """[B, L, C] -> [B, L, C]."""
+        """Float [B, L, C] -> float [B, L, C]."""
         length = frames.shape[1]
         padded = nn.functional.pad(self.norm(frames), (0, 0, *self.around))  # [B, L + 2d, C]
         taps = [padded[:, k * self.dilation : k * self.dilation + length] for k in range(3)]
-        return frames + self.narrow(self.widen(torch.cat(taps, dim=-1)).relu())
+        y = self.widen(torch.cat(taps, dim=-1)).relu()  # [B, L, hidden]
+        return frames + self.narrow(y)

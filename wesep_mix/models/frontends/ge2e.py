@@ -5,6 +5,8 @@ weights are those of resemblyzer 0.1.4 (Apache-2.0), which carries the weights i
 up, not imported: that would need librosa.
 
 Differs: silences are not cut out by VAD before the features.
+
+B batch, T samples, L frames.
 """
 
 from __future__ import annotations
@@ -36,9 +38,9 @@ INSTALL = "pip install --no-deps resemblyzer"
 class Config(TrainedWhole):
     """`pretrained`: with the package's weights, else random ones; `finetuned`: whether training changes them.
 
-    `increase_only`: input above -30 dB keeps its level, as in the package, and the level is heard: the features are mel
-    powers, without a logarithm. By default all is brought to that level, so that speech sounds the same in every
-    mixture.
+    With `increase_only` input above -30 dB keeps its level, as in the package. The network then hears the level: its
+    features are mel powers, without a logarithm. By default all is brought to -30 dB, so that speech sounds the same in
+    every mixture.
     `weights_inside` is set when the weights are read, so that a model file of ours needs no package any more.
     """
 
@@ -63,7 +65,7 @@ class Model(nn.Module):
         self.hop = HOP
         self.from_package = config.pretrained and not config.weights_inside
         self.lstm = nn.LSTM(NUM_MELS, HIDDEN, NUM_LAYERS, batch_first=True)
-        self.begin(self.lstm, "lstm")
+        self.initialise(self.lstm, "lstm")
         self.mel_power = MelPower(WINDOW, HOP, NUM_MELS, SAMPLE_RATE, norm="slaney", scale="slaney")
 
     def fresh(self) -> Model:
@@ -72,9 +74,17 @@ class Model(nn.Module):
             return copy.deepcopy(self)
         return Model(dataclasses.replace(self.config, weights_inside=False))
 
-    def begin(self, layer: nn.Module, part: str) -> None:
-        """Give `layer` the package's weights of that part (see `read_part`), unless this front-end has random ones or
-        those of a model file of ours; freeze it unless it is fine-tuned.
+    def initialise(self, layer: nn.Module, part: str) -> None:
+        """Give a layer its first weights, and freeze it unless it is fine-tuned.
+
+        The weights are the package's, but where this front-end has random ones or those of a model file of ours.
+
+        Args:
+            layer: The layer.
+            part: Its part of the package's weights, as in `read_part`.
+
+        Raises:
+            UserError: As `read_part`.
         """
         if self.from_package:
             layer.load_state_dict(read_part(part))
@@ -87,9 +97,17 @@ class Model(nn.Module):
         return self.lstm(self.features(wav, num_samples, int(num_frames.max())))[0], num_frames
 
     def features(self, wav: Tensor, num_samples: Tensor, length: int) -> Tensor:
-        """Wav [B, T], num_samples [B] -> the first `length` mel spectra [B, length, 40].
+        """Mel spectra at the level of `_at_level`.
 
         Frame l is centred at sample 160 l; before an item's start and after its end is silence.
+
+        Args:
+            wav: Float [B, T].
+            num_samples: int64 [B].
+            length: How many frames are wanted, L.
+
+        Returns:
+            Float32 [B, L, 40].
         """
         wav = wav.float() * valid_frames(num_samples, wav.shape[1])
         return self.mel_power(self._at_level(wav, num_samples), length)
@@ -103,9 +121,16 @@ class Model(nn.Module):
 
 
 def read_part(part: str) -> dict[str, Tensor]:
-    """State dict of `lstm` or of `linear` (the projection on top of it) from the package's file.
+    """Read a part of the package's weights.
 
-    Raises: UserError when the package is not installed, or its file is not what is wanted.
+    Args:
+        part: `lstm`, or `linear`, the projection on top of it.
+
+    Returns:
+        Its state dict.
+
+    Raises:
+        UserError: When the package is not installed, or its file is not what is wanted.
     """
     path = _weights_path()
     content = read_weights(path)

@@ -1,28 +1,32 @@
 """A small front-end that needs no pretrained weights: log-mel, two strided convolutions, a few transformer layers.
 
 Not from the paper, which uses WavLM: it stands in where no weights can be had, at the size of a two-core machine.
+
+B batch, T samples, L frames, C channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from wesep_mix.models.contracts import TrainedWhole
-from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last
+from wesep_mix.models.layers.fast.frames_last import Depthwise, frames_last
 from wesep_mix.models.layers.masking import lengths_of, masked_mean_std, valid_frames
 from wesep_mix.models.layers.mel import MelPower
 
 WINDOW = 512  # samples, 32 ms
 LOWEST_HZ = 20.0
-# In eval mode TransformerEncoderLayer would take a fused path, whose masked softmax is slow on a CPU.
-torch.backends.mha.set_fastpath_enabled(False)
 
 
 @dataclass(frozen=True)
 class Config(TrainedWhole):
+    """All of it is trained, or with `finetuned: false` nothing."""
+
     name: str = "logmel"
     num_mels: int = 80
     hop: int = 160  # samples; the two convolutions make it four times as long
@@ -47,7 +51,7 @@ class Model(nn.Module):
             nn.Conv1d(inner, outer, kernel_size=5, stride=2, padding=2)
             for inner, outer in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.position = nn.Conv1d(config.channels, config.channels, 31, padding=15, groups=config.channels)
+        self.position = Depthwise(config.channels, 31)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 config.channels,
@@ -75,12 +79,13 @@ class Model(nn.Module):
         frames, num_frames = self._features(wav, lengths_of(wav, num_samples))  # [B, num_mels, L]
         for conv in self.convs:
             num_frames = torch.div(num_frames - 1, 2, rounding_mode="floor") + 1
-            frames = nn.functional.gelu(conv(frames))
+            frames = nn.functional.gelu(conv(frames))  # [B, C, L], half of the frames
             frames = frames * valid_frames(num_frames, frames.shape[-1])[:, None]
-        frames = (frames + depthwise(self.position, frames_last(frames))).transpose(1, 2)  # [B, L, C]
+        frames = (frames + self.position(frames_last(frames))).transpose(1, 2)  # [B, L, C]
         padding = ~valid_frames(num_frames, frames.shape[1])
-        for layer in self.layers:
-            frames = layer(frames, src_key_padding_mask=padding)
+        with plain_attention():
+            for layer in self.layers:
+                frames = layer(frames, src_key_padding_mask=padding)  # [B, L, C]
         return self.norm(frames), num_frames
 
     def _features(self, wav: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,3 +96,14 @@ class Model(nn.Module):
         valid = valid_frames(num_frames, logmel.shape[1])
         mean, _ = masked_mean_std(logmel, valid)
         return ((logmel - mean) * valid[..., None]).transpose(1, 2) / 3.0, num_frames
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """In it, PyTorch's transformer layers take no fused path, whose masked softmax is slow on a CPU (in eval mode)."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -3,6 +3,8 @@ other of `transformers` with a convolutional stem and a transformer (HuBERT, wav
 
 The paper's teacher keeps WavLM frozen (`finetuned_layers: 0`); its student fine-tunes the top six layers and, by its
 count of parameters, the positional convolution.
+
+B batch, T samples, L frames, C channels.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class Config:
 class Model(nn.Module):
     """Waveform -> frames, every 20 ms for WavLM.
 
-    Frozen parts stay in eval mode whatever `train` says, and autograd does not follow them further down than to the
-    lowest part that is fine-tuned.
+    Frozen parts stay in eval mode whatever `train` says. The backward pass goes no further down than to the lowest part
+    that is fine-tuned.
     """
 
     def __init__(self, config: Config):

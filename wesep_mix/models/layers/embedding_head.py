@@ -1,6 +1,8 @@
 """Attentive statistics pooling in the ECAPA-TDNN form (Okabe et al. 2018; Desplanques et al. 2020, section 3.3).
 
 The paper's embedding extractor 'EE' (arXiv 2604.03219, section on the teacher).
+
+B batch, L frames, C channels, D embedding size.
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
+from wesep_mix.models.layers.fast.frames_last import side_by_side
 from wesep_mix.models.layers.masking import masked_mean_std, valid_frames
 
 
 class AttentiveStatisticsPooling(nn.Module):
-    """Frames [B, L, C] -> attention-weighted mean and standard deviation over time [B, 2C].
+    """Mean and standard deviation over time, weighted by an attention of every channel.
 
-    The attention of every channel sees the frame and the mean and deviation of the whole input (global context).
+    The attention sees the frame and, as global context, the mean and standard deviation of the whole input.
     """
 
     def __init__(self, channels: int, bottleneck: int = 128):
@@ -24,11 +26,11 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = nn.Sequential(nn.Linear(3 * channels, bottleneck), nn.Tanh(), nn.Linear(bottleneck, channels))
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """Frames float [B, L, C], num_frames int64 [B] -> [B, 2C]; frames past `num_frames` have no influence."""
+        """Frames float [B, L, C], num_frames int64 [B] -> float [B, 2C]; frames past `num_frames` have no influence."""
         valid = valid_frames(num_frames, frames.shape[1])  # [B, L]
         scores = self._scores(frames, torch.cat(masked_mean_std(frames, valid), dim=-1))  # [B, L, C]
         weights = scores.masked_fill(~valid[..., None], float("-inf")).softmax(dim=1)
-        mean = (weights * frames).sum(1)
+        mean = (weights * frames).sum(1)  # [B, C]
         variance = (weights * (frames - mean[:, None]).square()).sum(1)
         return torch.cat([mean, variance.clamp(min=1e-5).sqrt()], dim=-1)
 
@@ -55,9 +57,17 @@ class EmbeddingHead(nn.Module):
         return self.embed(self.pool(frames, num_frames))
 
     def pool(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """The first half of it: frames -> statistics [B, 2 * projection]."""
+        """The first half of `forward`.
+
+        Args:
+            frames: Float [B, L, C].
+            num_frames: How many each item has, int64 [B].
+
+        Returns:
+            Statistics, float [B, 2 * projection].
+        """
         return self.pooling(self.projection(frames), num_frames)
 
     def embed(self, pooled: Tensor) -> Tensor:
-        """The second half of it: statistics -> unit vectors [B, D]."""
+        """The second half of `forward`: statistics [B, 2 * projection] -> unit vectors [B, D]."""
         return functional.normalize(self.embedding(pooled).float(), dim=-1)  # in bf16 its norm would not be 1

@@ -10,7 +10,9 @@ With features x of C channels and an embedding e of D values, for every frame an
     film       (1 + scale(e)) * x + shift(e)
 
 Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed without writing e beside every frame
-(models.layers.fast.conv_tasnet). `film` begins as identity: its last layers are zero.
+(models.layers.fast.frames_last). `film` begins as identity: its last layers are zero.
+
+B batch, C channels, D embedding size.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
+from wesep_mix.models.layers.fast.frames_last import side_by_side
 
 FUSIONS = ("none", "concat", "additive", "multiply", "film")
 
@@ -44,7 +46,7 @@ class Fusion(nn.Module):
             self.shift = zero_start_mlp(embedding_dim, film_hidden, num_channels)
 
     def forward(self, x: Tensor, emb: Tensor | None) -> Tensor:
-        """X float [B, C, ...] (C at `dim`), emb float [B, D] (ignored by kind `none`) -> the shape of x."""
+        """Float [B, C, ...] (C at `dim`), emb float [B, D] (ignored by kind `none`) -> the shape of x."""
         if self.kind == "none":
             return x
         return getattr(self, f"_{self.kind}")(x, emb)
@@ -90,19 +92,35 @@ class EmbeddingTransform(nn.Module):
 
 
 def embedding_transform(config: Any) -> nn.Module:
-    """An extractor's, by its config's `transform_embedding`; idle where its fusion takes no embedding."""
+    """An extractor's, by its config's `transform_embedding`; it does nothing where the fusion takes no embedding."""
     wanted = config.transform_embedding and config.fusion != "none"
     return EmbeddingTransform(config.embedding_dim) if wanted else nn.Identity()
 
 
 def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
-    """Raises: ValueError with the kinds there are."""
+    """Refuse an unknown fusion.
+
+    Args:
+        kind: Its name.
+        known: The names there are.
+
+    Raises:
+        ValueError: For another name.
+    """
     if kind not in known:
         raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
 
 
 def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
-    """Raises: ValueError for a kind that is not known or sizes that no fusion can have (a config's own check)."""
+    """Check the fusion of an extractor's config (its own check calls this).
+
+    Args:
+        config: With `fusion`, `embedding_dim` and perhaps `film_hidden`.
+        known: The fusions that the extractor has.
+
+    Raises:
+        ValueError: For a fusion that is not known, or sizes that none can have.
+    """
     check_kind(config.fusion, known)
     if config.embedding_dim < 1:
         raise ValueError(f"embedding_dim: wanted at least 1, found {config.embedding_dim}")
@@ -111,7 +129,16 @@ def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
 
 
 def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:
-    """Linear -> ReLU -> Linear (a single Linear with `hidden` 0) that gives zeros until it is trained."""
+    """Two linear layers with ReLU between them, or one, that give zeros until they are trained.
+
+    Args:
+        num_in: Values in.
+        hidden: Values between the layers; 0: a single layer.
+        num_out: Values out.
+
+    Returns:
+        The layers.
+    """
     layers = [nn.Linear(num_in, hidden), nn.ReLU()] if hidden else []
     last = nn.Linear(hidden or num_in, num_out)
     nn.init.zeros_(last.weight)

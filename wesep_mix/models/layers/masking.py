@@ -1,8 +1,9 @@
-"""Masks for batches of unequal lengths, so that an item gives the same output alone and padded.
+"""Batches of unequal lengths: an item gives the same output alone as padded to the length of the longest.
 
-Exact batches for networks that know no padding: items of equal length go through together.
+Masks say what of a padded batch exists; `by_length` serves networks that know no padding, a length at a time; and
+`MaskedGroupNorm` is group norm over the existing frames of each item.
 
-Group norm over the existing frames of each item, for batches padded to the longest.
+B batch, T samples, L frames, C channels, D embedding size.
 """
 
 from __future__ import annotations
@@ -15,19 +16,44 @@ from torch.nn import functional
 
 
 def lengths_of(wav: Tensor, num_samples: Tensor | None) -> Tensor:
-    """`num_samples`, or T for every item where that is None: wav [B, T] -> int64 [B]."""
+    """The length of every item of a batch.
+
+    Args:
+        wav: [B, T].
+        num_samples: int64 [B], or None where all items have T.
+
+    Returns:
+        int64 [B].
+    """
     if num_samples is None:
         return torch.full((wav.shape[0],), wav.shape[1], device=wav.device)
     return num_samples
 
 
 def valid_frames(num_frames: Tensor, length: int) -> Tensor:
-    """Lengths [B] -> boolean [B, length], true where a frame exists."""
+    """Where frames exist (or samples, of which it holds alike).
+
+    Args:
+        num_frames: How many each item has, int64 [B].
+        length: L, how many the padded batch has.
+
+    Returns:
+        Bool [B, L], true where there is one.
+    """
     return torch.arange(length, device=num_frames.device) < num_frames[:, None]
 
 
 def masked_mean_std(frames: Tensor, valid: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over existing frames: [B, L, C], [B, L] -> [B, 1, C] each."""
+    """Mean and standard deviation over existing frames.
+
+    Args:
+        frames: Float [B, L, C].
+        valid: Bool [B, L], true where a frame exists.
+        eps: The least variance.
+
+    Returns:
+        Both, float [B, 1, C].
+    """
     weight = valid[..., None].to(frames.dtype)  # [B, L, 1]
     count = weight.sum(1, keepdim=True).clamp(min=1)
     mean = (frames * weight).sum(1, keepdim=True) / count
@@ -36,9 +62,16 @@ def masked_mean_std(frames: Tensor, valid: Tensor, eps: float = 1e-5) -> tuple[T
 
 
 def by_length(embed: Callable[[Tensor], Tensor], wav: Tensor, num_samples: Tensor | None, least: int) -> Tensor:
-    """`embed` (wav [b, t] -> [b, D]) for wav float [B, T] and num_samples int64 [B] (T when None): [B, D].
+    """Embed a padded batch with a network that knows no padding: items of one length go through together.
 
-    An item gives what it gives alone; one shorter than `least` samples is followed by silence.
+    Args:
+        embed: The network, wav [b, t] -> [b, D].
+        wav: Float [B, T].
+        num_samples: int64 [B], or None where all items have T.
+        least: Samples that the network needs; silence follows a shorter item.
+
+    Returns:
+        Float [B, D], of each item what it gives alone.
     """
     wav = torch.nn.functional.pad(wav, (0, max(0, least - wav.shape[1])))
     if num_samples is None:
@@ -61,7 +94,19 @@ class MaskedGroupNorm(nn.GroupNorm):
 
     @staticmethod
     def of(norm: nn.GroupNorm, kernel_size: int, stride: int) -> MaskedGroupNorm:
-        """The same norm with the same weights. Raises: ValueError when channels share a group."""
+        """The same norm with the same weights.
+
+        Args:
+            norm: A group norm with a group for every channel.
+            kernel_size: Of the convolution in front of it, samples.
+            stride: Of that convolution, samples.
+
+        Returns:
+            The masked norm.
+
+        Raises:
+            ValueError: When channels share a group.
+        """
         if norm.num_groups != norm.num_channels:
             raise ValueError(f"wanted a group for every channel, found {norm.num_groups} for {norm.num_channels}")
         masked = MaskedGroupNorm(norm.num_groups, norm.num_channels, norm.eps)
@@ -72,8 +117,8 @@ class MaskedGroupNorm(nn.GroupNorm):
     def forward(self, frames: Tensor) -> Tensor:
         """[B, C, L] -> [B, C, L], zeros behind an item's end.
 
-        Item by item: over all at once a masked norm holds several tensors of the batch's size, at the front-end's
-        highest frame rate, and took four times as long on a CPU.
+        It is computed item by item: over all at once a masked norm holds several tensors of the batch's size, at the
+        front-end's highest frame rate, and takes four times as long on a CPU.
         """
         num_frames = torch.div(self.num_samples - self.kernel_size, self.stride, rounding_mode="floor") + 1
         if bool((num_frames == frames.shape[-1]).all()):

@@ -1,6 +1,9 @@
-"""Mel spectra: the power of a waveform's frames in mel bands, in float32 whatever the autocast.
+"""Mel spectra in float32, whatever the autocast: bf16 is too coarse for powers and their logarithm.
 
-Kaldi's log mel filterbank for a batch, mean over time removed: the features of WeSpeaker's and ECAPA's networks.
+`MelPower` gives the power of a waveform's frames in mel bands, for front-ends of our own. `fbank` is Kaldi's log mel
+filterbank without its mean over time, the features of WeSpeaker's and ECAPA's networks.
+
+B batch, T samples, L frames.
 """
 
 from __future__ import annotations
@@ -43,12 +46,12 @@ class MelPower(nn.Module):
         Frame l is centred at sample l * hop; before the start and after the end is silence, not a reflection, which
         would make an item's end depend on the batch's padding.
         """
-        with torch.autocast(wav.device.type, enabled=False):  # bf16 is too coarse for powers and their logarithm
+        with torch.autocast(wav.device.type, enabled=False):
             size = len(self.window)
             after = max(size // 2, (length - 1) * self.hop + size // 2 - wav.shape[1])
             padded = nn.functional.pad(wav, (size // 2, after))
             spec = torch.stft(padded, size, self.hop, window=self.window, center=False, return_complex=True)
-            return power(spec[..., :length]).transpose(1, 2) @ self.filters
+            return power(spec[..., :length]).transpose(1, 2) @ self.filters  # [B, length, num_mels]
 
 
 FULL_SCALE = 1 << 15  # Kaldi's waveforms are 16-bit integers
@@ -57,8 +60,17 @@ FULL_SCALE = 1 << 15  # Kaldi's waveforms are 16-bit integers
 def fbank(
     wav: Tensor, num_mels: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, sample_rate: int = 16000
 ) -> Tensor:
-    """Wav float [B, T], full scale 1, T at least one window -> float32 [B, L, num_mels],
-    L = 1 + (T - window) // hop; in full precision whatever the autocast.
+    """Kaldi's log mel filterbank without dither or energy, its mean over time removed.
+
+    Args:
+        wav: Float [B, T], full scale 1, T at least one window.
+        num_mels: Mel bands.
+        window_ms: Length of a frame's Hamming window.
+        hop_ms: From frame to frame.
+        sample_rate: In Hz.
+
+    Returns:
+        Float32 [B, L, num_mels], L = 1 + (T - window) // hop.
     """
 
     def one(row: Tensor) -> Tensor:
@@ -73,6 +85,6 @@ def fbank(
             use_energy=False,
         )
 
-    with torch.autocast(wav.device.type, enabled=False):  # bf16 is too coarse for powers and their logarithm
+    with torch.autocast(wav.device.type, enabled=False):
         features = torch.vmap(one)(FULL_SCALE * wav.float())
         return features - features.mean(1, keepdim=True)

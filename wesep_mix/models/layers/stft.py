@@ -1,6 +1,9 @@
-"""Short-time Fourier transform and its inverse with exact lengths, for any number of samples from 1 on.
+"""Short-time Fourier transforms and their inverses, with exact lengths for any number of samples from 1 on.
 
-Short-time Fourier transform in frames that end with a hop: no frame sees further than it must.
+`STFT` has a frame's middle at every hop. `FramedSTFT` has frames that end with a hop, so that none sees further than it
+must.
+
+B batch, T samples, L frames, F bins.
 """
 
 from __future__ import annotations
@@ -27,12 +30,20 @@ class STFT(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """float32 [B, T] -> complex64 [B, F, L]."""
+        """Float32 [B, T] -> complex64 [B, F, L]."""
         wav = functional.pad(wav, (0, self._missing(wav.shape[1])))
         return torch.stft(wav, self.n_fft, self.hop, window=self.window, return_complex=True)
 
     def inverse(self, spec: Tensor, num_samples: int) -> Tensor:
-        """complex64 [B, F, L] -> float32 [B, num_samples], `num_samples` being the analysed signal's."""
+        """The signal of a spectrogram.
+
+        Args:
+            spec: Complex64 [B, F, L].
+            num_samples: T, of the signal that was analysed.
+
+        Returns:
+            Float32 [B, T].
+        """
         return torch.istft(spec, self.n_fft, self.hop, window=self.window, length=num_samples)
 
     def _missing(self, num_samples: int) -> int:
@@ -69,7 +80,7 @@ class FramedSTFT(nn.Module):
         self.register_buffer("synthesis", hann / overlap, persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """float32 [B, T] -> complex64 [B, F, L]."""
+        """Float32 [B, T] -> complex64 [B, F, L]."""
         before = self.size - self.hop
         blocks = -(-wav.shape[1] // self.hop)
         after = blocks * self.hop - wav.shape[1] + before + self.n_fft - self.size
@@ -77,7 +88,15 @@ class FramedSTFT(nn.Module):
         return torch.stft(padded, self.n_fft, self.hop, window=self.analysis, center=False, return_complex=True)
 
     def inverse(self, spec: Tensor, num_samples: int) -> Tensor:
-        """complex64 [B, F, L] -> float32 [B, num_samples], `num_samples` being the analysed signal's."""
+        """The signal whose frames are nearest to a spectrogram.
+
+        Args:
+            spec: Complex64 [B, F, L].
+            num_samples: T, of the signal that was analysed.
+
+        Returns:
+            Float32 [B, T].
+        """
         frames = self._nearest_frames(spec) * self.synthesis[:, None]  # [B, size, L]
         total = self.size + (spec.shape[2] - 1) * self.hop
         wav = functional.fold(frames, (1, total), (1, self.size), stride=(1, self.hop))[:, 0, 0]  # [B, total]
@@ -98,7 +117,16 @@ class FramedSTFT(nn.Module):
 
 
 def check_frames(window: int, hop: int, n_fft: int) -> None:
-    """Raises: ValueError when the sizes do not fit together (a config's own check calls this)."""
+    """Check the sizes of a `FramedSTFT` (a config's own check calls this).
+
+    Args:
+        window: Samples.
+        hop: Samples.
+        n_fft: Samples.
+
+    Raises:
+        ValueError: When they do not fit together.
+    """
     if hop < 1 or window % hop or window < 2 * hop or window % 2:
         raise ValueError(f"window, hop: wanted an even window of two or more whole hops, found {window} and {hop}")
     if window > n_fft:

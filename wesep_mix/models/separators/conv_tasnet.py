@@ -50,6 +50,8 @@ class Config:
 
 
 class Model(Network):
+    """torchaudio's Conv-TasNet on mixtures at unit level."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.frame_step = config, config.window // 2
@@ -66,10 +68,17 @@ class Model(Network):
         )
 
     def forward(self, mix: Tensor, longer: Longer | None = None) -> Tensor:
-        """float32 [B, T], any T >= 1 -> float32 [B, S, T], the speakers in no order.
+        """Separate all talkers.
 
-        longer: the signal that mix is a part of, where it is one.
-        Raises: UserError for another shape, and for samples that are not finite.
+        Args:
+            mix: Mixtures, float32 [B, T], any T >= 1.
+            longer: The signal that mix is a part of, where it is one.
+
+        Returns:
+            Every talker's speech, float32 [B, S, T], in no order.
+
+        Raises:
+            UserError: For another shape, and for samples that are not finite.
         """
         check_mix(mix, self.config.name)
         level = unit_level(mix, longer)  # [B, 1]

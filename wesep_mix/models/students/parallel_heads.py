@@ -3,6 +3,8 @@
 The set of N embeddings has no order: which head speaks for which talker is found by matching. Not in the paper, where
 N is the number of talkers: with `presence` each head also says whether it speaks for one, so that one student serves
 mixtures of 1 to N talkers.
+
+B batch, T samples, N heads, D embedding size.
 """
 
 from __future__ import annotations
@@ -45,8 +47,10 @@ class Config:
 
 
 class Model(nn.Module):
-    """The presence logit is read from a head's pooled statistics: what its embedding is made of, before the part of it
-    that has to tell voices apart, which no logit is to bend.
+    """One front-end under N heads.
+
+    The presence logit is read from a head's pooled statistics. What makes its embedding of them has to tell voices
+    apart, and a logit behind it would pull at that.
     """
 
     def __init__(self, config: Config):

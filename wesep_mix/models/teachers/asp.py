@@ -1,4 +1,7 @@
-"""The teacher: a front-end and one embedding head (arXiv 2604.03219, section on the teacher)."""
+"""The teacher: a front-end and one embedding head (arXiv 2604.03219, section on the teacher).
+
+B batch, T samples, D embedding size.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from wesep_mix.models.layers.embedding_head import EmbeddingHead
 
 @dataclass(frozen=True)
 class Config:
+    """The defaults are the paper's sizes, with any front-end."""
+
     name: str = "asp"
     frontend: Any = config.plugin("frontends")
     projection: int = 256
@@ -22,6 +27,8 @@ class Config:
 
 
 class Model(nn.Module):
+    """Front-end, attentive statistics pooling, embedding."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.frontend = plugins.build("frontends", config.frontend)

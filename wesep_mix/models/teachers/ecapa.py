@@ -6,6 +6,8 @@ the ArcFace weights of 921 speakers 15,879,680: the paper's 15.9 M. Its sizes ar
 these are the article's, an embedding of 256 like the other teachers' and an attention of 256.
 
 Differs: log mel filterbanks (as speechbrain and WeSpeaker train it), not MFCCs.
+
+B batch, T samples, D embedding size.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Config:
 
 
 class Model(nn.Module):
+    """Log mel filterbanks, speechbrain's ECAPA-TDNN, L2 norm."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config

@@ -4,6 +4,8 @@ Source: Wan et al., "Generalized end-to-end loss for speaker verification", ICAS
 of windows of 1.6 s, their mean); windows and weights are those of resemblyzer 0.1.4, see frontends/ge2e.py.
 
 Differs: the package cuts silences out of the speech by VAD before it embeds it; here they stay.
+
+B batch, T samples, D embedding size.
 """
 
 from __future__ import annotations
@@ -39,12 +41,14 @@ class Config:
 
 
 class Model(nn.Module):
+    """Windows of 1.6 s through the front-end's LSTM and a projection; their mean is the embedding."""
+
     def __init__(self, config: Config):
         super().__init__()
         self.frontend = plugins.build("frontends", config.frontend)
         self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.linear = nn.Linear(self.frontend.channels, SIZE)
-        self.frontend.begin(self.linear, "linear")
+        self.frontend.initialise(self.linear, "linear")
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
         """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
@@ -61,7 +65,15 @@ class Model(nn.Module):
 
 
 def num_windows(num_samples: Tensor, hop: int) -> Tensor:
-    """Windows that the package cuts out of that many samples, a frame every `hop`: int64 [B] -> int64 [B], above 0."""
+    """How many windows the package cuts out of a signal.
+
+    Args:
+        num_samples: The signals' lengths, int64 [B].
+        hop: Samples from frame to frame.
+
+    Returns:
+        int64 [B], 1 or more.
+    """
     num_frames = num_samples // hop + 1
     starts = (num_frames - WINDOW + STEP + 1).clamp(min=1)
     count = (starts + STEP - 1) // STEP

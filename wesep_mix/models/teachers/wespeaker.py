@@ -3,6 +3,8 @@
 The model folder is WeSpeaker's: `config.yaml` and `avg_model.pt`. The network is built by WeSpeaker's own
 `get_speaker_model`, so the package must be importable; of it only the models are imported, because the whole of it does
 not import beside torchaudio 2.11. Features as in its extraction: Kaldi filterbanks without dither, mean removed.
+
+B batch, T samples, D embedding size.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Config:
 
 
 class Model(nn.Module):
-    """A network that is not fine-tuned stays in eval mode whatever `train` says."""
+    """Filterbanks, WeSpeaker's network, L2 norm. If not fine-tuned it stays in eval mode whatever `train` says."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -79,7 +81,7 @@ class Model(nn.Module):
 
 
 def _read_architecture(folder: str) -> str:
-    """What of config.yaml says how the network is built and fed, as JSON. Raises: UserError."""
+    """What of config.yaml says how the network is built and fed, as JSON. Raises: UserError for an unfit folder."""
     path = Path(folder).expanduser() / "config.yaml"
     if not folder or not path.is_file():
         raise UserError(
@@ -140,7 +142,7 @@ def _build(settings: dict[str, Any]) -> nn.Module:
 
 @contextmanager
 def _models_alone() -> Iterator[None]:
-    """In it, WeSpeaker's modules import without its packages' own __init__; after it, none is left imported.
+    """In it, WeSpeaker's modules are imported without its packages' own __init__; after it, none is left imported.
 
     Raises: UserError when there is no WeSpeaker, or its models do not import.
     """

@@ -76,13 +76,13 @@ def test_global_norm_after_prelu():
     torch.nn.init.normal_(norm.bias)
     y = torch.where(x > 0, x, 0.25 * x)
     mean, var = y.mean((1, 2), keepdim=True), y.var((1, 2), unbiased=False, keepdim=True)
-    torch.testing.assert_close(norm.after(act, x), norm.weight * (y - mean) / (var + 1e-5).sqrt() + norm.bias)
+    torch.testing.assert_close(norm(act(x)), norm.weight * (y - mean) / (var + 1e-5).sqrt() + norm.bias)
 
 
 def test_the_embedding_joins_a_blocks_input_as_if_it_stood_beside_every_frame():
     block, x, emb = small().stacks[0].entry, torch.randn(2, 6, 11), torch.randn(2, 6)
     beside = torch.cat([x, emb[..., None].expand(-1, -1, 11)], 1)
-    torch.testing.assert_close(block._widen(x, emb), block.widen(beside))
+    torch.testing.assert_close(block.widen(x, emb), block.widen(beside))
 
 
 @pytest.mark.parametrize("fusion, blocks, entries", [("concat_conv", 2, 1), ("film", 3, 1), ("none", 3, 0)])
@@ -96,8 +96,8 @@ def test_skip_connections_are_what_a_stack_gives():
     stack, x, emb = small(skip=True, fusion="film").stacks[0], torch.randn(1, 6, 40), torch.randn(1, 6)
     total, flow = 0, stack.entry(x, emb)
     for block in stack.blocks:
-        inner = block.norm_in.after(block.act_in, block.widen(flow))
-        inner = block.norm_out.after(block.act_out, block.depthwise(inner))
+        inner = block.norm_in(block.act_in(block.widen(flow)))
+        inner = block.norm_out(block.act_out(block.depthwise(inner)))
         total, flow = total + block.skip(inner), flow + block.narrow(inner)
     torch.testing.assert_close(stack(x, emb), total)
 
@@ -116,7 +116,7 @@ def test_what_is_recomputed_has_the_same_gradients(norm, skip):
     torch.testing.assert_close(*results, **rounding)
 
 
-def test_recomputing_keeps_less_for_the_way_back():
+def test_recomputing_keeps_less_for_the_backward_pass():
     def kept(recompute):
         seen = {}
 

@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -119,3 +121,17 @@ def test_one_that_is_finetuned_has_dropout_in_training(wav):
     model = Model(dataclasses.replace(SMALL, dropout=0.5))
     assert model.training and all(weight.requires_grad for weight in model.parameters())
     assert not torch.equal(model(wav)[0], model(wav)[0])
+
+
+def test_no_switch_of_torch_is_left_turned(wav):
+    """Neither by importing every front-end nor by a forward pass."""
+    code = (
+        "import torch; from wesep_mix.base import plugins; "
+        "[plugins.load('frontends', name) for name in plugins.names('frontends')]; "
+        "assert torch.backends.mha.get_fastpath_enabled()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    before = torch.backends.mha.get_fastpath_enabled()
+    with torch.inference_mode():
+        Model(SMALL).eval()(wav)
+    assert torch.backends.mha.get_fastpath_enabled() == before

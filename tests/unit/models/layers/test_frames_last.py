@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last, is_frames_last, pointwise
+from wesep_mix.models.layers.fast.frames_last import (
+    Depthwise,
+    Pointwise,
+    depthwise,
+    frames_last,
+    is_frames_last,
+    pointwise,
+)
 
 
 @pytest.fixture(params=[False, True])
@@ -51,3 +58,21 @@ def test_another_convolution_is_refused(x, changes):
     conv = nn.Conv1d(6, 6, 3, **{"groups": 6, **changes})
     with pytest.raises(ValueError, match="wanted a depthwise convolution of stride 1 with a bias, padded with zeros"):
         depthwise(conv, x)
+
+
+@pytest.mark.parametrize("kernel_size, dilation", [(3, 1), (3, 4), (5, 2), (1, 1), (3, 50)])
+def test_frames_around_or_with_causal_up_to_each_one(x, kernel_size, dilation):
+    for causal in (False, True):
+        conv = Depthwise(6, kernel_size, dilation, causal)
+        reach = dilation * (kernel_size - 1)
+        padded = nn.functional.pad(x, (reach, 0) if causal else (reach // 2, reach // 2))
+        wanted = nn.functional.conv1d(padded, conv.weight, conv.bias, dilation=dilation, groups=6)
+        found = conv(x)
+        torch.testing.assert_close(found, wanted)
+        assert found.shape == x.shape and is_frames_last(found)
+
+
+def test_pointwise_with_values_beside_every_frame(x):
+    conv, beside = Pointwise(8, 4), torch.randn(2, 2)
+    wanted = conv(torch.cat([x, beside[..., None].expand(-1, -1, 40)], 1))
+    torch.testing.assert_close(conv(x, beside), wanted)

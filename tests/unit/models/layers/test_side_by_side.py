@@ -1,7 +1,6 @@
 import torch
 
-from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
-from wesep_mix.models.layers.fast.frames_last import pointwise
+from wesep_mix.models.layers.fast.frames_last import pointwise, side_by_side
 
 
 def test_it_is_the_linear_map_of_both_together():

@@ -1,18 +1,14 @@
-"""ELU without a gradient, for steps that bring their own.
+"""Convolution, ELU and instance norm of dense blocks in less time and memory, and ELU between layouts.
 
-ELU that gives its signals frame by frame in memory, and keeps that output alone for the way back.
+A dense block concatenates its features anew for every layer: kept for the backward pass, that is most of its memory. So
+`conv_of_parts` keeps the parts alone. ELU and norm are one step that keeps its output alone, which the next layer keeps
+as well, so the step costs no memory of its own. It is for images with the channels last in memory: there PyTorch's
+gradient of the norm takes several times as long, and its variance is less exact.
 
-The gradient comes back frame by frame as well: PyTorch's ELU, applied before the turn, meets it in the other layout,
-where it takes twenty times as long.
+`elu_frames_last` gives signals frame by frame in memory, and takes their gradient so: that of PyTorch's ELU, applied
+before the turn, meets it in the other layout, where it takes twenty times as long.
 
-ELU followed by instance norm as one step, which keeps its output alone for the way back.
-
-What follows keeps that output as well, so the step costs no memory of its own. For images with the channels last in
-memory; PyTorch's gradient of the norm takes several times as long there, and its variance is less exact.
-
-A convolution over several inputs side by side, which keeps the inputs and not their concatenation.
-
-A dense block concatenates its features anew for every layer: kept for the way back, that is most of its memory.
+B batch, C channels, L frames, F bins.
 """
 
 from __future__ import annotations
@@ -25,29 +21,36 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from wesep_mix.models.layers.fast.frames_last import frames_last
+from wesep_mix.models.layers.norms import instance_norm
 
 
-def elu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """x, where it is negative e^x - 1: float, any shape -> the same, into `out` where that is given.
+def applies(parts: Sequence[Tensor]) -> bool:
+    """Whether `conv_elu_norm` pays: on a CPU, and elsewhere where it keeps parts instead of their concatenation."""
+    return parts[0].device.type == "cpu" or len(parts) > 1
 
-    On a CPU from the exponential, in place: PyTorch's takes half as long again there. e^x is rounded where it is near
-    1, so a small negative value is off by half the distance of numbers there, 6e-8 in float32.
+
+def conv_elu_norm(conv: nn.Conv2d | nn.ConvTranspose2d, parts: Sequence[Tensor]) -> Tensor:
+    """Convolution, ELU, instance norm.
+
+    Args:
+        conv: As `conv_of_parts` takes it.
+        parts: Its input's channels, float [B, C_i, L, F] each.
+
+    Returns:
+        Float [B, C, L', F'].
     """
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-        return torch.ops.aten.elu(x) if out is None else torch.ops.aten.elu.out(x, out=out)
-    below = torch.clamp(x, max=0, out=out).exp_().sub_(1)
-    return torch.maximum(x, below, out=below)
+    return elu_instance_norm(conv_of_parts(conv, parts))
 
 
 def elu_frames_last(x: Tensor) -> Tensor:
-    """Float [B, C, L] -> the same shape, `frames_last`."""
+    """ELU of a signal: float [B, C, L] -> the same shape, frame by frame in memory."""
     return _ELUFramesLast.apply(x)
 
 
 class _ELUFramesLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        y = frames_last(elu(x))
+        y = frames_last(functional.elu(x))
         ctx.save_for_backward(y)
         return y
 
@@ -63,21 +66,17 @@ PLACES = (2, 3)
 
 
 def elu_instance_norm(x: Tensor) -> Tensor:
-    """ELU, then zero mean and unit variance of every channel of every item: float [B, C, L, F] -> float32, the same.
+    """ELU, then zero mean and unit variance of every channel of every item.
 
-    Float64 stays float64. On a GPU, where PyTorch's own two steps are taken, x itself is changed; on a CPU it is not.
+    Args:
+        x: Float [B, C, L, F]. On a GPU, where PyTorch's own two steps are taken, it is changed.
+
+    Returns:
+        x's shape, float32; float64 stays float64.
     """
     if x.device.type == "cpu":
         return _ELUInstanceNorm.apply(x)
     return instance_norm(functional.elu(x, inplace=True))
-
-
-def instance_norm(x: Tensor) -> Tensor:
-    """Zero mean and unit variance of every channel of every item: float [B, C, ...] -> the same shape.
-
-    Group norm with a channel a group is the same function, and quicker than PyTorch's instance norm on a CPU.
-    """
-    return functional.group_norm(x, x.shape[1])
 
 
 class _ELUInstanceNorm(torch.autograd.Function):
@@ -88,7 +87,7 @@ class _ELUInstanceNorm(torch.autograd.Function):
         normed = torch.empty_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
         ctx.norms = []
         for image, made in zip(x.to(normed.dtype).split(1), normed.split(1), strict=True):
-            mean = elu(image, out=made).mean(PLACES, keepdim=True)
+            mean = torch.ops.aten.elu.out(image, out=made).mean(PLACES, keepdim=True)
             made -= mean
             rstd = (made.square().mean(PLACES, keepdim=True) + EPS).rsqrt()
             made *= rstd
@@ -110,13 +109,18 @@ class _ELUInstanceNorm(torch.autograd.Function):
         return grad_x.to(ctx.dtype)
 
 
-def conv_of_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
-    """`conv(torch.cat(parts, 1))`: [B, C_i, L, F] each -> float [B, C, L', F'].
+def conv_of_parts(conv: nn.Conv2d | nn.ConvTranspose2d, parts: Sequence[Tensor]) -> Tensor:
+    """`conv(torch.cat(parts, 1))`, of which the concatenation is not kept (but by a convolution transposed).
 
-    conv: of one group, with a bias, padded with zeros by numbers.
+    Args:
+        conv: Of one group, with a bias, padded with zeros by numbers.
+        parts: Float [B, C_i, L, F] each.
+
+    Returns:
+        Float [B, C, L', F'].
     """
-    if len(parts) == 1:
-        return conv(parts[0])
+    if len(parts) == 1 or isinstance(conv, nn.ConvTranspose2d):
+        return conv(torch.cat(parts, 1) if len(parts) > 1 else parts[0])
     return _ConvOfParts.apply(conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, *parts)
 
 
