@@ -15,14 +15,15 @@ Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from wesep_mix.models.layers.fast.conv_tasnet import side_by_side
 
-FUSIONS = ("none", "concat", "additive", "multiply", "film")
+FusionKind = Literal["none", "concat", "additive", "multiply", "film"]
+FUSIONS: tuple[FusionKind, ...] = get_args(FusionKind)
 
 
 class Fusion(nn.Module):
@@ -33,7 +34,8 @@ class Fusion(nn.Module):
 
     def __init__(self, kind: str, num_channels: int, embedding_dim: int, film_hidden: int = 0, dim: int = 1):
         super().__init__()
-        check_kind(kind)
+        if kind not in FUSIONS:
+            raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(FUSIONS)})")
         self.kind, self.num_channels, self.dim = kind, num_channels, dim
         if kind == "concat":
             self.linear = nn.Linear(num_channels + embedding_dim, num_channels)
@@ -93,21 +95,6 @@ def embedding_transform(config: Any) -> nn.Module:
     """An extractor's, by its config's `transform_embedding`; idle where its fusion takes no embedding."""
     wanted = config.transform_embedding and config.fusion != "none"
     return EmbeddingTransform(config.embedding_dim) if wanted else nn.Identity()
-
-
-def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
-    """Raises: ValueError with the kinds there are."""
-    if kind not in known:
-        raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
-
-
-def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
-    """Raises: ValueError for a kind that is not known or sizes that no fusion can have (a config's own check)."""
-    check_kind(config.fusion, known)
-    if config.embedding_dim < 1:
-        raise ValueError(f"embedding_dim: wanted at least 1, found {config.embedding_dim}")
-    if getattr(config, "film_hidden", 0) < 0:
-        raise ValueError(f"film_hidden: wanted 0 (a single layer) or more, found {config.film_hidden}")
 
 
 def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:
