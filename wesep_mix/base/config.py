@@ -106,7 +106,8 @@ class Filled:
 
 
 EVEN, ODD, FILLED = Parity(0), Parity(1), Filled()
-Count = Annotated[int, at_least(1)]
+Count, CountOrZero = Annotated[int, at_least(1)], Annotated[int, at_least(0)]
+Counts = Annotated[tuple[Count, ...], FILLED]
 
 
 class Checked:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from wesep_mix.base import installed
-from wesep_mix.base.config import Checked, at_least
+from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.inference.controls import CONTROLS
 
 
@@ -22,7 +21,7 @@ class ScoreConfig(Checked):
             another talker's they say little: the controls are told apart by SI-SDR.
     """
 
-    max_bad: Annotated[int, at_least(0)] = 0
+    max_bad: CountOrZero = 0
     seed: int = 0
     dnsmos: bool = False
     perceptual_controls: bool = True

@@ -43,7 +43,7 @@ class TableConfig(AudioConfig):
     """Tables of wavs.
 
     Attributes:
-        wav: a folder `.../max` or `.../min` of an exported LibriMix tree, whose wavs are named instead of written again.
+        wav: a folder `.../max` or `.../min` of an exported LibriMix tree, whose wavs are named, not written again.
     """
 
     wav: str = ""

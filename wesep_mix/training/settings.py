@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
-from wesep_mix.base.config import Checked, Count, above, at_least, between
+from wesep_mix.base.config import Checked, Count, CountOrZero, above, at_least, between
 
 # 16-mixed overflows now and then by design, which counts as bad steps
 Precision = Literal["32-true", "bf16-mixed"]
@@ -70,12 +70,12 @@ class TrainerConfig(Checked):
     steps_per_epoch: Count = 100
     clip: Annotated[float, at_least(0)] = 5.0
     precision: Precision = "32-true"
-    max_bad_steps: Annotated[int, at_least(0)] = 20
-    num_workers: Annotated[int, at_least(0)] = 1
+    max_bad_steps: CountOrZero = 20
+    num_workers: CountOrZero = 1
     plans: Literal["dynamic", "static"] = "dynamic"
-    num_threads: Annotated[int, at_least(0)] = 0
+    num_threads: CountOrZero = 0
     keep: Literal["best", "last"] = "best"
-    average: Annotated[int, at_least(0)] = 0
+    average: CountOrZero = 0
     ema: Annotated[float, between(0, 1, with_high=False, says="a decay from 0 to below 1")] = 0.0
     patience: Annotated[int, at_least(0, says="a number of epochs, or 0")] = 0
 
@@ -161,7 +161,7 @@ class StudentConfig(Checked):
     batch_size: Count = 16
     chunk_s: ChunkOrWhole = 0.0
     heads_from_teacher: bool = False
-    finetuned_layers: Annotated[int, at_least(0)] | None = None
+    finetuned_layers: CountOrZero | None = None
     supervision: Literal["teacher", "labels"] = "teacher"
     arcface: ArcFaceConfig = ArcFaceConfig()
     min_talkers: Count | None = None

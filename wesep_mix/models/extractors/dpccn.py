@@ -24,63 +24,64 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.base.config import FILLED, Checked, Count, at_least
+from wesep_mix.base.config import Checked, Count, CountOrZero, Counts
 from wesep_mix.models.layers.fast.dense import conv_of_parts, elu_frames_last, elu_instance_norm, instance_norm
 from wesep_mix.models.layers.fast.frames_last import depthwise, pointwise
 from wesep_mix.models.layers.fusion import Fusion, FusionKind, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_inputs, unit_level
 from wesep_mix.models.layers.stft import STFT
 
-Counts = Annotated[tuple[Count, ...], FILLED]
-
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters.
+    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters. Raises: ValueError when the sizes do not fit.
 
-    `conv_channels[-1]` is also the TCN's width. Raises: ValueError when the sizes do not fit together.
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        end_frame: with hops over 3/8 of n_fft, WeSep ends in a click for want of it (models.layers.stft).
+        kernel_size: of the steps down and up, over (frames, bins).
+        padding: of the same.
+        output_padding: of the steps up; (0, 1) doubles to an even number of bins.
+        dense_channels: stages with dense block, the first at all bins.
+        conv_channels: further stages without; the last number is also the TCN's width.
+        tcn_blocks: of a repeat, dilations 1, 2, 4, ...
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
     """
 
     name: str = "dpccn"
     embedding_dim: Count = 256
     fusion: FusionKind = "multiply"
-    film_hidden: Annotated[int, at_least(0)] = 0  # 0: FiLM is a single layer
+    film_hidden: CountOrZero = 0
     transform_embedding: bool = False
     n_fft: Count = 512
     hop: Count = 128
-    end_frame: bool = False  # with hops over 3/8 of n_fft, WeSep ends in a click for want of it (models.layers.stft)
-    kernel_size: tuple[Count, Count] = (3, 3)  # of the steps down and up, over (frames, bins)
-    padding: tuple[Annotated[int, at_least(0)], Annotated[int, at_least(0)]] = (1, 1)
-    output_padding: tuple[Literal[0], Literal[0, 1]] = (
-        0,
-        0,
-    )  # of the steps up; (0, 1) doubles to an even number of bins
-    dense_channels: Counts = (16, 32, 32, 32, 32)  # stages with dense block, the first at all bins
-    conv_channels: Counts = (64, 128, 384)  # further stages without
+    end_frame: bool = False
+    kernel_size: tuple[Count, Count] = (3, 3)
+    padding: tuple[CountOrZero, CountOrZero] = (1, 1)
+    output_padding: tuple[Literal[0], Literal[0, 1]] = (0, 0)
+    dense_channels: Counts = (16, 32, 32, 32, 32)
+    conv_channels: Counts = (64, 128, 384)
     dense_depth: Count = 5
-    tcn_repeats: Annotated[int, at_least(0)] = 2
-    tcn_blocks: Annotated[int, at_least(0)] = 10  # a repeat, dilations 1, 2, 4, ...
+    tcn_repeats: CountOrZero = 2
+    tcn_blocks: CountOrZero = 10
     tcn_causal: bool = False
     pool_sizes: Counts = (4, 8, 16, 32)
     pool_channels: Count = 8
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    unit_level: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.hop > 3 * self.n_fft // 4:
             raise ValueError(f"hop: wanted 1 to {3 * self.n_fft // 4} (3/4 of n_fft), found {self.hop}")
-        bins = self.num_bins
+        bins, gained = self.num_bins, self.kernel_size[1] - 2 * self.padding[1] + self.output_padding[1]
         for above, below in pairwise(bins):
-            if (
-                below < 1
-                or 2 * (below - 1) + self.kernel_size[1] - 2 * self.padding[1] + self.output_padding[1] != above
-            ):
+            if below < 1 or 2 * (below - 1) + gained != above:
                 raise ValueError(
                     f"n_fft {self.n_fft}: the stages' bins {bins} can't be doubled back, "
                     f"take fewer stages or n_fft a multiple of {2 ** len(bins)}"

@@ -35,13 +35,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.base.config import EVEN, FILLED, ODD, Checked, Count, at_least
+from wesep_mix.base.config import EVEN, FILLED, ODD, Checked, Count, CountOrZero, at_least
 from wesep_mix.models.layers.complex import ComplexConv2d, ComplexConvTranspose2d, ComplexLSTM, complex_cat
 from wesep_mix.models.layers.fusion import Fusion, FusionKind
 from wesep_mix.models.layers.network import Longer, Network, check_causal, check_inputs, unit_level
 from wesep_mix.models.layers.stft import FramedSTFT, check_frames
 
 MASK_FLOOR = 1e-8  # added to the mask's squared magnitude, whose root has no gradient at zero
+EvenCount = Annotated[int, at_least(2), EVEN]
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,31 @@ class Config(Checked):
     """The defaults are the authors' sizes at 16 kHz: 3,671,053 parameters without embedding, 3,802,637 with FiLM.
 
     Raises: ValueError when the sizes do not fit together, or `causal` and `unit_level` do not.
+
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        concat_dim: what `concat` projects the embedding to.
+        window: samples.
+        hop: samples.
+        channels: real and imaginary parts together.
+        lstm_hidden: of each part.
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
     """
 
     name: str = "pdccrn"
     embedding_dim: Count = 256
     fusion: FusionKind = "film"
-    film_hidden: Annotated[int, at_least(0)] = 0  # 0: FiLM is a single layer
-    concat_dim: Count = 16  # what `concat` projects the embedding to
-    window: int = 400  # samples
+    film_hidden: CountOrZero = 0
+    concat_dim: Count = 16
+    window: int = 400
     hop: int = 100
     n_fft: int = 512
-    channels: Annotated[tuple[Annotated[int, at_least(2), EVEN], ...], FILLED] = (
-        32,
-        64,
-        128,
-        256,
-        256,
-        256,
-    )  # real and imaginary parts together
+    channels: Annotated[tuple[EvenCount, ...], FILLED] = (32, 64, 128, 256, 256, 256)
     kernel_bins: Annotated[int, at_least(1), ODD] = 5
     lstm_layers: Count = 2
-    lstm_hidden: Count = 128  # of each part
+    lstm_hidden: Count = 128
     causal: bool = False
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    unit_level: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

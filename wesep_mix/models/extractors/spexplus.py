@@ -27,13 +27,13 @@ B batch, T samples, L frames, C channels, D embedding size, K windows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.base.config import FILLED, Checked, Count, at_least
+from wesep_mix.base.config import Checked, Count, CountOrZero, Counts
 from wesep_mix.models.layers.fast import conv_tasnet
 from wesep_mix.models.layers.fast.conv_tasnet import prelu_global_norm, recomputed, side_by_side
 from wesep_mix.models.layers.fast.frames_last import depthwise, frames_last, pointwise
@@ -45,29 +45,42 @@ MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit."""
+    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit.
+
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        windows: samples; the first one's estimate is the output.
+        stride: samples, up to the first window.
+        filters: of each window.
+        channels: between the blocks.
+        hidden: inside a block.
+        num_blocks: of a stack, dilations 1, 2, 4, ...
+        norm: inside the stacks: `global` over channels and time, `channel` in each frame, `batch`.
+        skip: a stack's output is the sum of its blocks' skip connections.
+        causal: the blocks look back only; `norm: global` hears the whole mixture all the same.
+        recompute: in training, compute PReLU and norms again in the backward pass instead of keeping them.
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
+    """
 
     name: str = "spexplus"
     embedding_dim: Count = 256
     fusion: Literal[FusionKind, "concat_conv"] = "concat_conv"
-    film_hidden: Annotated[int, at_least(0)] = 0  # 0: FiLM is a single layer
+    film_hidden: CountOrZero = 0
     transform_embedding: bool = False
-    windows: Annotated[tuple[Count, ...], FILLED] = (20, 80, 160)  # samples; the first one's estimate is the output
+    windows: Counts = (20, 80, 160)
     stride: Count = 10
-    filters: Count = 256  # of each window
-    channels: Count = 256  # between the blocks
-    hidden: Count = 512  # inside a block
+    filters: Count = 256
+    channels: Count = 256
+    hidden: Count = 512
     kernel_size: Count = 3
     num_stacks: Count = 4
-    num_blocks: Count = 8  # of a stack, dilations 1, 2, 4, ...
-    norm: Literal["global", "channel", "batch"] = (
-        "global"  # inside the stacks: `global` over channels and time, `channel` in each frame, `batch`
-    )
+    num_blocks: Count = 8
+    norm: Literal["global", "channel", "batch"] = "global"
     mask: Literal["relu", "sigmoid"] = "relu"
-    skip: bool = False  # a stack's output is the sum of its blocks' skip connections
-    causal: bool = False  # the blocks look back only; `norm: global` hears the whole mixture all the same
-    recompute: bool = True  # in training, compute PReLU and norms again on the way back instead of keeping them
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    skip: bool = False
+    causal: bool = False
+    recompute: bool = True
+    unit_level: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.base.config import Checked, at_least
+from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.base.errors import UserError
 from wesep_mix.models import pretrained
 from wesep_mix.models.layers.masking import MaskedGroupNorm, lengths_of, masked_mean_std, valid_frames
@@ -36,7 +36,7 @@ class Config(Checked):
 
     name: str = "ssl"
     source: str = "microsoft/wavlm-base"
-    finetuned_layers: Annotated[int, at_least(0)] = 0
+    finetuned_layers: CountOrZero = 0
     layers: Literal["last", "weighted", "rwse"] = "last"
     checkpointing: bool = False
     architecture: str = ""
