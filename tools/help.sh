@@ -17,11 +17,11 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --stage N          first stage [$stage]
   --stop_stage N     last stage [$stop_stage]
   --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/conf/defaults, else 2]
-  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
+  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/defaults.sh, else 2]
+  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/defaults.sh]
   --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
                      [none]
-  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
+  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/defaults.sh,
                      else CORPUS itself]
   --tables BOOL      true: the stages also make Tables 1, 2 and 4 of the paper, all rows and seeds of
                      egs/CORPUS/conf/table1.yaml and table2.yaml: stages 2 to 4 and 8 exp/CORPUS/TABLE1.md, stages 5

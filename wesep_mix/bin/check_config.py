@@ -16,7 +16,8 @@ from wesep_mix.base.config import CHOSEN, SECTIONS, from_dict, load_config, loca
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import boolean, parser
-from wesep_mix.inference.settings import EmbeddingsConfig, ScoreConfig
+from wesep_mix.evaluation.settings import ScoreConfig
+from wesep_mix.inference.settings import EmbeddingsConfig, ExtractConfig
 from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
@@ -29,6 +30,7 @@ CLASSES = {
     "embeddings": EmbeddingsConfig,
     "extractor": ExtractorConfig,
     "separator": SeparatorConfig,
+    "extract": ExtractConfig,
     "score": ScoreConfig,
 }
 STAGES = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}  # which train the models of these sections

@@ -16,8 +16,8 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.parallel import map_items
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import MIXTURE, SEPARATED, model_of
-from wesep_mix.inference.settings import ScoreConfig
 from wesep_mix.io.audio import read_audio
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi

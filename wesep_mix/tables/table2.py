@@ -218,7 +218,12 @@ class Table2Layout:
             "wav",
             name,
             seed,
-            {"embeddings": embeddings, "extractor": folder, "condition": row.condition},
+            {
+                "score_config": self.table1.conf / "score.yaml",
+                "embeddings": embeddings,
+                "extractor": folder,
+                "condition": row.condition,
+            },
         )
 
     def _separation_job(self, name: str, seed: int) -> Job:
@@ -231,6 +236,7 @@ class Table2Layout:
         )
 
     def _tested(self, stage: int, entry: str, made: str, name: str, seed: int, options: dict[str, Any]) -> Job:
-        given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
+        config = {6: "extract.yaml", 7: "score.yaml"}[stage]
+        given = {"config": self.table1.conf / config, "data": self._data(name) / TEST, **options}
         out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
         return job(stage, entry, out, "", given, self.table1.settings)
