@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
-from wesep_mix.base.config import FILLED, Checked, Count, at_least, between
+from wesep_mix.base.config import FILLED, Checked, Count, CountOrZero, at_least, between
 from wesep_mix.base.names import SETS, SetName
 
 Sizes = dict[SetName, Count]  # a number for each set
@@ -61,7 +61,7 @@ class CorpusConfig(Checked):
     metadata_dir: str = ""
     short: Literal["replace", "drop"] = "replace"
     decoded: bool = False
-    max_bad: int = 0
+    max_bad: CountOrZero = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,6 +15,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 # The stretch of each mixture that is trained on; where whole mixtures are, each counts as long as it is, though the
 # network hears the padding behind the shorter ones of a batch.
 ChunkOrWhole = Annotated[float, at_least(0, says="seconds, or 0 for whole mixtures")]
+Probability = Annotated[float, between(0, 1, says="a probability from 0 to 1")]
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,9 @@ class CueConfig(Checked):
         enrolment: the teacher's of another utterance of the target's speaker.
     """
 
-    predicted: Annotated[float, between(0, 1)] = 1.0
-    clean: Annotated[float, between(0, 1)] = 0.0
-    enrolment: Annotated[float, between(0, 1)] = 0.0
+    predicted: Probability = 1.0
+    clean: Probability = 0.0
+    enrolment: Probability = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -265,4 +265,13 @@ def test_a_config_survives_the_way_to_yaml_and_back():
 
 
 def test_sections_are_those_of_the_recipe():
-    assert config.SECTIONS == ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "score")
+    assert config.SECTIONS == (
+        "corpus",
+        "teacher",
+        "student",
+        "embeddings",
+        "extractor",
+        "separator",
+        "extract",
+        "score",
+    )

@@ -104,7 +104,7 @@ def test_data_that_is_not_there_leaves_rows_out(layout):
 @pytest.mark.parametrize(
     "rows, said",
     [
-        ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted one of teacher, kmeans, student, found teach"),
+        ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted teacher, kmeans or student, found 'teach'"),
         ("a: {title: a, num_spk: 2, model: teacher}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 2"),
         ("a: {title: a, num_spk: 1, model: kmeans}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 1"),
         ("a: {title: a, num_spk: 0, model: student}", "wanted 1 or more talkers, found 0"),
