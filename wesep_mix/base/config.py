@@ -14,6 +14,7 @@ import difflib
 import functools
 import itertools
 import math
+import operator
 import os
 import types
 import typing
@@ -209,13 +210,19 @@ def load_config(cls: type[T], path: str | Path, overrides: Iterable[str] = ()) -
 
     Raises: UserError naming file, key, what was wanted and what was found.
     """
-    return from_dict(cls, read_raw(path, overrides), str(path))
+    raw = read_raw(path, overrides)
+    try:
+        return from_dict(cls, raw, str(path))
+    except UserError as err:
+        if bases := [str(file) for file, _ in _with_bases(Path(path))[1:]]:
+            raise UserError(f"{err} (what it does not write itself is from {' and '.join(bases)})") from err
+        raise
 
 
 def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The YAML mapping after overrides, unchecked against any dataclass (cheap: used for fingerprints)."""
     path = Path(path)
-    raw = _over_its_base(path)
+    raw = functools.reduce(operator.or_, (own for _, own in reversed(_with_bases(path))))
     for override in overrides:
         key, value = parse_override(override)
         target = locate(key, section_of(path), raw)
@@ -317,10 +324,7 @@ def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise UserError(f"{where}: wanted a mapping, found {value!r}")
-        return {
-            _convert(key, arguments[0], None, where): _convert(item, arguments[1], None, f"{where}.{key}")
-            for key, item in value.items()
-        }
+        return {key: _convert(item, arguments[1], None, f"{where}.{key}") for key, item in value.items()}
     return _scalar(value, kind, where)
 
 
@@ -383,16 +387,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _over_its_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A file's mapping, laid over that of its base if it names one. Raises: UserError."""
-    raw = _read_yaml(path)
-    if "base" not in raw:
-        return raw
-    named = raw.pop("base")
-    base = Path(os.path.normpath(path.parent / str(named)))
-    if not isinstance(named, str) or not base.is_file() or base in (path, *above):
-        raise UserError(f"{path}: base: wanted another config file, from {path.parent}, found {named!r}")
-    return _over_its_base(base, (path, *above)) | raw
+def _with_bases(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """A file, its base, the base of that and so on, each with what it writes itself. Raises: UserError."""
+    files = [(path, _read_yaml(path))]
+    while "base" in files[-1][1]:
+        last, raw = files[-1]
+        named = raw.pop("base")
+        base = Path(os.path.normpath(last.parent / str(named)))
+        if not isinstance(named, str) or not base.is_file() or base in (file for file, _ in files):
+            raise UserError(f"{last}: base: wanted another config file, from {last.parent}, found {named!r}")
+        files.append((base, _read_yaml(base)))
+    return files
 
 
 def _set(raw: dict[str, Any], key: list[str], value: Any, where: str) -> None:

@@ -9,15 +9,16 @@ TABLE1.md and table1.json: the embeddings of every row over seeds, beside the pa
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from wesep_mix.base.config import Checked, Count
+from wesep_mix.base.config import FILLED, Checked, Count, at_least
 from wesep_mix.base.stage import Need, Part
 from wesep_mix.mixing.plan import PLANS
-from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
+from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Table1Row(Checked):
     """
 
     title: str
-    num_spk: Count
+    num_spk: Annotated[int, at_least(1, says="1 or more talkers")]
     model: Literal["teacher", "kmeans", "student"]
     trained_on: Count | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class CountConfig:
 
 
 @dataclass(frozen=True)
-class Table1Config:
+class Table1Config(Checked):
     """conf/table1.yaml. `shares`, `ahead` and `counts` are statements below the table.
 
     Attributes:
@@ -86,20 +87,21 @@ class Table1Config:
         ahead: pairs of rows; the first is ahead of the second in Acc.
     """
 
-    rows: dict[str, Table1Row]
-    seeds: tuple[int, ...] = (0, 1, 2)
+    rows: Annotated[dict[str, Table1Row], FILLED]
+    seeds: Seeds = (0, 1, 2)
     teacher: dict[str, Any] = field(default_factory=dict)
     student: dict[str, Any] = field(default_factory=dict)
     shares: tuple[ShareConfig, ...] = ()
-    ahead: tuple[tuple[str, ...], ...] = ()
+    ahead: Ahead = ()
     counts: CountConfig | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole = {name: row.over(self.teacher, self.student) for name, row in self.rows.items()}
         object.__setattr__(self, "rows", whole)
         check_rows(self.rows, self.seeds)
         named = [name for share in self.shares for name in (share.row, share.of)]
-        check_named([*named, *check_ahead(self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
+        check_named([*named, *itertools.chain(*self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
 
 
 def row_overrides(row: Table1Row) -> list[str]:

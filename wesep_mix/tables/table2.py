@@ -8,14 +8,15 @@ TABLE2.md and table2.json: Tables 2 and 4, the speech of every row over seeds, b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from wesep_mix.base.config import Checked, at_least, load_config
+from wesep_mix.base.config import FILLED, Checked, at_least, load_config
 from wesep_mix.base.errors import UserError
-from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
+from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
 Embedding = Literal["matched", "wrong", "random", "oracle"]
@@ -74,7 +75,7 @@ class Table2Row(Checked):
 
 
 @dataclass(frozen=True)
-class Table2Config:
+class Table2Config(Checked):
     """conf/table2.yaml.
 
     Attributes:
@@ -83,13 +84,14 @@ class Table2Config:
         ahead: pairs of rows, a statement each: the first is ahead of the second in SI-SDRi.
     """
 
-    rows: dict[str, Table2Row]
-    seeds: tuple[int, ...] = (0,)
-    ahead: tuple[tuple[str, ...], ...] = ()
+    rows: Annotated[dict[str, Table2Row], FILLED]
+    seeds: Seeds = (0,)
+    ahead: Ahead = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rows(self.rows, self.seeds)
-        check_named(check_ahead(self.ahead), self.rows)
+        check_named(itertools.chain(*self.ahead), self.rows)
 
 
 def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Table2Config]:

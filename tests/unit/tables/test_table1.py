@@ -123,9 +123,11 @@ def test_a_wrong_row_is_named(rows, said):
 @pytest.mark.parametrize(
     "more, said",
     [
-        ({"seeds": []}, "wanted rows, and seeds from 0 on, each once"),
+        ({"seeds": []}, "seeds: wanted one or more, found []"),
+        ({"seeds": [0, -1]}, "seeds[1]: wanted 0 or more, found -1"),
+        ({"rows": {}}, "rows: wanted one or more, found {}"),
         ({"seeds": [1, 1]}, "each once; found seeds [1, 1]"),
-        ({"ahead": [["plain"]]}, "ahead: wanted pairs of rows, found ['plain']"),
+        ({"ahead": [["plain"]]}, "ahead[0]: wanted a list of 2, found ['plain']"),
         ({"ahead": [["plain", "plane"]]}, "no row plane in rows; there are: ecapa, plain"),
         ({"shares": [{"row": "x", "of": "plain", "wanted": 1}]}, "no row x in rows"),
         ({"counts": {"rows": ["y"], "wanted": 1}}, "no row y in rows"),
