@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from wesep_mix.base import config, plugins
-from wesep_mix.base.config import Bounds, Checked, Filled, Parity
+from wesep_mix.base.config import Bounds, Checked, Filled, LowHigh, Parity
 from wesep_mix.bin.check_config import CLASSES
 from wesep_mix.tables import table1, table2
 
@@ -39,11 +39,9 @@ def wrong_values(hint: Any) -> Iterator[Any]:
         yield from wrong_values(arguments[0])
         yield from (value for rule in arguments[1:] for value in outside(rule, arguments[0]))
     elif origin is tuple:
-        yield from (
-            (value,) * max(1, len(arguments) - 1 + (Ellipsis not in arguments)) for value in wrong_values(arguments[0])
-        )
-        if Ellipsis not in arguments:
-            yield ()
+        length = 1 if Ellipsis in arguments else len(arguments)
+        yield from ((value,) * length for value in wrong_values(arguments[0]))
+        yield from () if Ellipsis in arguments else ((),)
     elif origin is dict:
         yield from ({"no such choice": 1} for value in wrong_values(arguments[0]))
         key = (*typing.get_args(arguments[0]), "key")[0]
@@ -55,6 +53,8 @@ def wrong_values(hint: Any) -> Iterator[Any]:
 def outside(rule: Any, hint: Any) -> Iterator[Any]:
     if isinstance(rule, Parity):
         yield 1 - rule.rest + 2
+    if isinstance(rule, LowHigh):
+        yield from ((), (0.5,), (0.5, 0.2), (0.2, 0.3, 0.5))
     if isinstance(rule, Filled):
         yield {} if typing.get_origin(hint) is dict else ()
     if isinstance(rule, Bounds):
@@ -62,6 +62,14 @@ def outside(rule: Any, hint: Any) -> Iterator[Any]:
         yield from (rule.low - 1,) if rule.with_low else (rule.low,)
         if math.isfinite(rule.high):
             yield rule.high + 1 if rule.with_high else rule.high
+
+
+def right_value(hint: Any) -> Any:
+    """One that a field without default takes."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)[0]
+    inside = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else None
+    return {"x": None} if typing.get_origin(inside) is dict else 2
 
 
 DECLARED = [(cls, name, hint) for cls in CONFIGS for name, hint in config.declared(cls).items()]
@@ -82,10 +90,12 @@ def test_a_config_that_declares_something_is_checked(cls):
 
 @pytest.mark.parametrize("cls, name, hint", DECLARED, ids=named)
 def test_what_a_field_declares_is_held(cls, name, hint):
-    made = object.__new__(cls)
+    made = object.__new__(cls)  # with the defaults; a field without one is right in itself
     for field in dataclasses.fields(cls):
-        value = None if field.default is dataclasses.MISSING else field.default
-        object.__setattr__(made, field.name, field.default_factory() if callable(field.default_factory) else value)
+        value = field.default_factory() if callable(field.default_factory) else field.default
+        if value is dataclasses.MISSING:
+            value = right_value(config.declared(cls).get(field.name))
+        object.__setattr__(made, field.name, value)
     values = list(wrong_values(hint))
     assert values
     for value in values:

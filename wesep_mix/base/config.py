@@ -18,7 +18,7 @@ import operator
 import os
 import types
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -106,14 +106,25 @@ class Filled:
         return "one or more"
 
 
-EVEN, ODD, FILLED = Parity(0), Parity(1), Filled()
+class LowHigh:
+    """Pairs in order, for a range: `Annotated[tuple[float, ...], LOW_HIGH]`."""
+
+    def hold(self, value: Sequence[float]) -> bool:
+        """Whether it is such a pair."""
+        return len(value) == 2 and value[0] <= value[1]
+
+    def __str__(self) -> str:
+        return "[low, high]"
+
+
+EVEN, ODD, FILLED, LOW_HIGH = Parity(0), Parity(1), Filled(), LowHigh()
 Count, CountOrZero = Annotated[int, at_least(1)], Annotated[int, at_least(0)]
 Counts = Annotated[tuple[Count, ...], FILLED]
 
 
 class Checked:
     """For a dataclass: its fields hold what their types declare, a `Literal`'s choices, the length of a
-    `tuple[int, int]`, and what stands beside a type in `Annotated` (Bounds, Parity, Filled); also inside of tuples and
+    `tuple[int, int]`, and what stands beside a type in `Annotated` (Bounds, Parity, Filled, LowHigh); also inside of tuples and
     dicts, and of fields that may be None. A subclass with a `__post_init__` of its own calls this one.
     """
 
@@ -184,7 +195,7 @@ def _of_value(arguments: Iterable[Any]) -> Any:
 
 def _either(choices: Iterable[Any]) -> str:
     """`a`, `a or b`, `a, b or c`."""
-    *others, last = map(str, choices)
+    *others, last = (str(choice) or "''" for choice in choices)
     return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
-from wesep_mix.base.config import FILLED, Checked, Count, CountOrZero, at_least, between
+from wesep_mix.base.config import FILLED, LOW_HIGH, Checked, Count, CountOrZero, at_least, between
 from wesep_mix.base.names import SETS, SetName
 
 Sizes = dict[SetName, Count]  # a number for each set
-Share = Annotated[float, between(0, 1, says="share between 0 and 1")]
+Share = Annotated[float, between(0, 1, says="a share between 0 and 1")]
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,10 @@ class MixingConfig(Checked):
     """
 
     segment_s: Annotated[float, at_least(0.4, says="at least 0.4, which loudness is measured over")] = 5.0
-    overlap: tuple[Share, Share] = (0.5, 0.8)
+    overlap: Annotated[tuple[Share, ...], LOW_HIGH] = (0.5, 0.8)
     snr_db: Annotated[tuple[float, ...], FILLED] = (5.0, 10.0, 15.0)
-    lufs: tuple[float, float] = (-33.0, -25.0)
+    lufs: Annotated[tuple[float, ...], LOW_HIGH] = (-33.0, -25.0)
     max_crops: Count = 4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, (low, high) in {"overlap": self.overlap, "lufs": self.lufs}.items():
-            if low > high:
-                raise ValueError(f"{name}: wanted [low, high], found {[low, high]}")
 
 
 @dataclass(frozen=True)
@@ -66,5 +60,5 @@ class CorpusConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, sizes in {"mixtures": self.mixtures, "single": self.single}.items():
-            if missing := [each for each in SETS if each not in sizes]:
-                raise ValueError(f"{name}: wanted a number for each of {', '.join(SETS)}, found none for {missing[0]}")
+            if len(sizes) < len(SETS):
+                raise ValueError(f"{name}: wanted a positive number for each of {', '.join(SETS)}, found {sizes}")

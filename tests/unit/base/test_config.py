@@ -297,6 +297,7 @@ class Declared(config.Checked):
     limit: config.CountOrZero | None = None
     sizes: config.Counts = (1,)
     pair: tuple[float, Annotated[float, config.above(1)]] = (0.0, 2.0)
+    span: Annotated[tuple[float, ...], config.LOW_HIGH] = (0.0, 1.0)
     grid: tuple[tuple[Literal[0, 1], ...], ...] = ()
     sets: dict[Literal["dev", "test"], config.Count] = field(default_factory=dict)
     part: Part = Part()
@@ -324,6 +325,8 @@ REFUSED = [
     ({"sizes": ()}, "sizes: wanted one or more, found []"),
     ({"pair": (1.0,)}, "pair: wanted a list of 2, found [1.0]"),
     ({"pair": (1.0, 1.0)}, "pair[1]: wanted a number above 1, found 1.0"),
+    ({"span": (1.0, 0.0)}, "span: wanted [low, high], found [1.0, 0.0]"),
+    ({"span": (1.0,)}, "span: wanted [low, high], found [1.0]"),
     ({"grid": ((0, 1), (1, 2))}, "grid[1][1]: wanted 0 or 1, found 2"),
     ({"sets": {"dev": 1, "train": 1}}, "sets: wanted dev or test, found 'train'"),
     ({"sets": {"test": 0}}, "sets.test: wanted 1 or more, found 0"),

@@ -221,13 +221,16 @@ def test_espnet_without_embeddings_enrols_with_another_utterance(case):
             ["--format", "wesep_shards", "--embeddings", "E", "--shard_size", "0"],
             "shard_size: wanted 1 or more, found 0",
         ),
-        (["--format", "kaldi", "--mode", "mid"], "mode: wanted max or min, found mid"),
+        (["--format", "kaldi", "--mode", "mid"], "mode: wanted max or min, found 'mid'"),
         (["--format", "kaldi", "--wav_subtype", "MP3"], "wav_subtype: wanted PCM_16 or FLOAT, found 'MP3'"),
         (
             ["--format", "librimix", "--types", "mix_booth"],
             "wanted mix_both, mix_clean or mix_single, found 'mix_booth'",
         ),
-        (["--format", "wesep", "--embeddings", "E", "--labels", "spk"], "labels: wanted source or speaker, found spk"),
+        (
+            ["--format", "wesep", "--embeddings", "E", "--labels", "spk"],
+            "labels: wanted source, speaker or '', found 'spk'",
+        ),
         (["--format", "librimix", "--embeddings", "E"], "holds no embeddings"),
         (["--format", "wesep"], "give --embeddings"),
         (["--format", "kaldi", "--set_name", "tset"], "plan.jsonl: no such file; stage 1 makes it"),

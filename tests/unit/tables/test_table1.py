@@ -125,7 +125,7 @@ def test_a_wrong_row_is_named(rows, said):
     [
         ({"seeds": []}, "seeds: wanted one or more, found []"),
         ({"seeds": [0, -1]}, "seeds[1]: wanted 0 or more, found -1"),
-        ({"rows": {}}, "rows: wanted one or more, found {}"),
+        ({"rows": "{}"}, "rows: wanted one or more, found {}"),
         ({"seeds": [1, 1]}, "each once; found seeds [1, 1]"),
         ({"ahead": [["plain"]]}, "ahead[0]: wanted a list of 2, found ['plain']"),
         ({"ahead": [["plain", "plane"]]}, "no row plane in rows; there are: ecapa, plain"),

@@ -148,8 +148,8 @@ def test_the_talkers_of_both_tables(layout):
         ),
         (
             "{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}",
-            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all others, "
-            "found wrong",
+            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, "
+            "matched for all others, found wrong",
         ),
         (
             "{title: x, num_spk: 2, model: extractor, config: a, student: b, settings: {model.fusion: none}, "
