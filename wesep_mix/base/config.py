@@ -67,17 +67,45 @@ class Bounds:
 
 
 def at_least(low: float, also: float | None = None, says: str = "") -> Bounds:
-    """Numbers from `low` on (see `Bounds`)."""
+    """Numbers from `low` on.
+
+    Args:
+        low: the least number.
+        also: a number that is allowed beside them.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
     return Bounds(low, also=also, says=says)
 
 
 def above(low: float, says: str = "") -> Bounds:
-    """Numbers greater than `low` (see `Bounds`)."""
+    """Numbers greater than `low`.
+
+    Args:
+        low: the number that they are above.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
     return Bounds(low, with_low=False, says=says)
 
 
 def between(low: float, high: float, with_low: bool = True, with_high: bool = True, says: str = "") -> Bounds:
-    """Numbers from `low` to `high`, both among them unless told otherwise (see `Bounds`)."""
+    """Numbers from `low` to `high`.
+
+    Args:
+        low: the least number.
+        high: the greatest number.
+        with_low: whether `low` is one of them.
+        with_high: whether `high` is one of them.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
     return Bounds(low, high, with_low, with_high, says=says)
 
 
@@ -123,9 +151,11 @@ Counts = Annotated[tuple[Count, ...], FILLED]
 
 
 class Checked:
-    """For a dataclass: its fields hold what their types declare, a `Literal`'s choices, the length of a
-    `tuple[int, int]`, and what stands beside a type in `Annotated` (Bounds, Parity, Filled, LowHigh); also inside of tuples and
-    dicts, and of fields that may be None. A subclass with a `__post_init__` of its own calls this one.
+    """For a dataclass: its fields hold what their types declare.
+
+    That is a `Literal`'s choices, the length of a `tuple[int, int]`, and what stands beside a type in `Annotated`
+    (Bounds, Parity, Filled, LowHigh); also inside of tuples, of dicts and of fields that may be None. A subclass with a
+    `__post_init__` of its own calls this one.
     """
 
     def __post_init__(self) -> None:

@@ -57,6 +57,7 @@ class ExtractConfig(Checked):
 
     @property
     def chunks(self) -> Chunks:
+        """How a network goes over the mixtures."""
         return Chunks(self.chunk_s, self.overlap_s) if self.chunk_s else WHOLE
 
 

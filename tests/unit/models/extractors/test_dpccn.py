@@ -107,7 +107,7 @@ def test_what_is_refused(mix, emb, fusion, found):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "cat"}, "no 'cat'"),
+        ({"fusion": "cat"}, "fusion: wanted none, concat, additive, multiply or film, found 'cat'"),
         ({"n_fft": 100}, "bins"),
         ({"hop": 300}, "hop"),
         ({"kernel_size": (3,)}, "kernel_size"),
@@ -118,7 +118,9 @@ def test_what_is_refused(mix, emb, fusion, found):
         ({"pool_channels": 0}, "pool_channels"),
         ({"pool_sizes": (0, 4)}, r"pool_sizes\[0\]: wanted 1 or more, found 0"),
         ({"dense_channels": (4, 0)}, "dense_channels"),
-        ({"padding": (-1, 1)}, "kernel_size, padding"),
+        ({"kernel_size": (0, 3)}, r"kernel_size\[0\]: wanted 1 or more, found 0"),
+        ({"padding": (-1, 1)}, r"padding\[0\]: wanted 0 or more, found -1"),
+        ({"padding": (1, 1, 1)}, r"padding: wanted a list of 2, found \[1, 1, 1\]"),
         ({"output_padding": (1, 0)}, "output_padding"),
         ({"output_padding": (0, 1)}, "bins"),
     ],

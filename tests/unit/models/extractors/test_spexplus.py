@@ -187,7 +187,7 @@ def test_otherwise_a_sample_depends_on_the_whole_mixture(changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "cat"}, "no 'cat'.*concat_conv"),
+        ({"fusion": "cat"}, "fusion: wanted none, .*, film or concat_conv, found 'cat'"),
         ({"norm": "gLN"}, "norm: wanted global, channel or batch, found 'gLN'"),
         ({"mask": "softmax"}, "mask: wanted relu or sigmoid, found 'softmax'"),
         ({"num_blocks": 0}, "num_blocks"),
