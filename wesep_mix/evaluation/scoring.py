@@ -35,8 +35,8 @@ TOLERANCE = 1e-6  # between a table and its summary, which is made from the tabl
 class Trial:
     """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
 
-    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times as
-    long as all else together.
+    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times
+    as long as all else together.
     """
 
     plan: Plan
