@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The recipe: from speech and noise to a table of scores. `bash run.sh --help` lists stages and options;
-# models and training are set in egs/CORPUS/conf, the machine in path.sh.
+# models and training are set in egs/CORPUS/conf over conf/, the machine in path.sh.
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 trap 'exit 130' INT  # Ctrl-C: the stage ends first and says how to go on
@@ -28,8 +28,6 @@ exp_dir=exp
 . tools/help.sh
 . tools/parse_options.sh "$@"
 
-default_of() { sed -n "s/^$1 //p" "$conf/defaults"; }  # OPTION: the corpus's own default, or nothing
-
 check_integer stage 1 9
 check_integer stop_stage 1 9
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage comes after --stop_stage $stop_stage"
@@ -41,14 +39,11 @@ check_pairs set key=value ${set[@]+"${set[@]}"}
 check_pairs corpus_root OLD=NEW ${corpus_root[@]+"${corpus_root[@]}"}
 check_listed corpus egs/*/
 conf=egs/$corpus/conf
-num_spk=${num_spk:-$(default_of num_spk)}
-num_spk=${num_spk:-2}
+[ ! -f "egs/$corpus/defaults.sh" ] || . "egs/$corpus/defaults.sh"  # for options that were not given
+: "${num_spk:=2}" "${share_with:=$corpus}"
 check_integer num_spk 2 5
-extractor=${extractor:-$(default_of extractor)}
 check_listed extractor "$conf"/extractor/*.yaml
 [ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml
-share_with=${share_with:-$(default_of share_with)}
-share_with=${share_with:-$corpus}
 check_listed share_with egs/*/
 
 data=$data_dir/$corpus
@@ -121,10 +116,10 @@ run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$
         --out "$separated/separated" --ngpu "$ngpu"
 run_table 5
 
-run_stage 6 extract_speech --config "$conf/score.yaml" --data "$mixtures/test" \
+run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test" \
     --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"
 [ -z "$separator" ] ||
-    run_stage 6 separate_speech --config "$conf/score.yaml" --data "$mixtures/test" --separator "$separated" \
+    run_stage 6 separate_speech --config "$conf/extract.yaml" --data "$mixtures/test" --separator "$separated" \
         --ngpu "$ngpu"
 run_table 6
 
@@ -135,8 +130,8 @@ run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extracto
 run_table 7
 
 run_table 8
-run_stage 8 analyse --config "$conf/score.yaml" --data "$mixtures/test" --single "$single/test" \
-    --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
+run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.yaml" --data "$mixtures/test" \
+    --single "$single/test" --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
     --extractor "$model" --nj "$nj" --ngpu "$ngpu"
 
 run_table 9

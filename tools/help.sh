@@ -17,11 +17,11 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --stage N          first stage [$stage]
   --stop_stage N     last stage [$stop_stage]
   --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/conf/defaults, else 2]
-  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/conf/defaults]
+  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/defaults.sh, else 2]
+  --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/defaults.sh]
   --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
                      [none]
-  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/conf/defaults,
+  --share_with NAME  the corpus whose lists, single-speaker set and teacher are used [egs/CORPUS/defaults.sh,
                      else CORPUS itself]
   --tables BOOL      true: the stages also make the paper's tables, with all rows and seeds of table1.yaml and
                      table2.yaml in egs/CORPUS/conf. Stages 2 to 4 and 8 make exp/CORPUS/TABLE1.md (Table 1), stages

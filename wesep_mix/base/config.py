@@ -12,13 +12,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import itertools
 import math
+import operator
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 
@@ -30,88 +32,204 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """What a number may be, beside a field's type: `Annotated[int, at_least(1)]`, which `Checked` holds."""
+    """What a number may be, beside a field's type: `Annotated[int, at_least(1)]`, which `Checked` holds.
+
+    Attributes:
+        low: the least number; with `with_low` false, only what is above it.
+        high: the greatest number; with `with_high` false, only what is below it.
+        also: a number that is allowed beside those.
+        says: what an error says was wanted, where the numbers alone don't tell enough (units).
+    """
 
     low: float = -math.inf
     high: float = math.inf
-    with_low: bool = True  # false: only what is above `low`
+    with_low: bool = True
     with_high: bool = True
+    also: float | None = None
+    says: str = ""
 
     def hold(self, value: float) -> bool:
-        """Whether the number is one of them; NaN is none."""
+        """Whether the number is one of them; NaN and a bool are none."""
+        if isinstance(value, bool):
+            return False
         from_low = value >= self.low if self.with_low else value > self.low
-        return from_low and (value <= self.high if self.with_high else value < self.high)
+        to_high = value <= self.high if self.with_high else value < self.high
+        return from_low and to_high or value == self.also
 
     def __str__(self) -> str:
+        return self.says or self._told() + ("" if self.also is None else f", or {self.also:g}")
+
+    def _told(self) -> str:
         if math.isinf(self.high):
             return f"{self.low:g} or more" if self.with_low else f"a number above {self.low:g}"
         low = f"from {self.low:g}" if self.with_low else f"above {self.low:g}"
         return f"a number {low} to {'' if self.with_high else 'below '}{self.high:g}"
 
 
-def at_least(low: float) -> Bounds:
-    """Numbers from `low` on."""
-    return Bounds(low)
+def at_least(low: float, also: float | None = None, says: str = "") -> Bounds:
+    """Numbers from `low` on.
+
+    Args:
+        low: the least number.
+        also: a number that is allowed beside them.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
+    return Bounds(low, also=also, says=says)
 
 
-def above(low: float) -> Bounds:
-    """Numbers greater than `low`."""
-    return Bounds(low, with_low=False)
+def above(low: float, says: str = "") -> Bounds:
+    """Numbers greater than `low`.
+
+    Args:
+        low: the number that they are above.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
+    return Bounds(low, with_low=False, says=says)
 
 
-def between(low: float, high: float, with_low: bool = True, with_high: bool = True) -> Bounds:
-    """Numbers from `low` to `high`, both among them unless told otherwise."""
-    return Bounds(low, high, with_low, with_high)
+def between(low: float, high: float, with_low: bool = True, with_high: bool = True, says: str = "") -> Bounds:
+    """Numbers from `low` to `high`.
+
+    Args:
+        low: the least number.
+        high: the greatest number.
+        with_low: whether `low` is one of them.
+        with_high: whether `high` is one of them.
+        says: what an error says was wanted.
+
+    Returns:
+        The rule, for `Annotated`.
+    """
+    return Bounds(low, high, with_low, with_high, says=says)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """Even or odd numbers alone: `Annotated[int, EVEN]`."""
+
+    rest: int
+
+    def hold(self, value: int) -> bool:
+        """Whether the number is one of them."""
+        return value % 2 == self.rest
+
+    def __str__(self) -> str:
+        return "an odd number" if self.rest else "an even number"
+
+
+class Filled:
+    """Lists and mappings with something in them: `Annotated[tuple[int, ...], FILLED]`."""
+
+    def hold(self, value: Collection) -> bool:
+        """Whether there is something in it."""
+        return len(value) > 0
+
+    def __str__(self) -> str:
+        return "one or more"
+
+
+class LowHigh:
+    """Pairs in order, for a range: `Annotated[tuple[float, ...], LOW_HIGH]`."""
+
+    def hold(self, value: Sequence[float]) -> bool:
+        """Whether it is such a pair."""
+        return len(value) == 2 and value[0] <= value[1]
+
+    def __str__(self) -> str:
+        return "[low, high]"
+
+
+EVEN, ODD, FILLED, LOW_HIGH = Parity(0), Parity(1), Filled(), LowHigh()
+Count, CountOrZero = Annotated[int, at_least(1)], Annotated[int, at_least(0)]
+Counts = Annotated[tuple[Count, ...], FILLED]
 
 
 class Checked:
-    """For a dataclass: its fields hold what their types declare, a `Literal`'s choices and the bounds of an
-    `Annotated` number, also of tuples and of fields that may be None. A subclass with a `__post_init__` of its own
-    calls this one.
+    """For a dataclass: its fields hold what their types declare.
+
+    That is a `Literal`'s choices, the length of a `tuple[int, int]`, and what stands beside a type in `Annotated`
+    (Bounds, Parity, Filled, LowHigh); also inside of tuples, of dicts and of fields that may be None. A subclass with a
+    `__post_init__` of its own calls this one.
     """
 
     def __post_init__(self) -> None:
         """Raises: ValueError naming the first field that holds something else, what was wanted and what was found."""
-        for name, hint in _declared(type(self)).items():
-            if (wanted := _broken(getattr(self, name), hint)) is not None:
-                raise ValueError(f"{name}: wanted {wanted}, found {getattr(self, name)!r}")
+        for name, hint in declared(type(self)).items():
+            for fault in _faults(getattr(self, name), hint, name):
+                raise ValueError(fault)
 
 
 @functools.cache
-def _declared(cls: type) -> dict[str, Any]:
-    """The type of each field that says more than a type."""
+def declared(cls: type) -> dict[str, Any]:
+    """The types of those fields of a dataclass whose types say more than a type: {field: type}."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if _says_more(hints[field.name])}
 
 
 def _says_more(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Literal, typing.Annotated) or any(map(_says_more, typing.get_args(hint)))
-
-
-def _broken(value: Any, hint: Any) -> str | None:
-    """What a type declares and the value is not; None where it is all that."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return None if value in arguments else _either(arguments)
-    if origin is typing.Annotated:
-        return next(
-            (str(wanted) for wanted in arguments[1:] if isinstance(wanted, Bounds) and not wanted.hold(value)),
-            _broken(value, arguments[0]),
-        )
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _broken(value, next(a for a in arguments if a is not type(None)))
-    if origin is tuple:
-        return next((f"each {wanted}" for item in value if (wanted := _broken(item, arguments[0])) is not None), None)
-    return None
+    return origin in (typing.Literal, Annotated) or _is_of_one_length(hint) or any(map(_says_more, arguments))
+
+
+def _is_of_one_length(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple and Ellipsis not in typing.get_args(hint)
+
+
+def _faults(value: Any, hint: Any, where: str) -> Iterator[str]:
+    """What a type declares and the value is not: where, what was wanted and what was found."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal and not _is_among(value, arguments):
+        yield _fault(where, _either(arguments), value)
+    elif origin is Annotated:
+        yield from _faults(value, arguments[0], where)
+        yield from (_fault(where, wanted, value) for wanted in arguments[1:] if not wanted.hold(value))
+    elif origin in (typing.Union, types.UnionType) and value is not None:
+        yield from _faults(value, _of_value(arguments), where)
+    elif _is_of_one_length(hint) and len(value) != len(arguments):
+        yield _fault(where, f"a list of {len(arguments)}", value)
+    elif origin in (tuple, list):
+        for place, (item, item_hint) in enumerate(zip(value, _item_hints(hint), strict=False)):
+            yield from _faults(item, item_hint, f"{where}[{place}]")
+    elif origin is dict:
+        for key, item in value.items():
+            yield from _faults(key, arguments[0], where)
+            yield from _faults(item, arguments[1], f"{where}.{key}")
+
+
+def _fault(where: str, wanted: object, found: Any) -> str:
+    """A tuple is told as one writes it in YAML, a list."""
+    return f"{where}: wanted {wanted}, found {list(found) if isinstance(found, tuple) else found!r}"
+
+
+def _item_hints(hint: Any) -> Iterable[Any]:
+    """The type of each item of a list or tuple; the same for ever where it has no length."""
+    arguments = typing.get_args(hint)
+    return arguments if _is_of_one_length(hint) else itertools.repeat(arguments[0])
+
+
+def _is_among(value: Any, choices: Iterable[Any]) -> bool:
+    """Whether it is one of the choices, and of its type: True is not 1, nor is 1.0."""
+    return any(value == choice and type(value) is type(choice) for choice in choices)
+
+
+def _of_value(arguments: Iterable[Any]) -> Any:
+    """X of the type `X | None`."""
+    return next(argument for argument in arguments if argument is not type(None))
 
 
 def _either(choices: Iterable[Any]) -> str:
     """`a`, `a or b`, `a, b or c`."""
-    *others, last = map(str, choices)
+    *others, last = (str(choice) or "''" for choice in choices)
     return f"{', '.join(others)} or {last}" if others else last
 
 
-SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "score")
+SECTIONS = ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "extract", "score")
 CHOSEN = ("extractor", "separator")  # sections of which a recipe has several files, conf/SECTION/NAME.yaml
 
 
@@ -133,13 +251,19 @@ def load_config(cls: type[T], path: str | Path, overrides: Iterable[str] = ()) -
 
     Raises: UserError naming file, key, what was wanted and what was found.
     """
-    return from_dict(cls, read_raw(path, overrides), str(path))
+    raw = read_raw(path, overrides)
+    try:
+        return from_dict(cls, raw, str(path))
+    except UserError as err:
+        if bases := [str(file) for file, _ in _with_bases(Path(path))[1:]]:
+            raise UserError(f"{err} (what it does not write itself is from {' and '.join(bases)})") from err
+        raise
 
 
 def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The YAML mapping after overrides, unchecked against any dataclass (cheap: used for fingerprints)."""
     path = Path(path)
-    raw = _over_its_base(path)
+    raw = functools.reduce(operator.or_, (own for _, own in reversed(_with_bases(path))))
     for override in overrides:
         key, value = parse_override(override)
         target = locate(key, section_of(path), raw)
@@ -188,13 +312,17 @@ def locate(key: list[str], section: str, raw: Mapping[str, Any]) -> list[str] | 
 
 
 def from_dict(cls: type[T], raw: Any, where: str) -> T:
-    """Build a (nested) frozen dataclass from plain YAML values. Raises: UserError."""
+    """Build a (nested) frozen dataclass from plain YAML values.
+
+    A class may have a dict `MOVED`, {a key that was its own: where that is now}, for the error.
+    Raises: UserError.
+    """
     if not isinstance(raw, Mapping):
         raise UserError(f"{where}: wanted a mapping of settings, found {raw!r}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in raw:
         if key not in fields:
-            raise UserError(f"{where}: {_unknown(str(key), fields)}")
+            raise UserError(f"{where}: {_unknown(str(key), fields, getattr(cls, 'MOVED', {}))}")
     hints, values = typing.get_type_hints(cls), {}
     for name, field in fields.items():
         if name in raw:
@@ -225,15 +353,15 @@ def _convert(value: Any, kind: Any, plugin_kind: str | None, where: str) -> Any:
         return from_dict(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        if value not in arguments or isinstance(value, bool):
-            raise UserError(f"{where}: wanted {_either(arguments)}, found {value!r}")
+        if not _is_among(value, arguments):
+            raise UserError(_fault(where, _either(arguments), value))
         return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(value, next(a for a in arguments if a is not type(None)), None, where)
+        return _convert(value, _of_value(arguments), None, where)
     if origin in (tuple, list):
-        return _sequence(value, kind, arguments[0], where)
+        return _sequence(value, kind, where)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise UserError(f"{where}: wanted a mapping, found {value!r}")
@@ -251,10 +379,15 @@ def _plugin_config(value: Any, kind: str, where: str) -> Any:
     return from_dict(module.Config, value, where)
 
 
-def _sequence(value: Any, kind: Any, item_kind: Any, where: str) -> Any:
+def _sequence(value: Any, kind: Any, where: str) -> Any:
     if not isinstance(value, (list, tuple)):
         raise UserError(f"{where}: wanted a list, found {value!r}")
-    items = [_convert(item, item_kind, None, f"{where}[{place}]") for place, item in enumerate(value)]
+    if _is_of_one_length(kind) and len(value) != (length := len(typing.get_args(kind))):
+        raise UserError(_fault(where, f"a list of {length}", value))
+    items = [
+        _convert(item, item_kind, None, f"{where}[{place}]")
+        for place, (item, item_kind) in enumerate(zip(value, _item_hints(kind), strict=False))
+    ]
     return tuple(items) if typing.get_origin(kind) is tuple else items
 
 
@@ -295,16 +428,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _over_its_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A file's mapping, laid over that of its base if it names one. Raises: UserError."""
-    raw = _read_yaml(path)
-    if "base" not in raw:
-        return raw
-    named = raw.pop("base")
-    base = Path(os.path.normpath(path.parent / str(named)))
-    if not isinstance(named, str) or not base.is_file() or base in (path, *above):
-        raise UserError(f"{path}: base: wanted another config file, from {path.parent}, found {named!r}")
-    return _over_its_base(base, (path, *above)) | raw
+def _with_bases(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """A file, its base, the base of that and so on, each with what it writes itself. Raises: UserError."""
+    files = [(path, _read_yaml(path))]
+    while "base" in files[-1][1]:
+        last, raw = files[-1]
+        named = raw.pop("base")
+        base = Path(os.path.normpath(last.parent / str(named)))
+        if not isinstance(named, str) or not base.is_file() or base in (file for file, _ in files):
+            raise UserError(f"{last}: base: wanted another config file, from {last.parent}, found {named!r}")
+        files.append((base, _read_yaml(base)))
+    return files
 
 
 def _set(raw: dict[str, Any], key: list[str], value: Any, where: str) -> None:
@@ -323,7 +457,9 @@ def _has(raw: Any, key: list[str]) -> bool:
     return True
 
 
-def _unknown(key: str, known: Iterable[str]) -> str:
+def _unknown(key: str, known: Iterable[str], moved: Mapping[str, str]) -> str:
+    if key in moved:
+        return f"{key}: unknown key, it is {moved[key]}"
     near = difflib.get_close_matches(key, list(known), n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
     return f"{key}: unknown key, {hint}"

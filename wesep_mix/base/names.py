@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from wesep_mix.base.errors import escaped
 
-SETS = ("train", "dev", "test")
+SetName = Literal["train", "dev", "test"]
+SETS: tuple[SetName, ...] = get_args(SetName)
 
 MAX_NAME = 255  # bytes that a file's name may have
 _ROOM = len("..1234567.tmp.wav")  # what atomic_path (base.files) adds to a file's name while it is written

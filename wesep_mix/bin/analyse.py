@@ -15,13 +15,14 @@ from wesep_mix.base.config import load_config
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin import extract_speech, score
 from wesep_mix.bin.options import parser
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import CONTROLS, MIXTURE
-from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
+    options.add_argument("--extract_config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")
     options.add_argument("--single", type=Path, required=True, help="voices alone: data/CORPUS/single/test")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
@@ -71,6 +72,8 @@ def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None
 def _extraction(args: argparse.Namespace, control: str) -> list[str]:
     """Options of stage 6's entry point."""
     return [
+        f"--config={args.extract_config}",
+        f"--score_config={args.config}",
         f"--embeddings={args.embeddings / 'test'}",
         f"--extractor={args.extractor}",
         f"--condition={control}",
@@ -81,12 +84,17 @@ def _extraction(args: argparse.Namespace, control: str) -> list[str]:
 
 def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[str]:
     """Options of stage 7's entry point."""
-    return [f"--extractor={extractor}", f"--condition={condition}", f"--nj={args.nj}", *_common(args)]
+    return [
+        f"--config={args.config}",
+        f"--extractor={extractor}",
+        f"--condition={condition}",
+        f"--nj={args.nj}",
+        *_common(args),
+    ]
 
 
 def _common(args: argparse.Namespace) -> list[str]:
     return [
-        f"--config={args.config}",
         f"--data={args.data}",
         f"--force={str(args.force).lower()}",
         *(f"--set={setting}" for setting in args.set),

@@ -9,8 +9,9 @@ from pathlib import Path
 from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import CONTROLS, model_of
-from wesep_mix.inference.settings import ScoreConfig
+from wesep_mix.inference.settings import ExtractConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def parts(argv: list[str]) -> list[Part]:
 
 def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
-    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
     options.add_argument("--embeddings", type=Path, required=True, help="EXP/Nmix/embeddings/test")
     options.add_argument("--extractor", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/matched/wav")
@@ -36,26 +37,37 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
         help="none for the network without embedding, wrong, random or oracle for the others as "
         "controls; wavs go to test/NAME/wav [matched]",
     )
+    options.add_argument(
+        "--score_config", type=Path, help="egs/CORPUS/conf/score.yaml, whose seed draws the embeddings of random"
+    )
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
-    return options.parse_args(argv)
+    args = options.parse_args(argv)
+    if args.condition == "random" and args.score_config is None:
+        options.error("--condition random needs --score_config, whose seed draws the embeddings")
+    return args
 
 
 def _part(args: argparse.Namespace) -> Part:
-    settings = load_config(ScoreConfig, args.config, args.set)
+    settings = load_config(ExtractConfig, args.config, args.set)
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
     if args.condition == "random":
-        defining["seed"] = settings.seed
+        defining["seed"] = _seed(args)
     given = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
     needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.condition), 5)]
     return Part(6, f"extraction, {args.condition}", args.extractor / "test" / args.condition / "wav", defining, needs)
+
+
+def _seed(args: argparse.Namespace) -> int:
+    """Of the random embeddings; others need none."""
+    return load_config(ScoreConfig, args.score_config, args.set).seed if args.condition == "random" else 0
 
 
 def _extract(args: argparse.Namespace) -> None:
     def work() -> None:
         from wesep_mix.inference.extraction import extract_condition
 
-        settings, device = load_config(ScoreConfig, args.config, args.set), "cuda" if args.ngpu else "cpu"
-        extract_condition(args.condition, args.data, args.embeddings, args.extractor, settings, device)
+        settings, device = load_config(ExtractConfig, args.config, args.set), "cuda" if args.ngpu else "cpu"
+        extract_condition(args.condition, args.data, args.embeddings, args.extractor, settings, device, _seed(args))
 
     run_part(_part(args), args.force, work)
 

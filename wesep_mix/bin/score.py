@@ -9,8 +9,8 @@ from pathlib import Path
 from wesep_mix.base.config import load_config
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED, model_of
-from wesep_mix.inference.settings import ScoreConfig
 
 
 def main(argv: list[str] | None = None) -> int:

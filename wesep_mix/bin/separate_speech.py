@@ -9,7 +9,7 @@ from pathlib import Path
 from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.inference.settings import ScoreConfig
+from wesep_mix.inference.settings import ExtractConfig
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def parts(argv: list[str]) -> list[Part]:
 
 def _parsed(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
-    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
     options.add_argument(
         "--separator", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/separated/wav"
@@ -34,7 +34,7 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _part(args: argparse.Namespace) -> Part:
-    settings = load_config(ScoreConfig, args.config, args.set)
+    settings = load_config(ExtractConfig, args.config, args.set)
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
     needs = [Need(args.data, 1), Need(_model(args), 5)]
     return Part(6, "separation", args.separator / "test" / "separated" / "wav", defining, needs)
@@ -51,7 +51,7 @@ def _separate(args: argparse.Namespace) -> None:
         from wesep_mix.inference.extraction import separate_set
         from wesep_mix.mixing.plan import read_plans
 
-        settings = load_config(ScoreConfig, args.config, args.set)
+        settings = load_config(ExtractConfig, args.config, args.set)
         plans = read_plans(args.data / "plan.jsonl")
         device = "cuda" if args.ngpu else "cpu"
         separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks, settings.batch_size)

@@ -10,9 +10,11 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from wesep_mix.base.config import FILLED, Checked
 from wesep_mix.base.errors import UserError, escaped
-from wesep_mix.base.names import SETS, utterance_problem
+from wesep_mix.base.names import SETS, SetName, utterance_problem
 from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Problems, Utterance, check_corpus
 from wesep_mix.corpora.sources.folders import audio_files, bad_headers, existing_folder
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
@@ -26,13 +28,14 @@ _MAX_LINES = 20  # of damaged files that are shown of a list: every file of a co
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """Where speech and noise lie, and which of them each set has.
 
-    subsets: names of subsets for each set; {}: all speakers are split by `split`.
-    noises: prefixes of kinds for each set (musan/noise, wham/tt); {}: `noise_dir`, or where that is "" noise is
-        generated as `noise` says.
-    whole: the published numbers of files must be there, of every subset and part that is used.
+    Attributes:
+        subsets: names of subsets for each set; {}: all speakers are split by `split`.
+        noises: prefixes of kinds for each set (musan/noise, wham/tt); {}: `noise_dir`, or where that is "" noise is
+            generated as `noise` says.
+        whole: the published numbers of files must be there, of every subset and part that is used.
     """
 
     name: str = "librispeech"
@@ -41,8 +44,8 @@ class Config:
     noise_dir: str = ""
     musan_dir: str = ""
     wham_dir: str = ""
-    subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    noises: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    subsets: dict[SetName, Annotated[tuple[str, ...], FILLED]] = field(default_factory=dict)
+    noises: dict[SetName, Annotated[tuple[str, ...], FILLED]] = field(default_factory=dict)
     whole: bool = False
     split: Split = field(default_factory=Split)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -53,7 +56,8 @@ class Config:
         return {"musan": self.musan_dir, "wham": self.wham_dir}
 
     def __post_init__(self) -> None:
-        if self.subsets and (sorted(self.subsets) != sorted(SETS) or not all(self.subsets.values())):
+        super().__post_init__()
+        if self.subsets and len(self.subsets) != len(SETS):
             raise ValueError(f"subsets: wanted names for each of {', '.join(SETS)}, found {self.subsets}")
         if self.noises:
             check_choice(self.noises)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from wesep_mix.base.config import Checked, Count, at_least
 from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
 from wesep_mix.corpora.sources.entries import Corpus, Utterance, check_corpus
@@ -21,36 +23,44 @@ from wesep_mix.io.audio import write_audio
 
 
 @dataclass(frozen=True)
-class NumVoices:
-    train: int = 216
-    dev: int = 4
-    test: int = 16
+class NumVoices(Checked):
+    """Of each set."""
+
+    train: Count = 216
+    dev: Count = 4
+    test: Count = 16
 
 
 @dataclass(frozen=True)
-class NumUtterances:
+class NumUtterances(Checked):
     """Of each voice."""
 
-    train: int = 4
-    dev: int = 8
-    test: int = 8
+    train: Count = 4
+    dev: Count = 8
+    test: Count = 8
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
+    """How much is generated.
+
+    Attributes:
+        min_s: seconds of the shortest utterance.
+        max_s: seconds of the longest.
+    """
+
     name: str = "mini"
     seed: int = 0
     num_voices: NumVoices = NumVoices()
     utterances_per_voice: NumUtterances = NumUtterances()
-    min_s: float = 6.0  # length of an utterance
+    min_s: Annotated[float, at_least(1)] = 6.0
     max_s: float = 10.0
     noise: NoiseConfig = field(default_factory=NoiseConfig)
 
     def __post_init__(self) -> None:
-        if not 1.0 <= self.min_s < self.max_s:
-            raise ValueError(f"wanted 1 <= min_s < max_s, found min_s {self.min_s}, max_s {self.max_s}")
-        if min(getattr(numbers, name) for numbers in (self.num_voices, self.utterances_per_voice) for name in SETS) < 1:
-            raise ValueError("wanted at least one voice in each set and one utterance of each")
+        super().__post_init__()
+        if not self.min_s < self.max_s:
+            raise ValueError(f"wanted min_s < max_s, found min_s {self.min_s}, max_s {self.max_s}")
 
 
 def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus:

@@ -16,8 +16,8 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.parallel import map_items
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import MIXTURE, SEPARATED, model_of
-from wesep_mix.inference.settings import ScoreConfig
 from wesep_mix.io.audio import read_audio
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.perceptual import pesq_wideband, stoi
@@ -35,8 +35,8 @@ TOLERANCE = 1e-6  # between a table and its summary, which is made from the tabl
 class Trial:
     """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
 
-    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times as
-    long as all else together.
+    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times
+    as long as all else together.
     """
 
     plan: Plan

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered, render
 
-MIXTURES = ("mix_both", "mix_clean", "mix_single")
+MixtureKind = Literal["mix_both", "mix_clean", "mix_single"]
+MIXTURES: tuple[MixtureKind, ...] = get_args(MixtureKind)
 
 
 def source_names(num_spk: int) -> list[str]:

@@ -25,7 +25,7 @@ from wesep_mix.base.files import write_table
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.controls import control_embeddings, model_of
-from wesep_mix.inference.settings import WHOLE, Chunks, ScoreConfig
+from wesep_mix.inference.settings import WHOLE, Chunks, ExtractConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
 from wesep_mix.losses.signal import in_order
@@ -156,15 +156,21 @@ def separate_group(model: torch.nn.Module, group: Sequence[Rendered], device: st
 
 
 def extract_condition(
-    condition: str, data: Path, embeddings: Path, extractor: Path, settings: ScoreConfig, device: str
+    condition: str,
+    data: Path,
+    embeddings: Path,
+    extractor: Path,
+    settings: ExtractConfig,
+    device: str,
+    seed: int,
 ) -> None:
     """Extract the test set on the right embeddings, `matched`, or as a control into `extractor/test/<condition>/wav`.
 
     data: folder with the test set's plan.jsonl; embeddings: its folder of stage 4;
-    extractor: folder with the trained `matched` and `none` models.
+    extractor: folder with the trained `matched` and `none` models; seed: draws the embeddings of `random`.
     """
     plans = read_plans(data / "plan.jsonl")
-    given = _given(condition, plans, embeddings, settings.seed)
+    given = _given(condition, plans, embeddings, seed)
     extract_set(
         model_of(extractor, condition),
         plans,

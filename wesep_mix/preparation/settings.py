@@ -3,65 +3,62 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
-from wesep_mix.base.names import SETS
+from wesep_mix.base.config import FILLED, LOW_HIGH, Checked, Count, CountOrZero, at_least, between
+from wesep_mix.base.names import SETS, SetName
 
-SHORT = ("replace", "drop")
-
-
-@dataclass(frozen=True)
-class MixingConfig:
-    """How mixtures are drawn. The modes of the SNR distribution are not known from the paper: *open*, 5/10/15 dB."""
-
-    segment_s: float = 5.0
-    overlap: tuple[float, ...] = (0.5, 0.8)
-    snr_db: tuple[float, ...] = (5.0, 10.0, 15.0)
-    lufs: tuple[float, ...] = (-33.0, -25.0)
-    max_crops: int = 4
-
-    def __post_init__(self) -> None:
-        for name, values in {"overlap": self.overlap, "lufs": self.lufs}.items():
-            if len(values) != 2 or values[0] > values[1]:
-                raise ValueError(f"{name}: wanted [low, high], found {list(values)}")
-        if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
-            raise ValueError(f"overlap: wanted shares between 0 and 1, found {list(self.overlap)}")
-        if self.segment_s < 0.4:
-            raise ValueError(f"segment_s: wanted at least 0.4, which loudness is measured over, found {self.segment_s}")
-        if self.max_crops < 1 or not self.snr_db:
-            raise ValueError("max_crops must be positive and snr_db must have a value")
+Sizes = dict[SetName, Count]  # a number for each set
+Share = Annotated[float, between(0, 1, says="a share between 0 and 1")]
 
 
 @dataclass(frozen=True)
-class CorpusConfig:
-    """conf/corpus.yaml. `mixtures` and `single` are the numbers of fixed plans of each set, at most.
+class MixingConfig(Checked):
+    """How mixtures are drawn.
 
-    single_noise: prefixes of kinds for the single-speaker set; a set that is not named takes all its noises.
-    metadata_dir: official LibriMix CSVs that say which utterances are mixed; "": drawn by us.
-    short: what becomes of a CSV's row whose utterance lacks a full segment (see mixing.librimix).
-    decoded: stage 1 also decodes speech and noise into flat 16-bit files.
+    Attributes:
+        segment_s: seconds of speech of each talker.
+        overlap: lowest and highest share of a segment that consecutive talkers have in common.
+        snr_db: modes of the distribution of the SNR; not known from the paper: *open*, 5/10/15 dB.
+        lufs: lowest and highest loudness of a talker.
+        max_crops: candidate crops of an utterance for training.
+    """
+
+    segment_s: Annotated[float, at_least(0.4, says="at least 0.4, which loudness is measured over")] = 5.0
+    overlap: Annotated[tuple[Share, ...], LOW_HIGH] = (0.5, 0.8)
+    snr_db: Annotated[tuple[float, ...], FILLED] = (5.0, 10.0, 15.0)
+    lufs: Annotated[tuple[float, ...], LOW_HIGH] = (-33.0, -25.0)
+    max_crops: Count = 4
+
+
+@dataclass(frozen=True)
+class CorpusConfig(Checked):
+    """conf/corpus.yaml.
+
+    Attributes:
+        mixtures: number of fixed plans of each set of mixtures, at most.
+        single: number of fixed plans of each single-speaker set, at most.
+        single_noise: prefixes of kinds for the single-speaker set; a set that is not named takes all its noises.
+        metadata_dir: official LibriMix CSVs that say which utterances are mixed; "": drawn by us.
+        short: what becomes of a CSV's row whose utterance lacks a full segment (see mixing.librimix).
+        decoded: stage 1 also decodes speech and noise into flat 16-bit files.
+        max_bad: damaged files to tolerate.
     """
 
     corpus: Any = config.plugin("corpora")
     seed: int = 0
     mixing: MixingConfig = MixingConfig()
-    mixtures: dict[str, int] = field(default_factory=lambda: {"train": 1000, "dev": 100, "test": 300})
-    single: dict[str, int] = field(default_factory=lambda: {"train": 1000, "dev": 100, "test": 300})
-    single_noise: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    mixtures: Sizes = field(default_factory=lambda: {"train": 1000, "dev": 100, "test": 300})
+    single: Sizes = field(default_factory=lambda: {"train": 1000, "dev": 100, "test": 300})
+    single_noise: dict[SetName, Annotated[tuple[str, ...], FILLED]] = field(default_factory=dict)
     metadata_dir: str = ""
-    short: str = "replace"
+    short: Literal["replace", "drop"] = "replace"
     decoded: bool = False
-    max_bad: int = 0
+    max_bad: CountOrZero = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, sizes in {"mixtures": self.mixtures, "single": self.single}.items():
-            if sorted(sizes) != sorted(SETS) or min(sizes.values()) < 1:
+            if len(sizes) < len(SETS):
                 raise ValueError(f"{name}: wanted a positive number for each of {', '.join(SETS)}, found {sizes}")
-        for name, kinds in self.single_noise.items():
-            if name not in SETS or not kinds:
-                raise ValueError(
-                    f"single_noise: wanted kinds of noise for some of {', '.join(SETS)}, found {name}: {list(kinds)}"
-                )
-        if self.short not in SHORT:
-            raise ValueError(f"short: wanted {' or '.join(SHORT)}, found {self.short!r}")

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from wesep_mix.base.config import FILLED, CountOrZero
 from wesep_mix.mixing.plan import PLANS
 
 TEST = "test"
@@ -36,22 +37,17 @@ def overrides(section: str, settings: Mapping[str, Any]) -> list[str]:
     return [f"{section}.{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
 
 
+Seeds = Annotated[tuple[CountOrZero, ...], FILLED]
+Ahead = tuple[tuple[str, str], ...]  # pairs of rows, the first of which is ahead of the second
+
+
 def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
-    """Raises: ValueError when there are no rows or seeds, or one cannot name a folder."""
-    names = list(map(str, rows))
-    if not names or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ValueError(f"wanted rows, and seeds from 0 on, each once; found seeds {list(seeds)}")
-    for name in names:
+    """Raises: ValueError when a seed is there twice, or a row cannot name a folder."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"wanted seeds, each once; found seeds {list(seeds)}")
+    for name in map(str, rows):
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise ValueError(f"rows: {name}: a row's name, which names folders, takes letters, digits, _ and -")
-
-
-def check_ahead(ahead: Iterable[Sequence[str]]) -> list[str]:
-    """The rows of these statements. Raises: ValueError when one is not about a pair."""
-    for pair in ahead:
-        if len(pair) != 2:
-            raise ValueError(f"ahead: wanted pairs of rows, found {list(pair)}")
-    return [name for pair in ahead for name in pair]
 
 
 def check_named(names: Iterable[str], rows: Mapping[str, Any]) -> None:

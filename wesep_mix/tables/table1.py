@@ -9,42 +9,40 @@ TABLE1.md and table1.json: the embeddings of every row over seeds, beside the pa
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from wesep_mix.base.config import FILLED, Checked, Count, at_least
 from wesep_mix.base.stage import Need, Part
 from wesep_mix.mixing.plan import PLANS
-from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
-
-MODELS = ("teacher", "kmeans", "student")
+from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 
 
 @dataclass(frozen=True)
-class Table1Row:
+class Table1Row(Checked):
     """A row of the table: one way of training, tested on the test set of one number of talkers.
 
-    num_spk: talkers of what it is tested on; 1 is noisy single speech. trained_on: talkers of the mixtures that its
-    student is trained on, where that is not `num_spk`. teacher, student: `key: value`, as in `--set key=value`, over
-    teacher.yaml and student.yaml. paper: Acc of the paper's row in per cent.
+    Attributes:
+        num_spk: talkers of what it is tested on; 1 is noisy single speech.
+        trained_on: talkers of the mixtures that its student is trained on, where that is not `num_spk`.
+        teacher: `key: value`, as in `--set key=value`, over teacher.yaml.
+        student: the same over student.yaml.
+        paper: Acc of the paper's row in per cent.
     """
 
     title: str
-    num_spk: int
-    model: str
-    trained_on: int | None = None
+    num_spk: Annotated[int, at_least(1, says="1 or more talkers")]
+    model: Literal["teacher", "kmeans", "student"]
+    trained_on: Count | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
     student: dict[str, Any] = field(default_factory=dict)
     paper: float | None = None
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model: wanted one of {', '.join(MODELS)}, found {self.model}")
-        if min(self.num_spk, self.num_trained) < 1:
-            raise ValueError(
-                f"num_spk and trained_on: wanted 1 or more talkers, found {self.num_spk}, {self.trained_on}"
-            )
+        super().__post_init__()
         if self.model != "student" and (self.student or self.trained_on is not None):
             raise ValueError(f"model {self.model}: it trains no student, leave out student and trained_on")
         if (self.model == "teacher") != (self.num_spk == 1) and self.model != "student":
@@ -78,25 +76,32 @@ class CountConfig:
 
 
 @dataclass(frozen=True)
-class Table1Config:
-    """conf/table1.yaml. teacher, student: settings of all rows, over which a row's own go; `rows` have them after
-    loading. shares, ahead (pairs of rows, the first is ahead of the second in Acc) and counts are statements.
+class Table1Config(Checked):
+    """conf/table1.yaml. `shares`, `ahead` and `counts` are statements below the table.
+
+    Attributes:
+        rows: the table's, by name; after loading they have `teacher` and `student` where they have none of their own.
+        seeds: each of them trains every row.
+        teacher: settings of all rows over teacher.yaml, over which a row's own go.
+        student: the same over student.yaml.
+        ahead: pairs of rows; the first is ahead of the second in Acc.
     """
 
-    rows: dict[str, Table1Row]
-    seeds: tuple[int, ...] = (0, 1, 2)
+    rows: Annotated[dict[str, Table1Row], FILLED]
+    seeds: Seeds = (0, 1, 2)
     teacher: dict[str, Any] = field(default_factory=dict)
     student: dict[str, Any] = field(default_factory=dict)
     shares: tuple[ShareConfig, ...] = ()
-    ahead: tuple[tuple[str, ...], ...] = ()
+    ahead: Ahead = ()
     counts: CountConfig | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole = {name: row.over(self.teacher, self.student) for name, row in self.rows.items()}
         object.__setattr__(self, "rows", whole)
         check_rows(self.rows, self.seeds)
         named = [name for share in self.shares for name in (share.row, share.of)]
-        check_named([*named, *check_ahead(self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
+        check_named([*named, *itertools.chain(*self.ahead), *(self.counts.rows if self.counts else ())], self.rows)
 
 
 def row_overrides(row: Table1Row) -> list[str]:

@@ -8,46 +8,46 @@ TABLE2.md and table2.json: Tables 2 and 4, the speech of every row over seeds, b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-from wesep_mix.base.config import load_config
+from wesep_mix.base.config import FILLED, Checked, at_least, load_config
 from wesep_mix.base.errors import UserError
-from wesep_mix.tables.jobs import TEST, Job, check_ahead, check_named, check_rows, job, missing_sets, overrides
+from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
-MODELS = ("mixture", "extractor", "separator")
-EMBEDDINGS = ("matched", "wrong", "random", "oracle")
-PAPER = ("si_sdri", "pesq", "stoi", "sig", "bak", "ovrl")
+Embedding = Literal["matched", "wrong", "random", "oracle"]
 
 
 @dataclass(frozen=True)
-class Table2Row:
+class Table2Row(Checked):
     """A row of the table: what is made of the test mixtures of one number of talkers.
 
-    model: `mixture` is not processed. config: a file of conf/extractor or conf/separator; settings: `key: value`, as
-    in `--set key=value`, over it. student: the row of table1.yaml whose embeddings an extractor is given; with
-    `model.fusion: none` they only tell its size. embedding: which one it is given in the test, the student's of the
-    talker (`matched`) or a control's; rows that only differ in this have one network. paper: numbers of the paper's
-    row.
+    Attributes:
+        model: `mixture` is not processed.
+        config: a file of conf/extractor or conf/separator.
+        settings: `key: value`, as in `--set key=value`, over that file.
+        student: the row of table1.yaml whose embeddings an extractor is given; with `model.fusion: none` they only tell
+            its size.
+        embedding: which one it is given in the test, the student's of the talker (`matched`) or a control's; rows that
+            only differ in this have one network.
+        paper: numbers of the paper's row.
     """
 
     title: str
-    num_spk: int
-    model: str
+    num_spk: Annotated[int, at_least(2, says="2 or more talkers")]
+    model: Literal["mixture", "extractor", "separator"]
     config: str | None = None
     student: str | None = None
-    embedding: str = "matched"
+    embedding: Embedding = "matched"
     settings: dict[str, Any] = field(default_factory=dict)
-    paper: dict[str, float] = field(default_factory=dict)
+    paper: dict[Literal["si_sdri", "pesq", "stoi", "sig", "bak", "ovrl"], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model: wanted one of {', '.join(MODELS)}, found {self.model}")
-        if self.num_spk < 2:
-            raise ValueError(f"num_spk: wanted 2 or more talkers, found {self.num_spk}")
+        super().__post_init__()
         if (self.config is None) != (self.model == "mixture") or (self.model == "mixture" and self.settings):
             raise ValueError(
                 f"model {self.model}: an extractor or separator has a config, the mixture has none and "
@@ -55,13 +55,11 @@ class Table2Row:
             )
         if (self.student is None) != (self.model != "extractor"):
             raise ValueError(f"model {self.model}: an extractor has a student, others have none; found {self.student}")
-        if self.embedding not in EMBEDDINGS or (self.embedding != "matched" and self.condition != self.embedding):
+        if self.embedding != "matched" and self.condition != self.embedding:
             raise ValueError(
-                f"embedding: wanted one of {', '.join(EMBEDDINGS)} for an extractor with fusion, matched "
+                f"embedding: wanted one of {', '.join(get_args(Embedding))} for an extractor with fusion, matched "
                 f"for all others, found {self.embedding}"
             )
-        if not set(self.paper) <= set(PAPER):
-            raise ValueError(f"paper: wanted some of {', '.join(PAPER)}, found {', '.join(self.paper)}")
 
     @property
     def condition(self) -> str:
@@ -77,16 +75,23 @@ class Table2Row:
 
 
 @dataclass(frozen=True)
-class Table2Config:
-    """conf/table2.yaml. ahead: pairs of rows, a statement each: the first is ahead of the second in SI-SDRi."""
+class Table2Config(Checked):
+    """conf/table2.yaml.
 
-    rows: dict[str, Table2Row]
-    seeds: tuple[int, ...] = (0,)
-    ahead: tuple[tuple[str, ...], ...] = ()
+    Attributes:
+        rows: the table's, by name.
+        seeds: each of them trains every row.
+        ahead: pairs of rows, a statement each: the first is ahead of the second in SI-SDRi.
+    """
+
+    rows: Annotated[dict[str, Table2Row], FILLED]
+    seeds: Seeds = (0,)
+    ahead: Ahead = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rows(self.rows, self.seeds)
-        check_named(check_ahead(self.ahead), self.rows)
+        check_named(itertools.chain(*self.ahead), self.rows)
 
 
 def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Table2Config]:
@@ -215,7 +220,12 @@ class Table2Layout:
             "wav",
             name,
             seed,
-            {"embeddings": embeddings, "extractor": folder, "condition": row.condition},
+            {
+                "score_config": self.table1.conf / "score.yaml",
+                "embeddings": embeddings,
+                "extractor": folder,
+                "condition": row.condition,
+            },
         )
 
     def _separation_job(self, name: str, seed: int) -> Job:
@@ -228,6 +238,7 @@ class Table2Layout:
         )
 
     def _tested(self, stage: int, entry: str, made: str, name: str, seed: int, options: dict[str, Any]) -> Job:
-        given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
+        config = {6: "extract.yaml", 7: "score.yaml"}[stage]
+        given = {"config": self.table1.conf / config, "data": self._data(name) / TEST, **options}
         out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
         return job(stage, entry, out, "", given, self.table1.settings)

@@ -13,7 +13,8 @@ from typing import Any
 
 from wesep_mix.base.config import CHOSEN, SECTIONS, from_dict, load_config, locate, parse_override, read_raw, section_of
 from wesep_mix.base.errors import UserError
-from wesep_mix.inference.settings import EmbeddingsConfig, ScoreConfig
+from wesep_mix.evaluation.settings import ScoreConfig
+from wesep_mix.inference.settings import EmbeddingsConfig, ExtractConfig
 from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables import table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
@@ -26,6 +27,7 @@ CLASSES = {
     "embeddings": EmbeddingsConfig,
     "extractor": ExtractorConfig,
     "separator": SeparatorConfig,
+    "extract": ExtractConfig,
     "score": ScoreConfig,
 }
 STAGES = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}  # which train the models of these sections

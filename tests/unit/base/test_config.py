@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
@@ -258,11 +259,163 @@ def test_base_is_no_setting(based):
         from_dict(Settings, {"seed": 1, "base": "x"}, "conf")
 
 
+def test_a_wrong_value_may_stand_in_a_base(based):
+    path = based(
+        two="seed: -1\n", three="base: ../../two/conf/teacher.yaml\n", four="base: ../../three/conf/teacher.yaml\n"
+    )
+    two, three = (path.parents[2] / name / "conf" / "teacher.yaml" for name in ("two", "three"))
+    with pytest.raises(UserError) as err:
+        load_config(Settings, path)
+    told = f"(what it does not write itself is from {three} and {two})"
+    assert str(err.value) == f"{path}: seed: wanted 0 or more, found -1 {told}"
+
+
 def test_a_config_survives_the_way_to_yaml_and_back():
     before = Settings(2, model=logmel.Config(channels=8), names=("a",), sizes={"dev": 1}, limit=0.5)
     text = yaml.safe_dump(to_dict(before))
     assert from_dict(Settings, yaml.safe_load(text), "text") == before
 
 
+# what a type declares
+
+
+@dataclass(frozen=True)
+class Part(config.Checked):
+    share: Annotated[float, config.between(0, 1, with_low=False)] = 1.0
+
+
+@dataclass(frozen=True)
+class Declared(config.Checked):
+    count: config.Count = 1
+    lr: Annotated[float, config.above(0)] = 1.0
+    margin: Annotated[float, config.between(0, 2, with_high=False, says="radians from 0 to below 2")] = 0.0
+    chunk: Annotated[float, config.at_least(0.5, also=0)] = 0.0
+    kind: Literal["mean", "max", "none"] = "mean"
+    num: Literal[1, 2] = 1
+    kernel: Annotated[int, config.at_least(1), config.ODD] = 3
+    width: Annotated[int, config.EVEN] = 2
+    limit: config.CountOrZero | None = None
+    sizes: config.Counts = (1,)
+    pair: tuple[float, Annotated[float, config.above(1)]] = (0.0, 2.0)
+    span: Annotated[tuple[float, ...], config.LOW_HIGH] = (0.0, 1.0)
+    grid: tuple[tuple[Literal[0, 1], ...], ...] = ()
+    sets: dict[Literal["dev", "test"], config.Count] = field(default_factory=dict)
+    part: Part = Part()
+    free: float = -1.0
+
+
+REFUSED = [
+    ({"count": 0}, "count: wanted 1 or more, found 0"),
+    ({"lr": 0.0}, "lr: wanted a number above 0, found 0.0"),
+    ({"lr": float("nan")}, "lr: wanted a number above 0, found nan"),
+    ({"margin": 2.0}, "margin: wanted radians from 0 to below 2, found 2.0"),
+    ({"margin": float("nan")}, "margin: wanted radians from 0 to below 2, found nan"),
+    ({"chunk": 0.1}, "chunk: wanted 0.5 or more, or 0, found 0.1"),
+    ({"chunk": float("nan")}, "chunk: wanted 0.5 or more, or 0, found nan"),
+    ({"kind": "min"}, "kind: wanted mean, max or none, found 'min'"),
+    ({"kind": None}, "kind: wanted mean, max or none, found None"),
+    ({"kind": ["mean"]}, "kind: wanted mean, max or none, found ['mean']"),
+    ({"num": True}, "num: wanted 1 or 2, found True"),
+    ({"num": 1.0}, "num: wanted 1 or 2, found 1.0"),
+    ({"kernel": 4}, "kernel: wanted an odd number, found 4"),
+    ({"kernel": -1}, "kernel: wanted 1 or more, found -1"),
+    ({"width": 3}, "width: wanted an even number, found 3"),
+    ({"limit": -1}, "limit: wanted 0 or more, found -1"),
+    ({"sizes": (3, 0)}, "sizes[1]: wanted 1 or more, found 0"),
+    ({"sizes": ()}, "sizes: wanted one or more, found []"),
+    ({"pair": (1.0,)}, "pair: wanted a list of 2, found [1.0]"),
+    ({"pair": (1.0, 1.0)}, "pair[1]: wanted a number above 1, found 1.0"),
+    ({"span": (1.0, 0.0)}, "span: wanted [low, high], found [1.0, 0.0]"),
+    ({"span": (1.0,)}, "span: wanted [low, high], found [1.0]"),
+    ({"grid": ((0, 1), (1, 2))}, "grid[1][1]: wanted 0 or 1, found 2"),
+    ({"sets": {"dev": 1, "train": 1}}, "sets: wanted dev or test, found 'train'"),
+    ({"sets": {"test": 0}}, "sets.test: wanted 1 or more, found 0"),
+]
+
+
+@pytest.mark.parametrize("values, said", REFUSED)
+def test_a_field_holds_what_its_type_declares(values, said):
+    with pytest.raises(ValueError) as err:
+        Declared(**values)
+    assert str(err.value) == said
+
+
+@pytest.mark.parametrize("values, said", REFUSED)
+def test_and_so_it_is_told_of_a_file(values, said):
+    with pytest.raises(UserError) as err:
+        from_dict(Declared, yaml.safe_load(yaml.safe_dump(to_dict(values))), "f.yaml")
+    assert str(err.value) == f"f.yaml: {said}"
+
+
+@pytest.mark.parametrize("key", ["count", "limit"])
+def test_true_is_no_count(key):
+    """Python takes it for 1."""
+    with pytest.raises(ValueError, match=f"^{key}: wanted [01] or more, found True$"):
+        Declared(**{key: True})
+    with pytest.raises(UserError, match=f"^f.yaml: {key}: wanted int, found True$"):
+        from_dict(Declared, {key: True}, "f.yaml")
+
+
+def test_what_is_inside_the_bounds_is_taken():
+    values = {
+        "chunk": 0.5,
+        "margin": 0.0,
+        "limit": 0,
+        "kernel": 1,
+        "pair": (-5.0, 1.5),
+        "sets": {"dev": 1},
+        "free": -9.0,
+    }
+    assert dataclasses.asdict(Declared(**values)) == dataclasses.asdict(Declared()) | values
+    assert from_dict(Declared, values, "f") == Declared(**values)
+    assert Declared(limit=None, lr=float("inf")).lr == float("inf")
+
+
+def test_a_part_is_checked_where_it_is_made():
+    with pytest.raises(UserError, match="^f: part: share: wanted a number above 0 to 1, found 0.0$"):
+        from_dict(Declared, {"part": {"share": 0}}, "f")
+
+
+def test_only_what_says_more_than_a_type_is_looked_at():
+    assert set(config.declared(Declared)) == {field.name for field in dataclasses.fields(Declared)} - {"part", "free"}
+
+
+@pytest.mark.parametrize(
+    "bounds, said",
+    [
+        (config.at_least(1), "1 or more"),
+        (config.at_least(0.5, also=0), "0.5 or more, or 0"),
+        (config.above(0), "a number above 0"),
+        (config.between(0, 1), "a number from 0 to 1"),
+        (config.between(0, 1, with_low=False), "a number above 0 to 1"),
+        (config.between(0, 1, with_high=False), "a number from 0 to below 1"),
+        (config.between(0, 1, says="a share"), "a share"),
+    ],
+)
+def test_bounds_say_what_they_are(bounds, said):
+    assert str(bounds) == said
+
+
+def test_a_key_that_has_moved_says_where_it_is():
+    @dataclass(frozen=True)
+    class Moved:
+        MOVED = {"chunk_s": "extract.chunk_s (conf/extract.yaml)"}
+        seed: int = 0
+
+    with pytest.raises(UserError, match=r"^f: chunk_s: unknown key, it is extract.chunk_s \(conf/extract.yaml\)$"):
+        from_dict(Moved, {"chunk_s": 8}, "f")
+    with pytest.raises(UserError, match="^f: sed: unknown key, did you mean seed"):
+        from_dict(Moved, {"sed": 8}, "f")
+
+
 def test_sections_are_those_of_the_recipe():
-    assert config.SECTIONS == ("corpus", "teacher", "student", "embeddings", "extractor", "separator", "score")
+    assert config.SECTIONS == (
+        "corpus",
+        "teacher",
+        "student",
+        "embeddings",
+        "extractor",
+        "separator",
+        "extract",
+        "score",
+    )

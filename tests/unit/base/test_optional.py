@@ -7,7 +7,7 @@ from places import ROOT
 from wesep_mix.base import installed
 from wesep_mix.base.config import from_dict
 from wesep_mix.base.errors import UserError
-from wesep_mix.inference.settings import ScoreConfig
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.training import loop
 
 

@@ -21,10 +21,11 @@ DIM = 8
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, mixture_of):
-    """A project with finished stages 1 to 5: data/, exp/ and a score.yaml."""
+    """A project with finished stages 1 to 5: data/, exp/ and two configs."""
     root = tmp_path_factory.mktemp("world")
     torch.manual_seed(0)
-    (root / "score.yaml").write_text("max_bad: 0\nwav_subtype: FLOAT\nseed: 0\n")
+    (root / "score.yaml").write_text("max_bad: 0\nseed: 0\n")
+    (root / "extract.yaml").write_text("wav_subtype: FLOAT\n")
     plans = [mixture_of("a", "b", mix="m1"), mixture_of("b", "c", mix="m2")]
     singles = [mixture_of(spk, mix=f"{spk}-{turn}") for spk in "ab" for turn in range(2)]
     write_plans(root / "data" / "2mix" / "test" / "plan.jsonl", plans)
@@ -65,7 +66,7 @@ def _embeddings(out: Path, plans, singles) -> None:
 def extraction(root: Path) -> int:
     return extract_speech.main(
         [
-            f"--config={root}/score.yaml",
+            f"--config={root}/extract.yaml",
             f"--data={root}/data/2mix/test",
             f"--extractor={root}/exp/mini/2mix/net",
             f"--embeddings={root}/exp/mini/2mix/embeddings/test",
@@ -84,6 +85,7 @@ def analysis(root: Path, *more: str) -> int:
     return analyse.main(
         [
             f"--config={root}/score.yaml",
+            f"--extract_config={root}/extract.yaml",
             f"--data={root}/data/2mix/test",
             f"--single={root}/data/single/test",
             f"--teacher={exp}/teacher/model.pt",

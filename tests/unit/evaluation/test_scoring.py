@@ -8,7 +8,7 @@ import pytest
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
 from wesep_mix.evaluation.scoring import METRICS, read_scored, read_scores, score_condition, summarise
-from wesep_mix.inference.settings import ScoreConfig
+from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr

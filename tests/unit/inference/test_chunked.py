@@ -5,7 +5,7 @@ import torch
 
 from wesep_mix.base import plugins
 from wesep_mix.inference.chunked import at_one_level, chunk_starts, extract, same_order, separate
-from wesep_mix.inference.settings import WHOLE, Chunks, ScoreConfig
+from wesep_mix.inference.settings import WHOLE, Chunks, ExtractConfig
 from wesep_mix.models.layers.network import Network
 
 D = 4
@@ -288,9 +288,9 @@ def test_conv_tasnet_in_chunks(num_samples):
 )
 def test_chunks_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        ScoreConfig(**settings)
+        ExtractConfig(**settings)
 
 
 def test_the_default_is_whole_files():
-    assert ScoreConfig().chunks == WHOLE == ScoreConfig(overlap_s=3.0).chunks
-    assert ScoreConfig(chunk_s=8.0).chunks == Chunks(8.0, 1.0)
+    assert ExtractConfig().chunks == WHOLE == ExtractConfig(overlap_s=3.0).chunks
+    assert ExtractConfig(chunk_s=8.0).chunks == Chunks(8.0, 1.0)

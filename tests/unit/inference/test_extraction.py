@@ -95,7 +95,7 @@ def test_mixtures_of_several_lengths_are_extracted_in_chunks(tmp_path, model, mi
 
 
 def test_stage_6_is_done_anew_when_the_chunks_change(tmp_path, model, plans, capsys):
-    exp, config = tmp_path / "exp", tmp_path / "score.yaml"
+    exp, config = tmp_path / "exp", tmp_path / "extract.yaml"
     write_plans(tmp_path / "data" / "plan.jsonl", plans)
     write_embeddings(
         exp / "embeddings" / "matched", {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
@@ -113,7 +113,7 @@ def test_stage_6_is_done_anew_when_the_chunks_change(tmp_path, model, plans, cap
     ]
     wav = exp / "net" / "test" / "matched" / "wav" / f"{speaker_keys(plans[0])[0]}.wav"
     written = []
-    for more in ([], ["--set=score.chunk_s=0.5", "--set=score.overlap_s=0.0"], ["--set=score.chunk_s=0.5"]):
+    for more in ([], ["--set=extract.chunk_s=0.5", "--set=extract.overlap_s=0.0"], ["--set=extract.chunk_s=0.5"]):
         ok = extract_speech.main([*arguments, *more]) == 0
         written.append(wav.read_bytes() if ok else capsys.readouterr().err)
     assert written[0] != written[1]

@@ -73,11 +73,19 @@ def test_a_separator_has_its_row_in_the_report(separator, plans, tmp_path):
     data, exp = tmp_path / "data" / "2mix", separator.parents[1]
     write_plans(data / "test" / "plan.jsonl", plans[:2])
     write_json(data / STATE_FILE, {"done": True, "fingerprint": "data"})
-    (tmp_path / "score.yaml").write_text("wav_subtype: FLOAT\n")
-    common = [f"--config={tmp_path}/score.yaml", f"--data={data}/test"]
-    scoring = [*common, f"--extractor={separator}", "--condition=separated"]
+    (tmp_path / "extract.yaml").write_text("wav_subtype: FLOAT\n")
+    (tmp_path / "score.yaml").write_text("")
+    scoring = [
+        f"--config={tmp_path}/score.yaml",
+        f"--data={data}/test",
+        f"--extractor={separator}",
+        "--condition=separated",
+    ]
     assert score.main(scoring) == 1  # stage 6 is missing
-    assert separate_speech.main([*common, f"--separator={separator}"]) == 0
+    assert (
+        separate_speech.main([f"--config={tmp_path}/extract.yaml", f"--data={data}/test", f"--separator={separator}"])
+        == 0
+    )
     assert score.main(scoring) == 0
     assert report.main(["--corpus=mini", "--num_spk=2", f"--exp={exp}"]) == 0
     row = json.loads((exp / "results.json").read_text())["extraction"]["conv_tasnet/separated"]

@@ -104,7 +104,7 @@ def test_data_that_is_not_there_leaves_rows_out(layout):
 @pytest.mark.parametrize(
     "rows, said",
     [
-        ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted one of teacher, kmeans, student, found teach"),
+        ("a: {title: a, num_spk: 2, model: teach}", "a: model: wanted teacher, kmeans or student, found 'teach'"),
         ("a: {title: a, num_spk: 2, model: teacher}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 2"),
         ("a: {title: a, num_spk: 1, model: kmeans}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 1"),
         ("a: {title: a, num_spk: 0, model: student}", "wanted 1 or more talkers, found 0"),
@@ -123,9 +123,11 @@ def test_a_wrong_row_is_named(rows, said):
 @pytest.mark.parametrize(
     "more, said",
     [
-        ({"seeds": []}, "wanted rows, and seeds from 0 on, each once"),
+        ({"seeds": []}, "seeds: wanted one or more, found []"),
+        ({"seeds": [0, -1]}, "seeds[1]: wanted 0 or more, found -1"),
+        ({"rows": "{}"}, "rows: wanted one or more, found {}"),
         ({"seeds": [1, 1]}, "each once; found seeds [1, 1]"),
-        ({"ahead": [["plain"]]}, "ahead: wanted pairs of rows, found ['plain']"),
+        ({"ahead": [["plain"]]}, "ahead[0]: wanted a list of 2, found ['plain']"),
         ({"ahead": [["plain", "plane"]]}, "no row plane in rows; there are: ecapa, plain"),
         ({"shares": [{"row": "x", "of": "plain", "wanted": 1}]}, "no row x in rows"),
         ({"counts": {"rows": ["y"], "wanted": 1}}, "no row y in rows"),

@@ -253,7 +253,7 @@ def test_embeddings_from_stage_4_are_asked_for(train, stage4, capsys):
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"embeddings": "file"}, "embeddings: wanted on_the_fly or ark, found file"),
+        ({"embeddings": "file"}, "embeddings: wanted on_the_fly or ark, found 'file'"),
         ({"embeddings": "ark"}, "wanted trainer.plans: static, found dynamic"),
         ({"chunk_s": -1.0}, "chunk_s: wanted seconds, or 0 for whole mixtures, found -1.0"),
     ],
@@ -274,5 +274,5 @@ def test_settings_that_make_no_sense(extractor_settings, settings, said):
     ],
 )
 def test_probabilities_sum_to_1(probabilities):
-    with pytest.raises(ValueError, match="cue: wanted probabilities that sum to 1, found predicted"):
+    with pytest.raises(ValueError, match="wanted (probabilities that sum to 1|a probability from 0 to 1), found"):
         CueConfig(*probabilities)

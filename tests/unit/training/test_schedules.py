@@ -40,7 +40,8 @@ def test_one_cycle_of_few_steps_rises_for_one(warmup, num_steps):
     "values, said",
     [
         ({"schedule": "steps"}, "wanted one_cycle or exponential"),
-        ({"warmup": 1.0}, "between 0 and 1"),
+        ({"warmup": 1.0}, "warmup: wanted a share of all steps from 0 to below 1, found 1.0"),
+        ({"warmup": 0.0}, "warmup: wanted a share of all steps above 0 for one_cycle, found 0"),
         ({"schedule": "exponential"}, "final_lr"),
         ({"final_lr": 1e-5}, "final_lr"),
     ],

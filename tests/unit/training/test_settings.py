@@ -35,13 +35,13 @@ def test_batches_and_chunks_have_a_size(all_settings, which, settings, said):
 
 
 def test_a_chunk_of_0_is_a_whole_mixture_and_no_utterance(all_settings):
-    with pytest.raises(ValueError, match="chunk_s: wanted seconds, found 0"):
+    with pytest.raises(ValueError, match="chunk_s: wanted seconds above 0, found 0"):
         dataclasses.replace(all_settings.pop("teacher"), chunk_s=0.0)
     assert all(dataclasses.replace(one, chunk_s=0.0).chunk_s == 0 for one in all_settings.values())
 
 
 def test_a_precision_that_there_is_not():
-    with pytest.raises(ValueError, match="precision: wanted one of 32-true, bf16-mixed, found bf16mixed"):
+    with pytest.raises(ValueError, match="precision: wanted 32-true or bf16-mixed, found 'bf16mixed'"):
         TrainerConfig(precision="bf16mixed")
 
 

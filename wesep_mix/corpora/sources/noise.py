@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from wesep_mix.base.config import Checked, Count, at_least
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
@@ -27,15 +29,11 @@ _WITHOUT_SPEECH = {"coloured": noises.coloured, "modulated": noises.modulated}
 
 
 @dataclass(frozen=True)
-class NoiseConfig:
+class NoiseConfig(Checked):
     """How much noise is generated for each set."""
 
-    files_per_kind: int = 8
-    seconds: float = 24.0
-
-    def __post_init__(self) -> None:
-        if self.files_per_kind < 1 or self.seconds < 1:
-            raise ValueError(f"wanted at least 1 file a kind of at least 1 s, found {self}")
+    files_per_kind: Count = 8
+    seconds: Annotated[float, at_least(1, says="1 s or more")] = 24.0
 
 
 def make_noise(

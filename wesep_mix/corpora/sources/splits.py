@@ -10,21 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Annotated
 
+from wesep_mix.base.config import Checked, above
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.corpora.sources.entries import NoiseFile, Utterance
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Checked):
     """Shares of dev and test; train has the rest."""
 
-    dev: float = 0.1
-    test: float = 0.15
+    dev: Annotated[float, above(0)] = 0.1
+    test: Annotated[float, above(0)] = 0.15
 
     def __post_init__(self) -> None:
-        if self.dev <= 0 or self.test <= 0 or self.dev + self.test >= 1:
+        super().__post_init__()
+        if self.dev + self.test >= 1:
             raise ValueError(f"split: wanted positive shares of dev and test, together below 1, found {self}")
 
 

@@ -24,68 +24,65 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wesep_mix.base.config import Checked, Count, CountOrZero, Counts
 from wesep_mix.models.layers.fast import dense
 from wesep_mix.models.layers.fast.frames_last import Depthwise, Pointwise
-from wesep_mix.models.layers.fusion import Fusion, check_fusion, embedding_transform
+from wesep_mix.models.layers.fusion import Fusion, FusionKind, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_inputs, unit_level
 from wesep_mix.models.layers.norms import instance_norm
 from wesep_mix.models.layers.stft import STFT
 
 
 @dataclass(frozen=True)
-class Config:
-    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters.
+class Config(Checked):
+    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters. Raises: ValueError when the sizes do not fit.
 
-    `conv_channels[-1]` is also the TCN's width. Raises: ValueError when the sizes do not fit together.
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        end_frame: with hops over 3/8 of n_fft, WeSep ends in a click for want of it (models.layers.stft).
+        kernel_size: of the steps down and up, over (frames, bins).
+        padding: of the same.
+        output_padding: of the steps up; (0, 1) doubles to an even number of bins.
+        dense_channels: stages with dense block, the first at all bins.
+        conv_channels: further stages without; the last number is also the TCN's width.
+        tcn_blocks: of a repeat, dilations 1, 2, 4, ...
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
     """
 
     name: str = "dpccn"
-    embedding_dim: int = 256
-    fusion: str = "multiply"
-    film_hidden: int = 0  # 0: FiLM is a single layer
+    embedding_dim: Count = 256
+    fusion: FusionKind = "multiply"
+    film_hidden: CountOrZero = 0
     transform_embedding: bool = False
-    n_fft: int = 512
-    hop: int = 128
-    end_frame: bool = False  # with hops over 3/8 of n_fft, WeSep ends in a click for want of it (models.layers.stft)
-    kernel_size: tuple[int, ...] = (3, 3)  # of the steps down and up, over (frames, bins)
-    padding: tuple[int, ...] = (1, 1)
-    output_padding: tuple[int, ...] = (0, 0)  # of the steps up; (0, 1) doubles to an even number of bins
-    dense_channels: tuple[int, ...] = (16, 32, 32, 32, 32)  # stages with dense block, the first at all bins
-    conv_channels: tuple[int, ...] = (64, 128, 384)  # further stages without
-    dense_depth: int = 5
-    tcn_repeats: int = 2
-    tcn_blocks: int = 10  # a repeat, dilations 1, 2, 4, ...
+    n_fft: Count = 512
+    hop: Count = 128
+    end_frame: bool = False
+    kernel_size: tuple[Count, Count] = (3, 3)
+    padding: tuple[CountOrZero, CountOrZero] = (1, 1)
+    output_padding: tuple[Literal[0], Literal[0, 1]] = (0, 0)
+    dense_channels: Counts = (16, 32, 32, 32, 32)
+    conv_channels: Counts = (64, 128, 384)
+    dense_depth: Count = 5
+    tcn_repeats: CountOrZero = 2
+    tcn_blocks: CountOrZero = 10
     tcn_causal: bool = False
-    pool_sizes: tuple[int, ...] = (4, 8, 16, 32)
-    pool_channels: int = 8
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    pool_sizes: Counts = (4, 8, 16, 32)
+    pool_channels: Count = 8
+    unit_level: bool = False
 
-    def __post_init__(self):
-        check_fusion(self)
-        if not 1 <= self.hop <= 3 * self.n_fft // 4:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hop > 3 * self.n_fft // 4:
             raise ValueError(f"hop: wanted 1 to {3 * self.n_fft // 4} (3/4 of n_fft), found {self.hop}")
-        for key, least in (("dense_depth", 1), ("pool_channels", 1), ("tcn_repeats", 0), ("tcn_blocks", 0)):
-            if getattr(self, key) < least:
-                raise ValueError(f"{key}: wanted at least {least}, found {getattr(self, key)}")
-        for key in ("dense_channels", "conv_channels", "pool_sizes"):
-            if not getattr(self, key) or min(getattr(self, key)) < 1:
-                raise ValueError(f"{key}: wanted numbers of at least 1, one or more, found {list(getattr(self, key))}")
-        kernel_size, padding = list(self.kernel_size), list(self.padding)
-        if len(kernel_size) != 2 or len(padding) != 2 or min(kernel_size) < 1 or min(padding) < 0:
-            raise ValueError(
-                f"kernel_size, padding: wanted (frames, bins) each, of at least 1 and of at least 0, "
-                f"found {kernel_size} and {padding}"
-            )
-        if self.output_padding not in ((0, 0), (0, 1)):
-            raise ValueError(f"output_padding: wanted [0, 0] or [0, 1], found {list(self.output_padding)}")
-        bins = self.num_bins
+        bins, gained = self.num_bins, self.kernel_size[1] - 2 * self.padding[1] + self.output_padding[1]
         for above, below in pairwise(bins):
-            if below < 1 or 2 * (below - 1) + kernel_size[1] - 2 * padding[1] + self.output_padding[1] != above:
+            if below < 1 or 2 * (below - 1) + gained != above:
                 raise ValueError(
                     f"n_fft {self.n_fft}: the stages' bins {bins} can't be doubled back, "
                     f"take fewer stages or n_fft a multiple of {2 ** len(bins)}"

@@ -29,56 +29,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wesep_mix.base.config import EVEN, FILLED, ODD, Checked, Count, CountOrZero, at_least
 from wesep_mix.models.layers.complex import ComplexConv2d, ComplexConvTranspose2d, ComplexLSTM, complex_cat
-from wesep_mix.models.layers.fusion import Fusion, check_fusion
+from wesep_mix.models.layers.fusion import Fusion, FusionKind
 from wesep_mix.models.layers.network import Longer, Network, check_causal, check_inputs, unit_level
 from wesep_mix.models.layers.stft import FramedSTFT, check_frames
 
 MASK_FLOOR = 1e-8  # added to the mask's squared magnitude, whose root has no gradient at zero
+EvenCount = Annotated[int, at_least(2), EVEN]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """The defaults are the authors' sizes at 16 kHz: 3,671,053 parameters without embedding, 3,802,637 with FiLM.
 
     Raises: ValueError when the sizes do not fit together, or `causal` and `unit_level` do not.
+
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        concat_dim: what `concat` projects the embedding to.
+        window: samples.
+        hop: samples.
+        channels: real and imaginary parts together.
+        lstm_hidden: of each part.
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
     """
 
     name: str = "pdccrn"
-    embedding_dim: int = 256
-    fusion: str = "film"
-    film_hidden: int = 0  # 0: FiLM is a single layer
-    concat_dim: int = 16  # what `concat` projects the embedding to
-    window: int = 400  # samples
+    embedding_dim: Count = 256
+    fusion: FusionKind = "film"
+    film_hidden: CountOrZero = 0
+    concat_dim: Count = 16
+    window: int = 400
     hop: int = 100
     n_fft: int = 512
-    channels: tuple[int, ...] = (32, 64, 128, 256, 256, 256)  # real and imaginary parts together
-    kernel_bins: int = 5
-    lstm_layers: int = 2
-    lstm_hidden: int = 128  # of each part
+    channels: Annotated[tuple[EvenCount, ...], FILLED] = (32, 64, 128, 256, 256, 256)
+    kernel_bins: Annotated[int, at_least(1), ODD] = 5
+    lstm_layers: Count = 2
+    lstm_hidden: Count = 128
     causal: bool = False
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    unit_level: bool = False
 
     def __post_init__(self) -> None:
-        check_fusion(self)
+        super().__post_init__()
         check_frames(self.window, self.hop, self.n_fft)
-        if not self.channels or any(width < 2 or width % 2 for width in self.channels):
-            raise ValueError(f"channels: wanted even numbers (real and imaginary parts), found {list(self.channels)}")
         if self.n_fft % 2 ** (len(self.channels) + 1):
             raise ValueError(
                 f"n_fft: {len(self.channels)} layers halve the bins, wanted a multiple of "
                 f"{2 ** (len(self.channels) + 1)}, found {self.n_fft}"
             )
-        if self.kernel_bins < 1 or self.kernel_bins % 2 == 0:
-            raise ValueError(f"kernel_bins: wanted an odd number, found {self.kernel_bins}")
-        for key in ("concat_dim", "lstm_layers", "lstm_hidden"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
         check_causal(self.causal, self.unit_level)
 
 

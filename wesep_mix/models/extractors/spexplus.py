@@ -27,57 +27,67 @@ B batch, T samples, L frames, C channels, D embedding size, K windows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wesep_mix.base.config import Checked, Count, CountOrZero, Counts
 from wesep_mix.models.layers.fast import conv_tasnet
 from wesep_mix.models.layers.fast.frames_last import Depthwise, Pointwise, frames_last
-from wesep_mix.models.layers.fusion import FUSIONS, Fusion, check_fusion, embedding_transform
+from wesep_mix.models.layers.fusion import Fusion, FusionKind, embedding_transform
 from wesep_mix.models.layers.network import Longer, Network, check_causal, check_inputs, unit_level
 from wesep_mix.models.layers.norms import ChannelNorm, GlobalNorm
 
 MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
-COUNTS = ("filters", "channels", "hidden", "kernel_size", "num_stacks", "num_blocks")
 
 
 @dataclass(frozen=True)
-class Config:
-    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit."""
+class Config(Checked):
+    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit.
+
+    Attributes:
+        film_hidden: 0: FiLM is a single layer.
+        windows: samples; the first one's estimate is the output.
+        stride: samples, up to the first window.
+        filters: of each window.
+        channels: between the blocks.
+        hidden: inside a block.
+        num_blocks: of a stack, dilations 1, 2, 4, ...
+        norm: inside the stacks: `global` over channels and time, `channel` in each frame, `batch`.
+        skip: a stack's output is the sum of its blocks' skip connections.
+        causal: the blocks look back only; `norm: global` hears the whole mixture all the same.
+        recompute: in training, compute PReLU and norms again in the backward pass instead of keeping them.
+        unit_level: bring each mixture to a root mean square of 1 and the estimate back.
+    """
 
     name: str = "spexplus"
-    embedding_dim: int = 256
-    fusion: str = "concat_conv"  # or any of models.layers.fusion
-    film_hidden: int = 0  # 0: FiLM is a single layer
+    embedding_dim: Count = 256
+    fusion: Literal[FusionKind, "concat_conv"] = "concat_conv"
+    film_hidden: CountOrZero = 0
     transform_embedding: bool = False
-    windows: tuple[int, ...] = (20, 80, 160)  # samples; the first one's estimate is the output
-    stride: int = 10
-    filters: int = 256  # of each window
-    channels: int = 256  # between the blocks
-    hidden: int = 512  # inside a block
-    kernel_size: int = 3
-    num_stacks: int = 4
-    num_blocks: int = 8  # of a stack, dilations 1, 2, 4, ...
-    norm: str = "global"  # inside the stacks: `global` over channels and time, `channel` in each frame, `batch`
-    mask: str = "relu"  # or `sigmoid`
-    skip: bool = False  # a stack's output is the sum of its blocks' skip connections
-    causal: bool = False  # the blocks look back only; `norm: global` hears the whole mixture all the same
-    recompute: bool = True  # in training, compute PReLU and norms again on the way back instead of keeping them
-    unit_level: bool = False  # bring each mixture to a root mean square of 1 and the estimate back
+    windows: Counts = (20, 80, 160)
+    stride: Count = 10
+    filters: Count = 256
+    channels: Count = 256
+    hidden: Count = 512
+    kernel_size: Count = 3
+    num_stacks: Count = 4
+    num_blocks: Count = 8
+    norm: Literal["global", "channel", "batch"] = "global"
+    mask: Literal["relu", "sigmoid"] = "relu"
+    skip: bool = False
+    causal: bool = False
+    recompute: bool = True
+    unit_level: bool = False
 
     def __post_init__(self) -> None:
-        check_fusion(self, (*FUSIONS, "concat_conv"))
-        for key, known in (("norm", NORMS), ("mask", MASKS)):
-            if getattr(self, key) not in known:
-                raise ValueError(f"{key}: wanted one of {', '.join(known)}, found {getattr(self, key)}")
-        for key in COUNTS:
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
-        if not self.windows or min(self.windows) < 1 or not 1 <= self.stride <= self.windows[0]:
+        super().__post_init__()
+        if self.stride > self.windows[0]:
             raise ValueError(
-                f"windows, stride: wanted window lengths and a stride of at most the first, "
-                f"found {list(self.windows)} and {self.stride}"
+                f"windows, stride: wanted a stride of at most the first window, found {list(self.windows)} "
+                f"and {self.stride}"
             )
         if self.kernel_size % 2 == 0 and not self.causal:
             raise ValueError(f"kernel_size: wanted an odd number where causal is false, found {self.kernel_size}")

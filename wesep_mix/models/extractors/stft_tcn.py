@@ -20,32 +20,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.models.layers.fusion import Fusion, check_fusion
+from wesep_mix.base.config import Checked, Count
+from wesep_mix.models.layers.fusion import Fusion, FusionKind
 from wesep_mix.models.layers.network import Longer, Network, check_inputs, level_so_far, unit_level
 from wesep_mix.models.layers.stft import STFT, power
 
 
 @dataclass(frozen=True)
-class Config:
-    """`channels` between the blocks, `hidden` inside one. Raises: ValueError for sizes that make no network."""
+class Config(Checked):
+    """Window and hop in samples; no stack of blocks is left out.
+
+    Attributes:
+        hop: up to half of `window`.
+        causal: the blocks look back only, and the level is that of what was heard.
+    """
 
     name: str = "stft_tcn"
-    embedding_dim: int = 256
-    fusion: str = "film"
-    window: int = 512  # samples
-    hop: int = 256
-    channels: int = 192
-    hidden: int = 192
-    num_blocks: int = 6
-    num_stacks: int = 3
+    embedding_dim: Count = 256
+    fusion: FusionKind = "film"
+    window: Count = 512  # samples
+    hop: Count = 256
+    channels: Count = 192
+    hidden: Count = 192
+    num_blocks: Count = 6
+    num_stacks: Count = 3
     causal: bool = False
 
     def __post_init__(self) -> None:
-        check_fusion(self)
-        for key in ("channels", "hidden", "num_blocks", "num_stacks"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
-        if not 1 <= self.hop <= self.window // 2:
+        super().__post_init__()
+        if self.hop > self.window // 2:
             raise ValueError(f"hop: wanted 1 to {self.window // 2} (half of window), found {self.hop}")
 
 

@@ -36,12 +36,15 @@ INSTALL = "pip install --no-deps resemblyzer"
 
 @dataclass(frozen=True)
 class Config(TrainedWhole):
-    """`pretrained`: with the package's weights, else random ones; `finetuned`: whether training changes them.
+    """The package's encoder.
 
-    With `increase_only` input above -30 dB keeps its level, as in the package. The network then hears the level: its
-    features are mel powers, without a logarithm. By default all is brought to -30 dB, so that speech sounds the same in
-    every mixture.
-    `weights_inside` is set when the weights are read, so that a model file of ours needs no package any more.
+    Attributes:
+        pretrained: with the package's weights, else random ones.
+        finetuned: whether training changes them.
+        increase_only: input above -30 dB keeps its level, as in the package, and the level is heard: the features are
+            mel powers, without a logarithm. By default all is brought to that level, so that speech sounds the same in
+            every mixture.
+        weights_inside: set when the weights are read, so that a model file of ours needs no package any more.
     """
 
     name: str = "ge2e"

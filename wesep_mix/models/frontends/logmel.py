@@ -25,17 +25,22 @@ LOWEST_HZ = 20.0
 
 @dataclass(frozen=True)
 class Config(TrainedWhole):
-    """All of it is trained, or with `finetuned: false` nothing."""
+    """Sizes for two cores.
+
+    Attributes:
+        hop: samples; the two convolutions make it four times as long.
+        finetuned: false: nothing of it is trained; it stays in eval mode, without a gradient.
+    """
 
     name: str = "logmel"
     num_mels: int = 80
-    hop: int = 160  # samples; the two convolutions make it four times as long
+    hop: int = 160
     channels: int = 128
     num_layers: int = 3
     num_heads: int = 4
     dropout: float = 0.1
     sample_rate: int = 16000
-    finetuned: bool = True  # false: nothing of it is trained; it stays in eval mode, without a gradient
+    finetuned: bool = True
 
 
 class Model(nn.Module):

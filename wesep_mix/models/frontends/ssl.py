@@ -12,39 +12,36 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.base.errors import UserError
 from wesep_mix.models import pretrained
 from wesep_mix.models.layers.masking import MaskedGroupNorm, lengths_of, masked_mean_std, valid_frames
 
-LAYER_USES = ("last", "weighted", "rwse")
-
 
 @dataclass(frozen=True)
-class Config:
-    """`source`: a model of the Hugging Face hub, a local folder of that format, or a `.pt` of WavLM's authors.
+class Config(Checked):
+    """A pretrained model and how it is used.
 
-    `layers`: the `last` one's output, a `weighted` sum of all with learnt softmax weights, or `rwse`, that sum added to
-    the last (UME, arXiv 2508.20474).
-    `architecture` is filled in when the weights are read, so that a model file of ours needs no `source` any more.
+    Attributes:
+        source: a model of the Hugging Face hub, a local folder of that format, or a `.pt` of WavLM's authors.
+        finetuned_layers: from the top; with any, the positional convolution is fine-tuned too.
+        layers: the `last` one's output, a `weighted` sum of all with learnt softmax weights, or `rwse`, that sum added
+            to the last (UME, arXiv 2508.20474).
+        checkpointing: less memory, more time: a fine-tuned layer is computed again in the backward pass.
+        architecture: filled in when the weights are read, so that a model file of ours needs no `source` any more.
     """
 
     name: str = "ssl"
     source: str = "microsoft/wavlm-base"
-    finetuned_layers: int = 0  # from the top; with any, the positional convolution is fine-tuned too
-    layers: str = "last"
-    checkpointing: bool = False  # less memory, more time: a fine-tuned layer is computed again in the backward pass
+    finetuned_layers: CountOrZero = 0
+    layers: Literal["last", "weighted", "rwse"] = "last"
+    checkpointing: bool = False
     architecture: str = ""
-
-    def __post_init__(self) -> None:
-        if self.layers not in LAYER_USES:
-            raise ValueError(f"layers: wanted {', '.join(LAYER_USES)}, found {self.layers}")
-        if self.finetuned_layers < 0:
-            raise ValueError(f"finetuned_layers: wanted 0 or more, found {self.finetuned_layers}")
 
     def with_finetuned(self, num_layers: int | None) -> Config:
         """The same with that many fine-tuned layers; None leaves them as they are. Raises: ValueError below 0."""

@@ -17,14 +17,15 @@ B batch, C channels, D embedding size.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from wesep_mix.models.layers.fast.frames_last import side_by_side
 
-FUSIONS = ("none", "concat", "additive", "multiply", "film")
+FusionKind = Literal["none", "concat", "additive", "multiply", "film"]
+FUSIONS: tuple[FusionKind, ...] = get_args(FusionKind)
 
 
 class Fusion(nn.Module):
@@ -35,7 +36,8 @@ class Fusion(nn.Module):
 
     def __init__(self, kind: str, num_channels: int, embedding_dim: int, film_hidden: int = 0, dim: int = 1):
         super().__init__()
-        check_kind(kind)
+        if kind not in FUSIONS:
+            raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(FUSIONS)})")
         self.kind, self.num_channels, self.dim = kind, num_channels, dim
         if kind == "concat":
             self.linear = nn.Linear(num_channels + embedding_dim, num_channels)
@@ -95,37 +97,6 @@ def embedding_transform(config: Any) -> nn.Module:
     """An extractor's, by its config's `transform_embedding`; it does nothing where the fusion takes no embedding."""
     wanted = config.transform_embedding and config.fusion != "none"
     return EmbeddingTransform(config.embedding_dim) if wanted else nn.Identity()
-
-
-def check_kind(kind: str, known: tuple[str, ...] = FUSIONS) -> None:
-    """Refuse an unknown fusion.
-
-    Args:
-        kind: Its name.
-        known: The names there are.
-
-    Raises:
-        ValueError: For another name.
-    """
-    if kind not in known:
-        raise ValueError(f"fusion: no {kind!r} (there are: {', '.join(known)})")
-
-
-def check_fusion(config: Any, known: tuple[str, ...] = FUSIONS) -> None:
-    """Check the fusion of an extractor's config (its own check calls this).
-
-    Args:
-        config: With `fusion`, `embedding_dim` and perhaps `film_hidden`.
-        known: The fusions that the extractor has.
-
-    Raises:
-        ValueError: For a fusion that is not known, or sizes that none can have.
-    """
-    check_kind(config.fusion, known)
-    if config.embedding_dim < 1:
-        raise ValueError(f"embedding_dim: wanted at least 1, found {config.embedding_dim}")
-    if getattr(config, "film_hidden", 0) < 0:
-        raise ValueError(f"film_hidden: wanted 0 (a single layer) or more, found {config.film_hidden}")
 
 
 def zero_start_mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:

@@ -16,37 +16,28 @@ B batch, S speakers, T samples.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torchaudio.models import ConvTasNet
 
+from wesep_mix.base.config import EVEN, Checked, Count, at_least
 from wesep_mix.models.layers.network import Longer, Network, check_mix, unit_level
-
-MASKS = ("sigmoid", "relu")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """5,001,265 parameters for two speakers, 5,067,313 for three. Raises: ValueError for sizes that make no network."""
 
     name: str = "conv_tasnet"
-    num_spk: int = 2
-    num_filters: int = 512  # N
-    window: int = 32  # L, samples; the hop is half of it
-    bottleneck: int = 128  # B
-    hidden: int = 512  # H
-    num_blocks: int = 8  # X, dilations 1, 2, 4, ...
-    num_stacks: int = 3  # R
-    mask: str = "sigmoid"
-
-    def __post_init__(self) -> None:
-        if self.mask not in MASKS:
-            raise ValueError(f"mask: wanted {' or '.join(MASKS)}, found {self.mask}")
-        if self.window < 2 or self.window % 2:
-            raise ValueError(f"window: wanted an even number of samples, found {self.window}")
-        for key in ("num_spk", "num_filters", "bottleneck", "hidden", "num_blocks", "num_stacks"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key}: wanted at least 1, found {getattr(self, key)}")
+    num_spk: Count = 2
+    num_filters: Count = 512  # N
+    window: Annotated[int, at_least(2), EVEN] = 32  # L, samples; the hop is half of it
+    bottleneck: Count = 128  # B
+    hidden: Count = 512  # H
+    num_blocks: Count = 8  # X, dilations 1, 2, 4, ...
+    num_stacks: Count = 3  # R
+    mask: Literal["sigmoid", "relu"] = "sigmoid"
 
 
 class Model(Network):

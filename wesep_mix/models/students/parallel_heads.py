@@ -11,39 +11,35 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from wesep_mix.base import config, plugins
+from wesep_mix.base.config import Checked, Count
 from wesep_mix.matching.speaker_set import SpeakerSet
 from wesep_mix.models.layers.embedding_head import EmbeddingHead
 
-REFERENCES = ("teacher", "own")
-
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """Training sets `num_spk` (heads), `embedding_dim`, `references` and, where there is none, `frontend`.
 
-    references: whose embeddings of clean sources this student's are compared with: the teacher's, or its own.
+    Attributes:
+        num_spk: heads.
+        presence: each head also says whether it speaks for a talker.
+        references: whose embeddings of clean sources this student's are compared with: the teacher's, or its own.
     """
 
     name: str = "parallel_heads"
     frontend: Any = config.plugin("frontends", required=False)
-    num_spk: int = 2
+    num_spk: Count = 2
     projection: int = 256
     embedding_dim: int = 256
     bottleneck: int = 128
     presence: bool = False
-    references: str = "teacher"
-
-    def __post_init__(self) -> None:
-        if self.num_spk < 1:
-            raise ValueError(f"num_spk: wanted 1 or more, found {self.num_spk}")
-        if self.references not in REFERENCES:
-            raise ValueError(f"references: wanted {' or '.join(REFERENCES)}, found {self.references}")
+    references: Literal["teacher", "own"] = "teacher"
 
 
 class Model(nn.Module):

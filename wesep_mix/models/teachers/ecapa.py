@@ -27,8 +27,13 @@ LEAST = 3200  # samples: its convolutions need some frames
 
 @dataclass(frozen=True)
 class Config:
-    """Channels: `channels` of the first layer and the blocks, `aggregated` of the layer that joins the blocks,
-    `attention` and `squeeze` of the bottlenecks in the pooling and in the blocks' squeeze-excitation.
+    """Numbers of channels.
+
+    Attributes:
+        channels: of the first layer and the blocks.
+        aggregated: of the layer that joins the blocks.
+        attention: of the bottleneck in the pooling.
+        squeeze: of the bottlenecks in the blocks' squeeze-excitation.
     """
 
     name: str = "ecapa"

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix.base import config, plugins
+from wesep_mix.base.config import Checked, between
 from wesep_mix.models.layers.masking import lengths_of, valid_frames
 
 WINDOW, STEP = 160, 77  # frames: 1.6 s, 1.3 windows a second
@@ -26,16 +27,15 @@ SIZE = 256
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """`frontend` is a `ge2e`; the projection on top of it is pretrained and fine-tuned as it is."""
 
     name: str = "ge2e"
     frontend: Any = config.plugin("frontends", default={"name": "ge2e", "finetuned": False})
-    embedding_dim: int = SIZE
+    embedding_dim: Annotated[int, between(SIZE, SIZE, says=f"{SIZE}, which the weights have")] = SIZE
 
     def __post_init__(self) -> None:
-        if self.embedding_dim != SIZE:
-            raise ValueError(f"embedding_dim: wanted {SIZE}, which the weights have, found {self.embedding_dim}")
+        super().__post_init__()
         if self.frontend.name != "ge2e":
             raise ValueError(f"frontend: wanted ge2e, found {self.frontend.name}")
 

@@ -38,9 +38,13 @@ BARE = ("wespeaker", "wespeaker.frontend")  # packages whose own __init__ needs 
 
 @dataclass(frozen=True)
 class Config:
-    """`folder`: a WeSpeaker model folder. `finetuned`: whether training changes the network.
+    """A model of WeSpeaker.
 
-    `architecture` and `embedding_dim` are filled in when the folder is read; a model file of ours needs it no more.
+    Attributes:
+        folder: a WeSpeaker model folder, which a model file of ours needs no more.
+        finetuned: whether training changes the network.
+        architecture: filled in when the folder is read.
+        embedding_dim: likewise.
     """
 
     name: str = "wespeaker"

@@ -120,12 +120,13 @@ def test_what_is_refused(mix, emb, fusion, found):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "cat"}, "no 'cat'"),
+        ({"fusion": "cat"}, "fusion: wanted none, concat, additive, multiply or film, found 'cat'"),
         ({"window": 60}, "whole hops"),
         ({"n_fft": 48, "window": 64}, "n_fft"),
         ({"n_fft": 72}, "multiple of 16, found 72"),
-        ({"channels": (4, 5)}, "even"),
-        ({"channels": ()}, "even"),
+        ({"channels": (4, 5)}, r"channels\[1\]: wanted an even number, found 5"),
+        ({"channels": (4, 0)}, r"channels\[1\]: wanted 2 or more, found 0"),
+        ({"channels": ()}, "channels: wanted one or more"),
         ({"kernel_bins": 4}, "odd"),
         ({"concat_dim": 0}, "concat_dim"),
     ],

@@ -187,9 +187,9 @@ def test_otherwise_a_sample_depends_on_the_whole_mixture(changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "cat"}, "no 'cat'.*concat_conv"),
-        ({"norm": "gLN"}, "norm: wanted one of global"),
-        ({"mask": "softmax"}, "mask: wanted one of relu"),
+        ({"fusion": "cat"}, "fusion: wanted none, .*, film or concat_conv, found 'cat'"),
+        ({"norm": "gLN"}, "norm: wanted global, channel or batch, found 'gLN'"),
+        ({"mask": "softmax"}, "mask: wanted relu or sigmoid, found 'softmax'"),
         ({"num_blocks": 0}, "num_blocks"),
         ({"windows": ()}, "windows"),
         ({"stride": 21}, "stride"),

@@ -146,7 +146,7 @@ def test_bf16_autocast_is_near_full_precision(tiny, wav):
 
 
 def test_an_unknown_layer_use_is_refused():
-    with pytest.raises(ValueError, match="wanted last, weighted, rwse, found first"):
+    with pytest.raises(ValueError, match="wanted last, weighted or rwse, found 'first'"):
         Config(layers="first")
 
 

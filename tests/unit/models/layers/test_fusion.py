@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wesep_mix.models.layers.fusion import FUSIONS, EmbeddingTransform, Fusion, check_kind
+from wesep_mix.models.layers.fusion import FUSIONS, EmbeddingTransform, Fusion
 
 B, C, D = 3, 5, 7
 
@@ -9,8 +9,6 @@ B, C, D = 3, 5, 7
 def test_an_unknown_kind_names_the_kinds_there_are():
     with pytest.raises(ValueError, match="no 'flim' .*film"):
         Fusion("flim", C, D)
-    with pytest.raises(ValueError, match="no 'film' .there are: none, mine"):
-        check_kind("film", ("none", "mine"))
 
 
 @pytest.mark.parametrize("kind", FUSIONS)

@@ -61,7 +61,7 @@ def test_what_is_refused():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"mask": "softmax"}, "wanted sigmoid or relu, found softmax"),
+        ({"mask": "softmax"}, "wanted sigmoid or relu, found 'softmax'"),
         ({"window": 15}, "even"),
         ({"num_spk": 0}, "num_spk"),
     ],

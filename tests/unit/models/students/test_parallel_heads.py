@@ -89,7 +89,7 @@ def test_a_model_with_presence_is_kept(tmp_path):
 
 
 def test_references_are_the_teachers_or_its_own(tmp_path):
-    with pytest.raises(ValueError, match="references: wanted teacher or own, found nobody"):
+    with pytest.raises(ValueError, match="references: wanted teacher or own, found 'nobody'"):
         dataclasses.replace(SMALL, references="nobody")
     with pytest.raises(UserError, match="no such model file"):
         checkpoint.load_model(tmp_path / "model.pt", "students")
