@@ -26,7 +26,6 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --tables BOOL      true: the stages also make Tables 1, 2 and 4 of the paper, all rows and seeds of
                      egs/CORPUS/conf/table1.yaml and table2.yaml: stages 2 to 4 and 8 exp/CORPUS/TABLE1.md, stages 5
                      to 7 and 9 exp/CORPUS/TABLE2.md [$tables]
-  --corpus_root OLD=NEW  the corpus folder has moved: lists and plans follow, nothing is redone; repeatable
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      nothing here reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]

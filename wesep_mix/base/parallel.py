@@ -21,6 +21,10 @@ from wesep_mix.base.errors import UserError
 
 T = TypeVar("T")
 NO_LOCKS = "their locks need room in /dev/shm, make some (docker run: --shm-size=1g)"
+HINTS = (  # of joblib, that do not concern the user
+    "A worker stopped while some jobs",  # to free memory; its jobs are done by others
+    r"\d+ tasks ",  # that were at work when one failed
+)
 LACKS = {
     errno.EMFILE: "raise the number of files that a process may have open (ulimit -n)",
     errno.EAGAIN: "raise the number of processes that you may have (ulimit -u), or end some",
@@ -107,7 +111,8 @@ def _results(function: Callable, items: Sequence, nj: int, title: str) -> Iterat
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # to free memory: none is lost
+    for hint in HINTS:
+        warnings.filterwarnings("ignore", hint, UserWarning)
     with joblib.parallel_config("loky", inner_max_num_threads=1), starting(title, "--nj 1"):
         results = joblib.Parallel(nj, return_as="generator")(map(joblib.delayed(call), items))
     try:

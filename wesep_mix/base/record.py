@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 STATE_FILE, RECORD = ".stage.json", ".stage.files"
-ASIDE = ("checkpoints", "logs")
+ASIDE = ("checkpoints", "logs", "roots.json")  # roots.json: edited where a corpus has moved
 AUDIO = (".wav", ".flac")  # many files: asked again, a stage reads those alone that were written to since
 BULK = (".s16", ".tar")
 _BLOCK = 1 << 20

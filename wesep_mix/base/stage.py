@@ -210,6 +210,11 @@ def damage_of(folder: Path) -> str | None:
     return _fault(folder, whole=True) if _own_state(folder).get("done") else None
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """{"corpus.seed": 0, ...}: what the stage of this folder was begun with; empty where none was."""
+    return _own_state(folder).get("made_of", {})
+
+
 def outdated_by(path: Path) -> Path | None:
     """What was made anew since the stage of this file or folder was done: an input of it, or of what it was built on;
     its own folder where it is not finished, None where nothing was. Inputs that lie elsewhere by now are not known to

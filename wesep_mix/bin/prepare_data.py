@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.stage import Need, Part, alone_in, damage_of, guarded, run_part
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean, parser
 from wesep_mix.mixing.librimix import check_lists
 from wesep_mix.mixing.prepare import prepare_plans
-from wesep_mix.mixing.relocation import Root, before_moves, follow, follow_project, move, parse_root, read_moves
 from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.listing import check_folders, prepare_lists
+from wesep_mix.preparation.relocation import as_made, folders_now, refresh_tables
 from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables.table2 import load_tables, talker_numbers
 
@@ -41,10 +40,6 @@ def main(argv: list[str] | None = None) -> int:
         help="also the talkers of the rows of table1.yaml and table2.yaml, where they can be made",
     )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
-    options.add_argument(
-        "--corpus_root", action="append", default=[], metavar="OLD=NEW",
-        help="the corpus folder has moved: lists and plans follow, nothing is redone; repeatable",
-    )  # fmt: skip
     args = options.parse_args(argv)
     return guarded(lambda: _prepare(args), "stage 1 (data)")
 
@@ -54,23 +49,22 @@ def _prepare(args: argparse.Namespace) -> None:
     corpus, raw = shared / "corpus", to_dict(settings)
     own = shared == args.data
     force = args.force and own
-    _follow_moves(args, raw, shared)
-    made = before_moves(raw, read_moves(corpus))
-    if force or not _lists(corpus, made).is_done():  # it is listed where it is now
-        made = before_moves(raw, [])
+    now = folders_now(corpus)
+    if force or not _lists(corpus, raw, now).is_done():  # it is listed where the settings say
+        now = {}
         check_folders(settings.corpus)
-    lists, single = _lists(corpus, made), _plans(shared / "single", 1, made, SINGLE, corpus)
+    lists, single = _lists(corpus, raw, now), _plans(shared / "single", 1, _some(raw, SINGLE), corpus, now)
     for part in () if own else (lists, single):
         _refuse_others(part, args.config)
     run_part(lists, force, partial(prepare_lists, settings, corpus, args.nj))
     if settings.decoded:
-        decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
+        decoded = Part(1, "decoded audio", corpus / "decoded", {"form": "wav"}, [Need(corpus, 1)])
         run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
     run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
     for num_spk in dict.fromkeys([*args.num_spk, *(_of_tables(args, settings) if args.tables else ())]):
-        mixtures = _plans(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
+        mixtures = _plans(args.data / f"{num_spk}mix", num_spk, _some(raw, MIXTURES), corpus, now)
         run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
-    follow_project(sorted({shared, args.data}))
+    refresh_tables({shared, args.data})
 
 
 def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
@@ -85,15 +79,19 @@ def _of_tables(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int
             print(f"note: rows with {num_spk} talkers are left out of the tables: {err}", flush=True)
 
 
-def _lists(corpus: Path, raw: dict[str, Any]) -> Part:
+def _some(raw: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: raw[key] for key in keys}
+
+
+def _lists(corpus: Path, raw: dict[str, Any], now: dict[str, str]) -> Part:
     """Without `max_bad`, so that raising it goes on with what was examined, and does not redo what is done."""
-    mixing = {key: raw["mixing"][key] for key in LISTING}
-    return Part(1, "lists", corpus, {"corpus": raw["corpus"], "mixing": mixing})
+    settings = {"corpus": raw["corpus"], "mixing": _some(raw["mixing"], LISTING)}
+    return Part(1, "lists", corpus, as_made(settings, corpus, now))
 
 
-def _plans(folder: Path, num_spk: int, raw: dict[str, Any], keys: Sequence[str], corpus: Path) -> Part:
+def _plans(folder: Path, num_spk: int, settings: dict[str, Any], corpus: Path, now: dict[str, str]) -> Part:
     title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
-    return Part(1, title, folder, {key: raw[key] for key in keys} | {"num_spk": num_spk}, [Need(corpus, 1)])
+    return Part(1, title, folder, as_made(settings | {"num_spk": num_spk}, folder, now), [Need(corpus, 1)])
 
 
 def _refuse_others(part: Part, config: Path) -> None:
@@ -103,30 +101,6 @@ def _refuse_others(part: Part, config: Path) -> None:
             f"{part.out} was made with other settings than those of {config}, and is shared; give both "
             "the same, or make it anew with the recipe that it belongs to"
         )
-
-
-def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -> None:
-    roots, corpus, folders = [parse_root(text) for text in args.corpus_root], shared / "corpus", {shared, args.data}
-    if not roots and (len(folders) == 1 or not read_moves(corpus)):
-        return
-
-    def confirm(moves: Sequence[Root]) -> None:
-        if args.force or not _lists(corpus, before_moves(raw, moves)).is_done():
-            raise UserError(
-                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force "
-                "true, since nothing is to be listed anew; name the folders in the settings as before, or "
-                "moved"
-            )
-
-    with ExitStack() as locks:
-        for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):
-            locks.enter_context(alone_in(path))
-            if (damage := damage_of(path)) is not None:
-                raise UserError(f"--corpus_root: {damage}; run stage 1 without it first, which makes it again")
-        if roots:
-            move(corpus, sorted(folders), roots, confirm)
-        else:
-            follow(corpus, sorted(folders))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
 from wesep_mix.base.names import SETS, bytes_of_file
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.io.decoded import name_corpus
+from wesep_mix.io.roots import name_corpus
 from wesep_mix.mixing.draw import Pool, check_enough_speakers, plan_of
 from wesep_mix.mixing.grouping import draw_groups
 from wesep_mix.mixing.librimix import Rules, plans_of, read_lists

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.io.audio import read_audio
-from wesep_mix.io.decoded import Read
+from wesep_mix.io.audio import Read, read_audio
 from wesep_mix.mixing.plan import Noise, Plan, Source
 
 PEAK = 0.9  # LibriMix's limit; a louder mixture is scaled down as a whole
@@ -32,7 +31,7 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
     Every source is its crop, without the constant that the plan says, times its gain. The noise is scaled so that
     mean power of the summed speech over mean power of the noise, both over the whole mixture, is `snr_db`. A peak
     above 0.9 rescales all of it alike.
-    read: `read_audio`, or another way to the same samples (io.decoded).
+    read: `read_audio`, or another way to the same samples (of a test, say).
     Raises: UserError when a file is missing or shorter than planned, or the noise is silent there.
     """
     sources = np.zeros((len(plan.sources), plan.num_samples), dtype=np.float32)
