@@ -17,7 +17,6 @@ ngpu=0
 tag=
 share_with=
 tables=false
-corpus_root=()
 write_wav=false
 dry_run=false
 set=()
@@ -36,7 +35,6 @@ check_integer ngpu 0
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 [ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
 check_pairs set key=value ${set[@]+"${set[@]}"}
-check_pairs corpus_root OLD=NEW ${corpus_root[@]+"${corpus_root[@]}"}
 check_listed corpus egs/*/
 conf=egs/$corpus/conf
 [ ! -f "egs/$corpus/defaults.sh" ] || . "egs/$corpus/defaults.sh"  # for options that were not given
@@ -57,7 +55,6 @@ embeddings=$exp/${num_spk}mix/embeddings
 model=$exp/${num_spk}mix/$extractor
 separated=$exp/${num_spk}mix/$separator
 settings=(${set[@]+"${set[@]/#/--set=}"})
-moves=(${corpus_root[@]+"${corpus_root[@]/#/--corpus_root=}"})
 
 run() {  # COMMAND...: runs it, or prints it as one would type it
     if [ "$dry_run" = true ]; then printf '%q ' "$@" && echo; else "$@"; fi
@@ -91,7 +88,7 @@ run_table() {  # NUMBER: a stage's work for the paper's tables
 }
 
 run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --nj "$nj" \
-    --num_spk "$num_spk" --tables "$tables" ${moves[@]+"${moves[@]}"}
+    --num_spk "$num_spk" --tables "$tables"
 
 [ "$write_wav" = false ] || [ "$stage" -gt 1 ] ||
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \

@@ -40,6 +40,7 @@ setup(
         "numpy",
         "scipy",
         "scikit-learn",
+        "joblib>=1.3",  # the first that gives results as they come
         "pyyaml",
         "kaldiio",
         "soundfile",

@@ -33,8 +33,7 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.installed import revision
 from wesep_mix.base.stage import guarded
-from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.decoded import Read
+from wesep_mix.io.audio import SAMPLE_RATE, Read
 from wesep_mix.mixing.plan import Noise, Plan, Source
 from wesep_mix.report.tables import Table
 

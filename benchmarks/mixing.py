@@ -34,7 +34,7 @@ from wesep_mix.corpora import librispeech
 from wesep_mix.corpora.sources.noise import NoiseConfig
 from wesep_mix.corpora.sources.splits import Split
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
-from wesep_mix.io.decoded import DecodedAudio, Read
+from wesep_mix.io.roots import DECODED
 from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
@@ -86,10 +86,13 @@ def _measure(args: argparse.Namespace) -> None:
         raise UserError(f"{args.librimix}: wanted a checkout of LibriMix with {SCRIPT}, found no such file")
     with tempfile.TemporaryDirectory(prefix="mixing-") as folder:
         pool, decoded = _prepare(args, Path(folder))
-        plans = [draw_plan(pool, args.num_spk, np.random.default_rng(number)) for number in range(args.num)]
+        plans, same = [
+            [draw_plan(one, args.num_spk, np.random.default_rng(number)) for number in range(args.num)]
+            for one in (pool, decoded)
+        ]
         ways: dict[str, Callable[[], Cost]] = {
-            "rendered from FLAC": lambda: _rendering(plans, read_audio),
-            "rendered from decoded audio": lambda: _rendering(plans, decoded),
+            "rendered from FLAC": lambda: _rendering(plans),
+            "rendered from decoded audio": lambda: _rendering(same),
         }
         if args.librimix:
             ways |= {
@@ -103,33 +106,33 @@ def _measure(args: argparse.Namespace) -> None:
         print(_head(args))
         print(_cost_table({name: _median(found) for name, found in costs.items()}).markdown())
         print(_listing_text(pool))
-        print(_loader_text(pool, args, {"FLAC": read_audio, "decoded audio": decoded}))
+        print(_loader_text(args, {"FLAC": pool, "decoded audio": decoded}))
 
 
-def _prepare(args: argparse.Namespace, folder: Path) -> tuple[Pool, DecodedAudio]:
-    """Stage 1 in `folder`, nearly all speakers for training; what can be mixed, and the way to its decoded audio."""
+def _prepare(args: argparse.Namespace, folder: Path) -> tuple[Pool, Pool]:
+    """Stage 1 in `folder`, nearly all speakers for training; what can be mixed, from FLAC and from decoded audio."""
     corpus = librispeech.Config(
         speech_dir=str(args.librispeech), split=Split(dev=0.02, test=0.02), noise=NoiseConfig(files_per_kind=4)
     )
     settings = CorpusConfig(corpus=corpus, mixing=MixingConfig())
     prepare_lists(settings, folder / "corpus", nj=1)
-    lists, decoded = folder / "corpus" / "lists", folder / "corpus" / "decoded"
-    decode_corpus(lists, decoded, nj=1)
-    pool = Pool.of(read_speech(lists / "train"), read_noises(lists / "train"), settings.mixing)
-    return pool, DecodedAudio(decoded)
+    train = folder / "corpus" / "lists" / "train"
+    pool = Pool.of(read_speech(train), read_noises(train), settings.mixing)
+    decode_corpus(train.parent, folder / "corpus" / DECODED, nj=1)
+    return pool, Pool.of(read_speech(train), read_noises(train), settings.mixing)
 
 
-def _rendering(plans: Sequence[Plan], read: Read) -> Cost:
+def _rendering(plans: Sequence[Plan]) -> Cost:
     decoding = 0.0
 
     def timed(*what) -> np.ndarray:
         nonlocal decoding
         begin = time.process_time()
-        samples = read(*what)
+        samples = read_audio(*what)
         decoding += time.process_time() - begin
         return samples
 
-    render(plans[0], read)
+    render(plans[0])
     begin = time.process_time()
     num_samples = sum(len(render(plan, timed).mix) for plan in plans)
     cpu = time.process_time() - begin
@@ -230,20 +233,20 @@ def _cost_table(costs: dict[str, Cost]) -> Table:
     return Table(HEADER, rows)
 
 
-def _loader_text(pool: Pool, args: argparse.Namespace, readers: dict[str, Read]) -> str:
+def _loader_text(args: argparse.Namespace, pools: dict[str, Pool]) -> str:
     parts = []
-    for name, read in readers.items():
-        rate, cpu = _loader_cost(pool, args, read)
+    for name, pool in pools.items():
+        rate, cpu = _loader_cost(pool, args)
         parts.append(f"from {name} {rate:.0f} mixtures/s of wall time, {1000 * cpu:.1f} ms of CPU each")
     return f"\nDataLoader, 2 workers, batches of {BATCH_SIZE}, fresh mixtures: {'; '.join(parts)}."
 
 
-def _loader_cost(pool: Pool, args: argparse.Namespace, read: Read) -> tuple[float, float]:
+def _loader_cost(pool: Pool, args: argparse.Namespace) -> tuple[float, float]:
     """Mixtures a second that arrive as batches, from the second batch on; CPU seconds of each, workers' included."""
     from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader  # torch, which is not part of rendering
 
     steps, cpu = max(4, args.num // 3), time.process_time() + _children_s()
-    batches = iter(dynamic_loader(DynamicMixtures(pool, args.num_spk, 0, read), BATCH_SIZE, steps, num_workers=2))
+    batches = iter(dynamic_loader(DynamicMixtures(pool, args.num_spk, 0), BATCH_SIZE, steps, num_workers=2))
     next(batches)
     begin = time.monotonic()
     count = sum(len(batch.plans) for batch in batches)

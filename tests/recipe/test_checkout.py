@@ -84,7 +84,7 @@ def test_a_run_by_another_shell_is_the_same(tmp_path, shell):
     if shutil.which(SHELLS[shell][0]) is None:
         pytest.skip(f"no {shell} here")
     python = stand_in_python(tmp_path / "env", '#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n')
-    options = ["--set", "a.b=two words", "--corpus_root", "/a=/b", "--separator", "conv_tasnet", "--nj", "1"]
+    options = ["--set", "a.b=two words", "--separator", "conv_tasnet", "--nj", "1"]
     runs = [
         subprocess.run(
             [*by, ROOT / "run.sh", *options],

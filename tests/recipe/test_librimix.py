@@ -158,7 +158,8 @@ def test_official_pairs_keep_gains_and_noise(two_talkers):
     for plan in plans:
         assert [source["gain"] for source in plan["sources"]] == [0.5, 0.25]
         assert {source["spk"]: source["sex"] for source in plan["sources"]}.items() <= SEXES.items()
-        assert plan["noise"]["path"].endswith("wham_noise/tt/d.wav") and plan["noise"]["start"] == 0
+        noise = plan["noise"]
+        assert noise["path"].startswith("wham:") and noise["path"].endswith("tt/d.wav") and noise["start"] == 0
 
 
 def test_the_teacher_hears_free_sound_only(two_talkers):

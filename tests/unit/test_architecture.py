@@ -55,7 +55,7 @@ FRONT_DOOR = {"wesep_mix.__main__"}  # in no room
 WITHOUT_TORCH = (
     "base",
     "io.audio",
-    "io.decoded",
+    "io.roots",
     "io.embeddings",
     "metrics",
     "corpora",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 STATE_FILE, RECORD = ".stage.json", ".stage.files"
-ASIDE = ("checkpoints", "logs")
+ASIDE = ("checkpoints", "logs", "roots.json")  # roots.json is edited if a corpus has moved
 AUDIO = (".wav", ".flac")  # many files: a stage that is asked again reads only those that were written to since
 BULK = (".s16", ".tar")
 _BLOCK = 1 << 20

@@ -232,6 +232,11 @@ def damage_of(folder: Path) -> str | None:
     return _fault(folder, whole=True) if _own_state(folder).get("done") else None
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """{"corpus.seed": 0, ...}: what the stage of this folder was begun with; empty where none was."""
+    return _own_state(folder).get("made_of", {})
+
+
 def outdated_by(path: Path) -> Path | None:
     """Find what was made anew after the work that a file or folder belongs to.
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.stage import Need, Part, alone_in, damage_of, guarded, run_part
+from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean, parser
 from wesep_mix.mixing.librimix import check_lists
 from wesep_mix.mixing.prepare import MIXTURES, SINGLE, lists_part, plans_part, prepare_plans, refuse_others
-from wesep_mix.mixing.relocation import Root, before_moves, follow, follow_project, move, parse_root, read_moves
 from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.listing import check_folders, prepare_lists
+from wesep_mix.preparation.relocation import folders_now, refresh_tables
 from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables.table2 import load_tables, talker_numbers
 
@@ -43,10 +41,6 @@ def main(argv: list[str] | None = None) -> int:
         help="also mixtures with the numbers of talkers that the rows of table1.yaml and table2.yaml want, if possible",
     )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
-    options.add_argument(
-        "--corpus_root", action="append", default=[], metavar="OLD=NEW",
-        help="the corpus folder has moved: lists and plans follow, nothing is redone; repeatable",
-    )  # fmt: skip
     args = options.parse_args(argv)
     return guarded(lambda: _prepare(args), "stage 1 (data)")
 
@@ -56,23 +50,22 @@ def _prepare(args: argparse.Namespace) -> None:
     corpus, raw = shared / "corpus", to_dict(settings)
     own = shared == args.data
     force = args.force and own
-    _follow_moves(args, raw, shared)
-    made = before_moves(raw, read_moves(corpus))
-    if force or not lists_part(corpus, made).is_done():  # it will be listed where it lies now
-        made = before_moves(raw, [])
+    now = folders_now(corpus)
+    if force or not lists_part(corpus, raw, now).is_done():  # it will be listed where the settings say
+        now = {}
         check_folders(settings.corpus)
-    lists, single = lists_part(corpus, made), plans_part(shared / "single", 1, made, SINGLE, corpus)
+    lists, single = lists_part(corpus, raw, now), plans_part(shared / "single", 1, raw, SINGLE, corpus, now)
     for part in () if own else (lists, single):
         refuse_others(part, args.config)
     run_part(lists, force, partial(prepare_lists, settings, corpus, args.nj))
     if settings.decoded:
-        decoded = Part(1, "decoded audio", corpus / "decoded", {}, [Need(corpus, 1)])
+        decoded = Part(1, "decoded audio", corpus / "decoded", {"form": "wav"}, [Need(corpus, 1)])
         run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
     run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
     for num_spk in dict.fromkeys([*args.num_spk, *(_table_talkers(args, settings) if args.tables else ())]):
-        mixtures = plans_part(args.data / f"{num_spk}mix", num_spk, made, MIXTURES, corpus)
+        mixtures = plans_part(args.data / f"{num_spk}mix", num_spk, raw, MIXTURES, corpus, now)
         run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
-    follow_project(sorted({shared, args.data}))
+    refresh_tables({shared, args.data})
 
 
 def _table_talkers(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:
@@ -85,29 +78,6 @@ def _table_talkers(args: argparse.Namespace, settings: CorpusConfig) -> Iterator
             yield num_spk
         except UserError as err:
             print(f"note: rows with {num_spk} talkers are left out of the tables: {err}", flush=True)
-
-
-def _follow_moves(args: argparse.Namespace, raw: dict[str, Any], shared: Path) -> None:
-    roots, corpus, folders = [parse_root(text) for text in args.corpus_root], shared / "corpus", {shared, args.data}
-    if not roots and (len(folders) == 1 or not read_moves(corpus)):
-        return
-
-    def confirm(moves: Sequence[Root]) -> None:
-        if args.force or not lists_part(corpus, before_moves(raw, moves)).is_done():
-            raise UserError(
-                f"--corpus_root: wanted {corpus} finished, of the settings given now and without --force true, since "
-                "nothing is to be listed anew; name the folders in the settings as before, or moved"
-            )
-
-    with ExitStack() as locks:
-        for path in sorted(path for folder in folders for path in folder.glob("*") if path.is_dir()):
-            locks.enter_context(alone_in(path))
-            if (damage := damage_of(path)) is not None:
-                raise UserError(f"--corpus_root: {damage}; run stage 1 without it first, which makes it again")
-        if roots:
-            move(corpus, sorted(folders), roots, confirm)
-        else:
-            follow(corpus, sorted(folders))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from torch.utils.data import Dataset
 
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.io.audio import SAMPLE_RATE, read_audio
-from wesep_mix.io.decoded import Read
+from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.draw import Pool, draw_enrolment
 from wesep_mix.mixing.plan import Source
 from wesep_mix.mixing.render import render_source
@@ -84,10 +83,9 @@ class MixturesWithCues(Dataset):
         probabilities: Mapping[str, float],
         pool: Pool,
         seed: int,
-        read: Read = read_audio,
         targets: str = "all",
     ):
-        self.mixtures, self.pool, self.seed, self.read, self.targets = mixtures, pool, seed, read, targets
+        self.mixtures, self.pool, self.seed, self.targets = mixtures, pool, seed, targets
         in_order = [probabilities[kind] for kind in KINDS]
         self.probabilities = np.asarray(in_order, dtype=np.float64) / sum(in_order)
 
@@ -105,7 +103,7 @@ class MixturesWithCues(Dataset):
             target = int(choose(len(sources), as_chance(example.chance)[0]))
             kinds[np.arange(len(kinds)) != target] = NOBODY
         enrolments = tuple(drawn[place] for place in np.flatnonzero(kinds == ENROLMENT))
-        audio = tuple(render_source(source, SAMPLE_RATE, self.read) for source in enrolments)
+        audio = tuple(render_source(source, SAMPLE_RATE) for source in enrolments)
         return dataclasses.replace(example, cues=Cues(kinds, enrolments, audio))
 
 
@@ -134,7 +132,7 @@ def with_cues(
             "their enrolment is another crop of it, or the same where it has but one",
             flush=True,
         )
-    return MixturesWithCues(mixtures, probabilities, pool, seed, prepared.read, targets)
+    return MixturesWithCues(mixtures, probabilities, pool, seed, targets)
 
 
 def collate_cues(cues: Sequence[Cues]) -> CueBatch:

@@ -18,8 +18,7 @@ from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.batch import Example
 from wesep_mix.data.loading import Loader
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.io.audio import read_audio
-from wesep_mix.io.decoded import Read
+from wesep_mix.io.audio import Read, read_audio
 from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
@@ -46,18 +45,17 @@ class DynamicMixtures(Dataset):
         pool: Pool,
         num_spk: int,
         seed: int,
-        read: Read = read_audio,
         min_talkers: int | None = None,
         stream: int = 0,
     ):
-        self.pool, self.num_spk, self.seed, self.read = pool, num_spk, seed, read
+        self.pool, self.num_spk, self.seed = pool, num_spk, seed
         self.min_talkers, self.stream = min_talkers, stream
 
     def __getitem__(self, turn: Turn) -> Example:
         of_stream = (self.stream,) if self.stream else ()
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, turn.epoch, turn.index], spawn_key=of_stream))
         plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, rng), rng)
-        return Example(plan, render(plan, self.read), rng.random(2))
+        return Example(plan, render(plan), rng.random(2))
 
 
 class StaticMixtures(Dataset):
@@ -66,14 +64,14 @@ class StaticMixtures(Dataset):
     Every plan comes once before any comes again, however many make an epoch of the training.
     """
 
-    def __init__(self, plans: Sequence[Plan], seed: int, read: Read = read_audio):
-        self.plans, self.seed, self.read = plans, seed, read
+    def __init__(self, plans: Sequence[Plan], seed: int):
+        self.plans, self.seed = plans, seed
         self._round, self._order = -1, np.zeros(0, dtype=int)
 
     def __getitem__(self, turn: Turn) -> Example:
         chance = np.random.default_rng([self.seed, turn.epoch, turn.index]).random(2)
         plan = self.plans[self._place(turn.number)]
-        return Example(plan, render(plan, self.read), chance)
+        return Example(plan, render(plan), chance)
 
     def _place(self, number: int) -> int:
         this_round, place = divmod(number, len(self.plans))
@@ -145,14 +143,14 @@ def training_mixtures(
         UserError: another word for `plans`, static plans with `min_talkers`, or damaged lists or plans.
     """
     if plans == "dynamic":
-        return DynamicMixtures(prepared.pool, num_spk, seed, prepared.read, min_talkers, stream)
+        return DynamicMixtures(prepared.pool, num_spk, seed, min_talkers, stream)
     if plans == "static" and min_talkers is not None:
         raise UserError(
             f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
             f"{min_talkers}, found static"
         )
     if plans == "static":
-        return StaticMixtures(prepared.plans, seed, prepared.read)
+        return StaticMixtures(prepared.plans, seed)
     raise UserError(f"plans: wanted dynamic or static, found {plans}")
 
 
@@ -204,7 +202,7 @@ def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0, r
         plans: the plans.
         batch_size: mixtures in a batch.
         num_workers: worker processes, 0 for none.
-        read: `read_audio`, or another way to the same samples (io.decoded).
+        read: `read_audio`, or another way to the same samples (for a test).
 
     Returns:
         A loader of batches.

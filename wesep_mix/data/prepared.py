@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from wesep_mix.io.decoded import Read, reader_of
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
 from wesep_mix.mixing.prepare import load_pool
@@ -26,8 +25,3 @@ class PreparedSet:
     def plans(self) -> list[Plan]:
         """Its fixed plans."""
         return read_plans(self.folder / PLANS)
-
-    @cached_property
-    def read(self) -> Read:
-        """How to read its audio."""
-        return reader_of(self.folder)

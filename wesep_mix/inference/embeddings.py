@@ -22,7 +22,6 @@ from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.exports.wespeaker import write_mixtures, write_single
 from wesep_mix.inference.settings import EmbeddingsConfig
-from wesep_mix.io.decoded import Read, reader_of
 from wesep_mix.io.embeddings import REFERENCE, write_embeddings
 from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import reference_network
@@ -83,12 +82,12 @@ def extract_embeddings(
     workers = 0 if nj == 1 else min(nj, MAX_WORKERS)
     for name in settings.sets if student else ():
         plans = read_plans(data / name / "plan.jsonl")
-        batches = _batches(plans, settings.batch_size, workers, device, name, reader_of(data / name))
+        batches = _batches(plans, settings.batch_size, workers, device, name)
         tables = mixture_embeddings(teacher, student, batches, settings.matching)
         tables.write(out / name, plans, with_trials=name != "train")
     if single:
         plans = read_plans(single / "test" / "plan.jsonl")
-        batches = _batches(plans, settings.batch_size, workers, device, "single test", reader_of(single / "test"))
+        batches = _batches(plans, settings.batch_size, workers, device, "single test")
         places = write_embeddings(out / "single_test" / "teacher", single_embeddings(teacher, batches))
         write_single(out / "single_test", plans, places)
 
@@ -134,9 +133,9 @@ def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
 
 
 def _batches(
-    plans: Sequence[Plan], batch_size: int, workers: int, device: torch.device, title: str, read: Read
+    plans: Sequence[Plan], batch_size: int, workers: int, device: torch.device, title: str
 ) -> Iterator[MixBatch]:
     longest_first = sorted(plans, key=lambda plan: -plan.num_samples)  # little padding; too little memory shows at once
-    loader = fixed_loader(longest_first, batch_size, workers, read)
+    loader = fixed_loader(longest_first, batch_size, workers)
     for batch in tqdm(loader, desc=f"embedding {title}", unit="batch", mininterval=1.0):
         yield batch.to(device)

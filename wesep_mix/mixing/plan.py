@@ -3,7 +3,8 @@
 A `plan.jsonl` line: {"id", "sample_rate", "num_samples", "overlaps", "sources": [{"utt", "spk", "sex", "path",
 "start", "num_samples", "offset", "gain", "lufs"}], "noise": {"id", "path", "start", "num_samples", "snr_db"}}.
 `start` is where the crop begins in the file, `offset` where it begins in the mixture (samples); `gain` is linear. A
-source or noise that is mixed without a constant of its recording has it as "dc".
+source or noise that is mixed without a constant of its recording has it as "dc". A path is relative to one of the roots
+(io.roots); in memory it is where the file is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_jsonl, write_jsonl
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.roots import Roots, roots_of
 
 PLANS = "plan.jsonl"
 
@@ -75,17 +77,21 @@ def speaker_keys(plan: Plan) -> list[str]:
 
 
 def write_plans(path: str | Path, plans: Iterable[Plan]) -> None:
-    write_jsonl(path, map(_to_row, plans))
+    roots = roots_of(Path(path).parent)
+    write_jsonl(path, (_to_row(plan, roots) for plan in plans))
 
 
 def read_plans(path: str | Path) -> list[Plan]:
-    """Raises: UserError when the file is missing or a line is not a plan."""
-    return [_from_row(row, f"{path}, line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+    """Raises: UserError when the file is missing, a line is not a plan, or its root has no folder."""
+    roots = roots_of(Path(path).parent)
+    return [_from_row(row, roots, f"{path}, line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
 
 
-def _to_row(plan: Plan) -> dict[str, Any]:
-    sources = [_values(source) for source in plan.sources]
-    return {**_values(plan), "sources": sources, "noise": _values(plan.noise)}
+def _to_row(plan: Plan, roots: Roots) -> dict[str, Any]:
+    def values(part: Source | Noise) -> dict[str, Any]:
+        return {**_values(part), "path": roots.short(part.path)}
+
+    return {**_values(plan), "sources": list(map(values, plan.sources)), "noise": values(plan.noise)}
 
 
 def _values(one: Any) -> dict[str, Any]:
@@ -93,8 +99,10 @@ def _values(one: Any) -> dict[str, Any]:
     return {name: value for name in one.__slots__ if (value := getattr(one, name)) or name != "dc"}
 
 
-def _from_row(row: dict, where: str) -> Plan:
+def _from_row(row: dict, roots: Roots, where: str) -> Plan:
     try:
+        for part in (*row["sources"], row["noise"]):
+            part["path"] = roots.full(part["path"])
         sources = tuple(Source(**source) for source in row["sources"])
         return Plan(**{**row, "sources": sources, "noise": Noise(**row["noise"]), "overlaps": tuple(row["overlaps"])})
     except (KeyError, TypeError) as err:

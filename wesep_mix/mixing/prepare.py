@@ -19,12 +19,13 @@ from wesep_mix.base.files import read_json, write_json
 from wesep_mix.base.names import SETS, bytes_of_file
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.base.stage import Need, Part
-from wesep_mix.io.decoded import name_corpus
+from wesep_mix.io.roots import name_corpus
 from wesep_mix.mixing.draw import Pool, check_enough_speakers, plan_of
 from wesep_mix.mixing.grouping import draw_groups
 from wesep_mix.mixing.librimix import Rules, plans_of, read_lists
 from wesep_mix.mixing.plan import PLANS, Plan, write_plans
 from wesep_mix.preparation.lists import SpeechEntry, copy_lists, read_noises, read_speech, read_unused
+from wesep_mix.preparation.relocation import as_made
 from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
 MIXING = "mixing.json"
@@ -33,7 +34,7 @@ SINGLE = ("seed", "mixing", "single", "single_noise")  # settings that the singl
 MIXTURES = ("seed", "mixing", "mixtures", "metadata_dir", "short", "max_bad")
 
 
-def lists_part(corpus: Path, settings: Mapping[str, Any]) -> Part:
+def lists_part(corpus: Path, settings: Mapping[str, Any], now: Mapping[str, str]) -> Part:
     """The lists of a corpus as a part of stage 1.
 
     `max_bad` does not define them: if it is raised, the run goes on with what was examined, and finished lists stay.
@@ -41,15 +42,18 @@ def lists_part(corpus: Path, settings: Mapping[str, Any]) -> Part:
     Args:
         corpus: the lists' folder.
         settings: conf/corpus.yaml as plain values.
+        now: where the corpus lies now (preparation.relocation.folders_now).
 
     Returns:
         The part.
     """
     mixing = {key: settings["mixing"][key] for key in LISTING}
-    return Part(1, "lists", corpus, {"corpus": settings["corpus"], "mixing": mixing})
+    return Part(1, "lists", corpus, as_made({"corpus": settings["corpus"], "mixing": mixing}, corpus, now))
 
 
-def plans_part(folder: Path, num_spk: int, settings: Mapping[str, Any], keys: Sequence[str], corpus: Path) -> Part:
+def plans_part(
+    folder: Path, num_spk: int, settings: Mapping[str, Any], keys: Sequence[str], corpus: Path, now: Mapping[str, str]
+) -> Part:
     """The plans of one kind of mixtures as a part of stage 1.
 
     Args:
@@ -58,12 +62,14 @@ def plans_part(folder: Path, num_spk: int, settings: Mapping[str, Any], keys: Se
         settings: conf/corpus.yaml as plain values.
         keys: the settings that define the plans: SINGLE or MIXTURES.
         corpus: the lists' folder.
+        now: where the corpus lies now.
 
     Returns:
         The part.
     """
     title = f"plans, {num_spk} talker{'s' * (num_spk > 1)}"
-    return Part(1, title, folder, {key: settings[key] for key in keys} | {"num_spk": num_spk}, [Need(corpus, 1)])
+    own = {key: settings[key] for key in keys} | {"num_spk": num_spk}
+    return Part(1, title, folder, as_made(own, folder, now), [Need(corpus, 1)])
 
 
 def refuse_others(part: Part, config: Path) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.io.audio import read_audio
-from wesep_mix.io.decoded import Read
+from wesep_mix.io.audio import Read, read_audio
 from wesep_mix.mixing.plan import Noise, Plan, Source
 
 PEAK = 0.9  # LibriMix's limit; a louder mixture is scaled down as a whole
@@ -35,7 +34,7 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
 
     Args:
         plan: the mixture.
-        read: `read_audio`, or another way to the same samples (io.decoded).
+        read: `read_audio`, or another way to the same samples (for a test).
 
     Returns:
         The mixture, its sources and its noise.

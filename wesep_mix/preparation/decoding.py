@@ -1,62 +1,69 @@
-"""Stage 1, on request (`decoded: true`): all speech and noise of the lists, decoded once (see io.decoded)."""
+"""Stage 1, on request (`decoded: true`): speech and noise once more as 16-bit wavs, which are read faster than FLAC.
+
+`data/CORPUS/corpus/decoded/ROOT/` is like the root, with `.wav` behind each file's name. What is such a wav already,
+or is not exact in 16 bits (24-bit and float recordings), is read from its original: `originals.json`, written last,
+says so. From then on io.roots gives these wavs for the files of lists and plans.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 from collections.abc import Sequence
-from math import ceil
 from pathlib import Path
+
+import numpy as np
+import soundfile
 
 from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.base.names import SETS
-from wesep_mix.io import decoded
-from wesep_mix.io.audio import num_frames
+from wesep_mix.io.audio import SAMPLE_RATE, STEP, is_wav16, num_frames, read_audio
+from wesep_mix.io.roots import ORIGINALS, Roots, decoded_path, read_roots
 from wesep_mix.preparation.lists import read_noises, read_speech
 
-MAX_PARTS = 64  # each is a file that every process keeps open
-MIN_FILES = 32  # in a part, where there are that many
 GB = 1e9
 
 
 def decode_corpus(lists: Path, folder: Path, nj: int) -> None:
-    """Decode what `lists/<set>/` names into `folder`, in parts that are each whole or not there.
+    """Decode what `lists/<set>/` names into `folder`. A killed run goes on with the files that are missing.
 
-    A killed run goes on with the parts that are missing. `nj` changes nothing in the result.
-    Raises: UserError when the disk lacks the space, which is told beforehand, or a file cannot be read.
+    Raises: UserError when lists of an older revision name no roots, when the disk lacks the space, which is told
+        beforehand, or when a file cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob(".*.tmp*"):  # of a killed run
-        path.unlink()
-    parts = _parts(lists)
-    missing = [number for number in range(len(parts)) if not decoded.is_part_there(folder, number)]
-    _check_space([path for number in missing for path in parts[number]], folder, nj)
-    parallel.map_items(functools.partial(_write_part, folder, parts), missing, nj, "decoding")
-    num_files, num_kept = sum(map(len, parts)), decoded.write_index(folder, len(parts))
-    if num_kept < num_files:
-        print(
-            f"note: decoding: {num_files - num_kept} of {num_files} files are not 16-bit and are read from their "
-            "originals"
+    roots = read_roots(lists.parent)
+    if not roots.folders:
+        raise UserError(
+            f"{lists}: wanted lists with roots, found those of an older revision; list anew with --force true, or set "
+            "decoded: false"
         )
+    paths = _paths(lists, roots)
+    missing = [path for path in paths if not decoded_path(folder, path).is_file()]
+    _check_space(missing, roots, folder, nj)
+    made = parallel.map_items(functools.partial(_decode, folder=folder, roots=roots), missing, nj, "decoding")
+    originals = [path for path, is_made in made if not is_made]
+    if originals:
+        print(f"note: decoding: {len(originals)} of {len(paths)} files are read from their originals")
+    write_json(folder / ORIGINALS, originals)
 
 
-def _parts(lists: Path) -> list[list[str]]:
-    """All files, sorted, in parts of much the same number, whatever the number of processes."""
-    found: set[str] = set()
-    for name in SETS:
-        found |= {entry.path for entry in (*read_speech(lists / name), *read_noises(lists / name))}
-    paths = sorted(found)
-    size = max(MIN_FILES, ceil(len(paths) / MAX_PARTS))
-    return [paths[first : first + size] for first in range(0, len(paths), size)]
+def _paths(lists: Path, roots: Roots) -> list[str]:
+    """All files in roots, as the lists name them, sorted."""
+    entries = [entry for name in SETS for entry in (*read_speech(lists / name), *read_noises(lists / name))]
+    shorts = {entry.path: roots.short(entry.path) for entry in entries}
+    return sorted({short for path, short in shorts.items() if short != path})
 
 
-def _check_space(paths: Sequence[str], folder: Path, nj: int) -> None:
+def _check_space(paths: Sequence[str], roots: Roots, folder: Path, nj: int) -> None:
     """Tell the size of what is to be decoded. Raises: UserError when the disk has less."""
-    wanted = 2 * sum(length for _, length in parallel.map_items(num_frames, paths, nj, "sizes"))
-    free = shutil.disk_usage(folder).free
+    sizes = [size for _, size in parallel.map_items(_num_bytes, [roots.full(path) for path in paths], nj, "sizes")]
+    wanted, free = sum(sizes), shutil.disk_usage(folder).free
     print(
-        f"decoding {len(paths)} files takes {wanted / GB:.2f} GB in {folder}, {free / GB:.0f} GB are free there",
+        f"decoding {sum(map(bool, sizes))} files takes {wanted / GB:.2f} GB in {folder}, {free / GB:.0f} GB are free "
+        "there",
         flush=True,
     )
     if wanted > free:
@@ -66,5 +73,19 @@ def _check_space(paths: Sequence[str], folder: Path, nj: int) -> None:
         )
 
 
-def _write_part(folder: Path, parts: Sequence[Sequence[str]], number: int) -> None:
-    decoded.write_part(folder, number, parts[number])
+def _num_bytes(path: str) -> int:
+    return 0 if is_wav16(path) else 2 * num_frames(path)
+
+
+def _decode(path: str, folder: Path, roots: Roots) -> bool:
+    """Write the wav of a file; False where the original is to be read."""
+    original = roots.full(path)
+    if is_wav16(original):
+        return False
+    samples = read_audio(original)
+    pcm = np.clip(samples / STEP, -32768, 32767).astype(np.int16)
+    if not np.array_equal((pcm * STEP).view(np.uint32), samples.view(np.uint32)):
+        return False
+    with atomic_path(decoded_path(folder, path)) as temporary:
+        soundfile.write(os.fsencode(temporary), pcm, SAMPLE_RATE, subtype="PCM_16")
+    return True

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.base import parallel, plugins
+from wesep_mix.base import config, parallel, plugins
 from wesep_mix.base.errors import UserError, escaped
 from wesep_mix.base.files import Journal, write_jsonl
 from wesep_mix.base.names import SETS, path_problem, utterance_problem
 from wesep_mix.io import audio
+from wesep_mix.io.roots import GENERATED, plain, roots_of, write_roots
 from wesep_mix.preparation.activity import Crop, best_crops, silent_stretches
 from wesep_mix.preparation.lists import UNUSED, NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.preparation.settings import CorpusConfig
@@ -44,18 +45,29 @@ def check_folders(corpus: Any) -> None:
 def prepare_lists(settings: CorpusConfig, folder: Path, nj: int) -> None:
     """Collect (or generate) the corpus into `folder` and write `folder/lists/<set>/`.
 
+    The corpora's folders become the roots that the paths are relative to (io.roots).
     Beside a set's lists, `unused.jsonl` names what is not in them: utterances, a line {"utt", "spk", "path", "reason"}
     each, `short` (of a segment), `silent`, or `unreadable`; and noises, {"noise", "path", "reason"}, that are `silent`.
     Raises: UserError for a corpus that is empty or damaged (files named).
     """
     collect = plugins.load("corpora", settings.corpus.name).collect
     corpus = collect(settings.corpus, folder, nj, settings.max_bad)
+    write_roots(folder, _folders(settings) | {GENERATED: str(folder)})
     for name in SETS:
         speech, unused = _speech_entries(corpus.speech[name], settings, folder, nj, f"{name} speech")
         noises, silent = _noise_entries(corpus.noise[name], settings, folder, nj, f"{name} noise")
         write_lists(folder / "lists" / name, speech, noises)
-        write_jsonl(folder / "lists" / name / UNUSED, [*unused, *silent])
+        short = roots_of(folder / "lists" / name).short
+        rows = ({**row, "path": short(row["path"])} for row in (*unused, *silent))
+        write_jsonl(folder / "lists" / name / UNUSED, rows)
     shutil.rmtree(folder / EXAMINED)
+
+
+def _folders(settings: CorpusConfig) -> dict[str, str]:
+    """The corpora's folders by what their settings are called without `_dir`: {"speech": "/corpora/LibriSpeech"}."""
+    values = config.to_dict(settings)
+    found = {**values, **values["corpus"]}
+    return {key.removesuffix("_dir"): plain(value) for key, value in found.items() if key.endswith("_dir") and value}
 
 
 def _speech_entries(

@@ -1,8 +1,9 @@
 """The lists of a prepared set: its utterances with their crops, and its noises.
 
 `utterances.jsonl`: {"utt", "spk", "sex", "path", "crops": [{"start", "speech", "lufs"}]} a line, best crop first.
-`noises.jsonl`: {"id", "path", "num_samples", "kind"} a line. Beside them Kaldi's wav.scp (with full paths, for tools
-that are started elsewhere), utt2spk and spk2utt.
+`noises.jsonl`: {"id", "path", "num_samples", "kind"} a line. A path is relative to one of the roots (io.roots); in
+memory it is where the file is. Beside them Kaldi's wav.scp (with full paths, for tools that are started elsewhere),
+utt2spk and spk2utt.
 Where there is one, a crop and a noise have a "dc", the constant that they are mixed without, and a noise has "silent",
 [first, end] of each stretch where it must not begin.
 `unused.jsonl` (listing alone): {"utt", "spk", "path", "reason"} of each utterance that can't be a source, {"noise",
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.base.files import atomic_path, read_jsonl, read_table, write_jsonl, write_table
+from wesep_mix.base.files import atomic_path, read_jsonl, write_jsonl, write_table
+from wesep_mix.io.roots import Roots, roots_of
 from wesep_mix.preparation.activity import Crop, Stretch
 
 UTTERANCES = "utterances.jsonl"
@@ -61,7 +63,8 @@ class NoiseEntry:
 
 def write_lists(folder: Path, speech: Sequence[SpeechEntry], noises: Sequence[NoiseEntry]) -> None:
     """Write a set's lists, Kaldi's among them, into `folder`."""
-    write_jsonl(folder / UTTERANCES, map(_row, speech))
+    roots = roots_of(folder)
+    write_jsonl(folder / UTTERANCES, (_row(entry, roots) for entry in speech))
     write_table(folder / WAVS, wavs_of(speech))
     write_table(folder / "utt2spk", {entry.utt: entry.spk for entry in speech})
     by_speaker: dict[str, list[str]] = {}
@@ -76,23 +79,19 @@ def wavs_of(speech: Sequence[SpeechEntry]) -> dict[str, str]:
     return {entry.utt: os.path.abspath(entry.path) for entry in speech}
 
 
-def refresh_wavs(folder: Path, if_first: bool = False) -> None:
-    """Write wav.scp of a set anew where its files have other full names by now.
-
-    if_first: where the first file has, which is so for all of a project that has moved, and costs nothing to see.
+def refresh_wavs(folder: Path) -> None:
+    """Write wav.scp of a set anew where its first file has another full name by now, since its corpus or the project
+    has moved.
     """
-    if if_first and _first_row(folder) == (folder / WAVS).read_text(encoding="utf-8").partition("\n")[0]:
-        return
-    wavs = wavs_of(read_speech(folder))
-    if read_table(folder / WAVS) != wavs:
-        write_table(folder / WAVS, wavs)
+    if _first_row(folder) != (folder / WAVS).read_text(encoding="utf-8").partition("\n")[0]:
+        write_table(folder / WAVS, wavs_of(read_speech(folder)))
 
 
 def _first_row(folder: Path) -> str:
     """The first row that wav.scp should have: both are sorted by id."""
     with open(folder / UTTERANCES, encoding="utf-8") as file:
         row = json.loads(file.readline() or "{}")
-    return f"{row['utt']} {os.path.abspath(row['path'])}" if row else ""
+    return f"{row['utt']} {os.path.abspath(roots_of(folder).full(row['path']))}" if row else ""
 
 
 def copy_lists(source: Path, folder: Path, noises: Sequence[NoiseEntry]) -> None:
@@ -104,12 +103,13 @@ def copy_lists(source: Path, folder: Path, noises: Sequence[NoiseEntry]) -> None
 
 
 def write_noises(folder: Path, noises: Sequence[NoiseEntry]) -> None:
-    write_jsonl(folder / NOISES, map(_row, noises))
+    roots = roots_of(folder)
+    write_jsonl(folder / NOISES, (_row(entry, roots) for entry in noises))
 
 
-def _row(entry: SpeechEntry | NoiseEntry) -> dict[str, Any]:
+def _row(entry: SpeechEntry | NoiseEntry, roots: Roots) -> dict[str, Any]:
     """An entry as its line, without what it does not have."""
-    row = dataclasses.asdict(entry)
+    row = dataclasses.asdict(entry) | {"path": roots.short(entry.path)}
     for part in (row, *row.get("crops", ())):
         for name in ("silent", "dc"):
             if not part.get(name, True):
@@ -118,13 +118,19 @@ def _row(entry: SpeechEntry | NoiseEntry) -> dict[str, Any]:
 
 
 def read_speech(folder: Path) -> list[SpeechEntry]:
-    rows = read_jsonl(folder / UTTERANCES)
-    return [SpeechEntry(**{**row, "crops": tuple(Crop(**crop) for crop in row["crops"])}) for row in rows]
+    rows, roots = read_jsonl(folder / UTTERANCES), roots_of(folder)
+    return [
+        SpeechEntry(**row | {"path": roots.full(row["path"]), "crops": tuple(Crop(**crop) for crop in row["crops"])})
+        for row in rows
+    ]
 
 
 def read_noises(folder: Path) -> list[NoiseEntry]:
-    rows = read_jsonl(folder / NOISES)
-    return [NoiseEntry(**{**row, "silent": tuple(map(tuple, row.get("silent", ())))}) for row in rows]
+    rows, roots = read_jsonl(folder / NOISES), roots_of(folder)
+    return [
+        NoiseEntry(**row | {"path": roots.full(row["path"]), "silent": tuple(map(tuple, row.get("silent", ())))})
+        for row in rows
+    ]
 
 
 def read_unused(folder: Path) -> dict[str, str]:

@@ -42,7 +42,7 @@ class CorpusConfig(Checked):
         single_noise: prefixes of kinds for the single-speaker set; a set that is not named takes all its noises.
         metadata_dir: official LibriMix CSVs that say which utterances are mixed; "": drawn by us.
         short: what becomes of a CSV's row whose utterance lacks a full segment (see mixing.librimix).
-        decoded: stage 1 also decodes speech and noise into flat 16-bit files.
+        decoded: stage 1 also decodes speech and noise into 16-bit wavs.
         max_bad: damaged files to tolerate.
     """
 

@@ -309,7 +309,7 @@ def run(
     settings, trainer = module.settings, module.settings.trainer
     train_set, dev_set = PreparedSet(data / "train"), PreparedSet(data / "dev")
     stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind])
-    fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers), dev_set.read)
+    fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers))
     if probabilities is not None:
         stream = with_cues(stream, train_set, probabilities, settings.seed, targets)
         fixed = with_cues(fixed, dev_set, probabilities, 0, targets)  # the same for every seed of the training

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import LARGE_DC_DB, dc_offset, num_frames, read_audio
-from wesep_mix.io.decoded import DecodedAudio, reader_of
+from wesep_mix.io.roots import roots_of
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.preparation.lists import NOISES, UTTERANCES
 from wesep_mix.validation.folders import CheckedSet, segment_size
 from wesep_mix.validation.problems import REMOVE, Problem
 
-MEND = "mend it, or redo stage 1: with --corpus_root OLD=NEW if the corpus has moved, else with --force true"
+MEND = "mend it, or redo stage 1 with --force true"
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ def examine_files(sets: Sequence[CheckedSet], nj: int, quick: bool) -> tuple[dic
     Returns:
         {path: samples} of the good files, and what is wrong.
     """
-    decoded = next((read for each in sets if isinstance(read := reader_of(each.path), DecodedAudio)), None)
     first: dict[str, str] = {}
     for claim in _all_claims(sets):
         first.setdefault(claim.path, claim.who)
-    examine = functools.partial(_examine, quick=quick, decoded=decoded)
-    examined = parallel.map_items(examine, sorted(first), nj, "audio files")
+    gone, lost = _gone_roots(sets, first)
+    there = sorted(first.keys() - gone)
+    examined = parallel.map_items(functools.partial(_examine, quick=quick), there, nj, "audio files")
     good = {path: found for path, found in examined if isinstance(found, Examined)}
-    problems = [
+    problems = lost + [
         Problem("audio files", f"{found} (wanted by {first[path]}); {MEND}")
         for path, found in examined
         if isinstance(found, str)
@@ -71,16 +70,31 @@ def examine_files(sets: Sequence[CheckedSet], nj: int, quick: bool) -> tuple[dic
     return {path: found.length for path, found in good.items()}, problems
 
 
-def _examine(path: str, quick: bool, decoded: DecodedAudio | None) -> Examined | str:
-    """What was found in a file, or what is wrong with it or with its decoded copy."""
+def _gone_roots(sets: Sequence[CheckedSet], paths: Collection[str]) -> tuple[set[str], list[Problem]]:
+    """The files in roots that are not there, and a problem for each such root."""
+    gone: set[str] = set()
+    problems = []
+    for roots in {roots.file: roots for each in sets if (roots := roots_of(each.path))}.values():
+        for name, folder in roots.gone().items():
+            lost = {path for path in paths if path.startswith(os.path.join(folder, ""))} - gone
+            gone |= lost
+            if lost:
+                text = (
+                    f'{roots.file}: wanted the folder of "{name}", {folder}, with {len(lost)} files of lists and '
+                    "plans, found none; where the corpus has moved, write its new folder there"
+                )
+                problems.append(Problem("audio files", text))
+    return gone, problems
+
+
+def _examine(path: str, quick: bool) -> Examined | str:
+    """What was found in a file, or what is wrong with it."""
     if not Path(path).is_file():
         return f"{path}: wanted an audio file, found none"
     try:
         if quick:
             return Examined(num_frames(path))
         samples = read_audio(path)
-        if decoded is not None and path in decoded and not np.array_equal(decoded(path), samples):
-            return f"{path}: wanted the same samples in {decoded.folder}, found others; remove that folder"
         return Examined(len(samples), dc_offset(samples, LARGE_DC_DB))
     except UserError as err:
         return str(err)

@@ -16,6 +16,7 @@ from wesep_mix.validation.folders import CheckedSet
 from wesep_mix.validation.problems import Problem
 
 REDO = "redo stage 1 with --force true"
+MOVED = "run stage 1 if the corpus or the project has moved, which mends this, else redo it with --force true"
 
 
 def check_lists(each: CheckedSet) -> list[Problem]:
@@ -91,7 +92,8 @@ def _table_faults(path: Path, wanted: Mapping[str, str]) -> list[str]:
                 f"{key}: wanted {wanted.get(key, 'no such key')!r} as in {UTTERANCES}, "
                 f"found {found.get(key, 'no such key')!r}"
             )
-    return [f"{path}: {fault}; {REDO}" for fault in faults]
+    advice = MOVED if path.name == WAVS else REDO
+    return [f"{path}: {fault}; {advice}" for fault in faults]
 
 
 def _order_faults(keys: Sequence[str]) -> list[str]:

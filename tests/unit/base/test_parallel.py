@@ -4,13 +4,15 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.parallel import THREAD_LIMITS, map_items
+from wesep_mix.base.parallel import map_items
 from wesep_mix.base.stage import guarded
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def square(number: int) -> int:
@@ -121,10 +123,10 @@ def test_too_few_file_handles_in_a_worker_are_named():
     ],
 )
 def test_processes_that_cannot_be_started_say_what_they_lack(monkeypatch, number, said):
-    def fail(*_):
+    def fail(*_, **options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr("joblib.Parallel", fail)
     with pytest.raises(UserError, match=f"^squares: worker processes cannot be started .*{said}.*: --nj 1$"):
         map_items(square, range(4), 2, "squares")
 
@@ -138,27 +140,35 @@ if __name__ == "__main__":
 """
 
 
-def test_where_tmpdir_is_too_long_for_sockets_they_are_elsewhere_and_go_in_the_end(tmp_path):
-    short, long = tmp_path / "s", tmp_path / ("x" * 110)
-    for folder in (short, long):
-        folder.mkdir()
-    code = f"from wesep_mix.base import parallel\nparallel.SHORT_FOLDERS = ({str(short)!r},)\n{SQUARES}"
-    if len(str(short)) > 70:
-        pytest.skip("the tests' own folder for temporary files is too long")
+def test_a_tmpdir_too_long_for_sockets_does_not_matter_and_nothing_is_left_in_it(tmp_path):
+    long = tmp_path / ("x" * 110)
+    long.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(long)}, capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-c", SQUARES], env=os.environ | {"TMPDIR": str(long)}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
     assert done.returncode == 0 and done.stdout.count("(3, 3)") == 4, done.stderr
-    notes = [line for line in done.stderr.splitlines() if line.startswith("note")]
-    assert notes == [
-        f"note: TMPDIR is too long for the sockets of worker processes ({len(str(long))} bytes, at most "
-        f"75): these are in {short}"
-    ]
-    assert list(short.iterdir()) == list(long.iterdir()) == []
+    assert list(long.iterdir()) == []
 
 
-def test_where_no_short_folder_can_be_written_that_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(parallel.tempfile, "tempdir", str(tmp_path / ("x" * 110)))
-    monkeypatch.setattr(parallel, "SHORT_FOLDERS", (str(tmp_path / "missing"),))
-    with pytest.raises(UserError, match="^TMPDIR is too long .* none of .*missing can be written; set it to another"):
-        map_items(square, range(4), 2, "squares")
+SLOW = """
+import time
+from wesep_mix.base.parallel import map_items
+from wesep_mix.base.stage import guarded
+
+if __name__ == "__main__":
+    raise SystemExit(guarded(lambda: map_items(time.sleep, [0.2] * 500, 2, "sleeping"), "scoring"))
+"""
+
+
+@pytest.mark.parametrize("number, status, word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended")])
+def test_a_stop_ends_the_workers_too_and_at_once(number, status, word):
+    """Sent to the parent alone, as a scheduler does; the workers hold its stderr, which is read to its end."""
+    process = subprocess.Popen([sys.executable, "-c", SLOW], stderr=subprocess.PIPE, text=True)
+    said = process.stderr.read(1)  # the bar: the workers are there soon
+    time.sleep(2)
+    process.send_signal(number)
+    begin = time.monotonic()
+    said += process.stderr.read()
+    assert process.wait() == status and f"scoring: {word}" in said and "Traceback" not in said
+    assert time.monotonic() - begin < 30

@@ -1,5 +1,4 @@
 import dataclasses
-import shutil
 from collections import Counter
 from itertools import islice
 
@@ -20,14 +19,12 @@ from wesep_mix.data.datasets import (
     training_mixtures,
 )
 from wesep_mix.data.prepared import PreparedSet
-from wesep_mix.io.audio import read_audio, write_audio
-from wesep_mix.io.decoded import DecodedAudio
+from wesep_mix.io.audio import write_audio
 from wesep_mix.mixing.draw import draw_plan
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
 from wesep_mix.preparation.activity import silent_stretches
-from wesep_mix.preparation.decoding import decode_corpus
 from wesep_mix.preparation.lists import NoiseEntry
 
 
@@ -253,39 +250,6 @@ def test_static_plans_are_those_of_the_file_and_choices_differ_between_rounds(pr
 def test_another_word_for_the_plans_is_refused(prepared):
     with pytest.raises(UserError, match="plans: wanted dynamic or static, found fixed"):
         training_mixtures(PreparedSet(prepared / "2mix" / "train"), 2, 0, "fixed")
-
-
-# decoded audio
-
-
-@pytest.fixture(scope="module")
-def decoded(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "corpus" / "decoded"
-    decode_corpus(prepared / "lists", folder, nj=1)
-    return DecodedAudio(folder)
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_through_decoded_audio_batches_are_the_same_in_any_process(pool, plans, decoded, num_workers):
-    loaders = [
-        [
-            dynamic_loader(DynamicMixtures(pool, 2, 0, read), 2, 3, num_workers),
-            dynamic_loader(StaticMixtures(plans, 0, read), 2, 3, num_workers),
-            fixed_loader(plans, 2, num_workers, read),
-        ]
-        for read in (read_audio, decoded)
-    ]
-    for original, ours in zip(*loaders, strict=True):
-        pairs = list(zip(original, ours, strict=True))
-        assert len(pairs) >= 2 and all(same(*pair) for pair in pairs)
-
-
-def test_a_prepared_set_is_read_through_its_decoded_audio(prepared, tmp_path):
-    data = shutil.copytree(prepared, tmp_path / "data")
-    assert training_mixtures(PreparedSet(data / "2mix" / "train"), 2, 0).read is read_audio
-    decode_corpus(data / "lists", data / "decoded", nj=1)
-    for kind in ("dynamic", "static"):
-        assert isinstance(training_mixtures(PreparedSet(data / "2mix" / "train"), 2, 0, kind).read, DecodedAudio)
 
 
 def test_training_reaches_every_snr_with_noise_that_is_mostly_silent(pool, tmp_path):

@@ -18,10 +18,10 @@ def test_a_set_is_read_once_for_all_that_is_made_of_it(prepared, monkeypatch):
 
         return call
 
-    for name in ("load_pool", "reader_of", "read_plans"):
+    for name in ("load_pool", "read_plans"):
         monkeypatch.setattr(room, name, counted(name))
     whole = PreparedSet(prepared / "2mix" / "train")
     stream = with_cues(training_mixtures(whole, 2, 0), whole, KINDS, 0, "all")
-    with_cues(FixedMixtures(dev_plans(whole, 2, min_talkers=1), whole.read), whole, KINDS, 0, "all")
-    assert sorted(read) == ["load_pool", "read_plans", "reader_of"]
-    assert stream.pool is stream.mixtures.pool and stream.read is stream.mixtures.read
+    with_cues(FixedMixtures(dev_plans(whole, 2, min_talkers=1)), whole, KINDS, 0, "all")
+    assert sorted(read) == ["load_pool", "read_plans"]
+    assert stream.pool is stream.mixtures.pool

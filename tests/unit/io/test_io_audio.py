@@ -165,7 +165,7 @@ def test_a_file_whose_folder_is_gone_has_a_hint(tmp_path):
     with pytest.raises(UserError) as caught:
         read_audio(tmp_path / "a.wav")
     assert str(caught.value) == f"{tmp_path}/a.wav: cannot be read as audio (no such file)"
-    with pytest.raises(UserError, match=f"no such file.; all of {tmp_path}/old is gone: .*_root {tmp_path}/old=NEW"):
+    with pytest.raises(UserError, match=f"no such file.; all of {tmp_path}/old is gone: .*corpus/roots.json$"):
         read_audio(tmp_path / "old" / "speech" / "1" / "a.wav")
     (tmp_path / "link.wav").symlink_to(tmp_path / "nothing")
     with pytest.raises(UserError, match="link.wav: cannot be read as audio .no such file.$"):
@@ -187,3 +187,11 @@ def test_the_share_of_power_below_hearing(buzz):
     tone, rumble = np.sin(2 * np.pi * 300 * time), np.sin(2 * np.pi * 7 * time)
     assert rumble_share(tone) < 0.01 and rumble_share(rumble + 5) > 0.9 and 0.4 < rumble_share(tone + rumble) < 0.55
     assert rumble_share(np.zeros(1000)) == rumble_share(np.ones(3)) == 0.0
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_sixteen_bits_are_the_floats_of_libsndfile(tmp_path, name):
+    soundfile.write(tmp_path / name, np.arange(-32768, 32768, dtype=np.int16), 16000, subtype="PCM_16")
+    wanted, _ = soundfile.read(tmp_path / name, dtype="float32")
+    found = read_audio(tmp_path / name)
+    assert found.dtype == np.float32 and found.tobytes() == wanted.tobytes()

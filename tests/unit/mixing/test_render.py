@@ -12,7 +12,6 @@ from places import SHARED
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
-from wesep_mix.io.decoded import DecodedAudio, write_index, write_part
 from wesep_mix.mixing.draw import Pool, draw_plan
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.render import render, render_source
@@ -226,20 +225,6 @@ def test_only_the_samples_that_are_needed_are_read(tones, tmp_path, start, offse
         assert read[:2] == [("0.wav", 2 * RATE), ("1.wav", 2 * RATE)]
         noise = [count for name, count in read[2:]]
         assert sum(noise) == min(plan.num_samples, noise[0] + size) and len(noise) <= 2
-
-
-@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
-def test_through_decoded_audio_it_is_bit_for_bit_the_same(tones, tmp_path, subtype):
-    plan = tones(gains=(20.0, 10.0))
-    for path in (plan.noise.path, *(source.path for source in plan.sources)):
-        write_audio(path, read_audio(path), subtype=subtype)
-    paths = [plan.noise.path, *(source.path for source in plan.sources)]
-    write_part(tmp_path / "decoded", 0, paths)
-    assert write_index(tmp_path / "decoded", 1) == (3 if subtype == "PCM_16" else 0)
-    first, second = render(plan), render(plan, DecodedAudio(tmp_path / "decoded"))
-    for name in ("mix", "sources", "noise"):
-        assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
-    assert second.mix.any()
 
 
 def test_another_process_with_another_instruction_set_renders_the_same_bits(mixtures, tmp_path):

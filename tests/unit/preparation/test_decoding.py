@@ -3,28 +3,26 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+import soundfile
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import SETS
-from wesep_mix.io import decoded
 from wesep_mix.io.audio import read_audio, write_audio
-from wesep_mix.io.decoded import DecodedAudio
+from wesep_mix.io.roots import read_roots, write_roots
 from wesep_mix.preparation import decoding
 from wesep_mix.preparation.activity import Crop
 from wesep_mix.preparation.decoding import decode_corpus
-from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
-
-RATE = 16000
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, read_noises, read_speech, write_lists
 
 
 @pytest.fixture
-def lists(tmp_path, monkeypatch):
-    """Ten utterances and a noise a set, one of the noises of floats; a noise is shared by two sets."""
-    monkeypatch.setattr(decoding, "MIN_FILES", 4)
+def lists(tmp_path):
+    """Ten utterances and a noise a set: 16-bit FLAC, a wav of floats, a 16-bit wav."""
     rng = np.random.default_rng(0)
-    for name in SETS:
+    write_roots(tmp_path, {"speech": str(tmp_path / "speech"), "noise": str(tmp_path / "noise")})
+    for name, noise_name in zip(SETS, ("plain.flac", "float.wav", "plain.wav"), strict=True):
         paths = [tmp_path / "speech" / f"{name}-{number}.flac" for number in range(10)]
-        noise = tmp_path / "noise" / ("shared.wav" if name != "test" else "float.wav")
+        noise = tmp_path / "noise" / noise_name
         for path in (*paths, noise):
             write_audio(path, rng.uniform(-0.9, 0.9, 3000), subtype="FLOAT" if "float" in path.name else "PCM_16")
         entries = [SpeechEntry(path.stem, path.stem, "F", str(path), (Crop(0, 1.0, -20.0),)) for path in paths]
@@ -32,29 +30,38 @@ def lists(tmp_path, monkeypatch):
     return tmp_path / "lists"
 
 
+def named(lists):
+    """All files that the lists name, read now."""
+    return sorted(entry.path for name in SETS for entry in (*read_speech(lists / name), *read_noises(lists / name)))
+
+
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def everything(tmp_path):
-    return sorted([*(tmp_path / "speech").iterdir(), *(tmp_path / "noise").iterdir()])
-
-
-def test_all_speech_and_noise_can_be_read_from_there(lists, tmp_path, capsys):
+def test_lists_name_wavs_of_the_same_samples_from_then_on(lists, tmp_path, capsys):
+    before = {path: read_audio(path) for path in named(lists)}
+    texts = contents(lists)
     decode_corpus(lists, tmp_path / "decoded", nj=1)
-    read = DecodedAudio(tmp_path / "decoded")
-    for path in everything(tmp_path):
-        assert np.array_equal(read(path), read_audio(path))
-    assert [path.name for path in everything(tmp_path) if path not in read] == ["float.wav"]
+    after = named(lists)
+    kept = [str(tmp_path / "noise" / name) for name in ("float.wav", "plain.wav")]
+    assert [path for path in after if "decoded" not in path] == kept and len(after) == len(before)
+    for path in set(after) - set(kept):
+        original = path.replace("/decoded/", "/").removesuffix(".wav")
+        assert read_audio(path).tobytes() == before[original].tobytes()
+        assert (soundfile.info(path).format, soundfile.info(path).subtype) == ("WAV", "PCM_16")
+    assert contents(lists) == texts
     said = capsys.readouterr().out
     assert f"decoding 32 files takes 0.00 GB in {tmp_path / 'decoded'}" in said
-    assert "note: decoding: 1 of 32 files are not 16-bit and are read from their originals" in said
+    assert "note: decoding: 2 of 33 files are read from their originals" in said
 
 
-def test_it_takes_two_bytes_a_sample(lists, tmp_path):
+def test_full_scale_stays_full_scale(lists, tmp_path):
+    path = tmp_path / "speech" / "dev-0.flac"
+    soundfile.write(path, np.array([-32768, 32767, 0, 1, -1] * 100, dtype=np.int16), 16000)
+    before = read_audio(path)
     decode_corpus(lists, tmp_path / "decoded", nj=1)
-    sizes = [path.stat().st_size for path in (tmp_path / "decoded").glob("*.s16")]
-    assert len(sizes) == 8 and sum(sizes) == 31 * 3000 * 2
+    assert read_audio(read_roots(tmp_path).full("speech:dev-0.flac")).tobytes() == before.tobytes()
 
 
 def test_the_number_of_processes_changes_nothing(lists, tmp_path):
@@ -63,29 +70,29 @@ def test_the_number_of_processes_changes_nothing(lists, tmp_path):
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
 
-def test_a_killed_run_goes_on_with_the_missing_parts(lists, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_with_the_missing_files(lists, tmp_path, monkeypatch):
     decode_corpus(lists, tmp_path / "whole", nj=1)
-    out, written, real = tmp_path / "decoded", [], decoded.write_part
+    out, read, real = tmp_path / "decoded", [], decoding.read_audio
 
-    def write_part(folder, number, paths):
-        if number == 3:
-            (folder / ".0003.1234.tmp.s16").write_bytes(b"half")
+    def killed(path):
+        if len(read) == 3:
             raise KeyboardInterrupt
-        written.append(number)
-        real(folder, number, paths)
+        read.append(path)
+        return real(path)
 
-    monkeypatch.setattr(decoded, "write_part", write_part)
+    monkeypatch.setattr(decoding, "read_audio", killed)
     with pytest.raises(KeyboardInterrupt):
         decode_corpus(lists, out, nj=1)
-    assert written == [0, 1, 2] and not (out / "index.npy").exists()
-    monkeypatch.setattr(decoded, "write_part", lambda *what: written.append(what[1]) or real(*what))
+    assert not (out / "originals.json").exists() and not any("decoded" in path for path in named(lists))
+    monkeypatch.setattr(decoding, "read_audio", lambda path: read.append(path) or real(path))
     decode_corpus(lists, out, nj=1)
-    assert written == list(range(8)) and contents(out) == contents(tmp_path / "whole")
+    assert len(set(read)) == 32 and len(read) == 33 and contents(out) == contents(tmp_path / "whole")
 
 
 def test_a_disk_without_the_space_is_refused_beforehand(lists, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 32 * 3000 * 2 - 1))
+    (tmp_path / "decoded").mkdir()
     with pytest.raises(UserError, match=r"decoded speech and noise take 0\.00 GB, found .*; free space, or set deco"):
         decode_corpus(lists, tmp_path / "decoded", nj=1)
     assert list((tmp_path / "decoded").iterdir()) == []
@@ -97,3 +104,9 @@ def test_a_file_that_is_gone_is_named(lists, tmp_path):
     (tmp_path / "speech" / "dev-3.flac").unlink()
     with pytest.raises(UserError, match="dev-3.flac: cannot be read as audio"):
         decode_corpus(lists, tmp_path / "decoded", nj=2)
+
+
+def test_lists_of_an_older_revision_are_told(lists, tmp_path):
+    (tmp_path / "roots.json").unlink()
+    with pytest.raises(UserError, match="wanted lists with roots, found those of an older revision; list anew"):
+        decode_corpus(lists, tmp_path / "decoded", nj=1)

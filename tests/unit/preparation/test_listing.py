@@ -82,7 +82,7 @@ def test_unused_utterances_are_named_with_the_reason(speech, tmp_path):
         **{f"{place}-7-1": "short" for place in range(6)},
     }
     row = next(row for row in rows if row["utt"] == "0-7-2")
-    assert row == {"utt": "0-7-2", "spk": "0", "path": str(speech / "0/7/0-7-2.flac"), "reason": "silent"}
+    assert row == {"utt": "0-7-2", "spk": "0", "path": "speech:0/7/0-7-2.flac", "reason": "silent"}
     used = {entry.utt for name in SETS for entry in read_speech(lists(tmp_path, name))}
     assert used == {f"{place}-7-0" for place in range(6)}
 
@@ -154,8 +154,8 @@ def test_a_damaged_file_is_named_and_up_to_max_bad_are_left_out(speech, tmp_path
     prepare_lists(dataclasses.replace(settings, max_bad=1), tmp_path / "corpus", nj=1)
     assert [entry.utt for entry in read_speech(lists(tmp_path, "dev"))].count(victim.utt) == 0
     assert f"left out: {victim.path}: " in capsys.readouterr().err
-    (row,) = read_jsonl(lists(tmp_path, "dev") / "unused.jsonl")
-    assert row == {"utt": victim.utt, "spk": victim.spk, "path": victim.path, "reason": "unreadable"}
+    (row,), path = read_jsonl(lists(tmp_path, "dev") / "unused.jsonl"), f"speech:{victim.spk}/7/{victim.utt}.flac"
+    assert row == {"utt": victim.utt, "spk": victim.spk, "path": path, "reason": "unreadable"}
 
 
 def test_one_corrupt_flac_of_200_fails_the_run_unless_it_is_allowed(many, tmp_path, capsys):
@@ -190,7 +190,7 @@ def whole(many, tmp_path_factory):
 
 def test_a_finished_run_keeps_no_journal(many, tmp_path):
     prepare_lists(settings_of(many, segment_s=0.5), tmp_path / "corpus", nj=1)
-    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == ["lists", "noise"]
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == ["lists", "noise", "roots.json"]
 
 
 def test_the_number_of_processes_changes_nothing(many, tmp_path):
@@ -288,7 +288,7 @@ def test_silent_noise_is_left_out_counted_and_told(speech, tmp_path, noises, cap
     for name in SETS:
         entries = {entry.id: entry.silent for entry in read_noises(lists(tmp_path, name))}
         assert entries == {f"{name}-good.wav": (), f"{name}-partly.wav": ((0, 3 * RATE), (4 * RATE - 160, 4 * RATE))}
-        row = {"noise": f"{name}-silent.wav", "path": str(folder / name / "silent.wav"), "reason": "silent"}
+        row = {"noise": f"{name}-silent.wav", "path": f"noise:{name}/silent.wav", "reason": "silent"}
         assert row in read_jsonl(lists(tmp_path, name) / "unused.jsonl")
         assert f"note: {name} noise: 1 of 3 files are silent and are not used, see unused.jsonl" in said
         assert f"note: {name} noise: 1 of 3 files have silent stretches" in said
@@ -297,7 +297,7 @@ def test_silent_noise_is_left_out_counted_and_told(speech, tmp_path, noises, cap
 def test_a_noise_that_sounds_is_listed_as_ever(speech, tmp_path, noises):
     folder = noises(good=(1, 1))
     prepare_lists(with_noise(speech, folder), tmp_path / "corpus", nj=1)
-    (row,), path = read_jsonl(lists(tmp_path, "dev") / "noises.jsonl"), str(folder / "dev" / "good.wav")
+    (row,), path = read_jsonl(lists(tmp_path, "dev") / "noises.jsonl"), "noise:dev/good.wav"
     assert row == {"id": "dev-good.wav", "path": path, "num_samples": 2 * RATE, "kind": "dev"}
 
 

@@ -13,7 +13,6 @@ import soundfile
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_json
 from wesep_mix.base.stage import STATE_FILE
-from wesep_mix.io.decoded import write_index, write_part
 from wesep_mix.mixing.plan import Noise, Plan, Source, read_plans
 from wesep_mix.mixing.render import Rendered, render
 from wesep_mix.preparation.activity import best_crops
@@ -117,17 +116,36 @@ class TestAudioFiles:
             for text in texts
         )
 
-    def test_decoded_copy_of_another_file(self, folder):
-        """A file of the corpus was changed after stage 1 had decoded it."""
-        path, decoded = folder / "speech" / "gus-0.wav", folder / "decoded"
-        write_part(decoded, 0, [str(each) for each in sorted((folder / "speech").iterdir())])
-        write_index(decoded, 1)
-        assert found(folder) == {}
-        samples, rate = soundfile.read(path, dtype="int16")
-        samples[100] += 1
-        soundfile.write(path, samples, rate)
-        text = the_only(found(folder), "audio files")
-        assert text.startswith(f"{path}: wanted the same samples in {decoded}, found others")
+    def test_root_that_is_not_there(self, folder):
+        """One line for all of its files; after the line in roots.json is edited all is well."""
+        write_json(folder / "roots.json", {"speech": str(folder / "speech"), "noise": str(folder / "noise")})
+        for path in folder.rglob("*.jsonl"):
+            text = path.read_text()
+            for name in ("speech", "noise"):
+                text = text.replace(f"{folder}/{name}/", f"{name}:")
+            path.write_text(text)
+        assert found(folder) == {} and ":" in (folder / "2mix/dev/plan.jsonl").read_text()
+        (folder / "speech").rename(folder / "moved")
+        problems = found(folder)
+        (text,) = problems.pop("audio files")
+        assert text == (
+            f'{folder}/roots.json: wanted the folder of "speech", {folder}/speech, with 18 files of lists and plans, '
+            "found none; where the corpus has moved, write its new folder there"
+        )
+        assert problems == {}
+        write_json(folder / "roots.json", {"speech": str(folder / "moved"), "noise": str(folder / "noise")})
+        problems = found(folder)
+        assert list(problems) == ["lists"] and all("wav.scp" in text for text in problems["lists"])
+        assert all("run stage 1 if the corpus or the project has moved, which mends this" in text
+                   for text in problems["lists"])  # fmt: skip
+
+    def test_root_that_nobody_names(self, folder, edit):
+        path = folder / "2mix" / "test" / "plan.jsonl"
+        edit(path, 0, lambda row: row["noise"].update(path="wham:tt/a.wav"))
+        text = the_only(found(folder), "plans")
+        assert text == (
+            f'wham:tt/a.wav: wanted to know the folder of wham, write "wham": "FOLDER" into {folder}/roots.json'
+        )
 
 
 class TestLists:

@@ -122,7 +122,7 @@ class Espeak:
 def resampled(samples: np.ndarray, up: int, down: int) -> np.ndarray:
     """Samples [T] at up/down times their rate, by cutting the spectrum. Returns: float32 [about T up/down].
 
-    Written out because importing scipy.signal takes longer than speaking the tiny corpora of the tests.
+    Not scipy.signal.resample_poly or resample: every sample differs from these, and the mini corpus would be another.
     """
     num_blocks = -(-len(samples) // down)
     num_samples = num_blocks * up
