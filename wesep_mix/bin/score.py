@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
+    """The folders that these options make."""
     args = _parsed(argv)
     return [_part(args, load_config(ScoreConfig, args.config, args.set))]
 

@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
+    """The folders that these options make."""
     return [_part(_parsed(argv))]
 
 
