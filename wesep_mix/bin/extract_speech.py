@@ -1,4 +1,4 @@
-"""Stage 6: extract every talker of the test set to wav, each on its matched embedding, a control's, or none."""
+"""Stage 6: extract every talker of the test set to wav, given its matched embedding, a control's, or none."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
         "--condition",
         choices=("matched", *CONTROLS),
         default="matched",
-        help="none for the network without embedding, wrong, random or oracle for the others as "
-        "controls; wavs go to test/NAME/wav [matched]",
+        help="matched; controls: none (the network without embedding), wrong, random or oracle; wavs go to "
+        "test/NAME/wav [matched]",
     )
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     return options.parse_args(argv)
@@ -45,8 +45,8 @@ def _part(args: argparse.Namespace) -> Part:
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
     if args.condition == "random":
         defining["seed"] = settings.seed
-    given = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
-    needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.condition), 5)]
+    embeddings = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
+    needs = [Need(args.data, 1), *embeddings, Need(model_of(args.extractor, args.condition), 5)]
     return Part(6, f"extraction, {args.condition}", args.extractor / "test" / args.condition / "wav", defining, needs)
 
 

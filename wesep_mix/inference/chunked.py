@@ -144,7 +144,7 @@ def _rms(wav: Tensor) -> Tensor:
 
 
 def _join(total: Tensor, est: Tensor, start: int, shared: int, fade: int) -> None:
-    """Fade `total` [B, ..., T], in place, into the next chunk, [B, ..., t] from `start` on, in the middle of what they share."""
+    """Fade from `total` [B, ..., T], changed in place, to the next chunk [B, ..., t], which begins at `start`."""
     earlier = total[..., start : start + shared]
     if est.dim() == 3:
         est = same_order(est, earlier)

@@ -1,8 +1,8 @@
 """The conditions of a test of extraction: which network, and which embeddings it is given.
 
-`matched` is the system as it is meant. The controls show whether the embedding matters: an extractor that does as well
-with a wrong or random embedding as with the right one proves nothing about embeddings. `separated` is a separator, which
-takes no embedding; `mixture` is the mixture itself, unprocessed.
+`matched` is the system as meant. The controls show whether the embedding matters: an extractor that does as well with a
+wrong or random embedding as with the right one proves nothing about embeddings. `separated` is a separator, which takes
+no embedding; `mixture` is the mixture itself, unprocessed.
 
 Pure functions: embeddings in, embeddings out. Tables have the keys `<mix>-<speaker>`; the key names the speaker whose
 speech is the reference, whoever's embedding is given.
@@ -89,8 +89,9 @@ def embeddings_of(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> 
 
 
 def _other_head(mix: str, key: str, own: np.ndarray, heads: Embeddings) -> np.ndarray:
-    """The first head of the mixture with an embedding other than `own`: where two talkers share one (matching: nearest),
-    that of the other talker is no wrong one.
+    """The first head of the mixture with an embedding other than `own`.
+
+    Needed where two talkers share an embedding (matching: nearest): the other talker's is then not wrong.
     """
     for number in itertools.count():
         head = heads.get(f"{mix}-{number}")
@@ -102,6 +103,12 @@ def _other_head(mix: str, key: str, own: np.ndarray, heads: Embeddings) -> np.nd
 
 def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:
     """For every talker of a mixture the next one in the plan's order; for the last one the first.
+
+    Args:
+        plans: the test mixtures.
+
+    Returns:
+        {key: key of the other}.
 
     Raises:
         UserError: a mixture has one talker.

@@ -1,8 +1,8 @@
 """Stage 4: embeddings of fixed sets of mixtures, to Kaldi ark files.
 
 For every mixture: the teacher's embeddings of its clean sources, the student's set, and which of the set is whose. For
-noisy single speech: the teacher's embedding. Keys are `<mix>-<speaker>`, in a student's unordered set `<mix>-<head>`, for
-single speech the plan's id. A student with presence also estimates how many talkers a mixture has.
+noisy single speech: the teacher's embedding. Keys are `<mix>-<speaker>`, in a student's unordered set `<mix>-<head>`,
+for single speech the plan's id. A student with presence also estimates how many talkers a mixture has.
 """
 
 from __future__ import annotations

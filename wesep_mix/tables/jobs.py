@@ -16,28 +16,66 @@ TEST = "test"
 
 @dataclass(frozen=True)
 class Job:
-    """One call of the entry point of a stage. out: the folder that it makes; made: what is read of it afterwards."""
+    """One call of the entry point of a stage.
+
+    Attributes:
+        stage: its number.
+        entry: name of the entry point, such as train_teacher.
+        out: the folder that it writes.
+        product: what later stages read of it, a file in `out` or `out` itself.
+        options: of the call.
+    """
 
     stage: int
     entry: str
     out: Path
-    made: Path
+    product: Path
     options: tuple[str, ...]
 
 
-def job(stage: int, entry: str, out: Path, made: str, options: Mapping[str, Any], settings: Iterable[str] = ()) -> Job:
-    """made: a file of `out`, or "" for `out` itself; settings: `key=value`, as in `--set key=value`."""
+def job(
+    stage: int, entry: str, out: Path, product: str, options: Mapping[str, Any], settings: Iterable[str] = ()
+) -> Job:
+    """A call of an entry point.
+
+    Args:
+        stage: number of the stage.
+        entry: name of the entry point.
+        out: the folder that it writes.
+        product: name of a file in `out`, or "" for `out` itself.
+        options: {name: value}.
+        settings: `key=value`, as in `--set key=value`.
+
+    Returns:
+        The call.
+    """
     given = [f"--{key}={value}" for key, value in options.items()]
-    return Job(stage, entry, out, out / made, (*given, *(f"--set={setting}" for setting in settings)))
+    return Job(stage, entry, out, out / product, (*given, *(f"--set={setting}" for setting in settings)))
 
 
 def overrides(section: str, settings: Mapping[str, Any]) -> list[str]:
-    """A row's settings of a section in the form of `--set`; JSON, which is YAML too."""
+    """A row's settings in the form of `--set`.
+
+    Args:
+        section: of the settings, such as teacher.
+        settings: {key: value}.
+
+    Returns:
+        `section.key=value` each, the value as JSON, which is YAML too.
+    """
     return [f"{section}.{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
 
 
 def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
-    """Raises: ValueError when there are no rows or seeds, or one cannot name a folder."""
+    """Check the names of rows, and the seeds.
+
+    Args:
+        rows: names.
+        seeds: of the table.
+
+    Raises:
+        ValueError: there are no rows or seeds, a seed is negative or there twice, or a name cannot name a folder.
+    """
     names = list(map(str, rows))
     if not names or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ValueError(f"wanted rows, and seeds from 0 on, each once; found seeds {list(seeds)}")
@@ -47,7 +85,17 @@ def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
 
 
 def check_ahead(ahead: Iterable[Sequence[str]]) -> list[str]:
-    """The rows of these statements. Raises: ValueError when one is not about a pair."""
+    """Check the pairs of `ahead`.
+
+    Args:
+        ahead: pairs of rows.
+
+    Returns:
+        The names in them.
+
+    Raises:
+        ValueError: one is not a pair.
+    """
     for pair in ahead:
         if len(pair) != 2:
             raise ValueError(f"ahead: wanted pairs of rows, found {list(pair)}")
@@ -55,12 +103,20 @@ def check_ahead(ahead: Iterable[Sequence[str]]) -> list[str]:
 
 
 def check_named(names: Iterable[str], rows: Mapping[str, Any]) -> None:
-    """Raises: ValueError for the first name that is no row."""
+    """Check that names are names of rows.
+
+    Args:
+        names: to be checked.
+        rows: of the table.
+
+    Raises:
+        ValueError: names the first that is no row.
+    """
     for name in names:
         if name not in rows:
             raise ValueError(f"no row {name} in rows; there are: {', '.join(rows)}")
 
 
 def missing_sets(folders: Iterable[Path]) -> list[Path]:
-    """Those of the prepared sets that are not there."""
+    """The prepared sets among these that are not there."""
     return [folder for folder in dict.fromkeys(folders) if not (folder / TEST / PLANS).is_file()]

@@ -82,7 +82,7 @@ class Keeper:
         return mean_state(paths)
 
     def _best_epochs(self) -> list[Path]:
-        """Best first. One can be missing: a better epoch replaced it, and after a kill came out worse the second time."""
+        """Best first. One can be missing: a better epoch replaced it, but was worse when trained again after a kill."""
         scores = {Path(path): float(score) for path, score in self.best.best_k_models.items()}
         there = [path for path, score in scores.items() if math.isfinite(score) and path.is_file()]
         if not there:

@@ -1,7 +1,7 @@
 """The embeddings that trainings compare with or condition on: of frozen networks, or as stage 4 wrote them.
 
-`TeacherReferences` embeds clean sources with the frozen teacher: what a student is trained towards. `Conditioning` gives
-an extractor in training one embedding for every talker, of the kind of cue that was drawn (data.cues): the student's
+`TeacherReferences` embeds clean sources with the frozen teacher: the targets of a student. `Conditioning` gives an
+extractor in training one embedding for every talker, of the kind of cue that was drawn (data.cues): the student's
 (`Matched`), the teacher's, or one that stage 4 stored (`Stored`).
 
 B mixtures, S talkers, M talkers of all mixtures together, D values of an embedding, T samples.

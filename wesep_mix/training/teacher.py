@@ -33,8 +33,10 @@ class TeacherTraining(VerifiedTraining):
         anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
         embeddings = self.model(take(batch.mix, anywhere, length))
         labels = torch.tensor([self.classes[plan.sources[0].spk] for plan in batch.plans], device=self.device)
-        margin = self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
-        return self.arcface(embeddings, labels, margin)
+        return self.arcface(embeddings, labels, self._margin())
+
+    def _margin(self) -> float:
+        return self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         embeddings = self.model(batch.mix, batch.num_samples).float().cpu()
