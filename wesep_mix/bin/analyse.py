@@ -1,7 +1,7 @@
 """Stage 8: clustering metrics of the embeddings, and the controls of the extraction.
 
-Controls: no embedding, the wrong talker's, a random speaker's, and the teacher's of the clean source (oracle). Stage 6's
-entry point extracts them, stage 7's scores them, and the unprocessed mixture too.
+Controls: no embedding, the wrong talker's, a random speaker's, and the teacher's of the clean source (oracle). Stage
+6's entry point extracts them; stage 7's scores them and the unprocessed mixture.
 """
 
 from __future__ import annotations

@@ -21,16 +21,16 @@ TRAINED = ("matched", "none")  # conditions that have a network of their own
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _train(args, argv), "stage 5 (extractor)", args.ngpu)
 
 
 def parts(argv: list[str]) -> list[Part]:
     """The folders that these options make."""
-    return list(_parts(_parsed(argv)).values())
+    return list(_parts(_parse(argv)).values())
 
 
-def _parsed(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: list[str]) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extractor/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")

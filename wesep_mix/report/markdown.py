@@ -78,7 +78,7 @@ def document(results: Mapping[str, Any], context: Context) -> str:
 
     Args:
         results: as `report.results.gather` gives them.
-        context: what is said beside the numbers.
+        context: what stands beside the numbers.
 
     Returns:
         Markdown.

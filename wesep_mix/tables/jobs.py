@@ -49,8 +49,8 @@ def job(
     Returns:
         The call.
     """
-    given = [f"--{key}={value}" for key, value in options.items()]
-    return Job(stage, entry, out, out / product, (*given, *(f"--set={setting}" for setting in settings)))
+    words = [f"--{key}={value}" for key, value in options.items()] + [f"--set={setting}" for setting in settings]
+    return Job(stage, entry, out, out / product, tuple(words))
 
 
 def overrides(section: str, settings: Mapping[str, Any]) -> list[str]:

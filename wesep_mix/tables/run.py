@@ -154,8 +154,8 @@ class TableStage:
 
     def _machine(self, entry: str) -> list[str]:
         """Options that say how to work, not what to compute."""
-        given = [f"--{name}={getattr(self.request, name)}" for name in MACHINE_OPTIONS.get(entry, ("ngpu",))]
-        return [*given, f"--force={str(self.request.force).lower()}"]
+        options = [f"--{name}={getattr(self.request, name)}" for name in MACHINE_OPTIONS.get(entry, ("ngpu",))]
+        return [*options, f"--force={str(self.request.force).lower()}"]
 
     def _tabulate(self, pairs: Pairs) -> int:
         """Measure what Table 1 needs, then write the table of all that is done, whatever rows were asked for."""

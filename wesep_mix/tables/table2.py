@@ -267,7 +267,7 @@ class Table2Layout:
 
     def _training_job(self, name: str, seed: int, out: Path, options: dict[str, Any]) -> Job:
         row = self.table.rows[name]
-        given = {
+        options = {
             "config": config_path(self.table1.conf, row),
             "out": out,
             "data": self._data(name),
@@ -275,7 +275,7 @@ class Table2Layout:
             **options,
         }
         settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
-        return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", given, settings)
+        return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", options, settings)
 
     def _extraction_job(self, name: str, seed: int) -> Job:
         row, folder = self.table.rows[name], self.folder(name, seed)
@@ -299,6 +299,6 @@ class Table2Layout:
         )
 
     def _test_job(self, stage: int, entry: str, folder: str, name: str, seed: int, options: dict[str, Any]) -> Job:
-        given = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
+        options = {"config": self.table1.conf / "score.yaml", "data": self._data(name) / TEST, **options}
         out = self.folder(name, seed) / TEST / self.table.rows[name].condition / folder
-        return job(stage, entry, out, "", given, self.table1.settings)
+        return job(stage, entry, out, "", options, self.table1.settings)

@@ -105,9 +105,9 @@ def _parts(teacher: nn.Module) -> tuple[nn.Module | None, nn.Module | None]:
 
 
 def _frontend(settings: StudentConfig, teachers: nn.Module | None) -> Any:
-    """The config of the student's own front-end, or of a copy of the teacher's, which is trained though that is frozen.
+    """The config of the student's own front-end or of a copy of the teacher's, with so many fine-tuned layers.
 
-    Raises: UserError when it cannot have the wanted number of fine-tuned layers.
+    A copy is trained even if the teacher's own is frozen.
     """
     own, num_layers = settings.model.frontend, settings.finetuned_layers
     if own is not None and num_layers is None:

@@ -242,13 +242,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict, path: str, storage_options: Any = None) -> None:
-        """Write under a temporary name beside the file, then rename.
-
-        Args:
-            checkpoint: what Lightning saves.
-            path: of the file.
-            storage_options: Lightning's, not used.
-        """
+        """Write under a temporary name beside the file, then rename."""
         write_weights(path, checkpoint)
 
 
@@ -307,21 +301,11 @@ class EarlyStop(EarlyStopping):
         super().__init__(monitor, patience=patience, check_finite=False, check_on_train_epoch_end=False)
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop at once where the checkpoint, which has been read by now, says that patience had run out.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-        """
+        """Stop at once where the checkpoint, which has been read by now, says that patience had run out."""
         trainer.should_stop = self.wait_count >= self.patience
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Print that the training stopped early, and why.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-        """
+        """Print that the training stopped early, and why."""
         if self.wait_count >= self.patience and trainer.global_step < trainer.max_steps and trainer.is_global_zero:
             print(
                 f"early stop: {self.monitor} was not better in {self.wait_count} epochs, {trainer.global_step} of "
@@ -381,12 +365,7 @@ class StepProgress(ProgressBar):
         self.title, self.bar = title, None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Open the bar at the step that the training goes on from.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-        """
+        """Open the bar at the step that the training goes on from."""
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self.bar = tqdm(
             total=trainer.max_steps,
@@ -401,36 +380,17 @@ class StepProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Show the step and the latest losses.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-            outputs: of the training step.
-            batch: that was trained on.
-            batch_index: within the epoch.
-        """
+        """Show the step and the latest losses."""
         latest = {name.split("/")[-1]: f"{value:.3f}" for name, value in trainer.callback_metrics.items()}
         self.bar.set_postfix(latest, refresh=False)
         self.bar.update(trainer.global_step - self.bar.n)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Close the bar.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-        """
+        """Close the bar."""
         self.bar.close()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        """Close the bar, so that the error is on a line of its own.
-
-        Args:
-            trainer: Lightning's.
-            module: what is trained.
-            exception: what ended the training.
-        """
+        """Close the bar, so that the error is on a line of its own."""
         if self.bar is not None:
             self.bar.close()
 

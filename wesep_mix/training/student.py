@@ -91,24 +91,11 @@ class StudentTraining(SetTraining):
         self.references = TeacherReferences(teacher)
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """1 - cosine of each head to each talker's reference.
-
-        Args:
-            embeddings: the student's, float [B, N, D].
-            batch: the mixtures.
-
-        Returns:
-            float [B, N, S].
-        """
+        """1 - cosine of each head to each talker's reference."""
         return cosine_costs(embeddings, self.references(batch))
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
-        """Log the loss.
-
-        Args:
-            found: N embeddings of each mixture.
-            batch: the mixtures.
-        """
+        """Log the loss."""
         self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans))
 
 
@@ -129,15 +116,7 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
         )
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """ArcFace of each head for each talker's class.
-
-        Args:
-            embeddings: the student's, float [B, N, D].
-            batch: the mixtures.
-
-        Returns:
-            float [B, N, S].
-        """
+        """ArcFace of each head for each talker's class."""
         labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
         speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
         shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
@@ -145,16 +124,12 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
         return self.arcface.costs(embeddings[:, :, None], speakers[:, None].expand(shape), margin)
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
-        """Collect the embeddings, each under the name of the talker that it matches.
-
-        Args:
-            found: N embeddings of each mixture.
-            batch: the mixtures.
-        """
+        """Collect the embeddings, each under the name of the talker that it matches."""
         references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
         matched, is_matched = match(found.embeddings, references, batch.num_spk)
         for plan, embeddings, flags in zip(batch.plans, matched.float().cpu(), is_matched.tolist(), strict=True):
-            for source, embedding, flag in zip(plan.sources, embeddings, flags, strict=False):  # S is of the batch
+            # a batch may have more rows than a mixture has talkers
+            for source, embedding, flag in zip(plan.sources, embeddings, flags, strict=False):
                 if flag:
                     self.collect(embedding, plan, source)
 
