@@ -41,8 +41,7 @@ CONDITION_NOTES = {
     "wrong": "given the embedding of another talker of the same mixture; it should do badly",
     "random": "given the embedding of a speaker of another mixture, drawn at random; it should do badly",
     "oracle": "given the teacher's embedding of the clean source: a bound for better embeddings",
-    "separated": "a separator: all talkers at once, without embeddings; each output is scored as the talker that it "
-    "fits best",
+    "separated": "all talkers at once, without embeddings; each output is scored as the talker that it fits best",
 }
 
 BREAKDOWN = "By sexes, SNR and overlap"  # the heading
@@ -130,7 +129,7 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
 
 
 def _rows_explained(rows: Mapping[str, Any]) -> str:
-    return "\n".join(f"- `{name}`: {_note(name)}" for name in ordered_rows(rows))
+    return "Rows:\n\n" + "\n".join(f"- `{name}`: {_note(name)}" for name in ordered_rows(rows))
 
 
 def _note(name: str) -> str:
@@ -143,7 +142,9 @@ def _note(name: str) -> str:
 
 def _embedding_rules(rows: Mapping[str, Any]) -> str:
     meanings = rules(shown(EMBEDDING_COLUMNS, rows), num="embeddings", trainable="parameters that training changed")
-    rule = f"{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
+    rule = (
+        f"Columns:\n\n{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
+    )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
     left_out = "Talkers without a head have no embedding and are in no number but Count"
     return f"{rule} {left_out}: {', '.join(missing)}." if missing else rule

@@ -115,7 +115,7 @@ EMBEDDING_COLUMNS = {
 }
 SPEECH_COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", 1, 2, "scale-invariant signal-to-distortion ratio, the mean not removed"),
-    "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR improvement: SI-SDR minus that of the unprocessed mixture"),
+    "si_sdri": Column("SI-SDRi", "dB", 1, 2, "improvement of SI-SDR over the unprocessed mixture"),
     "pesq": Column("PESQ", "", 1, 2, "perceived quality, wideband, 1.0 to 4.64", maybe=True),
     "stoi": Column("STOI", "", 1, 3, "intelligibility, 0 to 1, not the extended form", maybe=True),
     "sig": Column(
