@@ -142,8 +142,8 @@ def test_the_talkers_of_both_tables(layout):
         ("{title: x, num_spk: 2, model: separator, config: a, student: b}", "others have none; found b"),
         (
             "{title: x, num_spk: 2, model: extractor, config: a, student: b, embedding: none}",
-            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all others, "
-            "found none",
+            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, matched for all "
+            "others, found none",
         ),
         (
             "{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}",
