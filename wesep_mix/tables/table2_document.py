@@ -117,7 +117,7 @@ def row_note(row: Table2Row) -> str:
     """How the row's numbers came about, for the reader: what was trained, what it is given, settings."""
     if row.model == "mixture":
         return f"the mixtures of {row.num_spk} as they are"
-    embeddings = CONDITIONS[row.condition].format(student=f"`{row.student}` of Table 1")
+    embeddings = CONDITIONS.get(row.condition, "").format(student=f"`{row.student}` of Table 1")
     return "; ".join(
         [
             f"`{row.model}/{row.config}.yaml` on mixtures of {row.num_spk}",

@@ -72,6 +72,10 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
         assert part in text, part
 
 
+def test_a_separator_is_given_nothing(table):
+    assert table2.row_note(table.rows["net"]) == "`separator/conv_tasnet.yaml` on mixtures of 3"
+
+
 def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, tmp_path):
     write(tmp_path, table)
     found = json.loads((tmp_path / "table2.json").read_text())
