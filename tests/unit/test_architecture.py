@@ -72,9 +72,10 @@ WITHOUT_TORCH = (
     "tables.jobs",
     "tables.table1",
     "tables.table2",
-    "tables.table1_text",
-    "tables.table2_text",
+    "tables.table1_document",
+    "tables.table2_document",
     "tables.document",
+    "tables.run",
     "tables.statements",
     "__main__",
 )

@@ -1,7 +1,7 @@
 """Stage 8: clustering metrics of the embeddings, and the controls of the extraction.
 
-Controls: the unprocessed mixture, no embedding, the wrong talker's, a random other one, and the teacher's own
-of the clean source (oracle). They are extracted by stage 6's entry point and scored by stage 7's.
+Controls: no embedding, the wrong talker's, a random speaker's, and the teacher's of the clean source (oracle). Stage
+6's entry point extracts them; stage 7's scores them and the unprocessed mixture.
 """
 
 from __future__ import annotations

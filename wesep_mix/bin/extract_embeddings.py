@@ -1,10 +1,11 @@
 """Stage 4: embeddings of the dev and test sets as Kaldi ark and scp.
 
-OUT/SET/{teacher,student,matched}.{ark,scp} for SET in dev, test: teacher and matched are keyed <mix>-<speaker>,
-student <mix>-<head>; matched lacks the speakers whom a student with fewer heads than talkers has none for. A student
-that was trained without the teacher also gets OUT/SET/reference.{ark,scp}, what it says of the clean sources; one with
-presence OUT/SET/reco2num_spk: <mix> and how many talkers it hears. OUT/single_test/teacher.{ark,scp}:
-noisy single speech of the test set, keyed by plan id. The former need --student, the latter --single.
+With --student, for each SET of dev and test: OUT/SET/{teacher,student,matched}.{ark,scp}. Keys of teacher and matched
+are <mix>-<speaker>, of student <mix>-<head>; matched lacks speakers without a head, where a student has fewer heads
+than talkers. For a student that was trained without the teacher also OUT/SET/reference.{ark,scp}, its own embeddings
+of the clean sources; for one with presence OUT/SET/reco2num_spk, <mix> and its number of talkers.
+
+With --single: OUT/single_test/teacher.{ark,scp}, of the test set's noisy single speech, keyed by plan id.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from wesep_mix.bin.options import parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _extract(args), "stage 4 (embeddings)")
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    return [_part(_parsed(argv))]
+    """The folders that these options make."""
+    return [_part(_parse(argv))]
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/embeddings.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")

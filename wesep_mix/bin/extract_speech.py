@@ -1,4 +1,4 @@
-"""Stage 6: extract every talker of the test set to wav, each on its matched embedding, a control's, or none."""
+"""Stage 6: extract every talker of the test set to wav, given its matched embedding, a control's, or none."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from wesep_mix.inference.settings import ExtractConfig
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _extract(args), "stage 6 (extraction)")
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    return [_part(_parsed(argv))]
+    """The folders that these options make."""
+    return [_part(_parse(argv))]
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
@@ -34,8 +34,8 @@ def _parsed(argv: list[str] | None) -> argparse.Namespace:
         "--condition",
         choices=("matched", *CONTROLS),
         default="matched",
-        help="none for the network without embedding, wrong, random or oracle for the others as "
-        "controls; wavs go to test/NAME/wav [matched]",
+        help="matched; controls: none (the network without embedding), wrong, random or oracle; wavs go to "
+        "test/NAME/wav [matched]",
     )
     options.add_argument(
         "--score_config", type=Path, help="egs/CORPUS/conf/score.yaml, whose seed draws the embeddings of random"
@@ -52,8 +52,8 @@ def _part(args: argparse.Namespace) -> Part:
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
     if args.condition == "random":
         defining["seed"] = _seed(args)
-    given = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
-    needs = [Need(args.data, 1), *given, Need(model_of(args.extractor, args.condition), 5)]
+    embeddings = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
+    needs = [Need(args.data, 1), *embeddings, Need(model_of(args.extractor, args.condition), 5)]
     return Part(6, f"extraction, {args.condition}", args.extractor / "test" / args.condition / "wav", defining, needs)
 
 

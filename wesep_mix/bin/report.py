@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -20,8 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     return guarded(lambda: _report(args), "stage 9 (report)")
 
 
-def _report(args) -> None:
-    """Always written anew: it takes seconds, and what there is to report may have grown."""
+def _report(args: argparse.Namespace) -> None:
+    """Write the report, even where there is one: it takes seconds, and there may be more to report."""
     from wesep_mix.base.installed import revision
     from wesep_mix.report.build import write_report
     from wesep_mix.report.results import gather, training_seed

@@ -14,17 +14,17 @@ from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED, model_of
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _score(args), "stage 7 (score)")
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    args = _parsed(argv)
+    """The folders that these options make."""
+    args = _parse(argv)
     return [_part(args, load_config(ScoreConfig, args.config, args.set))]
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--data", type=Path, required=True, help="the test set: data/CORPUS/Nmix/test")

@@ -13,16 +13,16 @@ from wesep_mix.inference.settings import ExtractConfig
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _separate(args), "stage 6 (separation)")
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    return [_part(_parsed(argv))]
+    """The folders that these options make."""
+    return [_part(_parse(argv))]
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")

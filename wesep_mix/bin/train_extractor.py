@@ -1,8 +1,8 @@
 """Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
 
-The two trainings are independent: on the CPU both run at once, each a process of its own. Embeddings come from teacher
-and student on the fly, matched as stage 4's config says; with `embeddings: ark` and `trainer.plans: static` from
---embeddings, which stage 4 writes for that with --set embeddings.sets=[train,dev,test].
+The two trainings are independent: on the CPU both run at once, each in a process of its own. Teacher and student
+compute the embeddings on the fly, matched as stage 4's config says. With `embeddings: ark` and `trainer.plans: static`
+they are read from --embeddings, which stage 4 writes with --set embeddings.sets=[train,dev,test].
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
 
-EMBEDDINGS = ("matched", "none")
+TRAINED = ("matched", "none")  # conditions that have a network of their own
 
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _train(args, argv), "stage 5 (extractor)", args.ngpu)
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    return list(_parts(_parsed(argv)).values())
+    """The folders that these options make."""
+    return list(_parts(_parse(argv)).values())
 
 
-def _parsed(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: list[str]) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extractor/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
@@ -41,67 +41,57 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         "--embeddings_config", type=Path, help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]"
     )
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
-    options.add_argument("--condition", choices=("both", *EMBEDDINGS), default="both", help="which to train [both]")
+    options.add_argument("--condition", choices=("both", *TRAINED), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
     return options.parse_args(argv)
 
 
-def _train(args, argv: list[str]) -> int:
+def _train(args: argparse.Namespace, argv: list[str]) -> int:
     parts = _parts(args)
     for part in parts.values():
         part.check_needs()
-    waiting = [embedding for embedding, part in parts.items() if args.force or not part.is_done()]
+    waiting = [condition for condition, part in parts.items() if args.force or not part.is_done()]
     if len(waiting) > 1 and not args.ngpu:
         module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
-        return run_together([[*module, *argv, "--condition", embedding] for embedding in waiting])
-    for embedding, part in parts.items():
-        run_part(part, args.force, lambda out=part.out, embedding=embedding: _work(args, out, embedding))
+        return run_together([[*module, *argv, "--condition", condition] for condition in waiting])
+    for condition, part in parts.items():
+        run_part(part, args.force, lambda out=part.out, condition=condition: _work(args, out, condition))
     return 0
 
 
-def _parts(args) -> dict[str, Part]:
+def _parts(args: argparse.Namespace) -> dict[str, Part]:
     needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
     stored = [Need(args.embeddings, 4)] if args.embeddings is not None and raw.get("embeddings") == "ark" else []
-    with_one = {key: value for key, value in raw.items() if key != "none_share"}
-    own = {  # what the other network has no part in is not among its settings
-        "matched": (with_one | _matching(args), stored),
+    without_share = {key: value for key, value in raw.items() if key != "none_share"}
+    own = {  # settings and inputs that define each network; `none_share` concerns `none` alone
+        "matched": (without_share | _matching(args), stored),
         "none": (raw, []),
     }
     return {
-        embedding: Part(
-            5, f"extractor, {embedding}", args.out / embedding, settings | {"embedding": embedding}, [*needs, *more]
+        condition: Part(
+            5, f"extractor, {condition}", args.out / condition, settings | {"embedding": condition}, [*needs, *more]
         )
-        for embedding, (settings, more) in own.items()
-        if args.condition in ("both", embedding)
+        for condition, (settings, more) in own.items()
+        if args.condition in ("both", condition)
     }
 
 
-def _matching(args) -> dict[str, str]:
+def _matching(args: argparse.Namespace) -> dict[str, str]:
     """{"matching": stage 4's}, empty where its config leaves that out."""
     raw = read_raw(args.embeddings_config, args.set) if args.embeddings_config else {}
     return {key: value for key, value in raw.items() if key == "matching"}
 
 
-def _work(args, out: Path, embedding: str) -> None:
+def _work(args: argparse.Namespace, out: Path, condition: str) -> None:
     from wesep_mix.base.config import load_config
-    from wesep_mix.training.extractor import train_extractor
+    from wesep_mix.training.extractor import EmbeddingSource, train_extractor
     from wesep_mix.training.settings import ExtractorConfig
 
     settings = load_config(ExtractorConfig, args.config, args.set)
-    train_extractor(
-        settings,
-        args.data,
-        args.teacher,
-        args.student,
-        out,
-        args.num_spk,
-        embedding,
-        args.ngpu,
-        args.embeddings,
-        **_matching(args),
-    )
+    source = EmbeddingSource(args.teacher, args.student, args.embeddings, **_matching(args))
+    train_extractor(settings, args.data, source, condition, out, args.num_spk, args.ngpu)
 
 
 if __name__ == "__main__":

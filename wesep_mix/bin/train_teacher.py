@@ -12,16 +12,16 @@ from wesep_mix.bin.options import parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parsed(argv)
+    args = _parse(argv)
     return guarded(lambda: _train(args), "stage 2 (teacher)", args.ngpu)
 
 
 def parts(argv: list[str]) -> list[Part]:
-    """What these options make."""
-    return [_part(_parsed(argv))]
+    """The folders that these options make."""
+    return [_part(_parse(argv))]
 
 
-def _parsed(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/teacher.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")

@@ -1,4 +1,4 @@
-"""Stage 8's table of embeddings: teacher, frame k-means and student on the test set."""
+"""Stage 8's table of embeddings: teacher, frame k-means and student on the test set, one function a row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table, write_json
-from wesep_mix.evaluation.breakdown import BY_CONDITION, MIXTURES, by_condition, write_conditions
+from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, break_down, write_properties
 from wesep_mix.evaluation.judging import (
     Judged,
     clean_table,
@@ -16,7 +16,7 @@ from wesep_mix.evaluation.judging import (
     single_table,
     student_table,
 )
-from wesep_mix.evaluation.kmeans_baseline import kmeans_tables, untaught
+from wesep_mix.evaluation.kmeans_baseline import initial_frontend, kmeans_tables
 from wesep_mix.inference.embeddings import COUNTS
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.mixing.plan import Plan, single_keys
@@ -35,12 +35,20 @@ def clustering_rows(
     seed: int,
     device: str,
 ) -> dict[str, Judged]:
-    """{row: judged} of `teacher` (noisy single speech), `teacher/clean` (the mixtures' clean sources),
-    `kmeans`, `kmeans/teacher` (frames of the front-end before and after the teacher's training) and `student`
-    (the mixtures).
+    """All rows of the table.
 
-    embeddings: folder of stage 4; teacher, student: model files. `trainable` is the number of parameters that
-    training changed, as noted in the model file.
+    Args:
+        embeddings: folder of stage 4.
+        teacher: model file.
+        student: model file.
+        plans: the test mixtures.
+        single: plans of the noisy single speech.
+        seed: of k-means.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        {row: judged}: `teacher` on noisy single speech, `teacher/clean` on the mixtures' clean sources, `kmeans` and
+        `kmeans/teacher` on frames of the front-end before and after the teacher's training, `student` on the mixtures.
     """
     trials = fixed_trials(plans)
     return {
@@ -52,62 +60,119 @@ def clustering_rows(
 
 
 def write_rows(out: Path, rows: Mapping[str, Judged], plans: Sequence[Plan]) -> None:
-    """Write the table, its rows on the mixtures by condition, and the condition of every mixture to folder `out`."""
-    mixed = {name: row for name, row in rows.items() if name != "teacher"}  # which hears no mixtures
-    write_json(out / BY_CONDITION, by_condition(mixed, plans))
-    write_conditions(out / MIXTURES, plans)
+    """Write the table, the breakdown of its rows on mixtures, and the properties of every mixture.
+
+    Args:
+        out: folder.
+        rows: from `clustering_rows`.
+        plans: the test mixtures.
+    """
+    of_mixtures = {name: row for name, row in rows.items() if name != "teacher"}
+    write_json(out / BREAKDOWN, break_down(of_mixtures, plans))
+    write_properties(out / MIXTURES, plans)
     write_json(out / METRICS, {name: row.metrics for name, row in rows.items()})
 
 
 def teacher_row(embeddings: Path, teacher: Path, single: Sequence[Plan], seed: int) -> Judged:
-    """The teacher on noisy single speech."""
+    """The teacher on noisy single speech.
+
+    Args:
+        embeddings: folder of stage 4.
+        teacher: model file.
+        single: plans of the noisy single speech.
+        seed: of k-means.
+
+    Returns:
+        The row.
+    """
     table = single_table(read_embeddings(embeddings / "single_test" / "teacher.scp"), single)
     return judge(table, fixed_trials(single, single_keys), num_trainable(teacher, "teachers"), seed)
 
 
 def clean_row(embeddings: Path, teacher: Path, plans: Sequence[Plan], trials: Trials, seed: int) -> Judged:
-    """The teacher on the mixtures' clean sources."""
+    """The teacher on the mixtures' clean sources.
+
+    Args:
+        embeddings: folder of stage 4.
+        teacher: model file.
+        plans: the test mixtures.
+        trials: pairs to verify.
+        seed: of k-means.
+
+    Returns:
+        The row.
+    """
     table = clean_table(read_embeddings(embeddings / "test" / "teacher.scp"), plans)
     return judge(table, trials, num_trainable(teacher, "teachers"), seed)
 
 
 def kmeans_rows(
-    teacher: Path, plans: Sequence[Plan], trials: Trials, seed: int, device: str, taught: bool = True
+    teacher: Path, plans: Sequence[Plan], trials: Trials, seed: int, device: str, with_trained: bool = True
 ) -> dict[str, Judged]:
-    """Frame k-means with the teacher's front-end as it was before training and, if `taught`, with it as it is now.
+    """Frame k-means with the teacher's front-end before its training, and after it.
 
-    Empty for a teacher without a front-end; of a frozen one both are the same, and computed once.
+    Args:
+        teacher: model file.
+        plans: the test mixtures.
+        trials: pairs to verify.
+        seed: of k-means, and of a front-end's first weights.
+        device: `cpu` or `cuda`.
+        with_trained: whether the row after the training is wanted.
+
+    Returns:
+        {`kmeans`: before, `kmeans/teacher`: after}, which are the same for a frozen front-end; empty for a teacher
+        without a front-end.
     """
     frontend = getattr(load_model(teacher, "teachers"), "frontend", None)
     if frontend is None:
         return {}
-    frontends = {"kmeans": untaught(frontend, seed)}
-    if taught and frontends["kmeans"] is not frontend:
+    frontends = {"kmeans": initial_frontend(frontend, seed)}
+    if with_trained and frontends["kmeans"] is not frontend:
         frontends["kmeans/teacher"] = frontend
     tables = kmeans_tables(frontends, plans, seed, device)
     rows = {name: judge(table, trials, 0, seed) for name, table in tables.items()}
-    if taught:
+    if with_trained:
         rows.setdefault("kmeans/teacher", rows["kmeans"])
     return rows
 
 
 def student_row(embeddings: Path, student: Path, plans: Sequence[Plan], trials: Trials, seed: int) -> Judged:
-    """The student on the mixtures. Beside the usual: `cos` to the teacher on the clean sources; `num_missing`, talkers
-    who got no head; `count_acc`, the share of mixtures whose number of talkers it told, where stage 4 wrote that.
+    """The student on the mixtures.
+
+    Its metrics also have `cos`, to the teacher on the clean sources; `num_missing`, the talkers without a head; and
+    `count_acc`, the share of mixtures whose talkers it counts right, for a student with presence.
+
+    Args:
+        embeddings: folder of stage 4.
+        student: model file.
+        plans: the test mixtures.
+        trials: pairs to verify.
+        seed: of k-means.
+
+    Returns:
+        The row.
     """
     matched, clean = (read_embeddings(embeddings / "test" / f"{kind}.scp") for kind in ("matched", "teacher"))
     row = judge(student_table(matched, plans), trials, num_trainable(student, "students"), seed, references=clean)
     row.metrics["num_missing"] = sum(len(plan.sources) for plan in plans) - row.metrics["num"]
-    counted = counted_right(embeddings / "test" / COUNTS, plans)
-    if counted is not None:
-        row.metrics["count_acc"] = sum(counted.values()) / len(counted)
-    return dataclasses.replace(row, counted=counted)
+    counts = counts_right(embeddings / "test" / COUNTS, plans)
+    if counts is not None:
+        row.metrics["count_acc"] = sum(counts.values()) / len(counts)
+    return dataclasses.replace(row, counts_right=counts)
 
 
-def counted_right(path: Path, plans: Sequence[Plan]) -> dict[str, bool] | None:
-    """{mixture: whether the file has its number of talkers right}; None without the file.
+def counts_right(path: Path, plans: Sequence[Plan]) -> dict[str, bool] | None:
+    """Whether the student counted the talkers of each mixture right.
 
-    path: `<mix> <count>` a line. Raises: UserError when a mixture is missing or its count is no number.
+    Args:
+        path: file of stage 4 with a line `<mix> <count>` for each mixture.
+        plans: the mixtures.
+
+    Returns:
+        {mixture: right or not}; None without the file.
+
+    Raises:
+        UserError: a mixture is missing, or its count is no number.
     """
     if not path.is_file():
         return None
@@ -121,6 +186,14 @@ def counted_right(path: Path, plans: Sequence[Plan]) -> dict[str, bool] | None:
 
 
 def num_trainable(path: Path, kind: str) -> int:
-    """The model file's note of it (a teacher's counts its ArcFace weights too), else all its parameters."""
+    """The number of parameters that training changed.
+
+    Args:
+        path: model file.
+        kind: of the model, such as `students`.
+
+    Returns:
+        As noted in the file (a teacher's counts its ArcFace weights too), else all parameters of the model.
+    """
     noted = load_notes(path, kind).get("num_trainable")
     return num_parameters(load_model(path, kind)) if noted is None else int(noted)

@@ -1,4 +1,7 @@
-"""A row of the embedding table: which embedding belongs to which speaker, and the metrics over all of them."""
+"""A row of the table of embeddings: which embedding belongs to which speaker, and the metrics over all of them.
+
+`Labelled` is what goes in, one function a kind of row; `judge` gives a `Judged`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.embeddings import TEACHER, lookup
-from wesep_mix.metrics.clustering import judged_clusters, normalised
+from wesep_mix.metrics.clustering import cluster_metrics, normalised
 from wesep_mix.metrics.verification import min_dcf, pair_scores, score_equal_error_rate
 from wesep_mix.mixing.plan import Plan, Source, single_keys, speaker_keys
 from wesep_mix.mixing.trials import Trials
@@ -20,7 +23,14 @@ Embeddings = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Embeddings and whose they are: row m of `emb` [M, D] is of `sources[m]` in the mixture `plans[m]`."""
+    """M embeddings and whose they are.
+
+    Attributes:
+        emb: float [M, D].
+        keys: of each in the file it was read from.
+        plans: the mixture of each.
+        sources: the source of its mixture that each is of.
+    """
 
     emb: np.ndarray
     keys: list[str]
@@ -29,7 +39,15 @@ class Labelled:
 
     @staticmethod
     def of(plans: Sequence[Plan], sets: Sequence[np.ndarray]) -> Labelled:
-        """From one [S, D] a plan, in the order of the plan's sources."""
+        """Label the embeddings of whole mixtures.
+
+        Args:
+            plans: the mixtures.
+            sets: embeddings of each, [S, D] in the order of its sources.
+
+        Returns:
+            All of them.
+        """
         keys = [key for plan in plans for key in speaker_keys(plan)]
         pairs = [(plan, source) for plan in plans for source in plan.sources]
         return Labelled(np.concatenate(sets), keys, [plan for plan, _ in pairs], [source for _, source in pairs])
@@ -37,28 +55,42 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Judged:
-    """A row of the table, and what it says of each embedding: in its speaker's cluster or not, cosine to a reference.
+    """A row of the table, and what the breakdown needs of each embedding.
 
-    correct: bool [M]; cos: [M], None where the row has no reference of its own; counted: by mixture, whether its number
-    of talkers was told right, None where it was not told.
+    Attributes:
+        labelled: the embeddings.
+        metrics: of the row.
+        correct: whether each is in its speaker's cluster, bool [M].
+        cos: cosine of each to its reference, [M]; None for a row without references.
+        counts_right: by mixture, whether the student counted its talkers right; None where it does not count.
     """
 
     labelled: Labelled
     metrics: dict[str, float]
     correct: np.ndarray
     cos: np.ndarray | None = None
-    counted: Mapping[str, bool] | None = None
+    counts_right: Mapping[str, bool] | None = None
 
 
 def judge(
     labelled: Labelled, trials: Trials, trainable: int, seed: int, references: Embeddings | None = None
 ) -> Judged:
-    """acc, sep, nmi, sil, ari over all embeddings; eer, min_dcf over the trials whose two embeddings are there; num.
+    """Compute the metrics of a row: acc, sep, nmi, sil, ari, eer, min_dcf, num, trainable.
 
-    trainable: the model's number of trainable parameters, passed on; references: by key, `cos` is then the mean cosine
-    of the embeddings to them. Raises: UserError when a reference is missing, or the embeddings allow no metrics.
+    Args:
+        labelled: the embeddings.
+        trials: for eer and min_dcf; those of embeddings that are not there are left out.
+        trainable: number of parameters that training changed, passed on.
+        seed: of k-means.
+        references: by key; with them the metrics have `cos` too, the mean cosine of the embeddings to them.
+
+    Returns:
+        The row.
+
+    Raises:
+        UserError: a reference is missing, or the embeddings are too few or not finite.
     """
-    metrics, correct = judged_clusters(labelled.emb, [source.spk for source in labelled.sources], seed)
+    metrics, correct = cluster_metrics(labelled.emb, [source.spk for source in labelled.sources], seed)
     pairs, same = trials.among(labelled.keys)
     scores = pair_scores(labelled.emb, pairs)
     metrics |= {
@@ -75,21 +107,46 @@ def judge(
 
 
 def single_table(single: Embeddings, plans: Sequence[Plan]) -> Labelled:
-    """The teacher on noisy single speech; `single` is keyed by the plan's id."""
+    """The teacher's embeddings of noisy single speech.
+
+    Args:
+        single: by the plan's id.
+        plans: of the single speech.
+
+    Returns:
+        All of them.
+    """
     keys = [key for plan in plans for key in single_keys(plan)]
     emb = lookup(single, keys, f"single_test/{TEACHER}")
     return Labelled(emb, keys, list(plans), [plan.sources[0] for plan in plans])
 
 
 def clean_table(teacher: Embeddings, plans: Sequence[Plan]) -> Labelled:
-    """The teacher on the clean sources of the mixtures; `teacher` is keyed `<mix>-<speaker>`."""
+    """The teacher's embeddings of the mixtures' clean sources.
+
+    Args:
+        teacher: by `<mix>-<speaker>`.
+        plans: the mixtures.
+
+    Returns:
+        All of them.
+    """
     return Labelled.of(plans, [lookup(teacher, speaker_keys(plan), f"test/{TEACHER}") for plan in plans])
 
 
 def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
-    """The student on the mixtures: what stage 4 matched to each talker, keyed `<mix>-<speaker>`.
+    """The student's embeddings of the mixtures.
 
-    Talkers who got no head have no key and are left out. Raises: UserError when that is everybody.
+    Args:
+        matched: the embedding that stage 4 matched to each talker, by `<mix>-<speaker>`; talkers without a head have
+            none.
+        plans: the mixtures.
+
+    Returns:
+        Those of all talkers who have one.
+
+    Raises:
+        UserError: no talker has one.
     """
     rows = [
         (key, plan, source)
@@ -107,6 +164,14 @@ def student_table(matched: Embeddings, plans: Sequence[Plan]) -> Labelled:
 
 
 def assigned(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Reorder `vectors` [S, D] so that row s goes with `references[s]`: one-to-one, largest cosine sum."""
+    """Match vectors one-to-one with references, by the largest sum of cosines.
+
+    Args:
+        vectors: [S, D].
+        references: [S, D].
+
+    Returns:
+        The vectors in the order of their references.
+    """
     cosines = normalised(references) @ normalised(vectors).T  # [S, S]
     return vectors[linear_sum_assignment(cosines, maximize=True)[1]]

@@ -1,8 +1,8 @@
 """The untrained baseline of arXiv 2604.03219, Table 1: k-means over the frames of a mixture.
 
 Each mixture is clustered by itself into as many clusters as it has talkers, and the centroids stand for the
-embeddings. The paper's frames are those of WavLM, which no speaker labels have touched: `untaught` gives the
-front-end in that state.
+embeddings. The paper's frames are those of WavLM, which was trained without speaker labels: `initial_frontend` gives
+the front-end in that state.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render, render_source
 
 
-def untaught(frontend: nn.Module, seed: int) -> nn.Module:
-    """The front-end as it was before any training of ours: pretrained weights where it has them, else random ones.
+def initial_frontend(frontend: nn.Module, seed: int) -> nn.Module:
+    """The front-end as it was before any training of ours: with pretrained weights where it has them, else random ones.
 
-    A frozen one is given back, since it has had none.
+    Args:
+        frontend: as the teacher has it.
+        seed: of random weights.
+
+    Returns:
+        A new front-end; a frozen one is returned itself, since training has not changed it.
     """
     if not any(weight.requires_grad for weight in frontend.parameters()):
         return frontend
@@ -37,8 +42,18 @@ def untaught(frontend: nn.Module, seed: int) -> nn.Module:
 def kmeans_tables(
     frontends: Mapping[str, nn.Module], plans: Sequence[Plan], seed: int, device: str
 ) -> dict[str, Labelled]:
-    """Of each front-end the centroids of each mixture's frames, labelled by best assignment to the clean sources'
-    mean frames. Each mixture is rendered once for all front-ends.
+    """The centroids of each mixture's frames, each assigned to the talker whose mean frame of clean speech it matches.
+
+    Each mixture is rendered once for all front-ends.
+
+    Args:
+        frontends: by row.
+        plans: the mixtures.
+        seed: of k-means.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        {row: labelled centroids}.
     """
     if not frontends:
         return {}
@@ -54,14 +69,33 @@ def kmeans_tables(
 
 
 def frame_centroids(mixture_frames: np.ndarray, num_spk: int, mix: str, seed: int) -> np.ndarray:
-    """[num_spk, C] from frames [L, C]; the starts are seeded by the mixture's id."""
+    """Cluster the frames of a mixture.
+
+    Args:
+        mixture_frames: [L, C].
+        num_spk: number of clusters.
+        mix: id of the mixture, which seeds the starts.
+        seed: of the run.
+
+    Returns:
+        [num_spk, C].
+    """
     state = int(rng_for(seed, "kmeans", mix).integers(2**31))
     return kmeans(mixture_frames, num_spk, state).cluster_centers_
 
 
 @torch.inference_mode()
 def frames(frontend: nn.Module, wavs: Sequence[np.ndarray], device: str) -> list[np.ndarray]:
-    """Frames of signals [T], taken together: float64 [L, C] each, without those of the padding."""
+    """The front-end's frames of signals, which go through it together.
+
+    Args:
+        frontend: the network.
+        wavs: float32 [T] each, at 16 kHz.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        float64 [L, C] each, without the frames of the padding.
+    """
     lengths = torch.tensor([len(wav) for wav in wavs], device=device)
     padded = pad_sequence([torch.from_numpy(wav) for wav in wavs], batch_first=True).to(device)
     batch, num_frames = frontend(padded, lengths)  # [B, L, C], [B]

@@ -1,6 +1,8 @@
-"""Scores of extracted speech: one row an extracted speaker, then mean, standard deviation and count.
+"""Stage 7: scores of extracted speech, one row an extracted talker, then mean, standard deviation and count.
 
-Torch is not imported here, so that the worker processes start fast and stay small.
+`score_extracted` scores a condition of an extractor into scores.csv and summary.json; `score_trial` scores one talker,
+in a worker process. The readers of both files are at the end. Torch is not imported here, so that the workers start
+fast and stay small.
 """
 
 from __future__ import annotations
@@ -28,15 +30,19 @@ from wesep_mix.mixing.render import render
 RATIOS, PERCEPTUAL = ("si_sdr", "si_sdri"), ("pesq", "stoi")
 METRICS = (*RATIOS, *PERCEPTUAL)  # and those of DNSMOS where they are asked for
 SCORES, SUMMARY = "scores.csv", "summary.json"
-TOLERANCE = 1e-6  # between a table and its summary, which is made from the table's six decimals
+TOLERANCE = 1e-6  # between a summary and its table, which has six decimals
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Source number `index` of a mixture, and its estimate; no wav means the unprocessed mixture.
+    """An estimate and the source that it is scored against.
 
-    perceptual: by PESQ and STOI too, which take nearly all of the time; dnsmos: and by DNSMOS, which takes four times
-    as long as all else together.
+    Attributes:
+        plan: the mixture.
+        index: number of the source in the mixture.
+        wav: the estimate; None for the unprocessed mixture.
+        perceptual: whether to score by PESQ and STOI too, which take nearly all of the time.
+        dnsmos: whether to score by DNSMOS too, which takes four times as long as all else together.
     """
 
     plan: Plan
@@ -44,6 +50,30 @@ class Trial:
     wav: Path | None
     perceptual: bool = True
     dnsmos: bool = False
+
+
+def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
+    """Score `extractor/test/<condition>/wav`, or the mixtures as they are, into `extractor/test/<condition>/scores`.
+
+    Args:
+        condition: of the test (inference.controls).
+        data: folder with the test set's plan.jsonl.
+        extractor: folder of the trained extractor or separator.
+        settings: of the scoring.
+        nj: parallel processes.
+    """
+    out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
+    wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
+    score_condition(
+        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos
+    )
+
+
+def _num_parameters(extractor: Path, condition: str) -> int:
+    from wesep_mix.models.checkpoint import load_model, num_parameters  # imports torch, which workers don't need
+
+    kind = "separators" if condition == SEPARATED else "extractors"
+    return num_parameters(load_model(model_of(extractor, condition), kind))
 
 
 def score_condition(
@@ -56,13 +86,24 @@ def score_condition(
     perceptual: bool = True,
     dnsmos: bool = False,
 ) -> dict[str, float]:
-    """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`; return the summary.
+    """Score every source of every mixture; write `out/scores.csv` and `out/summary.json`.
 
-    wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture. params: number of parameters
-    of the extractor, passed on to the summary. The result does not depend on `nj`. perceptual, dnsmos: as for
-    `Trial`.
-    Raises: UserError when more than `max_bad` estimates cannot be scored (missing, wrong length, not finite,
-        silent, refused by PESQ or STOI); up to that many are named, counted as `num_bad` and left out.
+    Args:
+        plans: the mixtures.
+        wavs: folder of `<mix>-<speaker>.wav`; None scores the unprocessed mixture.
+        out: folder to write.
+        params: number of parameters of the extractor, passed on to the summary.
+        nj: parallel processes; the result does not depend on it.
+        max_bad: how many estimates may fail; they are named, counted as `num_bad` and left out.
+        perceptual: as for `Trial`.
+        dnsmos: as for `Trial`.
+
+    Returns:
+        The summary.
+
+    Raises:
+        UserError: more than `max_bad` estimates cannot be scored (missing, of wrong length, not finite, silent, refused
+            by PESQ or STOI).
     """
     trials = [
         Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, dnsmos)
@@ -78,8 +119,26 @@ def score_condition(
     return summary
 
 
+def _name(wavs: Path | None) -> str:
+    return "the mixtures" if wavs is None else wavs.parent.name
+
+
+def _row(trial: Trial, scores: dict[str, float]) -> dict:
+    return {"mix": trial.plan.id, "speaker": trial.plan.sources[trial.index].spk, **scores}
+
+
 def score_trial(trial: Trial) -> dict[str, float]:
-    """All metrics of one estimate. Raises: UserError that begins with the utterance's key."""
+    """All metrics of one estimate.
+
+    Args:
+        trial: the estimate and what it is scored against.
+
+    Returns:
+        {metric: number}.
+
+    Raises:
+        UserError: begins with the utterance's key.
+    """
     rendered = render(trial.plan)
     source = rendered.sources[trial.index]
     try:
@@ -103,8 +162,22 @@ def _perceptual(est: np.ndarray, source: np.ndarray, trial: Trial) -> dict[str, 
     }
 
 
+def _read_est(wav: Path, num_samples: int) -> np.ndarray:
+    if not wav.is_file():
+        raise UserError(f"{wav}: no such file; extract it first")
+    est = read_audio(wav)
+    if len(est) != num_samples:
+        raise UserError(f"{wav}: wanted {num_samples} samples as in the mixture, found {len(est)}")
+    return est
+
+
 def write_scores(path: Path, rows: Sequence[dict]) -> None:
-    """Write rows {mix, speaker, metrics}, at least one, sorted by mixture and speaker, six decimals."""
+    """Write a table of scores, sorted by mixture and speaker, with six decimals.
+
+    Args:
+        path: CSV file.
+        rows: {mix, speaker, metrics}, at least one.
+    """
     metrics = _metrics(rows[0])
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -114,7 +187,17 @@ def write_scores(path: Path, rows: Sequence[dict]) -> None:
 
 
 def read_scores(path: Path) -> list[dict]:
-    """Rows of a scores.csv, metrics as floats. Raises: UserError when it is not one."""
+    """Rows of a table of scores, metrics as floats.
+
+    Args:
+        path: CSV file.
+
+    Returns:
+        {mix, speaker, metrics} a row.
+
+    Raises:
+        UserError: it is no table of scores, or a score is not finite.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -132,7 +215,17 @@ def read_scores(path: Path) -> list[dict]:
 
 
 def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
-    """The rows of a folder of scores, and their summary. Raises: UserError where the two do not agree."""
+    """The rows of a folder of scores, and their summary.
+
+    Args:
+        folder: with scores.csv and summary.json.
+
+    Returns:
+        Rows {mix, speaker, metrics}, and the summary of them.
+
+    Raises:
+        UserError: one of the two is damaged: they do not agree.
+    """
     rows, summary = read_scores(folder / SCORES), read_json(folder / SUMMARY)
     if not rows or not isinstance(summary, dict):
         raise UserError(
@@ -140,11 +233,11 @@ def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
             "none; redo the stage with --force true"
         )
     for measure, value in summarise(rows).items():
-        told = summary.get(measure, value)  # whoever needs it asks for it
-        if not isinstance(told, (int, float)) or not abs(told - value) < TOLERANCE:
+        noted = summary.get(measure, value)  # one that is missing is missed where it is needed
+        if not isinstance(noted, (int, float)) or not abs(noted - value) < TOLERANCE:
             raise UserError(
                 f"{folder / SCORES}: {measure} of its {len(rows)} rows is {value:g}, in {SUMMARY} it is "
-                f"{told}; one of them is damaged, redo the stage with --force true"
+                f"{noted}; one of them is damaged, redo the stage with --force true"
             )
     return rows, summary
 
@@ -152,7 +245,11 @@ def read_scored(folder: Path) -> tuple[list[dict], dict[str, float]]:
 def summarise(rows: Sequence[dict]) -> dict[str, float]:
     """Mean and standard deviation of each metric over the rows, every row counting once.
 
-    The deviation is the population's (divided by num, not num - 1).
+    Args:
+        rows: {mix, speaker, metrics}, at least one.
+
+    Returns:
+        {num, metric, metric_std}; the deviation is the population's (divided by num, not num - 1).
     """
     summary: dict[str, float] = {"num": len(rows)}
     for metric in _metrics(rows[0]):
@@ -162,39 +259,6 @@ def summarise(rows: Sequence[dict]) -> dict[str, float]:
 
 
 def _metrics(row: Mapping) -> tuple[str, ...]:
-    """Those of a row: if it has one of PESQ and STOI it has to have both."""
+    """The metrics of a row; one that has PESQ or STOI must have both."""
     perceptual = PERCEPTUAL if any(metric in row for metric in PERCEPTUAL) else ()
     return (*RATIOS, *perceptual, *(scale for scale in SCALES if scale in row))
-
-
-def _row(trial: Trial, scores: dict[str, float]) -> dict:
-    return {"mix": trial.plan.id, "speaker": trial.plan.sources[trial.index].spk, **scores}
-
-
-def _read_est(wav: Path, num_samples: int) -> np.ndarray:
-    if not wav.is_file():
-        raise UserError(f"{wav}: no such file; extract it first")
-    est = read_audio(wav)
-    if len(est) != num_samples:
-        raise UserError(f"{wav}: wanted {num_samples} samples as in the mixture, found {len(est)}")
-    return est
-
-
-def _name(wavs: Path | None) -> str:
-    return "the mixtures" if wavs is None else wavs.parent.name
-
-
-def score_extracted(condition: str, data: Path, extractor: Path, settings: ScoreConfig, nj: int) -> None:
-    """Score `extractor/test/<condition>/wav`, or the mixtures as they are, into `extractor/test/<condition>/scores`."""
-    out, plans = extractor / "test" / condition, read_plans(data / "plan.jsonl")
-    wavs, params = (None, 0) if condition == MIXTURE else (out / "wav", _num_parameters(extractor, condition))
-    score_condition(
-        plans, wavs, out / "scores", params, nj, settings.max_bad, settings.is_perceptual(condition), settings.dnsmos
-    )
-
-
-def _num_parameters(extractor: Path, condition: str) -> int:
-    from wesep_mix.models.checkpoint import load_model, num_parameters  # torch, which workers need not
-
-    kind = "separators" if condition == SEPARATED else "extractors"
-    return num_parameters(load_model(model_of(extractor, condition), kind))

@@ -1,14 +1,14 @@
-"""Extraction and separation of signals of any length, in chunks that overlap and are faded into each other.
+"""Extraction and separation of signals of any length, in chunks that overlap and fade into each other.
 
-The network works on one chunk at a time, so its memory is that of a chunk however long the signal is; the signal and
-the estimates are held whole, outside of the device. Of the stretch that two chunks share, a quarter at either end
-is there for context alone: the fade takes place in the middle half. So the output is that of the whole signal where
-no sample of it depends on others further away than a quarter of the overlap. Chunks begin on the network's frames.
+The network works on one chunk at a time, so it needs the memory of a chunk however long the signal is; signal and
+estimates are held whole, in the memory of the CPU. Of what two chunks share, a quarter at either end is context alone,
+and the fade takes place in the middle half. So the output equals that of the whole signal if no sample of it depends on
+input further away than a quarter of the overlap. Chunks begin on the network's frames.
 
-Levels: a network that works at unit level is given the whole signal's in every chunk (models.layers.network). One whose norms
-leave the level of its output open (`free_level`) would have a level of its own in every chunk: there each chunk is
-brought to the level that the talker has in the mixture. Where the talker is silent that is too loud, by as much as the
-network suppresses the others; there the chunk is brought to the level of those beside it.
+Levels: a network that normalises its input's level is given the level of the whole signal with every chunk
+(models.layers.network). A network whose norms leave the level of its output open (`free_level`) would give every chunk
+another level; so each chunk is scaled to the level that the talker has in the mixture. Where the talker is silent that
+is too loud, by as much as the network suppresses the others; there the chunk takes the level of its neighbours.
 
 B batch, S speakers, T samples.
 """
@@ -25,32 +25,61 @@ from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.matching.assignment import best_assignment
 from wesep_mix.models.layers.network import Longer, Network, unit_level
 
-APART = 2.0  # two chunks whose levels differ by this factor in what they share are not both right
-ALIKE = 3.0  # a chunk that is louder than its shared part by less than this factor says nothing more outside of it
+MAX_LEVEL_RATIO = 2.0  # between two chunks in what they share: above it one of them has a wrong level
+MAX_RISE = 3.0  # of a chunk over its shared part: below it the chunk holds no speech that the shared part lacks
 
 
 @torch.inference_mode()
 def extract(model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
-    """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
+    """Extract a talker of each mixture.
+
+    Args:
+        model: the extractor.
+        mix: float32 [B, T] at 16 kHz.
+        emb: the talkers' embeddings, float32 [B, D]; None for a network without.
+        chunks: length and overlap of the chunks.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        float32 [B, T] on the CPU.
+    """
     emb = None if emb is None else emb.to(device)
     return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device)
 
 
 @torch.inference_mode()
 def separate(model: Network, mix: Tensor, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
-    """A separator's estimates of mixtures: float32 [B, T] -> float32 [B, S, T], on the CPU.
+    """Separate mixtures.
 
-    The speakers' order is that of the first chunk. Who is who in the next is known from what they share alone: where
-    all are silent there, the order behind it is as likely another one.
+    The order of the talkers is that of the first chunk. The next chunk is put in order by what the two share; where all
+    are silent there, the talkers may change places.
+
+    Args:
+        model: the separator.
+        mix: float32 [B, T] at 16 kHz.
+        chunks: length and overlap of the chunks.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        float32 [B, S, T] on the CPU.
     """
     return _in_chunks(model, model, mix, chunks, device)
 
 
 def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[int]:
-    """Where chunks of `size` samples begin so that they cover the signal: multiples of `grid`.
+    """Where chunks begin, so that they cover the signal.
 
-    Consecutive ones share at least `overlap` samples. The last one ends with the signal and is shorter by less than
+    Consecutive chunks share at least `overlap` samples. The last one ends with the signal and is shorter by less than
     `grid`.
+
+    Args:
+        num_samples: length of the signal.
+        size: length of a chunk.
+        overlap: samples that consecutive chunks share at least.
+        grid: chunks begin at multiples of this.
+
+    Returns:
+        The first sample of each chunk.
     """
     if num_samples <= size:
         return [0]
@@ -62,7 +91,7 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 def _in_chunks(
     model: Network, estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, device: str
 ) -> Tensor:
-    """`estimate`, the model's of a chunk [B, t] on the device -> [B, ..., t], over all of the mixture: [B, ..., T]."""
+    """Apply `estimate`, chunk [B, t] on the device -> [B, ..., t], to all of the mixture: [B, ..., T]."""
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
     if chunks == WHOLE or mix.shape[1] <= size:
         return estimate(mix.to(device), None).float().cpu()
@@ -87,16 +116,25 @@ def _in_chunks(
 
 
 def at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:
-    """The next chunk, which begins at `start`, and all before it, `total` (written to), at one level: [B, t] -> [B, t].
+    """Bring the next chunk and all before it to one level.
 
-    A fit to the mixture is right where the talker speaks and too loud where not. So of two that are far apart in what
-    they share the louder gives way, if what they share is as loud as the rest of it: it then heard the talker nowhere.
+    Scaling to the mixture is right where the talker speaks and too loud where not. So if two levels differ much in what
+    the chunks share, the louder one is scaled down, unless it is much louder elsewhere: there it has the talker.
+
+    Args:
+        total: the estimate so far, [B, T]; changed in place where it was too loud.
+        est: of the next chunk, [B, t].
+        start: first sample of the next chunk.
+        shared: samples that it shares with those before.
+
+    Returns:
+        The next chunk, [B, t].
     """
     earlier = total[:, : start + shared]
     old, new = _rms(earlier[:, start:]), _rms(est[:, :shared])
     factor = torch.where((old > 0) & (new > 0), new / old, 1.0)
-    too_loud = (factor > APART) & (_rms(est) < ALIKE * new)
-    too_loud_before = (factor < 1 / APART) & (_rms(earlier) < ALIKE * old)
+    too_loud = (factor > MAX_LEVEL_RATIO) & (_rms(est) < MAX_RISE * new)
+    too_loud_before = (factor < 1 / MAX_LEVEL_RATIO) & (_rms(earlier) < MAX_RISE * old)
     earlier.mul_(torch.where(too_loud_before, factor, 1.0))
     return torch.where(too_loud, est / factor, est)
 
@@ -106,10 +144,7 @@ def _rms(wav: Tensor) -> Tensor:
 
 
 def _join(total: Tensor, est: Tensor, start: int, shared: int, fade: int) -> None:
-    """Go over to the next chunk, which begins at `start`, in the middle of what it shares with those before.
-
-    total: [B, ..., T], written to; est: [B, ..., t].
-    """
+    """Fade from `total` [B, ..., T], changed in place, to the next chunk [B, ..., t], which begins at `start`."""
     earlier = total[..., start : start + shared]
     if est.dim() == 3:
         est = same_order(est, earlier)
@@ -119,18 +154,32 @@ def _join(total: Tensor, est: Tensor, start: int, shared: int, fade: int) -> Non
 
 
 def same_order(est: Tensor, earlier: Tensor) -> Tensor:
-    """The speakers of a chunk in the order of those before it, by what both have: [B, S, t], [B, S, o] -> [B, S, t]."""
+    """Put the talkers of a chunk in the order of the chunks before it, by what they share.
+
+    Args:
+        est: of the chunk, [B, S, t].
+        earlier: what those before have of its first o samples, [B, S, o].
+
+    Returns:
+        `est` in the order of `earlier`.
+    """
     begin = est[..., : earlier.shape[-1]]
     costs = torch.stack([(begin - one[:, None]).square().mean(-1) for one in earlier.unbind(1)], 2)  # [B, S, S]
-    chosen = best_assignment(costs)[1]  # for every speaker the estimate
+    chosen = best_assignment(costs)[1]  # for every talker the estimate
     return est.gather(1, chosen[..., None].expand_as(est))
 
 
 def at_mixture_level(est: Tensor, mix: Tensor) -> Tensor:
-    """Scale estimates [..., T] to the level that their talkers have in the mixture, [..., T] or of a shape that
-    broadcasts to theirs.
+    """Scale estimates to the level that their talkers have in the mixture.
 
     SI-SDR leaves the level open. Speech is uncorrelated with the other talkers and the noise, so the factor that
     fits an estimate to the mixture best (least squares) is the one that restores its level.
+
+    Args:
+        est: [..., T].
+        mix: of that shape, or one that broadcasts to it.
+
+    Returns:
+        [..., T].
     """
     return est * ((est * mix).sum(-1, keepdim=True) / est.square().sum(-1, keepdim=True).clamp(min=1e-12))

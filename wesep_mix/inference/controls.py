@@ -1,11 +1,11 @@
-"""Which embedding the extractor is given in each control. Pure functions: embeddings in, embeddings out.
+"""The conditions of a test of extraction: which network, and which embeddings it is given.
 
-An extractor that does as well with a wrong or random embedding as with the right one proves nothing about
-embeddings. All tables are keyed `<mix>-<speaker>`: the key names the speaker whose speech is the reference.
+`matched` is the system as meant. The controls show whether the embedding matters: an extractor that does as well with a
+wrong or random embedding as with the right one proves nothing about embeddings. `separated` is a separator, which takes
+no embedding; `mixture` is the mixture itself, unprocessed.
 
-The conditions of an extraction test: which model, which embeddings; all extracted and scored alike.
-
-The condition `separated` is that of a separator, which takes no embedding.
+Pure functions: embeddings in, embeddings out. Tables have the keys `<mix>-<speaker>`; the key names the speaker whose
+speech is the reference, whoever's embedding is given.
 """
 
 from __future__ import annotations
@@ -21,24 +21,42 @@ from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.embeddings import MATCHED, lookup
 from wesep_mix.mixing.plan import Plan, speaker_keys
 
-Embeddings = Mapping[str, np.ndarray]
+Embeddings = Mapping[str, np.ndarray]  # {key: [D]}
 CONTROLS = ("none", "wrong", "random", "oracle")
-SEPARATED, MIXTURE = "separated", "mixture"  # conditions beside them: a separator's outputs, nothing done at all
+SEPARATED, MIXTURE = "separated", "mixture"
 
 
 def model_of(extractor: Path, condition: str) -> Path:
-    """The model file of a condition: the controls share the network of `matched`, but for `none`."""
+    """The model file of a condition: the controls but for `none` share the network of `matched`.
+
+    Args:
+        extractor: folder of the trained extractor or separator.
+        condition: `matched`, a control or `separated`.
+
+    Returns:
+        The path.
+    """
     return extractor / (condition if condition in ("none", SEPARATED) else "matched") / "model.pt"
 
 
 def control_embeddings(
     control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, heads: Embeddings, seed: int
 ) -> dict[str, np.ndarray]:
-    """The embeddings {`<mix>-<speaker>`: [D]} that a control conditions on, any but `none`.
+    """The embeddings that the extractor is given under a control other than `none`.
 
-    matched: the student's, by the speaker they were matched to; clean: those of the clean sources
-    (io.embeddings.clean_scp); heads: all of the student's, `<mix>-<head>`.
-    Raises: UserError when an embedding is missing, or there is no other talker or mixture to take one from.
+    Args:
+        control: `wrong`, `random` or `oracle`.
+        plans: the test mixtures.
+        matched: the student's embeddings, by the speaker that they were matched to.
+        clean: embeddings of the clean sources (io.embeddings.clean_scp).
+        heads: all of the student's embeddings, keys `<mix>-<head>`.
+        seed: of the random choice.
+
+    Returns:
+        {`<mix>-<speaker>`: [D]}.
+
+    Raises:
+        UserError: an embedding is missing, or there is no other talker or mixture to take one from.
     """
     if control == "oracle":
         return embeddings_of(
@@ -49,29 +67,52 @@ def control_embeddings(
     if control != "wrong":
         raise UserError(f"control: wanted wrong, random or oracle, found {control}")
     others = embeddings_of(matched, wrong_keys(plans), MATCHED)
-    return {key: _unlike(key, other, matched[key], heads) for key, other in others.items()}
+    mixes = {key: plan.id for plan in plans for key in speaker_keys(plan)}
+    return {
+        key: other if not np.array_equal(other, matched[key]) else _other_head(mixes[key], key, matched[key], heads)
+        for key, other in others.items()
+    }
 
 
 def embeddings_of(embeddings: Embeddings, keys: Mapping[str, str], scp: str) -> dict[str, np.ndarray]:
-    """The embedding of `keys[key]` for every key; scp: as for `lookup`."""
+    """The embedding of `keys[key]` for every key.
+
+    Args:
+        embeddings: {key: [D]}.
+        keys: {key of the result: key in `embeddings`}.
+        scp: file that the embeddings were read from, for messages.
+
+    Returns:
+        {key: [D]}.
+    """
     return dict(zip(keys, lookup(embeddings, keys.values(), scp), strict=True))
 
 
-def _unlike(key: str, other: np.ndarray, own: np.ndarray, heads: Embeddings) -> np.ndarray:
-    """The other talker's embedding; where both talkers share one (matching: nearest), that of the first other head."""
-    if not np.array_equal(other, own):
-        return other
-    mix = key.rpartition("-")[0]
-    for place in itertools.count():
-        head = heads.get(f"{mix}-{place}")
+def _other_head(mix: str, key: str, own: np.ndarray, heads: Embeddings) -> np.ndarray:
+    """The first head of the mixture with an embedding other than `own`.
+
+    Needed where two talkers share an embedding (matching: nearest): the other talker's is then not wrong.
+    """
+    for number in itertools.count():
+        head = heads.get(f"{mix}-{number}")
         if head is None:
-            raise UserError(f"control wrong: {key}: wanted a head of the student that says something else, found none")
+            raise UserError(f"control wrong: {key}: wanted a head of the student with another embedding, found none")
         if not np.array_equal(head, own):
             return head
 
 
 def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:
-    """For every speaker of a mixture the next other talker of it, in the plan's order and around its end."""
+    """For every talker of a mixture the next one in the plan's order; for the last one the first.
+
+    Args:
+        plans: the test mixtures.
+
+    Returns:
+        {key: key of the other}.
+
+    Raises:
+        UserError: a mixture has one talker.
+    """
     chosen = {}
     for plan in plans:
         keys = speaker_keys(plan)
@@ -82,9 +123,19 @@ def wrong_keys(plans: Sequence[Plan]) -> dict[str, str]:
 
 
 def random_keys(plans: Sequence[Plan], seed: int) -> dict[str, str]:
-    """For every speaker one of another mixture who is not in this one, each such key equally likely.
+    """For every talker a speaker of another mixture who is not in this one, each such key equally likely.
 
     Each draw is seeded by its own key, so the order of the plans does not matter.
+
+    Args:
+        plans: the test mixtures.
+        seed: of the draws.
+
+    Returns:
+        {key: key of the other}.
+
+    Raises:
+        UserError: no mixture has a talker who is not in this one.
     """
     pool = sorted(
         (key, source.spk, plan.id)

@@ -1,8 +1,8 @@
-"""Keys of embeddings beside mixing.plan.speaker_keys: in a student's unordered set `<mix>-<head>`.
+"""Stage 4: embeddings of fixed sets of mixtures, to Kaldi ark files.
 
-Stage 4: the teacher's references, the student's sets and the matched embeddings of fixed sets, to ark files.
-
-A student with presence also says how many talkers it hears.
+For every mixture: the teacher's embeddings of its clean sources, the student's set, and which of the set is whose. For
+noisy single speech: the teacher's embedding. Keys are `<mix>-<speaker>`, in a student's unordered set `<mix>-<head>`,
+for single speech the plan's id. A student with presence also estimates how many talkers a mixture has.
 """
 
 from __future__ import annotations
@@ -28,18 +28,21 @@ from wesep_mix.matching.speaker_set import reference_network
 from wesep_mix.mixing.plan import Plan, head_keys, read_plans, speaker_keys
 from wesep_mix.models import checkpoint
 
-MAX_WORKERS = 8  # they render; more would only take memory
+MAX_WORKERS = 8  # processes that render mixtures; more would only take memory
 COUNTS = "reco2num_spk"
 
 
 @dataclass
-class Tables:
-    """What is known of a set of mixtures, by key. N heads may be more or fewer than the S talkers of a mixture.
+class EmbeddingTables:
+    """Embeddings of a set of mixtures, by key. N heads may be more or fewer than the S talkers of a mixture.
 
-    teacher: of the clean sources, `<mix>-<speaker>`; reference: the same of the student itself, for one that was
-    trained without the teacher, else empty; student: of the N heads, `<mix>-<head>`; matched: the student's for the
-    speakers that get one (matching.assignment), `<mix>-<speaker>`; num_spk: how many talkers the student hears in a
-    mixture, empty without presence; num_heads: N.
+    Attributes:
+        teacher: the teacher's, of the clean sources, `<mix>-<speaker>`.
+        reference: the student's own, of the clean sources, for a student trained without the teacher; else empty.
+        student: the student's, of the mixtures, `<mix>-<head>`.
+        matched: the student's for the speakers that get one (matching.assignment), `<mix>-<speaker>`.
+        num_spk: the student's count of a mixture's talkers, by mixture; empty without presence.
+        num_heads: N.
     """
 
     teacher: dict[str, np.ndarray] = field(default_factory=dict)
@@ -50,8 +53,13 @@ class Tables:
     num_heads: int = 0
 
     def write(self, folder: Path, plans: Sequence[Plan], with_trials: bool) -> None:
-        """`folder/{teacher,student,matched}.{ark,scp}`, `reference` where it has any, what exports.wespeaker makes of
-        them, and with counts Kaldi's `reco2num_spk`: `<mix> <count>`.
+        """Write `folder/{teacher,student,matched}.{ark,scp}`, and beside them what there is of `reference.{ark,scp}`,
+        Kaldi's `reco2num_spk` (`<mix> <count>`) and WeSpeaker's tables (exports.wespeaker).
+
+        Args:
+            folder: of the set.
+            plans: the mixtures.
+            with_trials: whether to write verification trials too.
         """
         kinds = ("teacher", "student", "matched")
         places = {kind: write_embeddings(folder / kind, getattr(self, kind)) for kind in kinds}
@@ -72,9 +80,20 @@ def extract_embeddings(
     nj: int,
     ngpu: int,
 ) -> None:
-    """Write `out/<set>/{teacher,student,matched}` and `out/single_test/teacher`, each as ark and scp, and for students
-    with presence `out/<set>/reco2num_spk`. Without a student only the `single_test`, without `single` all but it. With
-    each set its trials and what WeSpeaker's tools read (exports.wespeaker).
+    """Write `out/<set>/{teacher,student,matched}.{ark,scp}` and `out/single_test/teacher.{ark,scp}`.
+
+    Beside each set are its trials and what WeSpeaker's tools read (exports.wespeaker); for a student with presence also
+    `reco2num_spk`.
+
+    Args:
+        settings: conf/embeddings.yaml.
+        data: prepared mixtures, data/CORPUS/Nmix.
+        single: prepared single speech, data/CORPUS/single; None leaves `single_test` out.
+        teacher_path: model file.
+        student_path: model file; None leaves the sets of mixtures out.
+        out: folder to write.
+        nj: 1 renders mixtures in this process, more in up to 8 others.
+        ngpu: 0 computes on the CPU.
     """
     device = torch.device("cuda" if ngpu else "cpu")
     teacher = checkpoint.load_model(teacher_path, "teachers").to(device)
@@ -95,28 +114,37 @@ def extract_embeddings(
 @torch.inference_mode()
 def mixture_embeddings(
     teacher: nn.Module, student: nn.Module, batches: Iterator[MixBatch], matching: str = "assignment"
-) -> Tables:
+) -> EmbeddingTables:
     """Embeddings of mixtures and of their clean sources.
 
-    The student's are matched by cosine to the teacher's, or, for a student trained without the teacher, to its own of
-    the clean sources.
+    The student's are matched by cosine to the teacher's of the clean sources, or for a student trained without the
+    teacher to its own of them.
+
+    Args:
+        teacher: clean source -> embedding.
+        student: mixture -> set of embeddings.
+        batches: of all mixtures.
+        matching: one of matching.assignment.
+
+    Returns:
+        The tables of all batches.
     """
-    tables, judge = Tables(), reference_network(student, teacher)
+    tables, judge = EmbeddingTables(), reference_network(student, teacher)
     for batch in batches:
-        taught = batch.by_talker(teacher(*batch.clean()))  # [B, S, D]
-        reference = taught if judge is teacher else batch.by_talker(judge(*batch.clean()))
+        clean = batch.by_talker(teacher(*batch.clean()))  # [B, S, D]
+        reference = clean if judge is teacher else batch.by_talker(judge(*batch.clean()))
         found = student(batch.mix, batch.num_samples)
-        matched, got = match(found.embeddings, reference, batch.num_spk, matching)
+        matched, is_matched = match(found.embeddings, reference, batch.num_spk, matching)
         tables.num_heads = found.embeddings.shape[1]
-        parts = (taught.float(), reference.float(), found.embeddings.float(), matched.float(), got)
+        parts = (clean.float(), reference.float(), found.embeddings.float(), matched.float(), is_matched)
         arrays = (part.cpu().numpy() for part in parts)
-        for plan, clean, judged, heads, own, there in zip(batch.plans, *arrays, strict=True):
+        for plan, of_teacher, of_judge, heads, of_talkers, has_head in zip(batch.plans, *arrays, strict=True):
             speakers = speaker_keys(plan)
-            tables.teacher.update(zip(speakers, clean, strict=False))  # there are zeros after them
+            tables.teacher.update(zip(speakers, of_teacher, strict=False))  # the rows behind them are zeros
             if judge is not teacher:
-                tables.reference.update(zip(speakers, judged, strict=False))
+                tables.reference.update(zip(speakers, of_judge, strict=False))
             tables.student.update(zip(head_keys(plan, len(heads)), heads, strict=True))
-            tables.matched.update(zip(itertools.compress(speakers, there), own[there], strict=True))
+            tables.matched.update(zip(itertools.compress(speakers, has_head), of_talkers[has_head], strict=True))
         if (counts := found.num_spk()) is not None:
             tables.num_spk.update(zip((plan.id for plan in batch.plans), counts.tolist(), strict=True))
     return tables
@@ -124,7 +152,15 @@ def mixture_embeddings(
 
 @torch.inference_mode()
 def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
-    """Noisy single speech -> {plan id: [D]}."""
+    """Embeddings of noisy single speech.
+
+    Args:
+        teacher: speech -> embedding.
+        batches: of all plans.
+
+    Returns:
+        {plan id: [D]}.
+    """
     table: dict = {}
     for batch in batches:
         embeddings: Tensor = teacher(batch.mix, batch.num_samples)
@@ -135,7 +171,8 @@ def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
 def _batches(
     plans: Sequence[Plan], batch_size: int, workers: int, device: torch.device, title: str
 ) -> Iterator[MixBatch]:
-    longest_first = sorted(plans, key=lambda plan: -plan.num_samples)  # little padding; too little memory shows at once
+    # longest first: little padding, and too little memory shows at once
+    longest_first = sorted(plans, key=lambda plan: -plan.num_samples)
     loader = fixed_loader(longest_first, batch_size, workers)
     for batch in tqdm(loader, desc=f"embedding {title}", unit="batch", mininterval=1.0):
         yield batch.to(device)

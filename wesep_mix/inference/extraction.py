@@ -1,11 +1,12 @@
-"""Levels of estimates.
+"""Stage 6: extraction and separation of a whole set to wav, each talker at the level that it has in the mixture.
 
-Extraction of a whole set to wav: mixture and embedding in, that talker out, at the level it has in the mixture.
+`extract_condition` extracts the test set under a condition (inference.controls): mixture and embedding in, that talker
+out. `separate_set` separates it: mixture in, all talkers out, each named after the talker that it fits best.
 
-Mixtures of equal length may go through a network together. Others never do: padding is not silence to networks whose
-norms hear the whole input, so the output would not be that of the mixture alone.
+Mixtures of equal length may go through a network together, others never do: padding is not silence to networks whose
+norms see the whole input, so the output would not be that of the mixture alone.
 
-Separation of a whole set to wav: mixture in, all talkers out, each under the name of the talker it fits best.
+B mixtures, S talkers, T samples, D values of an embedding.
 """
 
 from __future__ import annotations
@@ -25,13 +26,54 @@ from wesep_mix.base.files import write_table
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.controls import control_embeddings, model_of
-from wesep_mix.inference.settings import WHOLE, Chunks, ExtractConfig
+from wesep_mix.inference.settings import WHOLE, Chunks
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
 from wesep_mix.losses.signal import in_order
 from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
 from wesep_mix.mixing.render import Rendered, render
 from wesep_mix.models import checkpoint
+
+Estimate = Callable[[Sequence[Plan]], Sequence[Tensor]]  # mixtures of equal length -> [S, T] each
+
+
+def extract_condition(
+    condition: str, data: Path, embeddings: Path, extractor: Path, settings: ExtractConfig, device: str, seed: int
+) -> None:
+    """Extract the test set under a condition into `extractor/test/<condition>/wav`.
+
+    Args:
+        condition: `matched`, on the right embeddings, or a control (inference.controls).
+        data: folder with the test set's plan.jsonl.
+        embeddings: the test set's folder of stage 4.
+        extractor: folder with the trained networks `matched` and `none`.
+        settings: of the extraction.
+        device: `cpu` or `cuda`.
+        seed: draws the embeddings of `random`.
+    """
+    plans = read_plans(data / "plan.jsonl")
+    extract_set(
+        model_of(extractor, condition),
+        plans,
+        _embeddings_for(condition, plans, embeddings, seed),
+        extractor / "test" / condition / "wav",
+        device,
+        settings.wav_subtype,
+        settings.chunks,
+        settings.batch_size,
+    )
+
+
+def _embeddings_for(
+    condition: str, plans: Sequence[Plan], embeddings: Path, seed: int
+) -> Mapping[str, np.ndarray] | None:
+    if condition == "none":
+        return None
+    matched = read_embeddings(embeddings / MATCHED)
+    if condition == "matched":
+        return matched
+    clean, heads = read_embeddings(clean_scp(embeddings)), read_embeddings(embeddings / "student.scp")
+    return control_embeddings(condition, plans, matched, clean, heads, seed)
 
 
 def extract_set(
@@ -46,74 +88,35 @@ def extract_set(
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
-    embeddings: {`<mix>-<speaker>`: [D]}, or None for a model without embedding, whose one estimate of a mixture
-    stands for all of its talkers. batch_size: mixtures of equal length that are extracted together. Files of an
-    interrupted run are kept.
-    Raises: UserError when an embedding is missing or an estimate is not finite.
+    Files of an interrupted run are kept.
+
+    Args:
+        model_path: the extractor's model file.
+        plans: the mixtures.
+        embeddings: {`<mix>-<speaker>`: [D]}; None for a network without embedding, whose one estimate of a mixture
+            stands for all of its talkers.
+        out: folder to write.
+        device: `cpu` or `cuda`.
+        subtype: of the wavs, `PCM_16` or `FLOAT`.
+        chunks: how long mixtures are cut.
+        batch_size: mixtures of equal length that are extracted together.
+
+    Raises:
+        UserError: an embedding is missing, or an estimate is not finite.
     """
     model = checkpoint.load_model(model_path, "extractors").to(device)
 
     def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
-        signals = torch.stack([torch.from_numpy(render(plan).mix) for plan in group])  # [B, T]
+        mix = torch.stack([torch.from_numpy(render(plan).mix) for plan in group])  # [B, T]
         counts = torch.tensor([len(plan.sources) for plan in group])
         if embeddings is None:
-            est = at_mixture_level(chunked.extract(model, signals, None, chunks, device), signals)
+            est = at_mixture_level(chunked.extract(model, mix, None, chunks, device), mix)
             return est.repeat_interleave(counts, 0).split(counts.tolist())
         keys = [key for plan in group for key in speaker_keys(plan)]
-        emb, rows = torch.from_numpy(lookup(embeddings, keys, MATCHED)), signals.repeat_interleave(counts, 0)
+        emb, rows = torch.from_numpy(lookup(embeddings, keys, MATCHED)), mix.repeat_interleave(counts, 0)
         return at_mixture_level(chunked.extract(model, rows, emb, chunks, device), rows).split(counts.tolist())
 
     write_estimates(plans, estimate, out, subtype, "extracting", batch_size)
-
-
-def write_estimates(
-    plans: Sequence[Plan],
-    estimate: Callable[[Sequence[Plan]], Sequence[Tensor]],
-    out: Path,
-    subtype: str,
-    doing: str,
-    batch_size: int = 1,
-) -> None:
-    """Write what `estimate` gives for mixtures of equal length, [S, T] each in the order of its sources, unless it is
-    there already.
-
-    What an integer format would clip is written in FLOAT: one loud estimate is no reason to lose the others.
-
-    Raises: UserError that begins with the mixture whose estimates cannot be made, or the file that cannot be written.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    paths = {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
-    waiting = [plan for plan in plans if not all(path.is_file() for path in paths[plan.id])]
-    with tqdm(
-        desc=f"{doing} {out.parent.name}",
-        unit="mix",
-        total=len(plans),
-        mininterval=1.0,
-        initial=len(plans) - len(waiting),
-    ) as bar:
-        for group in _of_equal_length(waiting, batch_size):
-            for plan, ests in zip(group, _estimated(estimate, group), strict=True):
-                for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
-                    write_audio(path, est, plan.sample_rate, "FLOAT" if np.abs(est).max() > 1.0 else subtype)
-            bar.update(len(group))
-    write_table(out / "wav.scp", {path.stem: str(path) for each in paths.values() for path in each})
-
-
-def _of_equal_length(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
-    """All plans, the shorter first, in groups of up to batch_size."""
-    length = operator.attrgetter("num_samples")
-    for _, alike in itertools.groupby(sorted(plans, key=length), key=length):
-        group = list(alike)
-        yield from (group[first : first + batch_size] for first in range(0, len(group), batch_size))
-
-
-def _estimated(estimate: Callable[[Sequence[Plan]], Sequence[Tensor]], group: Sequence[Plan]) -> Sequence[Tensor]:
-    try:
-        return estimate(group)
-    except UserError as err:
-        if len(group) == 1:
-            raise UserError(f"{group[0].id}: {err}") from err
-        return [_estimated(estimate, [plan])[0] for plan in group]  # whose fault it is shows when each is alone
 
 
 def separate_set(
@@ -127,10 +130,19 @@ def separate_set(
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
-    The names, and nothing else, are taken from the sources: the permutation with the largest mean SI-SDR.
-    batch_size: mixtures of equal length that are separated together.
-    Raises: UserError when the separator has another number of outputs than a mixture has talkers, or an estimate
-        cannot be written without clipping.
+    The sources serve to name the outputs (the permutation with the largest mean SI-SDR) and for nothing else.
+
+    Args:
+        model_path: the separator's model file.
+        plans: the mixtures.
+        out: folder to write.
+        device: `cpu` or `cuda`.
+        subtype: of the wavs, `PCM_16` or `FLOAT`.
+        chunks: how long mixtures are cut.
+        batch_size: mixtures of equal length that are separated together.
+
+    Raises:
+        UserError: the separator has another number of outputs than a mixture has talkers.
     """
     model = checkpoint.load_model(model_path, "separators").to(device)
 
@@ -147,48 +159,73 @@ def separate_set(
 
 
 def separate_group(model: torch.nn.Module, group: Sequence[Rendered], device: str, chunks: Chunks = WHOLE) -> Tensor:
-    """Mixtures of equal length -> estimates float32 [B, S, T] in the order of their sources, at the talkers' levels."""
-    signals, sources = (
+    """Separate mixtures of equal length.
+
+    Args:
+        model: the separator.
+        group: B mixtures with their sources.
+        device: `cpu` or `cuda`.
+        chunks: how long mixtures are cut.
+
+    Returns:
+        float32 [B, S, T] in the order of the sources, at the talkers' levels.
+    """
+    mix, sources = (
         torch.from_numpy(np.stack([getattr(each, name) for each in group])) for name in ("mix", "sources")
     )  # [B, T], [B, S, T]
-    est = in_order(chunked.separate(model, signals, chunks, device), sources)
-    return at_mixture_level(est, signals[:, None])
+    est = in_order(chunked.separate(model, mix, chunks, device), sources)
+    return at_mixture_level(est, mix[:, None])
 
 
-def extract_condition(
-    condition: str,
-    data: Path,
-    embeddings: Path,
-    extractor: Path,
-    settings: ExtractConfig,
-    device: str,
-    seed: int,
+def write_estimates(
+    plans: Sequence[Plan], estimate: Estimate, out: Path, subtype: str, doing: str, batch_size: int = 1
 ) -> None:
-    """Extract the test set on the right embeddings, `matched`, or as a control into `extractor/test/<condition>/wav`.
+    """Write the estimates of every mixture to wav, unless they are there already, and `out/wav.scp`.
 
-    data: folder with the test set's plan.jsonl; embeddings: its folder of stage 4;
-    extractor: folder with the trained `matched` and `none` models; seed: draws the embeddings of `random`.
+    What an integer format would clip is written as FLOAT: one loud estimate is no reason to lose the others.
+
+    Args:
+        plans: the mixtures.
+        estimate: mixtures of equal length -> [S, T] for each, in the order of its sources.
+        out: folder to write.
+        subtype: of the wavs, `PCM_16` or `FLOAT`.
+        doing: title of the progress bar.
+        batch_size: mixtures of equal length that are estimated together.
+
+    Raises:
+        UserError: names the mixture whose estimates cannot be computed, or the file that cannot be written.
     """
-    plans = read_plans(data / "plan.jsonl")
-    given = _given(condition, plans, embeddings, seed)
-    extract_set(
-        model_of(extractor, condition),
-        plans,
-        given,
-        extractor / "test" / condition / "wav",
-        device,
-        settings.wav_subtype,
-        settings.chunks,
-        settings.batch_size,
-    )
+    out.mkdir(parents=True, exist_ok=True)
+    paths = {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
+    waiting = [plan for plan in plans if not all(path.is_file() for path in paths[plan.id])]
+    with tqdm(
+        desc=f"{doing} {out.parent.name}",
+        unit="mix",
+        total=len(plans),
+        mininterval=1.0,
+        initial=len(plans) - len(waiting),
+    ) as bar:
+        for group in _of_equal_length(waiting, batch_size):
+            for plan, ests in zip(group, _estimate_or_name(estimate, group), strict=True):
+                for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
+                    write_audio(path, est, plan.sample_rate, "FLOAT" if np.abs(est).max() > 1.0 else subtype)
+            bar.update(len(group))
+    write_table(out / "wav.scp", {path.stem: str(path) for each in paths.values() for path in each})
 
 
-def _given(condition: str, plans: Sequence[Plan], embeddings: Path, seed: int) -> Mapping[str, np.ndarray] | None:
-    if condition == "none":
-        return None
-    matched = read_embeddings(embeddings / MATCHED)
-    if condition == "matched":
-        return matched
-    return control_embeddings(
-        condition, plans, matched, *map(read_embeddings, (clean_scp(embeddings), embeddings / "student.scp")), seed
-    )
+def _of_equal_length(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
+    """All plans, the shorter first, in groups of up to batch_size."""
+    length = operator.attrgetter("num_samples")
+    for _, alike in itertools.groupby(sorted(plans, key=length), key=length):
+        group = list(alike)
+        yield from (group[first : first + batch_size] for first in range(0, len(group), batch_size))
+
+
+def _estimate_or_name(estimate: Estimate, group: Sequence[Plan]) -> Sequence[Tensor]:
+    """The estimates of a group; an error names the mixture at fault, which is found by trying each alone."""
+    try:
+        return estimate(group)
+    except UserError as err:
+        if len(group) == 1:
+            raise UserError(f"{group[0].id}: {err}") from err
+        return [_estimate_or_name(estimate, [plan])[0] for plan in group]

@@ -1,9 +1,9 @@
 """How well embeddings group by speaker: Acc, Sep, NMI, Sil and ARI of arXiv 2604.03219, Table 1.
 
-The paper does not print its settings. Ours: embeddings are L2-normalised first; the number of clusters is the
-number of speakers; k-means has a hundred starts: with ten, what it ends in differs from seed to seed, and Acc with it
-by several points; Sil takes the true speakers as clusters, with cosine distance (the paper's negative values
-rule out the clusters that k-means itself found).
+The paper does not print its settings. Ours: embeddings are L2-normalised first. The number of clusters is the
+number of speakers. k-means has a hundred starts: with ten its result differs from seed to seed, and Acc with it by
+several points. Sil takes the true speakers as clusters, with cosine distance (the paper's negative values rule out the
+clusters that k-means itself found).
 """
 
 from __future__ import annotations
@@ -22,12 +22,20 @@ from wesep_mix.base.errors import UserError
 NUM_INITS = 100
 
 
-def judged_clusters(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> tuple[dict[str, float], np.ndarray]:
-    """All five metrics of `emb` [M, D], whose row m belongs to `speakers[m]`: acc (a fraction), sep, nmi, sil, ari; and
-    of each row whether it is in its speaker's cluster: bool [M], of mean acc.
+def cluster_metrics(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> tuple[dict[str, float], np.ndarray]:
+    """All five metrics, and which embeddings are in their speaker's cluster.
 
-    Raises: UserError when shapes differ, a value is not finite, a vector is zero, or the speakers are fewer
-        than two or all different (silhouette and Sep are undefined then).
+    Args:
+        emb: M embeddings, [M, D].
+        speakers: of each.
+        seed: of k-means.
+
+    Returns:
+        {acc (a fraction), sep, nmi, sil, ari}, and bool [M], whose mean is acc.
+
+    Raises:
+        UserError: shapes differ, a value is not finite, a vector is zero, or the speakers are fewer than two or all
+            different (silhouette and Sep are undefined then).
     """
     emb, speaker_ids = _checked(emb, speakers)
     clusters = kmeans(emb, speaker_ids.max() + 1, seed, NUM_INITS).labels_
@@ -42,31 +50,57 @@ def judged_clusters(emb: np.ndarray, speakers: Sequence[str], seed: int = 0) -> 
 
 
 def kmeans(vectors: np.ndarray, num_clusters: int, seed: int, num_inits: int = 10) -> KMeans:
-    """Fitted k-means of vectors [M, D]: k-means++, best of `num_inits` starts, the same for the same seed."""
-    with threadpool_limits(1):  # more threads would add up centres in an order that changes from run to run
+    """Fit k-means (k-means++), the same for the same seed.
+
+    Args:
+        vectors: [M, D].
+        num_clusters: wanted.
+        seed: of the starts.
+        num_inits: starts, the best of which counts.
+
+    Returns:
+        scikit-learn's fitted object.
+    """
+    with threadpool_limits(1):  # more threads would sum centres in an order that changes from run to run
         return KMeans(num_clusters, n_init=num_inits, random_state=seed).fit(vectors)
 
 
 def in_own_cluster(speakers: Sequence, clusters: Sequence) -> np.ndarray:
-    """Which items are in the cluster that was given to their speaker: bool [M].
+    """Which items are in the cluster that is assigned to their speaker.
 
-    One cluster to each speaker and the other way round, so that as many items as possible are right; where
-    several such choices are equally good, scipy's solver takes one.
+    Clusters are assigned one-to-one, so that as many items as possible are right; where several assignments are equally
+    good, scipy's solver takes one.
+
+    Args:
+        speakers: of M items.
+        clusters: of the same items.
+
+    Returns:
+        bool [M].
     """
     _, speaker_ids = np.unique(np.asarray(speakers), return_inverse=True)
     _, cluster_ids = np.unique(np.asarray(clusters), return_inverse=True)
     counts = contingency_matrix(speaker_ids, cluster_ids)
-    given = np.full(counts.shape[1], -1)
+    speaker_of = np.full(counts.shape[1], -1)  # by cluster
     rows, columns = linear_sum_assignment(counts, maximize=True)
-    given[columns] = rows
-    return given[cluster_ids] == speaker_ids
+    speaker_of[columns] = rows
+    return speaker_of[cluster_ids] == speaker_ids
 
 
 def separation(emb: np.ndarray, speakers: Sequence) -> float:
-    """Mean cosine of all same-speaker pairs minus mean cosine of all different-speaker pairs; emb [M, D].
+    """Mean cosine of all same-speaker pairs minus mean cosine of all different-speaker pairs.
 
-    Sums of cosines over pairs are taken from sums of vectors, so no [M, M] matrix is made.
-    Raises: UserError when there is no pair of one of the two sorts.
+    Sums of cosines over pairs are taken from sums of vectors, so that no [M, M] matrix is needed.
+
+    Args:
+        emb: [M, D].
+        speakers: of each.
+
+    Returns:
+        The difference, -2 to 2.
+
+    Raises:
+        UserError: there is no same-speaker pair or no different-speaker pair.
     """
     unit = normalised(emb)
     _, ids, counts = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
@@ -85,7 +119,17 @@ def separation(emb: np.ndarray, speakers: Sequence) -> float:
 
 
 def normalised(emb: np.ndarray) -> np.ndarray:
-    """Rows of `emb` [M, D] at length one, float64. Raises: UserError when a row is zero or not finite."""
+    """Scale vectors to length one.
+
+    Args:
+        emb: [M, D].
+
+    Returns:
+        float64 [M, D].
+
+    Raises:
+        UserError: a vector is zero or not finite.
+    """
     emb = np.asarray(emb, dtype=np.float64)
     norms = np.linalg.norm(emb, axis=-1, keepdims=True)
     bad = ~(np.isfinite(norms) & (norms > 0))[..., 0]

@@ -1,4 +1,4 @@
-"""PESQ and STOI by the packages `pesq` and `pystoi`, whose failures become one named error."""
+"""PESQ and STOI by the packages `pesq` and `pystoi`; a failure of theirs becomes a UserError that names the metric."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ PESQ_SAMPLE_RATE = 16000
 
 
 def pesq_wideband(est: np.ndarray, source: np.ndarray, sample_rate: int = PESQ_SAMPLE_RATE) -> float:
-    """Wideband PESQ (ITU-T P.862.2, MOS-LQO, about 1.0 to 4.64) of `est` [T] against `source` [T].
+    """Wideband PESQ (ITU-T P.862.2).
 
-    Raises: UserError when the rate is not 16 kHz, the signals are unfit, or PESQ finds no utterance there.
+    Args:
+        est: the estimate, [T].
+        source: the reference, [T].
+        sample_rate: Hz.
+
+    Returns:
+        MOS-LQO, about 1.0 to 4.64.
+
+    Raises:
+        UserError: the rate is not 16 kHz, the signals cannot be scored (si_sdr.check_pair), or PESQ finds no utterance.
     """
     if sample_rate != PESQ_SAMPLE_RATE:
         raise UserError(f"PESQ: wideband wants {PESQ_SAMPLE_RATE} Hz, found {sample_rate} Hz")
-    est, source = _named("PESQ", est, source)
+    est, source = _check_pair("PESQ", est, source)
     try:
         return float(pesq.pesq(sample_rate, source, est, "wb"))
     except (pesq.PesqError, ValueError) as err:
@@ -29,12 +38,21 @@ def pesq_wideband(est: np.ndarray, source: np.ndarray, sample_rate: int = PESQ_S
 
 
 def stoi(est: np.ndarray, source: np.ndarray, sample_rate: int = 16000) -> float:
-    """Short-time objective intelligibility (Taal et al., TASLP 2011; not the extended form), 0 to 1.
+    """Short-time objective intelligibility (Taal et al., TASLP 2011; not the extended form).
 
-    Raises: UserError when the signals are unfit, or too few frames of the reference are within 40 dB of its
-        loudest one (pystoi then warns and returns 1e-5, which must not enter a mean).
+    Args:
+        est: the estimate, [T].
+        source: the reference, [T].
+        sample_rate: Hz.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        UserError: the signals cannot be scored (si_sdr.check_pair), or too few frames of the reference are within 40 dB
+            of its loudest one (pystoi then warns and returns 1e-5, which must not enter a mean).
     """
-    est, source = _named("STOI", est, source)
+    est, source = _check_pair("STOI", est, source)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
@@ -43,7 +61,7 @@ def stoi(est: np.ndarray, source: np.ndarray, sample_rate: int = 16000) -> float
             raise UserError(f"STOI: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
 
 
-def _named(metric: str, est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(metric: str, est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         return check_pair(est, source)
     except UserError as err:

@@ -1,6 +1,4 @@
-"""What every speech metric asks of its input.
-
-Scale-invariant signal-to-distortion ratio.
+"""Scale-invariant signal-to-distortion ratio, and what every speech metric requires of its input.
 
 Le Roux, Wisdom, Erdogan and Hershey, "SDR - half-baked or well done?", ICASSP 2019, section 3, equation 3:
 the estimate is projected on the reference, what is left over is the distortion. As in the paper the mean is
@@ -13,12 +11,22 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 
+RESOLUTION = np.finfo(np.float64).eps
+
 
 def check_pair(est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return estimate and reference as float64 [T] each.
+    """Check that an estimate and its reference can be scored.
 
-    Raises: UserError when they are not one channel of the same length, hold NaN or infinity, or are silent
-        (a metric of silence is undefined, and leaving it out unseen would flatter the system).
+    Args:
+        est: the estimate, [T].
+        source: the reference, [T].
+
+    Returns:
+        Both as float64.
+
+    Raises:
+        UserError: they are not one channel of the same length, hold NaN or infinity, or are silent (a metric of silence
+            is undefined, and leaving it out unseen would flatter the system).
     """
     est, source = np.asarray(est, dtype=np.float64), np.asarray(source, dtype=np.float64)
     if est.ndim != 1 or est.shape != source.shape:
@@ -31,15 +39,19 @@ def check_pair(est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndar
     return est, source
 
 
-RESOLUTION = np.finfo(np.float64).eps
-
-
 def si_sdr(est: np.ndarray, source: np.ndarray) -> float:
-    """SI-SDR of `est` [T] against `source` [T] in dB.
+    """SI-SDR of an estimate.
 
-    Limited to +-156.5 dB, the resolution of float64, so that a mean over utterances stays finite when one
-    estimate is perfect or orthogonal.
-    Raises: UserError when the signals differ in length, are not finite, or one is silent.
+    Args:
+        est: the estimate, [T].
+        source: the reference, [T].
+
+    Returns:
+        dB, limited to +-156.5 dB, the resolution of float64, so that a mean over utterances stays finite when one
+        estimate is perfect or orthogonal.
+
+    Raises:
+        UserError: the signals differ in length, are not finite, or one is silent.
     """
     est, source = check_pair(est, source)
     target = np.dot(est, source) / np.dot(source, source) * source
@@ -47,8 +59,3 @@ def si_sdr(est: np.ndarray, source: np.ndarray) -> float:
     distortion_energy = np.dot(est - target, est - target)
     floor = RESOLUTION * np.dot(est, est)
     return float(10.0 * np.log10(max(target_energy, floor) / max(distortion_energy, floor)))
-
-
-def si_sdr_improvement(est: np.ndarray, source: np.ndarray, mix: np.ndarray) -> float:
-    """SI-SDR of the estimate minus SI-SDR of the unprocessed mixture, in dB. Raises: as `si_sdr`."""
-    return si_sdr(est, source) - si_sdr(mix, source)

@@ -15,7 +15,15 @@ BLOCK = 2048  # rows of the matrix of all cosines that are held at a time
 
 
 def pair_scores(emb: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Cosines of rows of `emb` [M, D]: float32 [P] for `pairs` int [P, 2]. Raises: as `normalised`."""
+    """Cosines of pairs of embeddings.
+
+    Args:
+        emb: [M, D].
+        pairs: rows of `emb`, int [P, 2].
+
+    Returns:
+        float32 [P].
+    """
     unit = normalised(emb).astype(np.float32)
     scores = np.empty(len(pairs), dtype=np.float32)
     for start in range(0, len(unit), BLOCK):
@@ -26,11 +34,20 @@ def pair_scores(emb: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def equal_error_rate(emb: np.ndarray, speakers: Sequence[str], apart: Sequence[Sequence[str]] = ()) -> float:
-    """EER (a fraction) over all pairs of rows of `emb` [M, D].
+    """EER over all pairs of embeddings.
 
-    apart: groupings [M]; two embeddings of one group are no trial. Mixtures are such a grouping (the matching
-    that named the embeddings of a mixture forced them apart), and utterances (sharing more than the speaker).
-    Raises: UserError when no same-speaker or no different-speaker pair is left.
+    Args:
+        emb: [M, D].
+        speakers: of each.
+        apart: groupings, each a name for every embedding; two embeddings of one group are no trial. Mixtures are such a
+            grouping (the matching that named the embeddings of a mixture gave them different names), and utterances
+            (which share more than the speaker).
+
+    Returns:
+        A fraction, 0 to 1.
+
+    Raises:
+        UserError: no same-speaker or no different-speaker pair is left.
     """
     unit = normalised(emb).astype(np.float32)
     trials = np.triu(np.ones((len(unit), len(unit)), dtype=bool), k=1)
@@ -42,29 +59,55 @@ def equal_error_rate(emb: np.ndarray, speakers: Sequence[str], apart: Sequence[S
 def unfair_groups(
     speakers: Sequence[str], mixtures: Sequence[str], utterances: Sequence[str]
 ) -> tuple[Sequence[str], ...]:
-    """Groupings whose inner pairs are no fair trials: mixtures, and utterances unless every speaker has just one."""
+    """The groupings within which pairs are no fair trials: mixtures, and utterances unless every speaker has just one.
+
+    Args:
+        speakers: of each embedding.
+        mixtures: of each.
+        utterances: of each.
+
+    Returns:
+        One or both of the latter two.
+    """
     one_each = len(set(utterances)) == len(set(speakers))
     return (mixtures,) if one_each else (mixtures, utterances)
 
 
 def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
-    """Where false acceptances and false rejections are equally frequent, as a fraction.
+    """The rate at which false acceptances and false rejections are equally frequent.
 
-    scores: [P], higher means more likely the same speaker; same: bool [P], the truth. The two error rates are
-    known at every distinct score; between two of these the ROC is a straight line, and the crossing is taken
-    on it (so tied scores count half, and constant scores give 0.5).
-    Raises: UserError when one of the two sorts of pairs is missing.
+    The two error rates are known at every distinct score; between two of these the ROC is a straight line, and the
+    crossing is taken on it (so tied scores count half, and constant scores give 0.5).
+
+    Args:
+        scores: [P], higher means more likely the same speaker.
+        same: the truth, bool [P].
+
+    Returns:
+        A fraction, 0 to 1.
+
+    Raises:
+        UserError: there is no same-speaker pair or no different-speaker pair.
     """
     return _crossing(*_error_rates("EER", scores, same))
 
 
 def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float = P_TARGET) -> float:
-    """Smallest detection cost over all thresholds (NIST SRE evaluation plans, both errors at cost 1), 0 to 1.
+    """Smallest detection cost over all thresholds (NIST SRE evaluation plans, both errors at cost 1).
 
     The cost p_target * misses + (1 - p_target) * false alarms is divided by that of the better of accepting all
-    and rejecting all. scores: [P], higher means more likely the same speaker; same: bool [P]; p_target: how
-    probable a same-speaker pair is taken to be. Pairs of one score are accepted or rejected together.
-    Raises: UserError when one of the two sorts of pairs is missing, or p_target is not between 0 and 1.
+    and rejecting all. Pairs of one score are accepted or rejected together.
+
+    Args:
+        scores: [P], higher means more likely the same speaker.
+        same: the truth, bool [P].
+        p_target: how probable a same-speaker pair is taken to be.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        UserError: there is no same-speaker pair or no different-speaker pair, or p_target is not between 0 and 1.
     """
     if not 0 < p_target < 1:
         raise UserError(f"minDCF: wanted p_target between 0 and 1, found {p_target}")
@@ -74,8 +117,8 @@ def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float = P_TARGET) ->
 
 
 def _error_rates(metric: str, scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False acceptances and false rejections [N + 1] when none, those of the best, of the two best, ... of N distinct
-    scores are accepted.
+    """Rates of false acceptances and of false rejections, [N + 1] each for N distinct scores: the threshold falls from
+    above the highest score to the lowest.
     """
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     num_same, num_different = int(same.sum()), int((~same).sum())

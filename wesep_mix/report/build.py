@@ -1,4 +1,4 @@
-"""Stage 9: gather, plot, write."""
+"""Stage 9: write results.json, RESULTS.md and the plots."""
 
 from __future__ import annotations
 
@@ -22,29 +22,35 @@ PLOTS = "plots"
 
 
 def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = ()) -> str:
-    """Write results.json and RESULTS.md to `exp` and `exp/<N>mix`, plots to the latter; return both tables.
+    """Write results.json and RESULTS.md to `exp` and `exp/<N>mix`, and plots to the latter.
 
-    settings: the `--set` values of the run, for the command line in RESULTS.md.
+    Args:
+        exp: folder of the experiment.
+        results: as `report.results.gather` gives them.
+        settings: the `--set` values of the run, for the command line in RESULTS.md.
+
+    Returns:
+        Both tables as text, and what is left out.
     """
     mixtures = exp / f"{results['num_spk']}mix"
     for folder in (mixtures, exp):
         write_json(folder / "results.json", results)
     plots = draw_plots(mixtures)
-    made = commands(exp, results, settings)
+    lines = commands(exp, results, settings)
     outdated = [
-        f"`{name}`, since {changed.relative_to(exp) if changed.is_relative_to(exp) else changed} was made anew "
-        "after it; its stages make it again"
+        f"`{name}`, which is older than {changed.relative_to(exp) if changed.is_relative_to(exp) else changed}; run "
+        "its stages again"
         for name, changed in outdated_rows(mixtures).items()
     ]
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
-            file.write(document(results, Context(made, links, left_out(mixtures), outdated)))
+            file.write(document(results, Context(lines, links, left_out(mixtures), outdated)))
     return "\n".join([terminal(results), *(f"left out: {line}" for line in outdated)])
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:
-    """Draw what there is data for into `<N>mix/plots`: {caption: file}."""
+    """Draw the plots that there is data for into `<N>mix/plots`: {caption: file}."""
     drawn, folder = {}, mixtures / PLOTS
     scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items()}
     improved = {
@@ -61,7 +67,18 @@ def draw_plots(mixtures: Path) -> dict[str, Path]:
 
 
 def speaker_embeddings(mixtures: Path, rows: Sequence[dict]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The test set's embeddings that are keyed by speaker, {title: [M, D]}, and the speaker of each row."""
+    """The embeddings of the scored talkers.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+        rows: {mix, speaker} of each talker.
+
+    Returns:
+        {title: [M, D]} of those that are all there, and the speaker of each row.
+
+    Raises:
+        UserError: stage 4's files are damaged.
+    """
     keys = {f"{row['mix']}-{row['speaker']}": row["speaker"] for row in rows}
     found = {}
     if (damage := damage_of(mixtures / "embeddings")) is not None:
@@ -70,6 +87,6 @@ def speaker_embeddings(mixtures: Path, rows: Sequence[dict]) -> tuple[dict[str, 
         try:
             table = read_embeddings(mixtures / "embeddings" / "test" / f"{name}.scp")
             found[title] = np.stack([table[key] for key in keys])
-        except (UserError, KeyError, ValueError):  # a plot less, no number missed
+        except (UserError, KeyError, ValueError):  # one panel fewer; no number is lost
             continue
     return found, list(keys.values())

@@ -1,4 +1,4 @@
-"""What a prepared set is made of: counts, hours, and histograms of overlap, SNR and sex pairs, as text.
+"""What prepared sets contain: counts, hours, and histograms of overlap, SNR and sex pairs, as text.
 
 The histograms are of the fixed plans; training draws fresh mixtures by the same rules.
 """
@@ -18,13 +18,21 @@ from wesep_mix.report.tables import Table
 
 OVERLAP_BIN = 0.05
 SNR_BIN_DB = 2.5
-MAX_VALUES = 8  # so many different SNRs are counted one by one
-BAR = 10
+MAX_VALUES = 8  # up to so many different SNRs are counted one by one
+BAR = 10  # characters of the longest bar
 
 
 @dataclass(frozen=True)
 class FolderContent:
-    """A set to be summarised: `group` (2mix) and `name` (train) say which."""
+    """A set to be summarised.
+
+    Attributes:
+        group: such as 2mix.
+        name: such as train.
+        speech: its list of speech.
+        noises: its list of noises.
+        plans: its fixed mixtures.
+    """
 
     group: str
     name: str
@@ -34,6 +42,7 @@ class FolderContent:
 
     @property
     def title(self) -> str:
+        """Group and name."""
         return f"{self.group}/{self.name}"
 
 
@@ -46,7 +55,7 @@ class Histogram:
     counts: Mapping[str, Sequence[int]]
 
     def table(self) -> Table:
-        """A row a bin, a column a set: the count, the share in per cent, and a bar, longest where it is most."""
+        """A row a bin, a column a set: the count, the share in per cent, and a bar."""
         columns = [self._column(counts) for counts in self.counts.values()]
         return Table(
             [self.title, *(f"{name}{' ' * (BAR + 1)}" for name in self.counts)],
@@ -60,7 +69,15 @@ class Histogram:
 
 
 def summary_text(contents: Sequence[FolderContent], lengths: Mapping[str, int]) -> str:
-    """Tables of lists, of mixtures, and a group's histograms. `lengths`: samples of each readable audio file."""
+    """Tables of lists and of mixtures, and the histograms of every group.
+
+    Args:
+        contents: the sets.
+        lengths: samples of each readable audio file.
+
+    Returns:
+        Text for a terminal.
+    """
     listed = [content for content in contents if content.speech or content.noises]
     mixed = [content for content in contents if content.plans]
     blocks = [list_table(listed, lengths).text()] if listed else []
@@ -74,7 +91,15 @@ def summary_text(contents: Sequence[FolderContent], lengths: Mapping[str, int]) 
 
 
 def list_table(contents: Sequence[FolderContent], lengths: Mapping[str, int]) -> Table:
-    """What could be mixed: utterances, speakers, noises; hours of the files that are readable."""
+    """What could be mixed: utterances, speakers, noises, hours.
+
+    Args:
+        contents: the sets.
+        lengths: samples of each readable audio file.
+
+    Returns:
+        A row a set.
+    """
     header = ("lists", "utterances", "speakers", "F", "M", "speech h", "noises", "noise h")
     return Table(header, [_list_cells(content, lengths) for content in contents])
 
@@ -90,17 +115,18 @@ def histograms(contents: Sequence[FolderContent]) -> list[Histogram]:
     overlaps = {content.name: [share for plan in content.plans for share in plan.overlaps] for content in contents}
     snrs = {content.name: [plan.noise.snr_db for plan in content.plans] for content in contents}
     pairs = {content.name: [plan.sexes for plan in content.plans] for content in contents}
-    made = [_binned("overlap", overlaps, OVERLAP_BIN, 2)] if any(overlaps.values()) else []
+    drawn = [_in_bins("overlap", overlaps, OVERLAP_BIN, 2)] if any(overlaps.values()) else []
     few = len({value for values in snrs.values() for value in values}) <= MAX_VALUES
-    made.append(
-        _counted("SNR dB", {name: [f"{value:g}" for value in values] for name, values in snrs.items()}, key=float)
+    drawn.append(
+        _one_by_one("SNR dB", {name: [f"{value:g}" for value in values] for name, values in snrs.items()}, key=float)
         if few
-        else _binned("SNR dB", snrs, SNR_BIN_DB, 1)
+        else _in_bins("SNR dB", snrs, SNR_BIN_DB, 1)
     )
-    return [*made, _counted("sexes", pairs)]
+    return [*drawn, _one_by_one("sexes", pairs)]
 
 
 def by_group(contents: Sequence[FolderContent]) -> dict[str, list[FolderContent]]:
+    """The sets of each group."""
     groups: dict[str, list[FolderContent]] = {}
     for content in contents:
         groups.setdefault(content.group, []).append(content)
@@ -108,6 +134,7 @@ def by_group(contents: Sequence[FolderContent]) -> dict[str, list[FolderContent]
 
 
 def hours(num_samples: int) -> float:
+    """Samples in hours."""
     return num_samples / SAMPLE_RATE / 3600
 
 
@@ -144,7 +171,7 @@ def _mixture_cells(content: FolderContent) -> list[str]:
         *_speaker_cells({source.spk: source.sex for source in sources}),
         *(f"{value:.2f}" for value in mixture_hours(content)),
         mean,
-        _modes([plan.noise.snr_db for plan in content.plans]),
+        _values_or_span([plan.noise.snr_db for plan in content.plans]),
         _span([source.lufs for source in sources]),
     ]
 
@@ -154,7 +181,7 @@ def _speaker_cells(sexes: Mapping[str, str]) -> list[str]:
     return [str(len(sexes)), str(counts["F"]), str(counts["M"])]
 
 
-def _modes(values: Sequence[float]) -> str:
+def _values_or_span(values: Sequence[float]) -> str:
     different = sorted(set(values))
     return ", ".join(f"{value:g}" for value in different) if len(different) <= MAX_VALUES else _span(values)
 
@@ -163,13 +190,13 @@ def _span(values: Sequence[float]) -> str:
     return f"{min(values):.1f} to {max(values):.1f}" if values else "-"
 
 
-def _counted(title: str, values: Mapping[str, Sequence[str]], key=None) -> Histogram:
+def _one_by_one(title: str, values: Mapping[str, Sequence[str]], key=None) -> Histogram:
     bins = sorted({value for named in values.values() for value in named}, key=key)
     counters = {name: Counter(named) for name, named in values.items()}
     return Histogram(title, bins, {name: [counter[each] for each in bins] for name, counter in counters.items()})
 
 
-def _binned(title: str, values: Mapping[str, Sequence[float]], width: float, digits: int) -> Histogram:
+def _in_bins(title: str, values: Mapping[str, Sequence[float]], width: float, digits: int) -> Histogram:
     """Bins of `width`, on its multiples; a value on an edge (rounded to a thousandth of a bin) is in the upper bin."""
     places = {name: np.floor(np.round(np.array(named) / width, 3)).astype(int) for name, named in values.items()}
     taken = np.concatenate(list(places.values()))

@@ -1,6 +1,6 @@
-"""Plots for RESULTS.md. They show what the means hide; no number depends on them.
+"""Plots for RESULTS.md, which show what the means hide, and one picture of a prepared folder.
 
-One picture of a prepared folder: hours, overlap, SNR and sex pairs of every group of sets.
+No number depends on them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from wesep_mix.metrics.clustering import normalised
 from wesep_mix.report.data_summary import FolderContent, Histogram, by_group, histograms, mixture_hours
 
 COSINE_BINS = np.linspace(-1, 1, 81)
+DATA_COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
 
 
 def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None:
-    """SI-SDRi in dB of every utterance by condition: histograms beside box plots; {row name: [num]}."""
+    """Write a PNG of the SI-SDRi of every utterance: histograms beside box plots.
+
+    Args:
+        improvements: {row: SI-SDRi in dB, [num]}.
+        path: of the PNG.
+    """
     names = list(improvements)
     values = [improvements[name] for name in names]
     bins = np.linspace(*_range(np.concatenate(values)), 41)
@@ -38,7 +44,13 @@ def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None
 
 
 def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], path: Path) -> None:
-    """Cosine of all pairs, same speaker against different, one panel a kind of embedding [M, D]."""
+    """Write a PNG of the cosines of all pairs, same speaker against different, a panel a kind of embedding.
+
+    Args:
+        embeddings: {title: [M, D]}.
+        speakers: of the M embeddings.
+        path: of the PNG.
+    """
     figure = Figure(figsize=(5.5 * len(embeddings), 3.8))
     panels = figure.subplots(1, len(embeddings), squeeze=False)
     for panel, (name, emb) in zip(panels[0], embeddings.items(), strict=True):
@@ -50,7 +62,15 @@ def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], p
 
 
 def pair_cosines(emb: np.ndarray, speakers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of all same-speaker pairs and of all different-speaker pairs of rows of `emb` [M, D]."""
+    """Cosines of all same-speaker pairs and of all different-speaker pairs.
+
+    Args:
+        emb: [M, D].
+        speakers: of each.
+
+    Returns:
+        float32 [number of pairs], twice.
+    """
     unit = normalised(emb).astype(np.float32)
     ids = np.unique(np.asarray(speakers), return_inverse=True)[1]
     same = ids[:, None] == ids
@@ -65,27 +85,33 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a figure, whole or not at all.
+
+    Args:
+        figure: matplotlib's.
+        path: of the PNG.
+    """
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 
-COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
-
-
 def data_plot(contents: Sequence[FolderContent], path: Path) -> None:
-    """Write a PNG: a row a group (single, 2mix), a column for hours and for each histogram.
+    """Write a PNG of prepared sets: a row a group (single, 2mix), a column for hours and for each histogram.
 
-    Bars of histograms are shares of their set in per cent, so that sets of different sizes compare.
+    Bars of histograms are shares of their set in per cent, so that sets of different sizes can be compared.
+
+    Args:
+        contents: the sets.
+        path: of the PNG.
     """
     groups = by_group([content for content in contents if content.plans])
     figure = Figure(figsize=(16, 3.2 * len(groups)))
-    panels = figure.subplots(len(groups), len(COLUMNS), squeeze=False)
+    panels = figure.subplots(len(groups), len(DATA_COLUMNS), squeeze=False)
     for row, (group, members) in zip(panels, groups.items(), strict=True):
         _hours(row[0], group, members)
         drawn = {histogram.title: histogram for histogram in histograms(members)}
-        for panel, column in zip(row[1:], COLUMNS[1:], strict=True):
+        for panel, column in zip(row[1:], DATA_COLUMNS[1:], strict=True):
             _histogram(panel, column, drawn.get(column))
     save_figure(figure, path)
 
@@ -115,6 +141,6 @@ def _histogram(panel: Axes, title: str, histogram: Histogram | None) -> None:
 
 
 def _legend(panel: Axes) -> None:
-    """Above the bars, not over them."""
+    """Draw the legend above the bars, not over them."""
     panel.margins(y=0.4)
     panel.legend(fontsize="x-small", loc="upper right")

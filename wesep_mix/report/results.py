@@ -1,7 +1,7 @@
-"""All that stages 7 and 8 left in an experiment's folder as one dictionary: the content of results.json.
+"""All that stages 7 and 8 wrote to an experiment's folder, as one dictionary: the content of results.json.
 
-It holds no time and no path, its numbers are rounded and its keys sorted when written: two runs of one seed
-on one machine with the same versions give the same file, `git` aside.
+It holds no time and no path, its numbers are rounded, and its keys are sorted when written: two runs of one seed on one
+machine with the same versions give the same file, `git` aside.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
 from wesep_mix.base.installed import versions
 from wesep_mix.base.stage import damage_of, outdated_by
-from wesep_mix.evaluation.breakdown import BY_CONDITION, MIXTURES, read_conditions
+from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, read_properties
 from wesep_mix.evaluation.scoring import SUMMARY, read_scored
 from wesep_mix.inference.controls import CONTROLS, SEPARATED
-from wesep_mix.report.breakdown import extraction_by
+from wesep_mix.report.breakdown import extraction_breakdown
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
 
 ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column.maybe), "num", "trainable")
@@ -29,9 +29,20 @@ DIGITS = 6
 
 
 def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[str, Any]:
-    """The results of `exp/<num_spk>mix`, every extractor that is there.
+    """The results of all extractors and separators in `exp/<num_spk>mix`.
 
-    Raises: UserError when there is nothing to report.
+    Args:
+        exp: folder of the experiment.
+        corpus: its name.
+        num_spk: talkers in a mixture.
+        seed: of the run.
+        git: revision.
+
+    Returns:
+        The content of results.json.
+
+    Raises:
+        UserError: there is nothing to report.
     """
     mixtures = exp / f"{num_spk}mix"
     embeddings, extraction = embedding_rows(mixtures), extraction_rows(mixtures)
@@ -39,8 +50,8 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
     if not embeddings and not extraction and outdated:
         name, changed = next(iter(outdated.items()))
         raise UserError(
-            f"stage 9 (report): {name} in {mixtures} and all else there was made before {changed} was made "
-            "anew, run with --stage 4 first"
+            f"stage 9 (report): {name} and all other results in {mixtures} are older than {changed}, run with "
+            "--stage 4 first"
         )
     if not embeddings and not extraction:
         raise UserError(
@@ -55,51 +66,62 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         "versions": versions(),
         "trained_with": trained_with(exp, num_spk),
     }
-    return head | {"embeddings": embeddings, "extraction": extraction} | conditions(mixtures)
+    return head | {"embeddings": embeddings, "extraction": extraction} | breakdowns(mixtures)
 
 
 def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
-    """{row: {acc, sep, nmi, sil, ari, eer, num, trainable, and of min_dcf, cos, count_acc, num_missing what there is}},
-    empty when stage 8 was not run.
+    """The table of embeddings.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+
+    Returns:
+        {row: {acc, sep, nmi, sil, ari, eer, num, trainable}}, with what there is of min_dcf, cos, count_acc and
+        num_missing; empty when stage 8 was not run.
     """
     path = metrics_file(mixtures)
     rows = read_json(path) if _is_current(path) else {}
     return {
-        name: _picked(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path)
-        for name, row in rows.items()
+        name: _pick(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path) for name, row in rows.items()
     }
 
 
-def conditions(mixtures: Path) -> dict[str, dict]:
-    """{"embeddings_by", "extraction_by"}: {row: {condition: {value: {measure: number}}}}, empty without stage 8."""
+def breakdowns(mixtures: Path) -> dict[str, dict]:
+    """{"embeddings_by", "extraction_by"}: {row: {property: {value: {measure: number}}}}, empty without stage 8."""
     folder = metrics_file(mixtures).parent
-    by = read_json(folder / BY_CONDITION) if _is_current(folder / BY_CONDITION) else {}
+    embeddings = read_json(folder / BREAKDOWN) if _is_current(folder / BREAKDOWN) else {}
     scores = {name: read_scored(place)[0] for name, place in scored_conditions(mixtures).items() if name != "mixture"}
-    extracted = extraction_by(scores, read_conditions(folder / MIXTURES)) if _is_current(folder / MIXTURES) else {}
-    return {"embeddings_by": rounded(by), "extraction_by": rounded(extracted)}
+    properties = read_properties(folder / MIXTURES) if _is_current(folder / MIXTURES) else None
+    extraction = {} if properties is None else extraction_breakdown(scores, properties)
+    return {"embeddings_by": rounded(embeddings), "extraction_by": rounded(extraction)}
 
 
 def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """{row: {metric, metric_std, num, params}} of all conditions that are scored."""
-    return {name: _speech(folder) for name, folder in scored_conditions(mixtures).items()}
+    return {name: _speech_row(folder) for name, folder in scored_conditions(mixtures).items()}
 
 
-def _speech(folder: Path) -> dict[str, float]:
-    """What the summary says of the metrics that the table of scores has."""
+def _speech_row(folder: Path) -> dict[str, float]:
+    """The summary's numbers of the metrics that the table of scores has."""
     rows, summary = read_scored(folder)
     metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in rows[0] or not column.maybe]
-    return _picked(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
+    return _pick(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
 
 
 def scored_conditions(mixtures: Path) -> dict[str, Path]:
-    """{row name: folder of scores}: `mixture`, then `<extractor>` (matched), `<extractor>/none` and so on; those whose
-    models, embeddings and test set are the ones that are there now.
+    """The folders of scores, without those that are older than their models, embeddings or test set.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+
+    Returns:
+        {row: folder}: `<extractor>` (matched), `<extractor>/none` and so on, `mixture`.
     """
     return {name: folder for name, folder in _all_scored(mixtures).items() if _is_current(folder / SUMMARY)}
 
 
 def outdated_rows(mixtures: Path) -> dict[str, Path]:
-    """{row: what was made anew since}, of rows that are left out for it; `clustering` for all of the embeddings."""
+    """{row: input that is newer}, of the rows that are left out for it; `clustering` stands for all embeddings."""
     found = {"clustering": metrics_file(mixtures)} | {
         name: folder / SUMMARY for name, folder in _all_scored(mixtures).items()
     }
@@ -107,7 +129,7 @@ def outdated_rows(mixtures: Path) -> dict[str, Path]:
 
 
 def _is_current(path: Path) -> bool:
-    """Raises: UserError where its stage has ended, and what that made is damaged or gone."""
+    """Whether the file is there and no older than its inputs. Damage to its stage's files is an error."""
     if outdated_by(path.parent) is not None:
         return False
     if (damage := damage_of(path.parent)) is not None:
@@ -128,7 +150,7 @@ def _all_scored(mixtures: Path) -> dict[str, Path]:
 
 
 def left_out(mixtures: Path) -> dict[str, int]:
-    """{row: number of utterances that could not be scored}, rows without any left away."""
+    """{row: number of utterances that could not be scored}, of the rows that have some."""
     counts = {
         name: read_json(folder / SUMMARY).get("num_bad", 0) for name, folder in scored_conditions(mixtures).items()
     }
@@ -151,7 +173,17 @@ def separators(results: dict[str, Any]) -> list[str]:
 
 
 def training_seed(exp: Path) -> int:
-    """The seed that the teacher was trained with, from the config saved beside it; 0 when it says none."""
+    """The seed that the teacher was trained with.
+
+    Args:
+        exp: folder of the experiment.
+
+    Returns:
+        As the config beside the teacher says; 0 where it says none.
+
+    Raises:
+        UserError: it is no whole number.
+    """
     path = exp / "teacher" / "config.yaml"
     if not path.is_file():
         return 0
@@ -162,20 +194,28 @@ def training_seed(exp: Path) -> int:
 
 
 def trained_with(exp: Path, num_spk: int) -> dict[str, dict[str, str]]:
-    """{model: versions that trained it}, of the models whose training had others than there are now."""
+    """The models that were trained with other versions of the packages than there are now.
+
+    Args:
+        exp: folder of the experiment.
+        num_spk: talkers in a mixture.
+
+    Returns:
+        {model: {package: version}}.
+    """
     patterns = ("teacher/config.yaml", f"{num_spk}mix/*/config.yaml", f"{num_spk}mix/*/*/config.yaml")
     configs = {
         path.parent.relative_to(exp).as_posix(): read_raw(path)
         for pattern in patterns
         for path in sorted(exp.glob(pattern))
     }
-    # a revision that did not note them is not named
+    # older revisions did not note them
     found = {name: config["versions"] for name, config in configs.items() if "versions" in config}
     return {name: made_by for name, made_by in found.items() if made_by != versions()}
 
 
 def rounded(value: Any) -> Any:
-    """Floats to `DIGITS` places, in mappings and lists too: two runs of one seed give the same file."""
+    """Round floats, also inside mappings and lists, so that two runs of one seed give the same file."""
     if isinstance(value, Mapping):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -183,7 +223,7 @@ def rounded(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def _picked(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict[str, float]:
+def _pick(row: dict[str, float], columns: tuple[str, ...], path: Path) -> dict[str, float]:
     missing = [column for column in columns if column not in row]
     if missing:
         raise UserError(f"{path}: wanted {', '.join(columns)}, found no {', '.join(missing)}; redo its stage")

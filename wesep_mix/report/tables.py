@@ -14,17 +14,18 @@ Row = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Table:
-    """Column titles and rows of cells; the first column is the rows' names."""
+    """Column titles and rows of cells; the first column names the rows."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
+        """As Markdown, names to the left, numbers to the right."""
         align = ["---"] + ["---:"] * (len(self.header) - 1)
         return "\n".join("| " + " | ".join(cells) + " |" for cells in (self.header, align, *self.rows))
 
     def text(self) -> str:
-        """Columns padded to their widest cell, names to the left, numbers to the right."""
+        """For a terminal: columns padded to their widest cell, names to the left, numbers to the right."""
         columns = list(zip(self.header, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
         return "\n".join(_padded(cells, widths) for cells in (self.header, *self.rows))
@@ -32,9 +33,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric as it is shown: `factor` times the number to `digits` places, in `unit`; rule: what it is.
+    """How a metric is shown.
 
-    maybe: not every kind of row has it.
+    Attributes:
+        name: in the column's title.
+        unit: behind the name; empty for none.
+        factor: from the number to what is shown, such as 100 for per cent.
+        digits: behind the decimal point.
+        rule: what the metric is, for the reader of the table.
+        maybe: not every kind of row has it.
     """
 
     name: str
@@ -46,14 +53,23 @@ class Column:
 
     @property
     def title(self) -> str:
+        """Name and unit."""
         return f"{self.name} {self.unit}".strip()
 
     def number(self, *values: float) -> str:
-        """One number, or `mean ± std`."""
+        """One number, or `mean ± std` for two."""
         return " ± ".join(f"{self.factor * value:.{self.digits}f}" for value in values)
 
     def cell(self, row: Row, metric: str) -> str:
-        """`-` where the row has not the metric."""
+        """The metric of a row.
+
+        Args:
+            row: {metric: number}.
+            metric: the wanted one.
+
+        Returns:
+            The number; `-` for a row without the metric.
+        """
         return self.number(row[metric]) if metric in row else "-"
 
 
@@ -63,71 +79,96 @@ EMBEDDING_COLUMNS = {
         "%",
         100,
         1,
-        "k-means with as many clusters as speakers (100 starts), best one-to-one assignment of clusters to speakers",
+        "share of the embeddings that k-means puts into their speaker's cluster. It forms as many clusters as there "
+        "are speakers (the best of 100 starts); clusters are assigned to speakers one-to-one, so that as many "
+        "embeddings as possible are right",
     ),
-    "sep": Column("Sep", "", 1, 3, "mean cosine of same-speaker pairs minus that of different-speaker pairs"),
-    "nmi": Column("NMI", "", 1, 3, "normalised mutual information of the same clusters and the speakers"),
-    "sil": Column("Sil", "", 1, 3, "silhouette of the true speakers, cosine distance"),
-    "ari": Column("ARI", "", 1, 3, "adjusted Rand index of the same clusters"),
+    "sep": Column(
+        "Sep", "", 1, 3, "mean cosine of pairs of the same speaker, minus that of pairs of different speakers"
+    ),
+    "nmi": Column("NMI", "", 1, 3, "normalised mutual information of these clusters and the speakers"),
+    "sil": Column("Sil", "", 1, 3, "silhouette with the true speakers as clusters, by cosine distance"),
+    "ari": Column("ARI", "", 1, 3, "adjusted Rand index of the k-means clusters and the speakers"),
     "eer": Column(
         "EER",
         "%",
         100,
         1,
-        "verification by cosine over a fixed list of trials, `trials` beside the embeddings: all pairs but "
-        "those inside one mixture or, where speakers have several utterances, of one source utterance; at "
-        f"most {MAX_TRIALS} of the same speaker and {MAX_TRIALS} of different ones, drawn where there are "
-        "more",
+        "equal error rate of verification by cosine, over a fixed list of trials (the file `trials` beside the "
+        "embeddings): all pairs of embeddings but two of one mixture and, where speakers have several utterances, two "
+        f"of one utterance; at most {MAX_TRIALS} pairs of the same speaker and {MAX_TRIALS} of different ones, drawn "
+        "at random where there are more",
     ),
     "min_dcf": Column(
         "minDCF",
         "",
         1,
         3,
-        "over the same trials the smallest detection cost over all thresholds, target probability "
-        f"{P_TARGET}, misses and false alarms at cost 1, 1 for a system that decides nothing",
+        "smallest detection cost of the same trials over all thresholds, with target probability "
+        f"{P_TARGET} and both errors at cost 1; always giving the same answer costs 1",
         maybe=True,
     ),
     "cos": Column("Cos", "", 1, 3, "mean cosine to the teacher's embedding of the clean source", maybe=True),
-    "count_acc": Column("Count", "%", 100, 1, "mixtures whose number of talkers the student has right", maybe=True),
+    "count_acc": Column(
+        "Count", "%", 100, 1, "share of the mixtures whose talkers the student counts right", maybe=True
+    ),
 }
 SPEECH_COLUMNS = {
-    "si_sdr": Column("SI-SDR", "dB", 1, 2, "without mean removal"),
-    "si_sdri": Column("SI-SDRi", "dB", 1, 2, "SI-SDR less that of the mixture"),
-    "pesq": Column("PESQ", "", 1, 2, "wideband", maybe=True),
-    "stoi": Column("STOI", "", 1, 3, "not extended", maybe=True),
-    "sig": Column("SIG", "", 1, 2, "DNSMOS P.835 of the speech, 1 to 5, without a reference", maybe=True),
-    "bak": Column("BAK", "", 1, 2, "the same of the background", maybe=True),
-    "ovrl": Column("OVRL", "", 1, 2, "the same of the whole", maybe=True),
+    "si_sdr": Column("SI-SDR", "dB", 1, 2, "scale-invariant signal-to-distortion ratio, the mean not removed"),
+    "si_sdri": Column("SI-SDRi", "dB", 1, 2, "improvement of SI-SDR over the unprocessed mixture"),
+    "pesq": Column("PESQ", "", 1, 2, "perceived quality, wideband, 1.0 to 4.64", maybe=True),
+    "stoi": Column("STOI", "", 1, 3, "intelligibility, 0 to 1, not the extended form", maybe=True),
+    "sig": Column(
+        "SIG", "", 1, 2, "DNSMOS P.835 rating of the speech, 1 to 5, computed without a reference", maybe=True
+    ),
+    "bak": Column("BAK", "", 1, 2, "the same for the background", maybe=True),
+    "ovrl": Column("OVRL", "", 1, 2, "the same for the whole", maybe=True),
 }
 
 
-def rules(columns: Mapping[str, Column]) -> str:
-    """A sentence a column."""
-    return " ".join(f"{column.name}: {column.rule}." for column in columns.values())
+def rules(columns: Mapping[str, Column], **others: str) -> str:
+    """What the columns mean, as a Markdown list.
+
+    Args:
+        columns: of metrics.
+        others: {title: meaning} of the columns that are no metrics.
+
+    Returns:
+        A line a column.
+    """
+    meanings = {column.name: column.rule for column in columns.values()} | others
+    return "\n".join(f"- {name}: {rule}." for name, rule in meanings.items())
 
 
 def embedding_table(rows: Mapping[str, Row]) -> Table:
-    """Clustering and verification metrics, one row a kind of embedding; `-` where a row has not the metric."""
+    """Clustering and verification metrics, a line a kind of embedding; `-` for a metric that the row does not have."""
     columns = shown(EMBEDDING_COLUMNS, rows)
     header = ("embedding", *(column.title for column in columns.values()), "num", "trainable")
     return Table(header, [(name, *_embedding_cells(rows[name], columns)) for name in ordered_rows(rows)])
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
-    """Scores of extracted speech, mean ± standard deviation; `-` where a row has not the metric."""
+    """Scores of extracted speech, mean ± standard deviation; `-` for a metric that the row does not have."""
     columns = shown(SPEECH_COLUMNS, rows)
     header = ("extraction", *(column.title for column in columns.values()), "num", "params")
     return Table(header, [(name, *_extraction_cells(rows[name], columns)) for name in ordered_rows(rows)])
 
 
 def shown(columns: Mapping[str, Column], rows: Mapping[str, Row]) -> dict[str, Column]:
-    """The columns that some row has."""
+    """The columns that some row has.
+
+    Args:
+        columns: all, by metric.
+        rows: {name: {metric: number}}.
+
+    Returns:
+        Those columns.
+    """
     return {metric: column for metric, column in columns.items() if any(metric in row for row in rows.values())}
 
 
 def ordered_rows(names: Mapping[str, Row]) -> list[str]:
-    """Rows from reference to result to controls, whatever order they were found in; unknown ones by name."""
+    """Names of rows in the order of a table: references, results, controls; others by name."""
     known = ("teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student", "mixture")
     controls = ("", *CONTROLS)
 

@@ -1,6 +1,6 @@
-"""Several runs of the same rows, of which only the seed differs, as mean and standard deviation.
+"""TABLE<N>.md and table<N>.json: a table of the paper over seeds, as mean and standard deviation, with statements.
 
-A table of the paper over seeds, as TABLE<N>.md and table<N>.json: what its documents share.
+What the documents of Table 1 (table1_document) and of Tables 2 and 4 (table2_document) share.
 """
 
 from __future__ import annotations
@@ -18,15 +18,22 @@ from wesep_mix.report.tables import Column, Table
 from wesep_mix.tables.statements import Runs, Statement, over_seeds
 
 OVER_SEEDS = (
-    "Every number is the mean ± standard deviation (of the sample) over seeds of what the row has for one seed, on the "
-    "test set as a whole. The test sets are the same for all seeds."
+    "Every number is the mean ± standard deviation (of the sample) over seeds; for each seed it is measured on the "
+    "whole test set. The test sets are the same for all seeds."
 )
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is there, and where it is from. exp: the experiment's folder; settings: its `--set` values; found: {seed of
-    the config: {row: metrics}}; others: seeds that are there and not in the config.
+class TableResults:
+    """The results of a table's rows, and where they are from.
+
+    Attributes:
+        exp: folder of the experiment.
+        corpus: its name.
+        settings: the `--set` values of the run.
+        git: revision.
+        found: {seed of the table's config: {row: metrics}}.
+        others: seeds that have results and are not in the config.
     """
 
     exp: Path
@@ -38,111 +45,140 @@ class Run:
 
     @property
     def seeds(self) -> list[int]:
-        """Those of the config that have a row."""
+        """The seeds of the config that have a row."""
         return [seed for seed in sorted(self.found) if self.found[seed]]
 
     def averages(self, rows: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Mean and standard deviation of every row that is there, in the order of the config."""
+        """Mean and standard deviation of every row that has results, in the order of the config."""
         means = over_seeds([self.found[seed] for seed in self.seeds])
         return {name: means[name] for name in rows if name in means}
 
 
 @dataclass(frozen=True)
 class TableContent:
-    """A table's own part of the documents. rows: of the config; described: {row: what it is, for programs}; made:
-    {row: how it is made, for readers}; more: tables for the end of the document.
+    """A table's own part of the documents.
+
+    Attributes:
+        title: heading of the document.
+        name: of the files and of the config, such as table1.
+        stage: that writes them.
+        rows: of the config, by name.
+        table: the numbers.
+        facts: {row: what it is, for programs}.
+        notes: {row: how its numbers came about, for readers}.
+        statements: about the numbers.
+        rules: what the numbers mean.
+        breakdown: tables for the end of the document.
     """
 
     title: str
     name: str
     stage: int
     rows: Mapping[str, Any]
-    shown: Table
-    described: Mapping[str, Mapping[str, Any]]
-    made: Mapping[str, str]
-    told: Sequence[Statement]
+    table: Table
+    facts: Mapping[str, Mapping[str, Any]]
+    notes: Mapping[str, str]
+    statements: Sequence[Statement]
     rules: str
-    more: Sequence[Table] = ()
+    breakdown: Sequence[Table] = ()
 
 
-def write(run: Run, content: TableContent) -> str:
-    """Write `exp/TABLE<N>.md` and `exp/table<N>.json`; return the table and the statements as text."""
-    averages = run.averages(content.rows)
+def write(results: TableResults, content: TableContent) -> str:
+    """Write `exp/TABLE<N>.md` and `exp/table<N>.json`.
+
+    Args:
+        results: of the rows.
+        content: the table's own part.
+
+    Returns:
+        The table and the statements as text.
+    """
+    averages = results.averages(content.rows)
     write_json(
-        run.exp / f"{content.name}.json",
+        results.exp / f"{content.name}.json",
         rounded(
             {
-                "corpus": run.corpus,
-                "seeds": run.seeds,
-                "git": run.git,
+                "corpus": results.corpus,
+                "seeds": results.seeds,
+                "git": results.git,
                 "versions": versions(),
-                "rows": {name: {**content.described[name], **averages[name]} for name in averages},
-                "by_seed": {str(seed): dict(run.found[seed]) for seed in run.seeds},
+                "rows": {name: {**content.facts[name], **averages[name]} for name in averages},
+                "by_seed": {str(seed): dict(results.found[seed]) for seed in results.seeds},
                 "left_out": [name for name in content.rows if name not in averages],
-                "statements": [vars(statement) for statement in content.told],
+                "statements": [vars(statement) for statement in content.statements],
             }
         ),
     )
-    with atomic_write(run.exp / f"{content.name.upper()}.md") as file:
-        file.write(_document(run, content, averages))
-    notes = [note for note in (_fewer(run, content), _others(run, content)) if note]
-    told = ["\n".join(each.text for each in content.told)] if content.told else []
-    return "\n\n".join([content.shown.text(), *notes, *told])
+    with atomic_write(results.exp / f"{content.name.upper()}.md") as file:
+        file.write(_document(results, content, averages))
+    notes = [note for note in (_fewer_seeds(results, content), _other_seeds(results, content)) if note]
+    statements = ["\n".join(each.text for each in content.statements)] if content.statements else []
+    return "\n\n".join([content.table.text(), *notes, *statements])
 
 
 def cell(column: Column, average: Mapping[str, Any], metric: str) -> str:
-    """`mean ± std`; the mean alone where there is one seed, `-` where the row has no such metric."""
+    """A number of a row.
+
+    Args:
+        column: how the metric is shown.
+        average: of the row over seeds.
+        metric: the wanted one.
+
+    Returns:
+        `mean ± std`; the mean alone where there is one seed, `-` for a row without the metric.
+    """
     if metric not in average:
         return "-"
-    told = ("mean", "std") if average["num_seeds"] > 1 else ("mean",)
-    return column.number(*(average[metric][key] for key in told))
+    keys = ("mean", "std") if average["num_seeds"] > 1 else ("mean",)
+    return column.number(*(average[metric][key] for key in keys))
 
 
-def _document(run: Run, content: TableContent, averages: Mapping[str, Any]) -> str:
-    seeds = ", ".join(map(str, run.seeds)) or "none"
-    made_by = command(run.exp, run.corpus, ("--tables", "true"), run.settings)
+def _document(results: TableResults, content: TableContent, averages: Mapping[str, Any]) -> str:
+    seeds = ", ".join(map(str, results.seeds)) or "none"
+    line = command(results.exp, results.corpus, ("--tables", "true"), results.settings)
     origin = (
-        f"Seeds {seeds}; git revision {run.git}, {shown(versions())}. Written by stage {content.stage}, like `{content.name}.json` "
-        "with the same numbers and those of each seed."
+        f"Seeds {seeds}; git revision {results.git}, {shown(versions())}. Stage {content.stage} writes this file, and "
+        f"`{content.name}.json` with the same numbers and those of each seed."
     )
     left_out = [row.title for name, row in content.rows.items() if name not in averages]
     gone = (
-        (
-            "Left out, because their data or results are not there, or were made with other settings: "
-            f"{', '.join(left_out)}."
-        )
+        f"Left out, since their data or results are missing, or were made with other settings: {', '.join(left_out)}."
         if left_out
         else ""
     )
-    statements = "## Statements\n\n" + "\n".join(f"- {each.text}" for each in content.told) if content.told else ""
+    statements = "\n".join(f"- {each.text}" for each in content.statements)
     blocks = [
-        f"# {content.title}: {run.corpus}",
-        f"Made by\n\n```\n{made_by}\n```",
+        f"# {content.title}: {results.corpus}",
+        f"Produced by\n\n```\n{line}\n```",
         origin,
-        content.shown.markdown(),
+        content.table.markdown(),
         gone,
-        _fewer(run, content),
-        _others(run, content),
-        "\n".join(f"- {content.rows[name].title}: {content.made[name]}" for name in averages),
-        statements,
-        f"{OVER_SEEDS} {content.rules}",
-        *(["## By condition", *(table.markdown() for table in content.more)] if content.more else []),
+        _fewer_seeds(results, content),
+        _other_seeds(results, content),
+        "\n".join(f"- {content.rows[name].title}: {content.notes[name]}" for name in averages),
+        f"## Statements\n\n{statements}" if statements else "",
+        f"## What the numbers mean\n\n{OVER_SEEDS} {content.rules}",
+        *(
+            ["## By sexes, SNR and overlap", *(table.markdown() for table in content.breakdown)]
+            if content.breakdown
+            else []
+        ),
     ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _fewer(run: Run, content: TableContent) -> str:
+def _fewer_seeds(results: TableResults, content: TableContent) -> str:
     """The rows that not every seed of the config has."""
-    there = {name: [seed for seed in sorted(run.found) if name in run.found[seed]] for name in content.rows}
+    there = {name: [seed for seed in sorted(results.found) if name in results.found[seed]] for name in content.rows}
     few = [
         f"{content.rows[name].title} ({', '.join(map(str, seeds))})"
         for name, seeds in there.items()
-        if 0 < len(seeds) < len(run.found)
+        if 0 < len(seeds) < len(results.found)
     ]
-    wanted = ", ".join(map(str, sorted(run.found)))
+    wanted = ", ".join(map(str, sorted(results.found)))
     return f"With fewer seeds than {wanted}: {', '.join(few)}." if few else ""
 
 
-def _others(run: Run, content: TableContent) -> str:
-    seeds = ", ".join(map(str, run.others))
-    return f"Also there, not in this table: seeds {seeds}, which {content.name}.seeds does not name." if seeds else ""
+def _other_seeds(results: TableResults, content: TableContent) -> str:
+    seeds = ", ".join(map(str, results.others))
+    return f"Not in this table: seeds {seeds}, which have results but are not in {content.name}.seeds." if seeds else ""

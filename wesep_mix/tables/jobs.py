@@ -17,23 +17,53 @@ TEST = "test"
 
 @dataclass(frozen=True)
 class Job:
-    """One call of the entry point of a stage. out: the folder that it makes; made: what is read of it afterwards."""
+    """One call of the entry point of a stage.
+
+    Attributes:
+        stage: its number.
+        entry: name of the entry point, such as train_teacher.
+        out: the folder that it writes.
+        product: what later stages read of it, a file in `out` or `out` itself.
+        options: of the call.
+    """
 
     stage: int
     entry: str
     out: Path
-    made: Path
+    product: Path
     options: tuple[str, ...]
 
 
-def job(stage: int, entry: str, out: Path, made: str, options: Mapping[str, Any], settings: Iterable[str] = ()) -> Job:
-    """made: a file of `out`, or "" for `out` itself; settings: `key=value`, as in `--set key=value`."""
-    given = [f"--{key}={value}" for key, value in options.items()]
-    return Job(stage, entry, out, out / made, (*given, *(f"--set={setting}" for setting in settings)))
+def job(
+    stage: int, entry: str, out: Path, product: str, options: Mapping[str, Any], settings: Iterable[str] = ()
+) -> Job:
+    """A call of an entry point.
+
+    Args:
+        stage: number of the stage.
+        entry: name of the entry point.
+        out: the folder that it writes.
+        product: name of a file in `out`, or "" for `out` itself.
+        options: {name: value}.
+        settings: `key=value`, as in `--set key=value`.
+
+    Returns:
+        The call.
+    """
+    words = [f"--{key}={value}" for key, value in options.items()] + [f"--set={setting}" for setting in settings]
+    return Job(stage, entry, out, out / product, tuple(words))
 
 
 def overrides(section: str, settings: Mapping[str, Any]) -> list[str]:
-    """A row's settings of a section in the form of `--set`; JSON, which is YAML too."""
+    """A row's settings in the form of `--set`.
+
+    Args:
+        section: of the settings, such as teacher.
+        settings: {key: value}.
+
+    Returns:
+        `section.key=value` each, the value as JSON, which is YAML too.
+    """
     return [f"{section}.{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
 
 
@@ -42,7 +72,15 @@ Ahead = tuple[tuple[str, str], ...]  # pairs of rows, the first of which is ahea
 
 
 def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
-    """Raises: ValueError when a seed is there twice, or a row cannot name a folder."""
+    """Check the names of rows, and the seeds.
+
+    Args:
+        rows: names.
+        seeds: of the table.
+
+    Raises:
+        ValueError: a seed is there twice, or a name cannot name a folder.
+    """
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"wanted seeds, each once; found seeds {list(seeds)}")
     for name in map(str, rows):
@@ -51,12 +89,20 @@ def check_rows(rows: Iterable[str], seeds: Sequence[int]) -> None:
 
 
 def check_named(names: Iterable[str], rows: Mapping[str, Any]) -> None:
-    """Raises: ValueError for the first name that is no row."""
+    """Check that names are names of rows.
+
+    Args:
+        names: to be checked.
+        rows: of the table.
+
+    Raises:
+        ValueError: names the first that is no row.
+    """
     for name in names:
         if name not in rows:
             raise ValueError(f"no row {name} in rows; there are: {', '.join(rows)}")
 
 
 def missing_sets(folders: Iterable[Path]) -> list[Path]:
-    """Those of the prepared sets that are not there."""
+    """The prepared sets among these that are not there."""
     return [folder for folder in dict.fromkeys(folders) if not (folder / TEST / PLANS).is_file()]

@@ -1,4 +1,4 @@
-"""Plain statements about the rows of a table, each computed from its numbers, whether it holds or not.
+"""Statements about the rows of a table, each with a verdict computed from the numbers: it holds, or it does not.
 
 Rows are compared over the seeds that all of them have.
 """
@@ -23,7 +23,7 @@ ACC = EMBEDDING_COLUMNS["acc"]
 
 @dataclass(frozen=True)
 class Statement:
-    """holds: None where the table has not what it takes to say."""
+    """A sentence, and whether it holds; None where the table lacks what it takes to say."""
 
     text: str
     holds: bool | None
@@ -31,98 +31,144 @@ class Statement:
 
 @dataclass(frozen=True)
 class Compared:
-    """A metric of some rows over the seeds that all of them have: [rows, seeds], empty where there are none.
+    """A metric of some rows over the seeds that all of them have.
 
-    note: what is to be said of the seeds; of an empty one, why it is so.
+    Attributes:
+        values: [rows, seeds]; empty where no seed has them all.
+        note: what has to be said of the seeds, or why there are no values.
     """
 
     values: np.ndarray
     note: str = ""
 
 
-def share(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
-    """Acc of a row as a share of another's, beside the paper's."""
+def share_statement(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
+    """Acc of a row, divided by another row's, is high enough; beside the paper's quotient.
+
+    Args:
+        config: rows and the wanted quotient.
+        rows: of the table.
+        runs: results of every seed.
+
+    Returns:
+        The statement.
+    """
     row, of = rows[config.row], rows[config.of]
-    text = f"Acc of '{row.title}' as a share of that of '{of.title}'"
+    text = f"Acc of '{row.title}' divided by Acc of '{of.title}'"
     compared = compare((config.row, config.of), "acc", runs)
     if not compared.values.size:
-        return _not_known(text, compared)
+        return _unknown(text, compared)
     means = compared.values.mean(axis=1)
     found = means[0] / means[1]
     holds = bool(found >= config.wanted)
-    paper = f", in the paper {row.paper / of.paper:.2f}" if row.paper and of.paper else ""
-    wanted = f"wanted {config.wanted:.2f} or more{paper}"
-    return Statement(f"{text}{compared.note}: {found:.2f}; {wanted}: {_verdict(holds)}.", holds)
+    paper = f" ({row.paper / of.paper:.2f} in the paper)" if row.paper and of.paper else ""
+    return Statement(
+        f"{text} is {config.wanted:.2f} or more{compared.note}: it is {found:.2f}{paper}; {_verdict(holds)}.", holds
+    )
 
 
-def ahead(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str, column: Column) -> Statement:
-    """The first row is ahead of the second by more than two standard deviations, of the sample and pooled."""
+def ahead_statement(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str, column: Column) -> Statement:
+    """The first row is ahead of the second by more than two standard deviations, of the sample and pooled.
+
+    Args:
+        pair: names of the rows.
+        rows: of the table.
+        runs: results of every seed.
+        metric: that they are compared by; higher is better.
+        column: how the metric is shown.
+
+    Returns:
+        The statement.
+    """
     text = f"'{rows[pair[0]].title}' is ahead of '{rows[pair[1]].title}' in {column.name}"
     compared = compare(pair, metric, runs)
     if not compared.values.size:
-        return _not_known(text, compared)
+        return _unknown(text, compared)
     first, second = compared.values.mean(axis=1)
     text = (
         f"{text} by more than two standard deviations{compared.note}: difference "
         f"{column.factor * (first - second):+.{column.digits}f} {column.unit.replace('%', 'points')}"
     )
     if compared.values.shape[1] == 1:
-        return Statement(f"{text}; one seed has no standard deviation, not known.", None)
+        return Statement(f"{text}; unknown, since one seed has no standard deviation.", None)
     pooled = math.sqrt(compared.values.var(axis=1, ddof=1).mean())
     holds = bool(first - second > 2 * pooled)
-    return Statement(f"{text}, standard deviation {column.number(pooled)} (pooled): {_verdict(holds)}.", holds)
+    return Statement(f"{text}, standard deviation {column.number(pooled)} (pooled); {_verdict(holds)}.", holds)
 
 
-def counts(config: CountConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
-    """The number of talkers is right often enough, in the mean of some rows."""
-    text = "Number of talkers right, mean of " + ", ".join(f"'{rows[name].title}'" for name in config.rows)
+def count_statement(config: CountConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
+    """Students count the talkers right often enough, in the mean of some rows.
+
+    Args:
+        config: rows and the wanted fraction.
+        rows: of the table.
+        runs: results of every seed.
+
+    Returns:
+        The statement.
+    """
+    titles = ", ".join(f"'{rows[name].title}'" for name in config.rows)
+    wanted = f"{100 * config.wanted:.0f} % or more"
+    text = f"The number of talkers is right in {wanted} of the mixtures, in the mean of {titles}"
     compared = compare(config.rows, "count_acc", runs)
     if not compared.values.size:
-        return _not_known(text, compared)
+        return _unknown(text, compared)
     found = compared.values.mean()
     holds = bool(found >= config.wanted)
-    return Statement(
-        f"{text}{compared.note}: {100 * found:.1f} %; wanted {100 * config.wanted:.0f} % or more: {_verdict(holds)}.",
-        holds,
-    )
+    return Statement(f"{text}{compared.note}: it is in {100 * found:.1f} %; {_verdict(holds)}.", holds)
 
 
 def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
-    """A metric of the rows over the seeds that they have in common."""
+    """A metric of some rows over the seeds that they have in common.
+
+    Args:
+        names: of the rows.
+        metric: the wanted one.
+        runs: results of every seed.
+
+    Returns:
+        The numbers, or why there are none.
+    """
     seeds = [[seed for seed in sorted(runs) if metric in runs[seed].get(name, {})] for name in names]
     if not all(seeds):
-        return Compared(np.empty(0), "a row is not there")
+        return Compared(np.empty(0), "since a row has no results")
     common = sorted(set.intersection(*map(set, seeds)))
     if not common:
-        return Compared(np.empty(0), "seeds " + " against ".join(_listed(each) for each in seeds))
-    note = "" if all(each == common for each in seeds) else f" (over seeds {_listed(common)}, which all of them have)"
+        return Compared(np.empty(0), "since the rows have different seeds: " + " and ".join(map(_join, seeds)))
+    note = "" if all(each == common for each in seeds) else f" (over seeds {_join(common)}, which all of them have)"
     return Compared(np.array([[runs[seed][name][metric] for seed in common] for name in names]), note)
 
 
-def _listed(seeds: Sequence[int]) -> str:
+def _join(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
 def _verdict(holds: bool) -> str:
-    return "it is" if holds else "it is not"
+    return "holds" if holds else "does not hold"
 
 
-def _not_known(text: str, compared: Compared) -> Statement:
-    return Statement(f"{text}: not known, {compared.note}.", None)
+def _unknown(text: str, compared: Compared) -> Statement:
+    return Statement(f"{text}: unknown, {compared.note}.", None)
 
 
 def over_seeds(runs: Sequence[Rows]) -> dict[str, dict[str, Any]]:
-    """{row: {metric: {"mean", "std"}, ..., "num_seeds"}} of runs {row: {metric: number}}, one a seed.
+    """Mean and standard deviation of every row over the runs that have it.
 
-    std: of the sample, divided by num_seeds - 1; None for a row that only one run has. A row counts where it is; rows
-    come in the order in which the runs first have them.
-    Raises: UserError when a row has other metrics in one run than in another.
+    Args:
+        runs: {row: {metric: number}}, one a seed.
+
+    Returns:
+        {row: {metric: {"mean", "std"}, ..., "num_seeds"}}, in the order in which the runs first have a row. std is that
+        of the sample, divided by num_seeds - 1; None for a row that one run has.
+
+    Raises:
+        UserError: a row has other metrics in one run than in another.
     """
     names = dict.fromkeys(name for run in runs for name in run)
-    return {name: _over(name, [run[name] for run in runs if name in run]) for name in names}
+    return {name: _average(name, [run[name] for run in runs if name in run]) for name in names}
 
 
-def _over(name: str, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def _average(name: str, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     odd = sorted({metric for row in rows for metric in set(row) ^ set(rows[0])})
     if odd:
         raise UserError(

@@ -1,9 +1,7 @@
 """Table 1 of arXiv 2604.03219 as a plan: what every row trains and is tested on, and which models rows share.
 
-Nothing is trained here. A row becomes calls of the entry points of stages 2 to 4, with settings laid over those of the
-recipe, so each of them is skipped, resumed and redone as it is there. This module imports no torch.
-
-TABLE1.md and table1.json: the embeddings of every row over seeds, beside the paper's Acc, and statements.
+Nothing is trained here. A row becomes calls of the entry points of stages 2 to 4, with its settings over those of the
+recipe; so each call is skipped, resumed and redone as in the recipe. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -111,8 +109,15 @@ def row_overrides(row: Table1Row) -> list[str]:
 
 @dataclass(frozen=True)
 class Table1Layout:
-    """Where everything of the table lies. conf: egs/CORPUS/conf; data: data/CORPUS; single: its single-speaker sets;
-    exp: exp/CORPUS/table1; settings: the `--set` values of the run, which a row's own go over.
+    """Where everything of the table lies, and which calls of entry points make it.
+
+    Attributes:
+        table: conf/table1.yaml.
+        conf: egs/CORPUS/conf.
+        data: data/CORPUS.
+        single: its single-speaker sets.
+        exp: exp/CORPUS/table1.
+        settings: the `--set` values of the run; a row's own settings have precedence.
     """
 
     table: Table1Config
@@ -132,23 +137,56 @@ class Table1Layout:
         return missing_sets([self.talkers(row.num_spk), *([self.talkers(row.num_trained)] * (row.model == "student"))])
 
     def teacher(self, name: str, seed: int) -> Path:
-        """Folder of the row's teacher: named by the first row with these settings, for all that have them."""
+        """Folder of the row's teacher, which all rows with its settings share; the first of them names it.
+
+        Args:
+            name: of the row.
+            seed: of the training.
+
+        Returns:
+            The folder.
+        """
         wanted = self.table.rows[name].teacher
         owners = [other for other, row in self.table.rows.items() if row.teacher == wanted]
         first = next((other for other in owners if self.table.rows[other].model == "teacher"), owners[0])
         return self.exp / f"seed{seed}" / "teacher" / first
 
     def student(self, name: str, seed: int) -> Path:
-        """Folder of the row's student; rows that only differ in what they are tested on have one."""
+        """Folder of the row's student, which rows share that differ only in their test set; the first of them names it.
+
+        Args:
+            name: of the row.
+            seed: of the training.
+
+        Returns:
+            The folder.
+        """
         wanted = self._training(name)
         first = next(other for other in self.table.rows if self._training(other) == wanted)
         return self.exp / f"seed{seed}" / "student" / first
 
     def embeddings(self, name: str, seed: int) -> Path:
+        """Folder of the row's embeddings.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The folder.
+        """
         return self.exp / f"seed{seed}" / "embeddings" / name
 
     def jobs(self, name: str, seed: int) -> list[Job]:
-        """The calls of stages 2 to 4 for a row, each of which needs those before it."""
+        """The calls of stages 2 to 4 for a row, each of which needs those before it.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The calls.
+        """
         makers = {
             "teacher": (self._teacher_job, self._single_job),
             "kmeans": (self._teacher_job,),
@@ -157,9 +195,17 @@ class Table1Layout:
         return [make(name, seed) for make in makers[self.table.rows[name].model]]
 
     def metrics(self, name: str, seed: int) -> Part:
-        """The row's part of stage 8, from the row's test set and what its jobs made."""
+        """The row's part of stage 8, which needs the row's test set and the products of its jobs.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The part.
+        """
         row = self.table.rows[name]
-        needs = [Need(each.made, each.stage) for each in self.jobs(name, seed)]
+        needs = [Need(each.product, each.stage) for each in self.jobs(name, seed)]
         plans = Need(self.talkers(row.num_spk) / TEST / PLANS, 1)
         return Part(
             8,
@@ -170,11 +216,27 @@ class Table1Layout:
         )
 
     def result(self, name: str, seed: int) -> Path:
-        """The row's numbers as JSON."""
+        """File of the row's numbers, JSON.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The path.
+        """
         return self.metrics(name, seed).out / "metrics.json"
 
     def is_measured(self, name: str, seed: int) -> bool:
-        """Whether stage 8 has taken the row's numbers from what its jobs have made by now."""
+        """Whether stage 8 has measured the row, and none of its inputs has changed since.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            Whether the numbers can be used.
+        """
         return self.metrics(name, seed).is_done()
 
     def _training(self, name: str) -> tuple | None:

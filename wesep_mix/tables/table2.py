@@ -2,8 +2,6 @@
 
 Table 4 is Table 2 beside Conv-TasNet. A row becomes calls of the entry points of stages 5 to 7; an extractor's
 teacher, student and embeddings are those of a row of Table 1. This module imports no torch.
-
-TABLE2.md and table2.json: Tables 2 and 4, the speech of every row over seeds, beside the paper's, and statements.
 """
 
 from __future__ import annotations
@@ -95,14 +93,25 @@ class Table2Config(Checked):
 
 
 def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Table2Config]:
-    """conf/table1.yaml and conf/table2.yaml. Raises: UserError when one is not valid, or they do not fit together."""
+    """Read conf/table1.yaml and conf/table2.yaml.
+
+    Args:
+        conf: egs/CORPUS/conf.
+        settings: the `--set` values.
+
+    Returns:
+        Both.
+
+    Raises:
+        UserError: one is not valid, or they do not fit together.
+    """
     first = load_config(Table1Config, conf / "table1.yaml", settings)
     second = load_config(Table2Config, conf / "table2.yaml", settings)
     for name, row in second.rows.items():
         wanted = [
             other
-            for other, made in first.rows.items()
-            if made.model == "student" and made.num_spk == made.num_trained == row.num_spk
+            for other, student in first.rows.items()
+            if student.model == "student" and student.num_spk == student.num_trained == row.num_spk
         ]
         if row.student not in (None, *wanted):
             raise UserError(
@@ -113,7 +122,15 @@ def load_tables(conf: Path, settings: Sequence[str]) -> tuple[Table1Config, Tabl
 
 
 def check_seeds(table1: Table1Config, table2: Table2Config) -> None:
-    """Raises: UserError when Table 2 has a seed that Table 1, whose students it uses, has not."""
+    """Check that Table 1 has students of all seeds of Table 2.
+
+    Args:
+        table1: conf/table1.yaml.
+        table2: conf/table2.yaml.
+
+    Raises:
+        UserError: names the seeds that it lacks.
+    """
     unknown = sorted(set(table2.seeds) - set(table1.seeds))
     if unknown:
         raise UserError(
@@ -122,13 +139,29 @@ def check_seeds(table1: Table1Config, table2: Table2Config) -> None:
 
 
 def talker_numbers(table1: Table1Config, table2: Table2Config) -> list[int]:
-    """How many talkers the mixtures have that rows are trained or tested on, each number once."""
+    """The numbers of talkers of the mixtures that rows are trained or tested on.
+
+    Args:
+        table1: conf/table1.yaml.
+        table2: conf/table2.yaml.
+
+    Returns:
+        Each number once, sorted, 1 left out.
+    """
     rows = [number for row in table1.rows.values() for number in (row.num_spk, row.num_trained)]
     return sorted({*rows, *(row.num_spk for row in table2.rows.values())} - {1})
 
 
 def config_path(conf: Path, row: Table2Row) -> Path:
-    """Of an extractor or separator."""
+    """The config of a row's extractor or separator.
+
+    Args:
+        conf: egs/CORPUS/conf.
+        row: that has one.
+
+    Returns:
+        The path.
+    """
     return conf / row.model / f"{row.config}.yaml"
 
 
@@ -139,7 +172,13 @@ def row_overrides(row: Table2Row) -> list[str]:
 
 @dataclass(frozen=True)
 class Table2Layout:
-    """Where everything of the table lies. exp: exp/CORPUS/table2; table1: what the extractors' students come from."""
+    """Where everything of the table lies, and which calls of entry points make it.
+
+    Attributes:
+        table: conf/table2.yaml.
+        table1: whose students the extractors use.
+        exp: exp/CORPUS/table2.
+    """
 
     table: Table2Config
     table1: Table1Layout
@@ -151,11 +190,27 @@ class Table2Layout:
         return missing_sets([self._data(name), *(self.table1.missing(row.student) if row.student else ())])
 
     def folder(self, name: str, seed: int) -> Path:
-        """As stages 5 to 7 write it; the unprocessed mixtures are the same for every seed."""
+        """Folder of the row's network and speech; the unprocessed mixtures are the same for every seed.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The folder.
+        """
         return self.exp / (f"seed{seed}" if self.table.rows[name].config else "mixture") / self._network(name)
 
     def jobs(self, name: str, seed: int) -> list[Job]:
-        """The calls of stages 2 to 7 for a row, each of which needs those before it."""
+        """The calls of stages 2 to 7 for a row, each of which needs those before it.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The calls.
+        """
         row = self.table.rows[name]
         if row.model == "mixture":
             return [self._score_job(name, seed)]
@@ -169,11 +224,27 @@ class Table2Layout:
         ]
 
     def result(self, name: str, seed: int) -> Path:
-        """The row's numbers as JSON."""
+        """File of the row's numbers, JSON.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            The path.
+        """
         return self.jobs(name, seed)[-1].out / "summary.json"
 
     def is_measured(self, name: str, seed: int) -> bool:
-        """Whether stage 7 has scored the row."""
+        """Whether stage 7 has scored the row.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            Whether there are numbers.
+        """
         return self.result(name, seed).is_file()
 
     def _data(self, name: str) -> Path:
@@ -194,14 +265,14 @@ class Table2Layout:
             "condition": row.trained,
             "embeddings_config": self.table1.conf / "embeddings.yaml",
         }
-        return self._training(name, seed, out, options)
+        return self._training_job(name, seed, out, options)
 
     def _separator_job(self, name: str, seed: int) -> Job:
-        return self._training(name, seed, self.folder(name, seed) / "separated", {})
+        return self._training_job(name, seed, self.folder(name, seed) / "separated", {})
 
-    def _training(self, name: str, seed: int, out: Path, options: dict[str, Any]) -> Job:
+    def _training_job(self, name: str, seed: int, out: Path, options: dict[str, Any]) -> Job:
         row = self.table.rows[name]
-        given = {
+        options = {
             "config": config_path(self.table1.conf, row),
             "out": out,
             "data": self._data(name),
@@ -209,12 +280,12 @@ class Table2Layout:
             **options,
         }
         settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
-        return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", given, settings)
+        return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", options, settings)
 
     def _extraction_job(self, name: str, seed: int) -> Job:
         row, folder = self.table.rows[name], self.folder(name, seed)
         embeddings = self.table1.embeddings(row.student, seed) / TEST
-        return self._tested(
+        return self._test_job(
             6,
             "extract_speech",
             "wav",
@@ -229,16 +300,16 @@ class Table2Layout:
         )
 
     def _separation_job(self, name: str, seed: int) -> Job:
-        return self._tested(6, "separate_speech", "wav", name, seed, {"separator": self.folder(name, seed)})
+        return self._test_job(6, "separate_speech", "wav", name, seed, {"separator": self.folder(name, seed)})
 
     def _score_job(self, name: str, seed: int) -> Job:
         condition = self.table.rows[name].condition
-        return self._tested(
+        return self._test_job(
             7, "score", "scores", name, seed, {"extractor": self.folder(name, seed), "condition": condition}
         )
 
-    def _tested(self, stage: int, entry: str, made: str, name: str, seed: int, options: dict[str, Any]) -> Job:
+    def _test_job(self, stage: int, entry: str, folder: str, name: str, seed: int, options: dict[str, Any]) -> Job:
         config = {6: "extract.yaml", 7: "score.yaml"}[stage]
-        given = {"config": self.table1.conf / config, "data": self._data(name) / TEST, **options}
-        out = self.folder(name, seed) / TEST / self.table.rows[name].condition / made
-        return job(stage, entry, out, "", given, self.table1.settings)
+        options = {"config": self.table1.conf / config, "data": self._data(name) / TEST, **options}
+        out = self.folder(name, seed) / TEST / self.table.rows[name].condition / folder
+        return job(stage, entry, out, "", options, self.table1.settings)

@@ -1,4 +1,4 @@
-"""Models from settings: each is given what it must have in common with the others, and parts of theirs."""
+"""Models from settings: each gets the sizes that it must share with the others, and copies of their parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, Studen
 
 
 def check_talkers(settings: StudentConfig, num_spk: int) -> None:
-    """Raises: UserError when mixtures of up to num_spk talkers are not what the student can be trained on."""
+    """Check that the student can be trained on mixtures of up to `num_spk` talkers.
+
+    Args:
+        settings: conf/student.yaml.
+        num_spk: the largest number of talkers in a mixture.
+
+    Raises:
+        UserError: `min_talkers` is larger, or heads without a talker have no presence.
+    """
     least = num_spk if settings.min_talkers is None else settings.min_talkers
     if least > num_spk:
         raise UserError(
@@ -22,16 +30,24 @@ def check_talkers(settings: StudentConfig, num_spk: int) -> None:
         )
     if least < num_spk and not settings.model.presence:
         raise UserError(
-            f"student: min_talkers {least} is fewer than --num_spk {num_spk}: heads without a talker need "
-            "to say so, wanted model.presence: true in student.yaml, found false"
+            f"student: min_talkers {least} is fewer than --num_spk {num_spk}: some heads then have no "
+            "talker and must be able to say so, wanted model.presence: true in student.yaml, found false"
         )
 
 
 def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> nn.Module:
-    """A student with N heads, fresh or copies of the teacher's, on a front-end of its own or a copy of the teacher's.
+    """A student with a head a talker, on a front-end of its own or a copy of the teacher's.
 
-    Raises: UserError when there is no front-end, or none with the wanted number of fine-tuned layers, or no head that
-    fits.
+    Args:
+        settings: conf/student.yaml.
+        teacher: gives the embedding size, and what is copied: its front-end, its head.
+        num_spk: number of heads.
+
+    Returns:
+        The student, its heads new or copies of the teacher's.
+
+    Raises:
+        UserError: there is no front-end, or none with the wanted number of fine-tuned layers, or no head that fits.
     """
     frontend, head = _parts(teacher)
     if settings.model.frontend is None and frontend is None:
@@ -57,25 +73,41 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
 
 
 def build_extractor(settings: ExtractorConfig, student: nn.Module | None) -> nn.Module:
-    """An extractor for the student's embeddings; with no student the same network without any."""
+    """An extractor for the student's embeddings, or the same network without embedding.
+
+    Args:
+        settings: conf/extractor/NAME.yaml.
+        student: gives the embedding size; None for no embedding.
+
+    Returns:
+        The extractor.
+    """
     changes = {"fusion": "none"} if student is None else {"embedding_dim": student.config.embedding_dim}
     return plugins.build("extractors", dataclasses.replace(settings.model, **changes))
 
 
 def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:
-    """A separator with as many outputs as the mixtures have talkers."""
+    """A separator with an output a talker.
+
+    Args:
+        settings: conf/separator/NAME.yaml.
+        num_spk: talkers in a mixture.
+
+    Returns:
+        The separator.
+    """
     return plugins.build("separators", dataclasses.replace(settings.model, num_spk=num_spk))
 
 
 def _parts(teacher: nn.Module) -> tuple[nn.Module | None, nn.Module | None]:
-    """A teacher's front-end and head, None where it is not made of such parts."""
+    """A teacher's front-end and head, None where it has no such part."""
     return getattr(teacher, "frontend", None), getattr(teacher, "head", None)
 
 
 def _frontend(settings: StudentConfig, teachers: nn.Module | None) -> Any:
-    """The config of the student's own front-end, or of a copy of the teacher's, which is trained though that is frozen.
+    """The config of the student's own front-end or of a copy of the teacher's, with so many fine-tuned layers.
 
-    Raises: UserError when it cannot have the wanted number of fine-tuned layers.
+    A copy is trained even if the teacher's own is frozen.
     """
     own, num_layers = settings.model.frontend, settings.finetuned_layers
     if own is not None and num_layers is None:
@@ -87,7 +119,7 @@ def _frontend(settings: StudentConfig, teachers: nn.Module | None) -> Any:
 
 
 def _copy_head(head: nn.Module | None, student: nn.Module, name: str) -> None:
-    """Give all heads the teacher's weights."""
+    """Copy the teacher's weights into all heads."""
     heads = getattr(student, "heads", None)
     if head is None or heads is None:
         lacks = f"the teacher {name} has no head to copy" if head is None else f"{student.config.name} has no heads"

@@ -19,23 +19,32 @@ LAST = "last.ckpt"
 
 
 class Keeper:
-    """The checkpoints in `out/checkpoints`, and the weights that `settings` wants of them in the end.
+    """The checkpoints in `out/checkpoints`, and the weights that are taken from them in the end.
 
-    There are `best.ckpt`, of the lowest `monitor`, or with `average` so many `best-step=<step>.ckpt`, and `last.ckpt`,
-    to go on from.
+    `last.ckpt` is there to go on from. Beside it is `best.ckpt`, of the epoch with the lowest score, or with `average`
+    so many `best-step=<step>.ckpt`.
+
+    Args:
+        out: folder of the training.
+        settings: of the trainer (`keep`, `average`).
+        monitor: name of the score on the dev set.
     """
 
     def __init__(self, out: Path, settings: TrainerConfig, monitor: str):
         self.folder, self.settings = out / "checkpoints", settings
         name = "best-{step}" if settings.average else "best"
         self.best = self._checkpoints(filename=name, save_top_k=max(settings.average, 1), monitor=monitor)
-        # the last one knows of the best one, which is therefore written first
+        # last.ckpt notes which is the best, which is therefore written first
         self.callbacks = [self.best, self._checkpoints(filename="last", save_top_k=1)]
 
     def start(self) -> Path | None:
         """What a stopped training goes on from: the last checkpoint, or where it is damaged the newest before it.
 
-        Raises: UserError when none is whole, or one is damaged whose weights may be the ones to keep.
+        Returns:
+            The checkpoint; None where there is none yet.
+
+        Raises:
+            UserError: none is whole, or one is damaged whose weights may be the ones to keep.
         """
         last, best = self.folder / LAST, sorted(self.folder.glob("best*.ckpt"), key=_step, reverse=True)
         if not last.is_file():
@@ -54,9 +63,13 @@ class Keeper:
         return whole[0]
 
     def weights(self) -> State:
-        """The state dict of the whole training module that is wanted.
+        """The weights to keep: of the best epoch, the last, or the mean of the best ones.
 
-        Raises: UserError when the best epochs' mean is wanted and none of them has a finite score.
+        Returns:
+            State dict of the whole training module.
+
+        Raises:
+            UserError: the mean of the best epochs is wanted and none of them has a finite score.
         """
         if not self.settings.average:
             return state_of(self.folder / f"{self.settings.keep}.ckpt")
@@ -69,7 +82,7 @@ class Keeper:
         return mean_state(paths)
 
     def _best_epochs(self) -> list[Path]:
-        """Best first. One can be missing: a kill after another has taken its place, which was worse when repeated."""
+        """Best first. One can be missing: a better epoch replaced it, but was worse when trained again after a kill."""
         scores = {Path(path): float(score) for path, score in self.best.best_k_models.items()}
         there = [path for path, score in scores.items() if math.isfinite(score) and path.is_file()]
         if not there:
@@ -85,7 +98,7 @@ class Keeper:
 
 
 class _Movable(ModelCheckpoint):
-    """Goes on in a folder that was moved; Lightning's own forgets the best epochs there."""
+    """Remembers the best epochs also in a folder that was moved, where Lightning's own forgets them."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         def here(path: str) -> str:
@@ -97,7 +110,7 @@ class _Movable(ModelCheckpoint):
 
 
 def _step(path: Path) -> int:
-    """Of `best-step=<step>.ckpt`, 0 of `best.ckpt`."""
+    """The step in the name `best-step=<step>.ckpt`; 0 for `best.ckpt`."""
     step = path.stem.rpartition("=")[2]
     return int(step) if step.isdecimal() else 0
 
@@ -108,7 +121,7 @@ def state_of(path: Path) -> State:
 
 
 def mean_state(paths: Sequence[Path]) -> State:
-    """The mean of the weights in checkpoints, of which two at a time are in memory; counts are the first one's."""
+    """The mean of the weights in checkpoints, with two of them in memory at a time; counts are the first one's."""
     total = state_of(paths[0])
     for path in paths[1:]:
         for name, value in state_of(path).items():

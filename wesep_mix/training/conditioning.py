@@ -1,6 +1,10 @@
-"""The frozen teacher's embeddings of clean sources, computed once for every crop and kept.
+"""The embeddings that trainings compare with or condition on: of frozen networks, or as stage 4 wrote them.
 
-The embeddings that an extractor is conditioned on in training: of frozen networks, or as stage 4 wrote them.
+`TeacherReferences` embeds clean sources with the frozen teacher: the targets of a student. `Conditioning` gives an
+extractor in training one embedding for every talker, of the kind of cue that was drawn (data.cues): the student's
+(`Matched`), the teacher's, or one that stage 4 stored (`Stored`).
+
+B mixtures, S talkers, M talkers of all mixtures together, D values of an embedding, T samples.
 """
 
 from __future__ import annotations
@@ -20,72 +24,88 @@ from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import reference_network
 from wesep_mix.mixing.plan import Plan, Source, speaker_keys
 
-MOST = 500_000  # crops that are kept, about 0.8 GB of embeddings of 256 values
+MAX_KEPT = 500_000  # crops whose embeddings are kept, about 0.8 GB at 256 values each
 Crop = tuple[str, int, int]  # utterance, first sample, number of samples
+Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
+STORED = {  # the file of stage 4 that holds the embeddings of a kind of cue, by the folder of a set
+    "predicted": lambda folder: folder / "matched.scp",
+    "clean": clean_scp,
+}
 
 
 class TeacherReferences:
-    """batch -> [B, S, D], zeros past an item's talkers. A crop comes back in many mixtures, at other levels, which a
-    teacher is not to hear; so what was said of it is kept, D values on the CPU each.
+    """The frozen teacher's embeddings of clean sources: batch -> [B, S, D], zeros where a mixture has no talker.
 
-    teacher: any network with a teacher's call, such as matching.speaker_set.OwnReference; it is frozen, works in full
-    precision whatever that of the training, and is shared by copies (a moving average of weights copies a training).
-    Raises: UserError for a teacher that hears levels.
+    Each crop is embedded once: it comes back in many mixtures, at other levels, which must not change its embedding.
+    The network works in full precision whatever that of the training. Copies of a training share the references (a
+    moving average of weights copies a training).
+
+    Args:
+        teacher: a network with a teacher's forward, such as matching.speaker_set.OwnReference; it is frozen.
+
+    Raises:
+        UserError: the teacher's embeddings depend on the level.
     """
 
     def __init__(self, teacher: nn.Module):
         frontend = getattr(teacher, "frontend", None)
         if getattr(getattr(frontend, "config", None), "increase_only", False):
             raise UserError(
-                "the teacher hears how loud a talker is, which is another in every mixture; set "
+                "the teacher's embedding depends on how loud a talker is, which differs from mixture to mixture; set "
                 "model.frontend.increase_only to false in teacher.yaml"
             )
         self.teacher = teacher.eval().requires_grad_(False)
-        self.known: dict[Crop, Tensor] = {}
+        self.kept: dict[Crop, Tensor] = {}  # on the CPU
 
     def __deepcopy__(self, memo: dict) -> TeacherReferences:
         return self
 
     def __call__(self, batch: MixBatch) -> Tensor:
         sources = [source for plan in batch.plans for source in plan.sources]  # M
-        return batch.by_talker(self.of(sources, batch.clean, batch.mix.device))  # [B, S, D]
+        return batch.by_talker(self.embed(sources, batch.clean, batch.mix.device))  # [B, S, D]
 
     @torch.no_grad()
-    def of(
-        self, sources: Sequence[Source], speech: Callable[[], tuple[Tensor, Tensor]], device: torch.device
+    def embed(
+        self, sources: Sequence[Source], load: Callable[[], tuple[Tensor, Tensor]], device: torch.device
     ) -> Tensor:
-        """M sources -> [M, D]. `speech` gives their crops [M, T] and sizes [M]; called only if there are new ones."""
+        """Embeddings of sources.
+
+        Args:
+            sources: M sources.
+            load: gives their crops, float32 [M, T], and lengths, int64 [M]; called only if some crop is new.
+            device: of the result.
+
+        Returns:
+            float32 [M, D].
+        """
         keys = [(source.utt, source.start, source.num_samples) for source in sources]
-        places = {key: place for place, key in enumerate(keys) if key not in self.known}
-        if places:
-            self._learn(*speech(), list(places.values()), list(places))
-        found = torch.stack([self.known[key] for key in keys]).to(device)
-        while len(self.known) > MOST:  # the oldest go
-            del self.known[next(iter(self.known))]
+        rows = {key: row for row, key in enumerate(keys) if key not in self.kept}
+        if rows:
+            self._add(*load(), rows)
+        found = torch.stack([self.kept[key] for key in keys]).to(device)
+        while len(self.kept) > MAX_KEPT:  # the oldest go
+            del self.kept[next(iter(self.kept))]
         return found
 
-    def _learn(self, crops: Tensor, sizes: Tensor, rows: list[int], keys: list[Crop]) -> None:
-        """Ask the teacher for these of the crops, all at once."""
-        teacher = self.teacher.to(crops.device)
+    def _add(self, crops: Tensor, sizes: Tensor, rows: Mapping[Crop, int]) -> None:
+        """Embed the new crops, all at once."""
+        chosen, teacher = list(rows.values()), self.teacher.to(crops.device)
         with torch.inference_mode(), torch.autocast(crops.device.type, enabled=False):
-            embeddings = teacher(crops[rows], sizes[rows]).cpu()
-        self.known.update(zip(keys, embeddings, strict=True))
-
-
-Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
-SCPS = {  # which of stage 4's files, by a set's folder, has what kind of cue
-    "predicted": lambda folder: folder / "matched.scp",
-    "clean": clean_scp,
-}
+            embeddings = teacher(crops[chosen], sizes[chosen]).cpu()
+        self.kept.update(zip(rows, embeddings, strict=True))
 
 
 class Conditioning:
-    """batch -> [B, S, D]: for every talker the embedding of the kind that was drawn (zeros for who is no target), or
-    the predicted one where none was.
+    """One embedding for every talker, batch -> [B, S, D]: of the kind of cue that was drawn, or predicted if none was.
 
-    In full precision whatever that of the training, as an extractor is given them in use. Not a part of the module that
-    is trained, and shared by its copies.
-    stored: what is taken from there instead of the networks, by kind; matching: one of matching.assignment.
+    A talker who is no target has zeros. The networks work in full precision whatever that of the training, as they do
+    in use. They are not a part of the module that is trained; copies of it share them.
+
+    Args:
+        teacher: for clean sources and enrolments; replaced by a student that was trained without it.
+        student: for predicted embeddings.
+        stored: by kind of cue, embeddings that are read instead of computed.
+        matching: which of the student's embeddings is whose (matching.assignment).
     """
 
     def __init__(
@@ -110,26 +130,32 @@ class Conditioning:
             return self._by_kind(batch, batch.cues.kinds)
 
     def _by_kind(self, batch: MixBatch, kinds: Tensor) -> Tensor:
-        """Only what some talker was given is computed."""
+        """Compute the kinds that were drawn for some talker, and no others."""
         chosen = None
         for place, kind in enumerate(KINDS):
-            here = (kinds == place)[..., None]  # [B, S, 1]
-            if here.any():
+            is_kind = (kinds == place)[..., None]  # [B, S, 1]
+            if is_kind.any():
                 found = self.embed[kind](batch)
-                chosen = torch.where(here, found, torch.zeros_like(found) if chosen is None else chosen)
+                chosen = torch.where(is_kind, found, torch.zeros_like(found) if chosen is None else chosen)
         return chosen
 
     def _enrolled(self, batch: MixBatch) -> Tensor:
-        """The references' embeddings of the enrolments there are; else zeros."""
-        drawn = batch.cues
-        rows = self.references.of(drawn.enrolments, lambda: (drawn.wav, drawn.num_samples), batch.mix.device)  # [M, D]
-        placed = rows.new_zeros(*drawn.kinds.shape, rows.shape[1])
-        placed[drawn.kinds == ENROLMENT] = rows
+        """The references' embeddings of the enrolments, zeros for talkers without one: [B, S, D]."""
+        cues = batch.cues
+        rows = self.references.embed(cues.enrolments, lambda: (cues.wav, cues.num_samples), batch.mix.device)  # [M, D]
+        placed = rows.new_zeros(*cues.kinds.shape, rows.shape[1])
+        placed[cues.kinds == ENROLMENT] = rows
         return placed
 
 
 class Matched:
-    """The frozen student's embeddings, each given to the talker whose reference it matches."""
+    """The frozen student's embeddings, each given to the talker whose reference it matches: batch -> [B, S, D].
+
+    Args:
+        student: mixture -> set of embeddings; it is frozen.
+        references: of the talkers' clean sources.
+        criterion: one of matching.assignment.
+    """
 
     def __init__(self, student: nn.Module, references: TeacherReferences, criterion: str):
         self.student, self.references = student.eval().requires_grad_(False), references
@@ -141,7 +167,7 @@ class Matched:
 
 
 class Stored:
-    """Embeddings by key, `<mix>-<speaker>`."""
+    """Embeddings from a table with keys `<mix>-<speaker>`: batch -> [B, S, D]."""
 
     def __init__(self, table: Mapping[str, np.ndarray]):
         self.table = table
@@ -154,13 +180,22 @@ class Stored:
 def stored_embeddings(
     folder: Path, plans: Mapping[str, Sequence[Plan]], probabilities: Mapping[str, float]
 ) -> dict[str, Stored]:
-    """What stage 4 wrote to `folder` for the fixed plans of each set, of the kinds that are drawn at all.
+    """The embeddings that stage 4 wrote, for the kinds of cue that are drawn at all.
 
-    Raises: UserError naming a file that is missing or damaged, or the first embedding that is missing.
+    Args:
+        folder: of stage 4.
+        plans: the fixed mixtures, by set.
+        probabilities: of each kind of cue.
+
+    Returns:
+        {kind: embeddings of all sets}.
+
+    Raises:
+        UserError: a file is missing or damaged, or lacks an embedding.
     """
     return {
         kind: Stored({key: vector for name in plans for key, vector in _read(scp(folder / name), plans[name]).items()})
-        for kind, scp in SCPS.items()
+        for kind, scp in STORED.items()
         if probabilities[kind] > 0
     }
 

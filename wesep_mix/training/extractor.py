@@ -1,14 +1,15 @@
 """Extractor training: mixture and one talker's embedding -> that talker (arXiv 2604.03219, section on extractors).
 
-The target is one of the sources, chosen at random, or each in turn; the condition is the student's embedding that is
-matched to the teacher's embedding of that source (to the student's own for one trained without the teacher), or by
-choice another (settings.CueConfig). They come from the frozen networks on the fly, so every mixture can be new,
-or for static plans from stage 4. Differs by default: matched by the best assignment of all talkers, where the paper
-takes the nearest embedding for each (conf/embeddings.yaml, `matching`).
+The target is one of the sources, chosen at random, or each in turn. The network is given the student's embedding that
+matches the teacher's embedding of that source (the student's own, for one trained without the teacher), or another cue
+that the settings choose (settings.CueConfig). Embeddings come from the frozen networks on the fly, so every mixture can
+be new; for static plans they can come from stage 4. What differs by default: matching is by the best assignment of all
+talkers, where the paper takes the nearest embedding for each (conf/embeddings.yaml, `matching`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,15 +24,21 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.layers.network import check_weights, estimates, latency_ms
 from wesep_mix.training.building import build_extractor
 from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
-from wesep_mix.training.loop import run
+from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.settings import ExtractorConfig
 
 
 class ExtractorTraining(TrainingModule):
-    """The configured loss on chunks or whole mixtures; with no conditioning the network is given no embedding.
+    """The configured loss on chunks or whole mixtures.
 
-    Raises: UserError when the loss does not have a weight for each of the extractor's estimates.
+    Args:
+        settings: conf/extractor/NAME.yaml.
+        extractor: what is trained.
+        conditioning: gives the embeddings; None for a network without embedding.
+
+    Raises:
+        UserError: the loss does not have a weight for each of the extractor's estimates.
     """
 
     def __init__(self, settings: ExtractorConfig, extractor: nn.Module, conditioning: Conditioning | None):
@@ -58,7 +65,7 @@ class ExtractorTraining(TrainingModule):
         return rows.repeat_interleave(num_spk), torch.arange(num_spk, device=self.device).repeat(num_mixtures)
 
     def _chunk_starts(self, batch: MixBatch, rows: Tensor, chosen: Tensor, length: int) -> Tensor:
-        """Chunks that hold at least half a chunk of the target: [M]."""
+        """Chunks with at least half a chunk of the target's speech: [M]."""
         offsets, sizes = batch.offsets[rows, chosen], batch.sizes[rows, chosen]
         first = (offsets - length // 2).clamp(min=0)
         last = torch.minimum(offsets + sizes - length // 2, batch.num_samples[rows] - length).clamp(min=0)
@@ -66,37 +73,53 @@ class ExtractorTraining(TrainingModule):
         return starts(first, last, batch.chance[rows, 1])
 
 
+@dataclass(frozen=True)
+class EmbeddingSource:
+    """Where the embeddings of an extractor's training come from.
+
+    Attributes:
+        teacher: model file.
+        student: model file.
+        stored: folder of stage 4, for `embeddings: ark`.
+        matching: which of the student's embeddings is whose (matching.assignment); those of stage 4 have it decided.
+    """
+
+    teacher: Path
+    student: Path
+    stored: Path | None = None
+    matching: str = "assignment"
+
+
 def train_extractor(
-    settings: ExtractorConfig,
-    data: Path,
-    teacher_path: Path,
-    student_path: Path,
-    out: Path,
-    num_spk: int,
-    embedding: str,
-    ngpu: int,
-    embeddings: Path | None = None,
-    matching: str = "assignment",
+    settings: ExtractorConfig, data: Path, source: EmbeddingSource, condition: str, out: Path, num_spk: int, ngpu: int
 ) -> None:
     """Train on mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
 
-    embedding: `matched`, one for each mixture's target, or `none` for the same network without one; embeddings: the
-    folder of stage 4, needed for those from ark; matching: which of the student's embeddings is whose, on the fly
-    (matching.assignment), as arks have it from stage 4.
-    Raises: UserError when the student has not one head a talker, or an embedding is missing.
+    Args:
+        settings: conf/extractor/NAME.yaml.
+        data: prepared mixtures, data/CORPUS/Nmix.
+        source: of the embeddings.
+        condition: `matched`, with an embedding of each target, or `none`, the same network without.
+        out: folder to write.
+        num_spk: talkers in a mixture.
+        ngpu: number of GPUs; 0 trains on the CPU.
+
+    Raises:
+        UserError: the student does not have one head a talker, or an embedding is missing.
     """
-    student = None if embedding == "none" else _load_student(student_path, num_spk)
+    student = None if condition == "none" else _load_student(source.student, num_spk)
     settings = settings.without_embedding() if student is None else settings
     torch.manual_seed(settings.seed)
-    extractor, conditioning, drawn = build_extractor(settings, student), None, None
+    extractor, conditioning, cues = build_extractor(settings, student), None, None
     if student is not None:
-        teacher = checkpoint.load_model(teacher_path, "teachers")
-        conditioning = Conditioning(teacher, student, _stored(settings, data, embeddings), matching)
-        drawn = settings.cue.probabilities if settings.cue.predicted < 1 else None
+        teacher = checkpoint.load_model(source.teacher, "teachers")
+        conditioning = Conditioning(teacher, student, _stored(settings, data, source.stored), source.matching)
+        cues = settings.cue.probabilities if settings.cue.predicted < 1 else None
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:
-        print(f"extractor {extractor.config.name}, {embedding}: algorithmic latency {latency:.1f} ms", flush=True)
-    run(module, "extractors", data, num_spk, out, ngpu, probabilities=drawn, targets=settings.targets)
+        print(f"extractor {extractor.config.name}, {condition}: algorithmic latency {latency:.1f} ms", flush=True)
+    mixtures = TrainingMixtures(data, num_spk, cues=cues, targets=settings.targets)
+    run(module, "extractors", mixtures, out, ngpu)
 
 
 def _load_student(path: Path, num_spk: int) -> nn.Module:

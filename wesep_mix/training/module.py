@@ -1,8 +1,7 @@
-"""Learning rate over the steps of a training.
+"""What the four trainings share: optimiser and schedule, clipping, losses that are not finite, validation by EER.
 
-What every training module shares: optimiser, schedule, clipping, and care for losses that are not finite.
-
-Validation of what cannot be classified: the dev set's voices are no classes of the training.
+`TrainingModule` is the Lightning module of all of them. `VerifiedTraining` is validated by verification: the voices of
+the dev set are no classes of the training, so they can't be classified.
 """
 
 from __future__ import annotations
@@ -23,7 +22,16 @@ from wesep_mix.training.settings import OptimConfig, TrainingConfig
 
 
 def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRScheduler:
-    """The schedule of the config, advanced once a step."""
+    """The schedule of the config, advanced once a step.
+
+    Args:
+        optim: the settings.
+        optimizer: whose learning rate it sets.
+        num_steps: optimiser steps of the whole training.
+
+    Returns:
+        A scheduler of torch.
+    """
     if optim.schedule == "one_cycle":
         total = num_steps + 1
         warmup = max(optim.warmup, 2 / total)  # of a step at least: PyTorch divides by that
@@ -42,7 +50,8 @@ def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRS
 class TrainingModule(lightning.LightningModule):
     """Holds `self.model`, the network that is trained and saved; subclasses define the loss.
 
-    monitor: the score of the dev set that is lowest in the best epoch.
+    Attributes:
+        monitor: name of the score on the dev set; the best epoch has the lowest.
     """
 
     monitor: str = "dev/loss"
@@ -53,6 +62,7 @@ class TrainingModule(lightning.LightningModule):
         self.register_buffer("num_bad_steps", torch.zeros((), dtype=torch.long))
 
     def loss(self, batch: MixBatch) -> Tensor:
+        """The loss of a batch, a scalar."""
         raise NotImplementedError
 
     def training_step(self, batch: MixBatch, batch_index: int) -> Tensor:
@@ -62,7 +72,7 @@ class TrainingModule(lightning.LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Draw the masks of dropout by epoch and rank, so that a resumed training draws those it would have drawn."""
+        """Seed dropout by epoch and rank, so that a resumed training draws the masks that it would have drawn."""
         rng = rng_for(self.settings.seed, "dropout", self.current_epoch, self.global_rank)
         torch.manual_seed(int(rng.integers(2**31)))
 
@@ -72,7 +82,7 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         optim, trainer = self.settings.optim, self.settings.trainer
         parameters = [p for p in self.parameters() if p.requires_grad]
-        # Quicker on a CPU; an optimiser that is fused undoes fp16's scale too late for the clipping.
+        # Fused is quicker on a CPU; with fp16 a fused optimiser undoes the scale too late for the clipping.
         fused = True if self.device.type == "cpu" and trainer.precision == "32-true" else None
         optimizer = torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay, fused=fused)
         schedule = schedule_of(optim, optimizer, trainer.max_steps)
@@ -86,8 +96,8 @@ class TrainingModule(lightning.LightningModule):
     ) -> None:
         """Clip by the norm over all gradients; where that is not finite, skip the step.
 
-        In place of Lightning's own clipping, which would take the norm once more. Gradients are equal on all ranks, so
-        all skip alike.
+        It replaces Lightning's own clipping, which would compute the norm a second time. Gradients are equal on all
+        ranks, so all ranks skip the same steps.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -97,7 +107,7 @@ class TrainingModule(lightning.LightningModule):
             clip_grads_with_norm_(parameters, gradient_clip_val, norm)
 
     def _skip(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take no step, and count that. Raises: UserError when there have been too many."""
+        """Take no step, and count it; stop the training after too many."""
         most = self.settings.trainer.max_bad_steps
         optimizer.zero_grad(set_to_none=True)
         self.num_bad_steps += 1
@@ -111,17 +121,24 @@ class TrainingModule(lightning.LightningModule):
 
 
 class VerifiedTraining(TrainingModule):
-    """The best epoch has the lowest equal error rate over the embeddings that validation told it of (`hear`)."""
+    """The best epoch has the lowest equal error rate over the embeddings that validation has collected."""
 
     monitor = "dev/eer"
 
     def on_validation_epoch_start(self) -> None:
-        self.heard: list[tuple[Tensor, str, str, str]] = []
+        """Begin an empty collection."""
+        self.collected: list[tuple[Tensor, str, str, str]] = []
 
-    def hear(self, embedding: Tensor, plan: Plan, source: Source) -> None:
-        """embedding: float [D] on the CPU, of that source of the plan."""
-        self.heard.append((embedding, source.spk, plan.id, source.utt))
+    def collect(self, embedding: Tensor, plan: Plan, source: Source) -> None:
+        """Add an embedding of the dev set.
+
+        Args:
+            embedding: float [D] on the CPU.
+            plan: the mixture.
+            source: the source of the mixture that the embedding is of.
+        """
+        self.collected.append((embedding, source.spk, plan.id, source.utt))
 
     def on_validation_epoch_end(self) -> None:
-        embeddings, *names = zip(*self.heard, strict=True)
+        embeddings, *names = zip(*self.collected, strict=True)
         self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))

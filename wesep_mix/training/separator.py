@@ -13,7 +13,7 @@ from torch import Tensor
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.losses.signal import upit_loss
 from wesep_mix.training.building import build_separator
-from wesep_mix.training.loop import run
+from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.settings import SeparatorConfig
 
@@ -31,7 +31,7 @@ class SeparatorTraining(TrainingModule):
         return upit_loss(self.model(mix).float(), sources, num_samples)  # decibels in full precision
 
     def _chunk_starts(self, batch: MixBatch, length: int) -> Tensor:
-        """Chunks that hold a quarter of a chunk of every talker, or of as many as come that near: [B].
+        """Chunks with at least a quarter chunk of every talker's speech, where talkers lie close enough for it: [B].
 
         A talker who is silent in a chunk has no SI-SDR to learn from.
         """
@@ -44,7 +44,15 @@ class SeparatorTraining(TrainingModule):
 
 
 def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, ngpu: int) -> None:
-    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`."""
+    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
+
+    Args:
+        settings: conf/separator/NAME.yaml.
+        data: prepared mixtures, data/CORPUS/Nmix.
+        out: folder to write.
+        num_spk: talkers in a mixture, one output each.
+        ngpu: number of GPUs; 0 trains on the CPU.
+    """
     torch.manual_seed(settings.seed)
     module = SeparatorTraining(settings, build_separator(settings, num_spk))
-    run(module, "separators", data, num_spk, out, ngpu)
+    run(module, "separators", TrainingMixtures(data, num_spk), out, ngpu)

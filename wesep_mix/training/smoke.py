@@ -1,7 +1,7 @@
-"""A model is built and run once on a moment of noise, before hours go into it or into what it is trained on.
+"""Smoke tests: a model is built and run once on half a second of noise, before hours of training go into it.
 
-What no single setting shows to be wrong, such as sizes that do not fit together, shows here; and so does a plugin that
-lacks what the stages ask of its kind (`wesep_mix.models.contracts`).
+They find what no single setting shows, such as sizes that do not fit together, and a plugin that lacks what the stages
+ask of its kind (`wesep_mix.models.contracts`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,17 @@ NUM_SAMPLES = 8000
 
 
 def try_teacher(path: Path, settings: TeacherConfig) -> nn.Module | None:
-    """The teacher of the config `path`, as it was tried; None when it could not be built, since its weights are not on
-    this machine.
+    """Build and run a teacher.
 
-    Raises: UserError naming the config when it cannot be built and run, or is not what a teacher has to be.
+    Args:
+        path: its config, for messages.
+        settings: what the config holds.
+
+    Returns:
+        The teacher; None when its pretrained weights are not on this machine, so that it can't be built.
+
+    Raises:
+        UserError: naming the config; it cannot be built and run, or lacks what a teacher has to have.
     """
     with _trial(path) as wav:
         config = for_trial("teachers", settings.model)
@@ -41,10 +48,17 @@ def try_teacher(path: Path, settings: TeacherConfig) -> nn.Module | None:
 
 
 def try_student(path: Path, settings: StudentConfig, teacher: nn.Module | None, num_spk: int) -> None:
-    """teacher: as `try_teacher` gives it; without one the student's parts are looked at and nothing is run.
+    """Build and run a student.
 
-    Raises: UserError naming the config `path` when it cannot be built beside this teacher and run, or is not what a
-    student has to be.
+    Args:
+        path: its config, for messages.
+        settings: what the config holds.
+        teacher: from `try_teacher`; without one the student's config and class are checked and nothing is run.
+        num_spk: the largest number of talkers in a mixture.
+
+    Raises:
+        UserError: naming the config; it cannot be built beside this teacher and run, or lacks what a student has to
+            have.
     """
     with _trial(path) as mix:
         check_talkers(settings, num_spk)
@@ -55,8 +69,15 @@ def try_student(path: Path, settings: StudentConfig, teacher: nn.Module | None, 
 
 
 def try_out(path: Path, settings: ExtractorConfig | SeparatorConfig, num_spk: int = 2) -> None:
-    """Raises: UserError naming the config `path` when its network cannot be built and run, or has not the outputs that
-    the loss wants.
+    """Build and run an extractor or a separator.
+
+    Args:
+        path: its config, for messages.
+        settings: what the config holds.
+        num_spk: talkers in a mixture.
+
+    Raises:
+        UserError: naming the config; the network cannot be built and run, or lacks the outputs that the loss wants.
     """
     with _trial(path) as mix:
         if isinstance(settings, ExtractorConfig):
@@ -68,9 +89,17 @@ def try_out(path: Path, settings: ExtractorConfig | SeparatorConfig, num_spk: in
 
 
 def for_trial(kind: str, config: Any) -> Any:
-    """The config in a form that can be built here and now; None when it needs weights that are not here.
+    """A config changed so that its model can be built on this machine, for a trial.
 
-    Raises: UserError when a part that every one of this kind has is missing, or one of the front-end inside.
+    Args:
+        kind: of the model, such as `teachers`.
+        config: of the model.
+
+    Returns:
+        The config; None when it needs weights that are not here.
+
+    Raises:
+        UserError: a part that every model of this kind has is missing, in it or in its front-end.
     """
     contracts.check_config(kind, config)
     contracts.check_class(kind, plugins.load(kind, config.name).Model)
@@ -84,7 +113,16 @@ def for_trial(kind: str, config: Any) -> Any:
 
 
 def run_encoder(kind: str, model: nn.Module, wav: Tensor) -> None:
-    """Run a teacher or a student, and its front-end alone. Raises: UserError for what is not as it has to be."""
+    """Run a teacher or a student, and its front-end alone.
+
+    Args:
+        kind: `teachers` or `students`.
+        model: the network, in eval mode.
+        wav: float32 [B, T] at 16 kHz.
+
+    Raises:
+        UserError: a part or an output is not as its kind's contract says.
+    """
     contracts.check(kind, model)
     if getattr(model, "frontend", None) is not None:
         _run_frontend(model.frontend, wav)
@@ -117,14 +155,14 @@ def _check_output(what: str, found: Any, wanted: list[int]) -> None:
         shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise UserError(f"model: {what}: wanted the shape {wanted}, found {shape}")
     if not found.isfinite().all():
-        raise UserError(f"model: with these settings it makes noise into values that are not finite ({what})")
+        raise UserError(f"model: with these settings its output for noise is not finite ({what})")
 
 
 @contextmanager
 def _trial(path: Path) -> Iterator[Tensor]:
-    """Gives a moment of noise, [1, T]; no random number of the caller's is used up.
+    """Give half a second of noise, [1, T], without using up random numbers of the caller.
 
-    Raises: UserError naming the config for whatever goes wrong within.
+    Whatever goes wrong within becomes a UserError that names the config.
     """
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):

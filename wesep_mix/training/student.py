@@ -1,7 +1,10 @@
-"""What a student learns from: the frozen teacher's embeddings of the clean sources, or who speaks (arXiv 2604.03219,
-section on the student; Table 1, with and without teacher supervision).
+"""Student training: mixture -> set of embeddings (arXiv 2604.03219, section on the student; Table 1, with and without
+teacher supervision).
 
-Student training: mixture -> set of embeddings (arXiv 2604.03219, section on the student).
+The loss of every batch: the student gives each mixture N embeddings, `costs` says what each of them would cost as the
+embedding of each talker, and the best assignment (matching.assignment) says which talker gets which. The cost is
+1 - cosine to the frozen teacher's embedding of the talker's clean source (`StudentTraining`), or ArcFace over the
+speakers of the training set (`LabelledStudentTraining`).
 """
 
 from __future__ import annotations
@@ -20,28 +23,48 @@ from wesep_mix.models import checkpoint
 from wesep_mix.preparation.lists import read_speech
 from wesep_mix.training.building import build_student, check_talkers
 from wesep_mix.training.conditioning import TeacherReferences
-from wesep_mix.training.loop import run
+from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule, VerifiedTraining
 from wesep_mix.training.settings import StudentConfig
 
 
 class SetTraining(TrainingModule):
-    """Mixtures -> sets of embeddings under the best assignment; subclasses say what a head costs for a talker."""
+    """Mixtures -> sets of embeddings under the best assignment; subclasses define the costs and the validation.
 
-    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """[B, N, D] -> [B, N, S]."""
-        raise NotImplementedError
+    B mixtures, N heads of the student, S talkers, D values of an embedding.
+    """
 
     def loss(self, batch: MixBatch) -> Tensor:
         mix, num_samples = batch.mix, batch.num_samples
         if self.settings.chunk_s > 0:
             length = chunk_length(batch, self.settings.chunk_s)
-            mix, num_samples = take(mix, stretch_starts(batch, length), length), None
+            mix, num_samples = take(mix, shared_chunk_starts(batch, length), length), None
         return self.loss_of(self.model(mix, num_samples), batch)
 
     def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
+        """The loss of sets that the student has found.
+
+        Args:
+            found: N embeddings of each mixture.
+            batch: the mixtures.
+
+        Returns:
+            A scalar.
+        """
         costs = self.costs(found.embeddings, batch)
         return set_loss(costs, batch.num_spk, found.presence, self.settings.presence_weight)
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """What each head would cost as the embedding of each talker.
+
+        Args:
+            embeddings: the student's, float [B, N, D].
+            batch: the mixtures.
+
+        Returns:
+            float [B, N, S].
+        """
+        raise NotImplementedError
 
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         found = self.model(batch.mix, batch.num_samples)
@@ -51,35 +74,28 @@ class SetTraining(TrainingModule):
             self.log("dev/count_acc", right, batch_size=len(batch.plans))
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        """Log the score of the dev set, or collect what it is computed from.
+
+        Args:
+            found: N embeddings of each mixture.
+            batch: the mixtures.
+        """
         raise NotImplementedError
 
 
-def stretch_starts(batch: MixBatch, length: int) -> Tensor:
-    """Where chunks of `length` samples begin: anywhere, moved by as little as lets a third of them be every talker's.
-
-    Of mixtures of three or more a chunk could else miss one, or hold a syllable of one, whom the student would yet have
-    to name and count. Where talkers are too far apart for that, the first and the last get the same. Returns: [B].
-    """
-    anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
-    least = batch.sizes.clamp(max=length // 3)  # [B, S]
-    first = (batch.offsets + least).amax(1) - length
-    latest = batch.offsets + batch.sizes - least
-    last = latest.masked_fill(~batch.talkers(), batch.mix.shape[1]).amin(1)
-    middle = (first + last).div(2, rounding_mode="floor")
-    return torch.where(first <= last, torch.minimum(torch.maximum(anywhere, first), last), middle)
-
-
 class StudentTraining(SetTraining):
-    """1 - cosine to the teacher's; the teacher is no part of the module, so checkpoints do not carry it."""
+    """1 - cosine to the teacher's embeddings; the teacher is no part of the module, so checkpoints do not carry it."""
 
     def __init__(self, settings: StudentConfig, student: nn.Module, teacher: nn.Module):
         super().__init__(settings, student)
         self.references = TeacherReferences(teacher)
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """1 - cosine of each head to each talker's reference."""
         return cosine_costs(embeddings, self.references(batch))
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        """Log the loss."""
         self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans))
 
 
@@ -87,8 +103,8 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
     """ArcFace on the speakers of the training set, permutation-invariant: each talker's loss is that of the head which
     the best assignment gives it. Our reading of the paper's 'without teacher supervision', which it does not define.
 
-    Voices of the dev set are no classes, so the epoch is chosen by EER over the dev embeddings, each named by the
-    match to the student's own embedding of the clean source.
+    Voices of the dev set are no classes, so the best epoch is chosen by EER over the embeddings of the dev set. Each is
+    named after the talker whose clean source, embedded by the student itself, it matches.
     """
 
     def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
@@ -100,6 +116,7 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
         )
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """ArcFace of each head for each talker's class."""
         labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
         speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
         shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
@@ -107,28 +124,61 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
         return self.arcface.costs(embeddings[:, :, None], speakers[:, None].expand(shape), margin)
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        """Collect the embeddings, each under the name of the talker that it matches."""
         references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
-        matched, got = match(found.embeddings, references, batch.num_spk)
-        for plan, embeddings, there in zip(batch.plans, matched.float().cpu(), got.tolist(), strict=True):
-            for source, embedding, one in zip(plan.sources, embeddings, there, strict=False):  # others have more
-                if one:
-                    self.hear(embedding, plan, source)
+        matched, is_matched = match(found.embeddings, references, batch.num_spk)
+        for plan, embeddings, flags in zip(batch.plans, matched.float().cpu(), is_matched.tolist(), strict=True):
+            # a batch may have more rows than a mixture has talkers
+            for source, embedding, flag in zip(plan.sources, embeddings, flags, strict=False):
+                if flag:
+                    self.collect(embedding, plan, source)
+
+
+def shared_chunk_starts(batch: MixBatch, length: int) -> Tensor:
+    """Random chunks, each moved by as little as it takes to hold a third of a chunk of every talker.
+
+    Otherwise a chunk of a mixture of three or more could miss a talker, or hold a syllable of one whom the student
+    would still have to embed and count. Where talkers are too far apart for that, the first and the last get the same.
+
+    Args:
+        batch: B mixtures.
+        length: of a chunk, in samples.
+
+    Returns:
+        The chunks' first samples, int64 [B].
+    """
+    anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
+    least = batch.sizes.clamp(max=length // 3)  # [B, S]
+    first = (batch.offsets + least).amax(1) - length
+    latest = batch.offsets + batch.sizes - least
+    last = latest.masked_fill(~batch.talkers(), batch.mix.shape[1]).amin(1)
+    middle = (first + last).div(2, rounding_mode="floor")
+    return torch.where(first <= last, torch.minimum(torch.maximum(anywhere, first), last), middle)
 
 
 def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int) -> None:
     """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss (labels: EER) on `data/dev`.
 
-    Raises: UserError when student, teacher and mixtures do not fit each other.
+    Args:
+        settings: conf/student.yaml.
+        data: prepared mixtures, data/CORPUS/Nmix.
+        teacher_path: the teacher's model file.
+        out: folder to write.
+        num_spk: the largest number of talkers in a mixture, one head each.
+        ngpu: number of GPUs; 0 trains on the CPU.
+
+    Raises:
+        UserError: student, teacher and mixtures do not fit each other.
     """
     check_talkers(settings, num_spk)
     teacher = checkpoint.load_model(teacher_path, "teachers")
     torch.manual_seed(settings.seed)
     student = build_student(settings, teacher, num_spk)
-    module = _supervised(settings, student, teacher, data)
-    run(module, "students", data, num_spk, out, ngpu, settings.min_talkers)
+    module = _training_of(settings, student, teacher, data)
+    run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers), out, ngpu)
 
 
-def _supervised(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:
+def _training_of(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:
     if settings.supervision == "teacher":
         return StudentTraining(settings, student, teacher)
     return LabelledStudentTraining(settings, student, sorted({entry.spk for entry in read_speech(data / "train")}))

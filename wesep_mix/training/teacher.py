@@ -12,7 +12,7 @@ from wesep_mix.base import plugins
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.losses.arcface import ArcFace
 from wesep_mix.preparation.lists import read_speech
-from wesep_mix.training.loop import resolved, run, write_config, write_model
+from wesep_mix.training.loop import TrainingMixtures, resolved_settings, run, write_config, write_model
 from wesep_mix.training.module import VerifiedTraining
 from wesep_mix.training.settings import TeacherConfig
 
@@ -23,9 +23,9 @@ class TeacherTraining(VerifiedTraining):
     def __init__(self, settings: TeacherConfig, speakers: Sequence[str]):
         super().__init__(settings, plugins.build("teachers", settings.model))
         self.classes = {speaker: place for place, speaker in enumerate(speakers)}
-        given = settings.arcface
+        arcface = settings.arcface
         self.arcface = ArcFace(
-            self.model.config.embedding_dim, len(speakers), given.scale, given.margin, given.sub_centres
+            self.model.config.embedding_dim, len(speakers), arcface.scale, arcface.margin, arcface.sub_centres
         )
 
     def loss(self, batch: MixBatch) -> Tensor:
@@ -41,20 +41,26 @@ class TeacherTraining(VerifiedTraining):
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
         embeddings = self.model(batch.mix, batch.num_samples).float().cpu()
         for embedding, plan in zip(embeddings, batch.plans, strict=True):
-            self.hear(embedding, plan, plan.sources[0])
+            self.collect(embedding, plan, plan.sources[0])
 
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
     """Train on fresh noisy single speech of `data/train`; the best epoch has the lowest EER on `data/dev`.
 
-    A teacher without trainable parameters, pretrained and frozen, is written as it is.
+    A pretrained and frozen teacher has nothing to train: it is written as it is.
+
+    Args:
+        settings: conf/teacher.yaml.
+        data: prepared sets of single speech, data/CORPUS/single.
+        out: folder to write.
+        ngpu: number of GPUs; 0 trains on the CPU.
     """
     torch.manual_seed(settings.seed)
     speakers = sorted({entry.spk for entry in read_speech(data / "train")})
     module = TeacherTraining(settings, speakers)
     if not any(parameter.requires_grad for parameter in module.model.parameters()):
         print(f"teacher {module.model.config.name}: nothing to train, its weights are pretrained", flush=True)
-        write_config(out, resolved(settings, module.model))
+        write_config(out, resolved_settings(settings, module.model))
         write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
         return
-    run(module, "teachers", data, 1, out, ngpu)
+    run(module, "teachers", TrainingMixtures(data, 1), out, ngpu)

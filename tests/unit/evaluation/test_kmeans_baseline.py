@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from wesep_mix.evaluation import kmeans_baseline
-from wesep_mix.evaluation.kmeans_baseline import frame_centroids, frames, kmeans_tables, untaught
+from wesep_mix.evaluation.kmeans_baseline import frame_centroids, frames, initial_frontend, kmeans_tables
 from wesep_mix.mixing.render import render
 from wesep_mix.models.frontends import logmel
 
@@ -61,10 +61,10 @@ def test_no_frontend_no_table(plans):
     assert kmeans_tables({}, plans, 0, "cpu") == {}
 
 
-def test_an_untaught_frontend_forgets_its_training_and_leaves_the_random_state_alone():
+def test_an_initial_frontend_frontend_forgets_its_training_and_leaves_the_random_state_alone():
     taught = logmel.Model(logmel.Config(channels=8, num_heads=2, num_layers=1))
     before = torch.get_rng_state()
-    fresh, again = untaught(taught, 0), untaught(taught, 0)
+    fresh, again = initial_frontend(taught, 0), initial_frontend(taught, 0)
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(fresh.convs[0].weight, again.convs[0].weight)
     assert not torch.equal(fresh.convs[0].weight, taught.convs[0].weight)
@@ -72,4 +72,4 @@ def test_an_untaught_frontend_forgets_its_training_and_leaves_the_random_state_a
 
 def test_a_frozen_frontend_has_nothing_to_forget():
     frozen = logmel.Model(logmel.Config(channels=8, num_heads=2, num_layers=1, finetuned=False))
-    assert untaught(frozen, 0) is frozen
+    assert initial_frontend(frozen, 0) is frozen

@@ -69,8 +69,17 @@ def test_wrong_is_another_head_where_two_talkers_share_one(mixture_of):
     wrong = control_embeddings("wrong", plans, matched, {}, heads, 0)
     assert {key: vector[0] for key, vector in wrong.items()} == {"a_b_c-a": 1.0, "a_b_c-b": 2.0, "a_b_c-c": 0.0}
     alike = dict.fromkeys(heads, heads["a_b_c-0"])
-    with pytest.raises(UserError, match="control wrong: a_b_c-a: wanted a head of the student that says something els"):
+    with pytest.raises(UserError, match="control wrong: a_b_c-a: wanted a head of the student with another embed"):
         control_embeddings("wrong", plans, dict.fromkeys(matched, heads["a_b_c-0"]), {}, alike, 0)
+
+
+def test_a_speakers_name_may_hold_a_hyphen(mixture_of):
+    plans = [mixture_of("a-b", "c-d")]
+    (mix,) = (plan.id for plan in plans)
+    heads = {f"{mix}-{head}": np.full(4, float(head), dtype=np.float32) for head in range(2)}
+    shared = dict.fromkeys(speaker_keys(plans[0]), heads[f"{mix}-0"])
+    wrong = control_embeddings("wrong", plans, shared, {}, heads, 0)
+    assert {key: vector[0] for key, vector in wrong.items()} == {f"{mix}-a-b": 1.0, f"{mix}-c-d": 1.0}
 
 
 def test_what_cannot_be_chosen_is_named(plans, mixture_of):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.metrics.clustering import in_own_cluster, judged_clusters, normalised, separation
+from wesep_mix.metrics.clustering import cluster_metrics, in_own_cluster, normalised, separation
 
 
 def blobs(num_speakers=4, each=6, spread=0.1, dim=16, seed=0):
@@ -16,7 +16,7 @@ def blobs(num_speakers=4, each=6, spread=0.1, dim=16, seed=0):
 
 
 def metrics_of(emb, speakers, seed=0):
-    return judged_clusters(emb, speakers, seed)[0]
+    return cluster_metrics(emb, speakers, seed)[0]
 
 
 def brute_force_accuracy(speakers, clusters):
@@ -59,7 +59,7 @@ def test_the_best_assignment_is_one_to_one(seed):
 
 def test_judged_items_are_those_of_the_accuracy():
     emb, speakers = blobs(spread=1.5)
-    metrics, right = judged_clusters(emb, speakers, 3)
+    metrics, right = cluster_metrics(emb, speakers, 3)
     assert 0 < right.sum() < len(speakers) and metrics["acc"] == right.mean()
 
 
@@ -119,7 +119,7 @@ def test_same_seed_same_metrics():
 )
 def test_unfit_input_is_named(emb, speakers, said):
     with pytest.raises(UserError, match=said):
-        judged_clusters(emb, speakers)
+        cluster_metrics(emb, speakers)
 
 
 def test_separation_needs_both_sorts_of_pairs():

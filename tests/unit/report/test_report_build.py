@@ -26,10 +26,10 @@ def test_writes_both_places_and_prints_the_tables(experiment, capsys):
         text = (folder / "RESULTS.md").read_text()
         assert "bash run.sh --corpus mini --num_spk 2 --extractor net --tag trial --set optim.lr=5e-4" in text
         assert "Seed 7, git revision" in text
-        assert text.index("## Extraction") < text.index("## By condition") < text.index("## Plots")
+        assert text.index("## Extraction") < text.index("## By sexes, SNR and overlap") < text.index("## Plots")
         assert "| overlap | 0.5-0.6 |" in text and "| student: Cos | 0.800 |" in text
         assert "| net: SI-SDRi dB | 5.25 |" in text and "| net/wrong: " not in text
-        assert "got no head" not in text
+        assert "without a head" not in text
         links = re.findall(r"\]\(([^)]+)\)", text)
         assert len(links) == 2
         assert all((folder / link).stat().st_size > 1000 and not Path(link).is_absolute() for link in links)
@@ -46,7 +46,7 @@ def test_columns_that_no_row_has_are_not_there(experiment, no_plots, capsys):
     run(experiment)
     assert "Count %" not in capsys.readouterr().out
     assert (
-        "got no head have no embedding and count in none of these but Count: `student` 2."
+        "Talkers without a head have no embedding and are in no number but Count: `student` 2."
         in (experiment / "RESULTS.md").read_text()
     )
 

@@ -121,7 +121,7 @@ def test_rows_of_models_that_were_made_anew_are_left_out_and_told(experiment, re
     assert set(results["extraction"]) & {"net", "net/wrong"} == set() and "mixture" in results["extraction"]
     assert set(outdated_rows(remade / "2mix")) == {"net", "net/wrong"}
     said = write_report(remade, results)
-    line = "`net`, since 2mix/net/matched was made anew after it; its stages make it again"
+    line = "`net`, which is older than 2mix/net/matched; run its stages again"
     assert f"left out: {line}" in said and f"Left out: {line}." in (remade / "RESULTS.md").read_text()
 
 
@@ -130,7 +130,7 @@ def test_where_all_is_outdated_the_error_says_so(remade):
         shutil.rmtree(remade / "2mix" / name)
     for condition in ("none", "random", "oracle"):
         shutil.rmtree(remade / "2mix" / "net" / "test" / condition, ignore_errors=True)
-    with pytest.raises(UserError, match="net in .*2mix and all else there was made before .*net/matched was made anew"):
+    with pytest.raises(UserError, match="net and all other results in .* are older than .*net/matched, run with"):
         gather(remade, "mini", 2, 0, "abc")
 
 

@@ -60,7 +60,7 @@ def test_names_do_not_depend_on_which_rows_are_asked_for(layout):
 def test_a_call_has_the_runs_settings_then_the_rows_then_the_seed(layout):
     job = next(job for job in layout.jobs("labels", 4) if job.stage == 3)
     data, exp = layout.data, layout.exp / "seed4"
-    assert (job.entry, job.made) == ("train_student", exp / "student" / "labels" / "model.pt")
+    assert (job.entry, job.product) == ("train_student", exp / "student" / "labels" / "model.pt")
     assert list(job.options) == [
         "--config=conf/student.yaml",
         f"--out={exp}/student/labels",

@@ -80,7 +80,7 @@ def finish(layout, name, seed):
     for job in layout.jobs(name, seed):
         (part,) = importlib.import_module(f"wesep_mix.bin.{job.entry}").parts(list(job.options))
         part.begin(False)
-        job.made.touch()
+        job.product.touch()
         part.end()
     part = layout.metrics(name, seed)
     part.begin(False)
@@ -166,7 +166,7 @@ def test_seeds_that_the_config_does_not_name_are_told(run, layout, tmp_path):
     assert run(8, settings=["table1.seeds=[1]"])[0] == 0
     assert table_of(tmp_path)["seeds"] == [1]
     assert (
-        "Also there, not in this table: seeds 0, which table1.seeds does not name."
+        "Not in this table: seeds 0, which have results but are not in table1.seeds."
         in (tmp_path / "exp" / "TABLE1.md").read_text()
     )
 

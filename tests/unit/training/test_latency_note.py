@@ -17,5 +17,6 @@ from wesep_mix.training.settings import ExtractorConfig
 def test_the_latency_of_a_causal_model_is_said(tmp_path, monkeypatch, capsys, causal, said):
     monkeypatch.setattr(extractor, "run", lambda *_, **__: None)
     model = stft_tcn.Config(channels=8, hidden=8, num_blocks=1, num_stacks=1, causal=causal)
-    extractor.train_extractor(ExtractorConfig(model=model), tmp_path, tmp_path, tmp_path, tmp_path, 2, "none", 0)
+    source = extractor.EmbeddingSource(tmp_path, tmp_path)
+    extractor.train_extractor(ExtractorConfig(model=model), tmp_path, source, "none", tmp_path, 2, 0)
     assert capsys.readouterr().out == said

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from wesep_mix.evaluation.kmeans_baseline import untaught
+from wesep_mix.evaluation.kmeans_baseline import initial_frontend
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import ge2e as frontend
 from wesep_mix.models.frontends import logmel
@@ -51,7 +51,7 @@ def test_a_student_learns_from_it(frozen, prepared, student_settings, tmp_path, 
 
 def test_its_frames_serve_k_means(frozen):
     loaded = checkpoint.load_model(frozen / "model.pt", "teachers").frontend
-    again = untaught(loaded, seed=0)
+    again = initial_frontend(loaded, seed=0)
     wav = torch.randn(1, 4000)
     assert torch.equal(again(wav)[0], loaded(wav)[0])
 

@@ -7,7 +7,7 @@ import torch
 
 from wesep_mix.base import plugins
 from wesep_mix.models import checkpoint
-from wesep_mix.training.extractor import train_extractor
+from wesep_mix.training.extractor import EmbeddingSource, train_extractor
 from wesep_mix.training.separator import train_separator
 from wesep_mix.training.settings import LossConfig, SeparatorConfig, TrainerConfig
 from wesep_mix.training.student import train_student
@@ -54,7 +54,7 @@ def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name):
     model = plugins.load("extractors", name).Config(**SMALL.get(name, {}))
     weights = (0.5,) * plugins.build("extractors", model).num_estimates
     settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig(weights=weights), trainer=BF16)
-    train_extractor(settings, prepared / "2mix", *saved, tmp_path / "out", 2, "matched", 0)
+    train_extractor(settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2, 0)
     assert was_trained(tmp_path / "out", "extractors")
 
 

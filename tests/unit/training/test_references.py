@@ -62,10 +62,10 @@ def test_references_take_part_in_a_loss(batch, teacher):
 def test_what_is_kept_is_small_and_on_the_cpu(batch, teacher):
     conditioning = TeacherReferences(teacher)
     conditioning(batch)
-    assert conditioning.known.keys() == crops_of(batch)
-    held = {kept.untyped_storage().data_ptr(): kept.untyped_storage().nbytes() for kept in conditioning.known.values()}
-    assert sum(held.values()) == len(conditioning.known) * 4 * 4  # four values of four bytes a crop, and nothing else
-    assert all(kept.device.type == "cpu" and not kept.requires_grad for kept in conditioning.known.values())
+    assert conditioning.kept.keys() == crops_of(batch)
+    held = {kept.untyped_storage().data_ptr(): kept.untyped_storage().nbytes() for kept in conditioning.kept.values()}
+    assert sum(held.values()) == len(conditioning.kept) * 4 * 4  # four values of four bytes a crop, and nothing else
+    assert all(kept.device.type == "cpu" and not kept.requires_grad for kept in conditioning.kept.values())
 
 
 def test_a_crop_is_computed_once_whatever_its_level(batch, teacher, asked):
@@ -103,10 +103,10 @@ def test_the_teacher_of_references_does_not_learn(teacher):
 
 
 def test_no_more_is_kept_than_fits(batch, teacher, asked, monkeypatch):
-    monkeypatch.setattr(conditioning, "MOST", 3)
+    monkeypatch.setattr(conditioning, "MAX_KEPT", 3)
     kept = TeacherReferences(teacher)
     first, wanted = kept(batch), TeacherReferences(teacher)(batch)
-    assert len(kept.known) == 3 and torch.equal(first, wanted)
+    assert len(kept.kept) == 3 and torch.equal(first, wanted)
     before = len(asked)
     torch.testing.assert_close(kept(batch), wanted)
     assert len(asked) == before + 1 and asked[-1] == len(crops_of(batch)) - 3
@@ -115,5 +115,5 @@ def test_no_more_is_kept_than_fits(batch, teacher, asked, monkeypatch):
 def test_a_teacher_that_hears_levels_is_refused(teacher):
     teacher.frontend = torch.nn.Identity()
     teacher.frontend.config = ge2e.Config(pretrained=False, increase_only=True)
-    with pytest.raises(UserError, match="the teacher hears how loud a talker is"):
+    with pytest.raises(UserError, match="the teacher's embedding depends on how loud a talker is"):
         TeacherReferences(teacher)

@@ -12,7 +12,7 @@ from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
 from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.settings import ArcFaceConfig
-from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, stretch_starts
+from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, shared_chunk_starts
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
 
@@ -63,20 +63,20 @@ def test_chunks_hold_enough_of_every_talker_and_are_moved_for_nothing_else(chanc
     batch = placed([[0, 1000, 3500], [0, 2500, 0], [0, 0, 0], [0, 2500, 5000]], [3, 2, 1, 3], chance)
     plain = [int(chance * (size - 3000 + 1)) for size in (8500, 7500, 5000, 10000)]
     for row, (first, last) in enumerate([(1500, 4000), (500, 4000), (0, 2000), (3000, 4000)]):
-        assert stretch_starts(batch, 3000)[row] == min(max(plain[row], first), last)
+        assert shared_chunk_starts(batch, 3000)[row] == min(max(plain[row], first), last)
 
 
 def test_a_chunk_that_cannot_hold_all_is_shared_by_the_first_and_the_last(chance=0.9):
     far = placed([[0, 2000, 9000]], [3], chance)  # the first until 5000, the last from 9000
-    assert stretch_starts(far, 6000).tolist() == [4000]  # 1000 of each
-    assert stretch_starts(far, 2000).tolist() == [6000]  # neither
+    assert shared_chunk_starts(far, 6000).tolist() == [4000]  # 1000 of each
+    assert shared_chunk_starts(far, 2000).tolist() == [6000]  # neither
 
 
 def test_a_talker_shorter_than_a_third_of_the_chunk_is_held_whole(chance=0.0):
     short = dataclasses.replace(
         placed([[0, 6000]], [2], chance), sizes=torch.tensor([[5000, 300]]), num_samples=torch.tensor([6300])
     )
-    assert stretch_starts(short, 3000).tolist() == [3300]
+    assert shared_chunk_starts(short, 3000).tolist() == [3300]
 
 
 def test_by_the_teacher_with_presence(presence_settings, student, teacher, mixed):
@@ -149,7 +149,7 @@ def test_the_monitor_of_labels_is_the_eer_of_what_the_own_space_names(presence_s
         )
         emb += [of_mixtures[row, head] for head in best]
         speakers += [source.spk for source in plan.sources]
-    assert len(emb) == len(module.heard) == 6
+    assert len(emb) == len(module.collected) == 6
     assert logged == {"dev/eer": pytest.approx(equal_error_rate(torch.stack(emb).numpy(), speakers))}
 
 

@@ -17,7 +17,7 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import spexplus
 from wesep_mix.models.layers.network import Network
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences
-from wesep_mix.training.extractor import ExtractorTraining, build_extractor, train_extractor
+from wesep_mix.training.extractor import EmbeddingSource, ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.settings import LossConfig
 from wesep_mix.training.student import StudentTraining, build_student, train_student
 from wesep_mix.training.teacher import TeacherTraining
@@ -257,7 +257,9 @@ def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_sett
 
 def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settings, saved):
     with pytest.raises(UserError, match="student/model.pt: .*3 talkers wanted .*, found 2; train one with --num_spk 3"):
-        train_extractor(extractor_settings, prepared / "2mix", *saved, tmp_path / "out", 3, "matched", 0)
+        train_extractor(
+            extractor_settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 3, 0
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -275,7 +277,7 @@ def test_student_and_extractors_are_trained_from_files(
     assert any(not torch.equal(value, fresh[name]) for name, value in student.frontend.state_dict().items())
     for kind, paths in (("matched", (teacher_path, student_path)), ("none", (tmp_path / "not", tmp_path / "needed"))):
         out = tmp_path / kind
-        train_extractor(extractor_settings, data, *paths, out, 2, kind, 0)
+        train_extractor(extractor_settings, data, EmbeddingSource(*paths), kind, out, 2, 0)
         assert checkpoint.load_notes(out / "model.pt", "extractors")["num_steps"] == 6
         model = checkpoint.load_model(out / "model.pt", "extractors")
         emb = None if kind == "none" else torch.randn(1, 4)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.evaluation.breakdown import by_condition, flat
+from wesep_mix.evaluation.breakdown import break_down, flatten
 from wesep_mix.evaluation.clustering import kmeans_rows, student_row, teacher_row
 from wesep_mix.evaluation.judging import Judged
 from wesep_mix.mixing.plan import Plan
@@ -21,13 +21,24 @@ def row_metrics(
     student: Path | None = None,
     embeddings: Path | None = None,
 ) -> dict[str, float]:
-    """The metrics of a row on its test set `plans`, of what stages 2 to 4 made for it: two model files and a folder.
+    """Measure a row on its test set.
 
-    With a student: of the student on the mixtures. With embeddings alone: of the teacher on noisy single speech. With
-    neither: of k-means over each mixture's frames. Beside the clustering and verification metrics there are num and
-    trainable, of students also cos, num_missing (talkers who got no head) and, where they count talkers, count_acc; on
-    mixtures also acc, cos and count_acc by condition (by_condition.flat).
-    Raises: UserError when k-means has no front-end to take.
+    With a student: the student on the mixtures. With embeddings alone: the teacher on noisy single speech. With
+    neither: k-means over each mixture's frames.
+
+    Args:
+        plans: the test set.
+        seed: of k-means.
+        device: `cpu` or `cuda`.
+        teacher: model file of stage 2.
+        student: model file of stage 3.
+        embeddings: folder of stage 4.
+
+    Returns:
+        The metrics of evaluation.clustering; on mixtures also those of the breakdown (breakdown.flatten).
+
+    Raises:
+        UserError: the teacher has no front-end for k-means.
     """
     if student is None and embeddings is not None:
         return teacher_row(embeddings, teacher, plans, seed).metrics
@@ -36,15 +47,15 @@ def row_metrics(
         if student is None
         else student_row(embeddings, student, plans, fixed_trials(plans), seed)
     )
-    return row.metrics | flat(by_condition({"": row}, plans)[""])
+    return row.metrics | flatten(break_down({"": row}, plans)[""])
 
 
 def _kmeans_row(teacher: Path, plans: Sequence[Plan], seed: int, device: str) -> Judged:
-    """Of the teacher's front-end as it was before its training."""
-    rows = kmeans_rows(teacher, plans, fixed_trials(plans), seed, device, taught=False)
+    """With the teacher's front-end as it was before its training."""
+    rows = kmeans_rows(teacher, plans, fixed_trials(plans), seed, device, with_trained=False)
     if not rows:
         raise UserError(
-            f"{teacher}: wanted a teacher with a front-end for frame k-means, this one has none; give the "
+            f"{teacher}: wanted a teacher with a front-end for frame k-means, found one without; give the "
             "row another teacher, or leave it out of table1.yaml"
         )
     return rows["kmeans"]

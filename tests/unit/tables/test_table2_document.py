@@ -5,8 +5,8 @@ import json
 import pytest
 
 from wesep_mix.base.config import from_dict
-from wesep_mix.tables import table2_text as table2
-from wesep_mix.tables.document import Run
+from wesep_mix.tables import table2_document as table2
+from wesep_mix.tables.document import TableResults
 from wesep_mix.tables.table2 import Table2Config
 
 NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "sig": 3.0, "bak": 4.0, "ovrl": 2.5, "num": 200, "num_bad": 0}
@@ -36,7 +36,7 @@ def write(exp, table, seeds=(0, 1)):
         }
         for seed in seeds
     }
-    return table2.write_table(Run(exp, "mini", ["lr=1"], "abc", found), table)
+    return table2.write_table(TableResults(exp, "mini", ["lr=1"], "abc", found), table)
 
 
 def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
@@ -57,19 +57,23 @@ def test_the_document_says_how_it_was_made(table, tmp_path):
         "# Tables 2 and 4: mini",
         "bash run.sh --corpus mini --tables true --tag wide --set lr=1\n",
         "Seeds 0, 1; git revision abc, python 3.",
-        ". Written by stage 9",
+        ". Stage 9 writes this file",
         "| film | 4.00 ± 0.00 | 9.50 ± 0.71 | 9.60 |",
         "| noisy | 4.00 | 0.00 | - |",
         "with other settings: tasnet.",
         "- noisy: the mixtures of 2 as they are; without 3 utterances a seed, which could not be scored\n",
         '- without: `extractor/pdccrn.yaml` on mixtures of 2; given no embedding; `extractor.model.fusion="none"`\n',
         "- film: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1\n",
-        "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, of "
-        "each talker that of the mixture's next\n",
+        "- other: `extractor/pdccrn.yaml` on mixtures of 2; given embeddings of `student2` of Table 1, for "
+        "each talker that of the next talker of the mixture\n",
         "mean over all mixtures and speakers",
         "DNSMOS",
     ):
         assert part in text, part
+
+
+def test_a_separator_is_given_nothing(table):
+    assert table2.row_note(table.rows["net"]) == "`separator/conv_tasnet.yaml` on mixtures of 3"
 
 
 def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, tmp_path):
@@ -82,7 +86,7 @@ def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, 
         {
             "holds": True,
             "text": "'film' is ahead of 'without' in SI-SDRi by more than two standard deviations: "
-            "difference +8.50 dB, standard deviation 0.50 (pooled): it is.",
+            "difference +8.50 dB, standard deviation 0.50 (pooled); holds.",
         },
-        {"holds": None, "text": "'tasnet' is ahead of 'film' in SI-SDRi: not known, a row is not there."},
+        {"holds": None, "text": "'tasnet' is ahead of 'film' in SI-SDRi: unknown, since a row has no results."},
     ]

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from wesep_mix.base.config import from_dict
-from wesep_mix.tables import table1_text as table1
-from wesep_mix.tables.document import Run
-from wesep_mix.tables.statements import ACC, ahead, share
+from wesep_mix.tables import table1_document as table1
+from wesep_mix.tables.document import TableResults
+from wesep_mix.tables.statements import ACC, ahead_statement, share_statement
 from wesep_mix.tables.table1 import Table1Config
 
 BASE = {"sep": 0.5, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.25, "min_dcf": 0.75, "num": 200, "trainable": 0}
@@ -49,7 +49,7 @@ def runs(good=(0.7, 0.7, 0.7), bad=(0.3, 0.4, 0.5)):
 
 
 def write(exp, table, found, settings=(), others=()):
-    return table1.write_table(Run(exp, "mini", settings, "abc", found, others), table)
+    return table1.write_table(TableResults(exp, "mini", settings, "abc", found, others), table)
 
 
 def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path):
@@ -70,8 +70,8 @@ def test_the_document_says_how_it_was_made_and_what_is_not_there(table, tmp_path
         "bash run.sh --corpus mini --tables true --tag wide --set optim.lr=1 --set 'a={b: c}'\n",
         "Seeds 0, 1, 2; git revision abc, python 3.",
         ", torch 2.",
-        "data or results are not there, or were made with other settings: three: gone.",
-        "Also there, not in this table: seeds 7, which table1.seeds does not name.",
+        "data or results are missing, or were made with other settings: three: gone.",
+        "Not in this table: seeds 7, which have results but are not in table1.seeds.",
         "| two: good | 70.0 ± 0.0 | 75.5 |",
         "mean ± standard deviation (of the sample)",
         '- two: bad: a student trained on mixtures of 2; tested on mixtures of 2; `student.supervision="labels"`\n',
@@ -90,7 +90,7 @@ def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
     assert [each["holds"] for each in found["statements"]] == [True, True, False, None, False]
 
 
-def test_conditions_have_means_and_deviations_too(table, tmp_path):
+def test_the_breakdown_has_means_and_deviations_too(table, tmp_path):
     found = {
         seed: {
             "good": BASE
@@ -109,7 +109,7 @@ def test_conditions_have_means_and_deviations_too(table, tmp_path):
         for seed in (0, 1)
     }
     write(tmp_path, table, found)
-    by = (tmp_path / "TABLE1.md").read_text().partition("## By condition\n\n")[2]
+    by = (tmp_path / "TABLE1.md").read_text().partition("## By sexes, SNR and overlap\n\n")[2]
     assert by == (
         """| row | sexes FM | SNR dB 5 | SNR dB 10 |
 | --- | ---: | ---: | ---: |
@@ -125,30 +125,30 @@ def test_conditions_have_means_and_deviations_too(table, tmp_path):
 
 
 def share_of(table, found):
-    return share(table.shares[0], table.rows, found)
+    return share_statement(table.shares[0], table.rows, found)
 
 
 def ahead_of(table, found, pair=("good", "bad")):
-    return ahead(pair, table.rows, found, "acc", ACC)
+    return ahead_statement(pair, table.rows, found, "acc", ACC)
 
 
 def test_a_share_is_said_beside_the_papers(table):
     said = share_of(table, runs())
     assert said.text == (
-        "Acc of 'two: good' as a share of that of 'one: the teacher': 0.78; wanted 0.75 or more, in "
-        "the paper 0.78: it is."
+        "Acc of 'two: good' divided by Acc of 'one: the teacher' is 0.75 or more: it is 0.78 (0.78 in the paper); "
+        "holds."
     )
     assert said.holds
     said = share_of(table, runs(good=(0.6, 0.7, 0.6)))
-    assert not said.holds and said.text.endswith(": it is not.")
+    assert not said.holds and said.text.endswith("; does not hold.")
 
 
 @pytest.mark.parametrize(
     "good, bad, holds, said",
     [
-        ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled): it is."),
-        ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled): it is not."),
-        ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled): it is not."),
+        ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled); holds."),
+        ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled); does not hold."),
+        ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled); does not hold."),
     ],
 )
 def test_ahead_by_more_than_two_deviations_or_plainly_not(table, good, bad, holds, said):
@@ -174,14 +174,14 @@ def test_rows_are_compared_over_the_seeds_that_both_have(table):
     said = ahead_of(table, without("bad", 0))
     assert said.text.endswith(
         "standard deviations (over seeds 1, 2, which all of them have): difference +25.0 points, "
-        "standard deviation 5.0 (pooled): it is."
+        "standard deviation 5.0 (pooled); holds."
     )
     said = share_of(table, without("good", 1, 2))
-    assert "(over seeds 0, which all of them have): 0.78" in said.text and said.holds
+    assert "(over seeds 0, which all of them have): it is 0.78" in said.text and said.holds
     only = without("bad", 0) | {2: {}, 1: {"bad": runs()[1]["bad"]}}
     said = ahead_of(table, only)
-    assert said.text.endswith("in Acc: not known, seeds 0 against 1.") and said.holds is None
-    assert ahead_of(table, runs(), ("good", "gone")).text.endswith("not known, a row is not there.")
+    assert said.text.endswith("in Acc: unknown, since the rows have different seeds: 0 and 1.") and said.holds is None
+    assert ahead_of(table, runs(), ("good", "gone")).text.endswith("unknown, since a row has no results.")
 
 
 def test_rows_with_fewer_seeds_than_the_config_are_named(table, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.report.breakdown import condition_tables, extraction_by
+from wesep_mix.report.breakdown import breakdown_tables, extraction_breakdown
 
 KNOWN = {
     "m1": {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
@@ -9,9 +9,9 @@ KNOWN = {
 }
 
 
-def test_extraction_by_condition_by_hand():
+def test_a_breakdown_by_hand():
     rows = [{"mix": mix, "si_sdri": value} for mix, value in (("m1", 1.0), ("m1", 3.0), ("m2", -4.0))]
-    assert extraction_by({"net": rows}, KNOWN) == {
+    assert extraction_breakdown({"net": rows}, KNOWN) == {
         "net": {
             "sexes": {"FM": {"si_sdri": 2.0, "num": 2}, "FF": {"si_sdri": -4.0, "num": 1}},
             "snr_db": {"5": {"si_sdri": 2.0, "num": 2}, "10": {"si_sdri": -4.0, "num": 1}},
@@ -20,9 +20,9 @@ def test_extraction_by_condition_by_hand():
     }
 
 
-def test_a_mixture_without_conditions_is_named():
+def test_a_mixture_without_properties_is_named():
     with pytest.raises(UserError, match="net/wrong: mixture m3 is scored, .* redo it with --stage 8"):
-        extraction_by({"net/wrong": [{"mix": "m3", "si_sdri": 1.0}]}, KNOWN)
+        extraction_breakdown({"net/wrong": [{"mix": "m3", "si_sdri": 1.0}]}, KNOWN)
 
 
 def groups(**values):
@@ -35,7 +35,7 @@ def test_tables_run_by_number_and_leave_controls_and_empty_measures_out():
         "embeddings_by": {"student": student, "teacher/clean": groups(**{"5": {"acc": 0.875, "num": 3}})},
         "extraction_by": {"net": groups(**{"5": {"si_sdri": -2.345, "num": 2}}), "net/wrong": student},
     }
-    table = condition_tables(results)[1]
+    table = breakdown_tables(results)[1]
     assert (table.header, *table.rows) == (
         ("SNR dB", "5", "10"),
         ("teacher/clean: Acc %", "87.5", "-"),
@@ -47,4 +47,4 @@ def test_tables_run_by_number_and_leave_controls_and_empty_measures_out():
 
 
 def test_nothing_there_no_tables():
-    assert condition_tables({"embeddings_by": {}, "extraction_by": {}}) == []
+    assert breakdown_tables({"embeddings_by": {}, "extraction_by": {}}) == []

@@ -8,7 +8,7 @@ import pytest
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_table
 from wesep_mix.evaluation import clustering as rows
-from wesep_mix.evaluation.breakdown import read_conditions
+from wesep_mix.evaluation.breakdown import read_properties
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.trials import fixed_trials
@@ -43,7 +43,7 @@ def single(mixture_of):
 
 def with_teacher(monkeypatch, teacher):
     monkeypatch.setattr(rows, "load_model", lambda path, kind: teacher)
-    monkeypatch.setattr(rows, "untaught", lambda frontend, seed: f"fresh {frontend}")
+    monkeypatch.setattr(rows, "initial_frontend", lambda frontend, seed: f"fresh {frontend}")
 
 
 def test_the_students_row(embeddings, mixtures, tmp_path):
@@ -63,7 +63,7 @@ def test_counts_are_compared_with_the_plans(embeddings, mixtures, tmp_path):
 def test_a_count_that_is_none_is_named(embeddings, mixtures, second):
     write_table(embeddings / "test" / "reco2num_spk", {"m1": "2", **second, "m3": "2"})
     with pytest.raises(UserError, match="reco2num_spk: wanted the number of talkers of m2, found (none|two|-2)"):
-        rows.counted_right(embeddings / "test" / "reco2num_spk", mixtures)
+        rows.counts_right(embeddings / "test" / "reco2num_spk", mixtures)
 
 
 def test_a_teacher_without_a_frontend_has_no_kmeans(embeddings, mixtures, single, tmp_path, monkeypatch):
@@ -94,8 +94,10 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
         "student": 8,
     }
     assert {name for name, row in found.items() if "cos" in row.metrics} == {"student"}
-    assert list(rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu", taught=False)) == ["kmeans"]
-    monkeypatch.setattr(rows, "untaught", lambda frontend, seed: frontend)  # as of a frozen one
+    assert list(rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu", with_trained=False)) == [
+        "kmeans"
+    ]
+    monkeypatch.setattr(rows, "initial_frontend", lambda frontend, seed: frontend)  # as of a frozen one
     frozen = rows.kmeans_rows(tmp_path, mixtures, fixed_trials(mixtures), 0, "cpu")
     assert made[-1] == {"kmeans": "frontend"} and frozen["kmeans/teacher"] is frozen["kmeans"]
 
@@ -106,4 +108,4 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
     assert by["student"]["sexes"] == {
         "ff": {"acc": found["student"].metrics["acc"], "num": 5, "cos": pytest.approx(found["student"].metrics["cos"])}
     }
-    assert list(read_conditions(tmp_path / "clustering" / "mixtures.csv")) == ["m1", "m2", "m3"]
+    assert list(read_properties(tmp_path / "clustering" / "mixtures.csv")) == ["m1", "m2", "m3"]

@@ -5,12 +5,12 @@ import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.breakdown import (
-    by_condition,
-    conditions,
-    flat,
+    break_down,
+    flatten,
+    mixture_properties,
     overlap_step,
-    read_conditions,
-    write_conditions,
+    read_properties,
+    write_properties,
 )
 from wesep_mix.evaluation.judging import Judged, Labelled
 
@@ -31,8 +31,8 @@ def various(mixture_of):
     ]
 
 
-def test_conditions_of_a_mixture(various):
-    assert list(conditions(various).values()) == [
+def test_properties_of_a_mixture(various):
+    assert list(mixture_properties(various).values()) == [
         {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"},
         {"sexes": "FM", "snr_db": "10", "overlap": "0.7-0.8"},
         {"sexes": "FF", "snr_db": "5", "overlap": "0.7-0.8"},
@@ -62,7 +62,7 @@ def test_steps_of_overlap(mixture_of, overlaps, step):
 
 def test_many_snrs_are_told_in_steps(mixture_of):
     plans = [like(mixture_of("a", "b", mix=f"m{place}"), "FF", 1.5 * place - 3, 0.5) for place in range(9)]
-    assert [one["snr_db"] for one in conditions(plans).values()] == [
+    assert [one["snr_db"] for one in mixture_properties(plans).values()] == [
         "-5..0",
         "-5..0",
         "0..5",
@@ -85,7 +85,7 @@ def test_shares_and_means_of_each_value(various):
     )
     correct = np.array([1, 0, 1, 1, 0, 0, 1], dtype=bool)
     row = Judged(labelled, {}, correct, np.arange(7) / 10)
-    found = by_condition({"student": row, "clean": dataclasses.replace(row, cos=None)}, various)
+    found = break_down({"student": row, "clean": dataclasses.replace(row, cos=None)}, various)
     assert found["student"]["sexes"] == {
         "FM": {"acc": 0.75, "cos": pytest.approx(0.15), "num": 4},
         "FF": {"acc": 0, "cos": pytest.approx(0.45), "num": 2},
@@ -96,10 +96,10 @@ def test_shares_and_means_of_each_value(various):
         "10": {"acc": 1, "num": 2},
         "12.5": {"acc": 1, "num": 1},
     }
-    counting = dataclasses.replace(row, counted={"a_b": True, "c_d": False, "b_e": True, "f": True})
-    sexes = by_condition({"": counting}, various)[""]["sexes"]
+    counting = dataclasses.replace(row, counts_right={"a_b": True, "c_d": False, "b_e": True, "f": True})
+    sexes = break_down({"": counting}, various)[""]["sexes"]
     assert {value: group["count_acc"] for value, group in sexes.items()} == {"FM": 0.5, "FF": 1, "F": 1}
-    assert flat({"sexes": sexes}) | {"sexes/FM/cos": 0} == {
+    assert flatten({"sexes": sexes}) | {"sexes/FM/cos": 0} == {
         "sexes/FM/acc": 0.75,
         "sexes/FM/cos": 0,
         "sexes/FM/count_acc": 0.5,
@@ -115,9 +115,9 @@ def test_shares_and_means_of_each_value(various):
 
 
 def test_the_table_of_mixtures_comes_back(various, tmp_path):
-    write_conditions(tmp_path / "mixtures.csv", various[::-1])
-    assert read_conditions(tmp_path / "mixtures.csv") == conditions(various)
+    write_properties(tmp_path / "mixtures.csv", various[::-1])
+    assert read_properties(tmp_path / "mixtures.csv") == mixture_properties(various)
     assert (tmp_path / "mixtures.csv").read_text().splitlines()[:2] == ["mix,sexes,snr_db,overlap", "a_b,FM,5,0.5-0.6"]
     (tmp_path / "other.csv").write_text("mix,speaker\nm,a\n")
     with pytest.raises(UserError, match="other.csv: wanted the columns mix,sexes,snr_db,overlap, found mix,speaker"):
-        read_conditions(tmp_path / "other.csv")
+        read_properties(tmp_path / "other.csv")
