@@ -26,7 +26,7 @@ from wesep_mix.base.files import write_table
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.controls import control_embeddings, model_of
-from wesep_mix.inference.settings import WHOLE, Chunks
+from wesep_mix.inference.settings import WHOLE, Chunks, ExtractConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
 from wesep_mix.losses.signal import in_order
