@@ -1,4 +1,4 @@
-"""The talkers that are heard in a recording of one's own: how many, when, how sure, and a few seconds of each to listen to.
+"""The talkers of a recording of one's own: how many, when, how sure, and a few seconds of each to listen to.
 
     wesep-mix candidates meeting.wav --out heard
 
@@ -32,10 +32,10 @@ def _candidates(args: argparse.Namespace) -> None:
     described = describe(recording, talkers)
     if args.out is not None and talkers:
         write_candidates(args.out, model, recording, talkers, described)
-    print(json.dumps(described) if args.json else _text(described, args.out))
+    print(json.dumps(described) if args.json else _text(described, args.recording, args.out))
 
 
-def _text(described: dict[str, Any], out: Path | None) -> str:
+def _text(described: dict[str, Any], recording: Path, out: Path | None) -> str:
     """What was heard, for people."""
     talkers = described["talkers"]
     head = f"{described['recording']}: {described['seconds']:.1f} s, "
@@ -52,9 +52,7 @@ def _text(described: dict[str, Any], out: Path | None) -> str:
             f"  talker {talker['number']}: {talker['share']:.0%} of the windows with speech ({spans}{more}){sure}{like}"
         )
     if out is not None:
-        lines.append(
-            f"listen: {out}/talker-N.wav; then `wesep-mix extract {described['recording']} --pick N --out DIR`"
-        )
+        lines.append(f"listen: {out}/talker-N.wav; then `wesep-mix extract {recording} --pick N --out DIR`")
     return "\n".join(lines)
 
 

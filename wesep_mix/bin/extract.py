@@ -1,4 +1,4 @@
-"""The speech of one talker, or of each, out of a recording of one's own, at the recording's rate and the talker's level.
+"""The speech of one talker, or of each, out of a recording of one's own, at its rate and the talker's level.
 
     wesep-mix extract meeting.wav --pick 1 --out speech             # numbers as `wesep-mix candidates` gives them
     wesep-mix extract meeting.wav --all --out speech

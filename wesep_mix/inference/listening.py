@@ -40,7 +40,7 @@ def extract_talker(
 
 
 def level_factor(est: np.ndarray, mix: np.ndarray) -> float:
-    """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T] (least squares)."""
+    """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T]."""
     fit, energy, step = 0.0, 0.0, round(30 * SAMPLE_RATE)
     for first in range(0, len(est), step):
         one, other = (each[first : first + step].astype(np.float64) for each in (est, mix))

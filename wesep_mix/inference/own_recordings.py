@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.inference.candidates import Talker, find_talkers, similarities
 from wesep_mix.inference.listening import audition, extract_talker
+from wesep_mix.inference.words import best_fit, recogniser, similarity_of_words
+from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.recording import Recording, read_recording, write_like
 from wesep_mix.models.folder import Bundle, read_folder
@@ -180,6 +183,60 @@ def extract_recording(
         write_like(out / f"{name}.wav", speech, recording)
         written.append({"path": str(out / f"{name}.wav"), "what": what})
     return {"sample_rate": recording.sample_rate, "written": written}
+
+
+def pick_by_words(
+    path: Path,
+    words: str,
+    asr: str | None,
+    out: Path | None,
+    *,
+    model: str | None = None,
+    channel: str = "mix",
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Find the talker of a recording who says certain words, and write that talker's speech.
+
+    Args:
+        path: of the recording.
+        words: what the talker says.
+        asr: which recogniser (inference.words).
+        out: folder to write to; None writes nothing.
+        model: a model's folder or name, None for the usual one.
+        channel: `mix`, or the number of one.
+        device: where the networks compute.
+
+    Returns:
+        {"talkers": [{"number", "heard", "fit"}], "picked": number, "path": of the speech or None}.
+
+    Raises:
+        UserError: when nobody was heard, nobody says any of the words, or two do equally; or without a recogniser.
+    """
+    if not words.strip():
+        raise UserError("--words: wanted words that the talker says, found none")
+    recognise = recogniser(asr)
+    bundle, recording, talkers = hear(path, model, channel, device)
+    if not talkers:
+        raise UserError(f"{path}: nobody was heard in it; nothing is picked")
+    told, speeches = [], []
+    with tempfile.TemporaryDirectory(prefix="wesep_mix.") as folder:
+        for talker in tqdm(talkers, desc="recognising", unit="talker", disable=not sys.stderr.isatty()):
+            speech = extract_talker(bundle.extractor, recording.samples, talker.embedding, bundle.use, device)
+            write_audio(Path(folder, "talker.wav"), speech, subtype="FLOAT")
+            heard = " ".join(recognise(Path(folder, "talker.wav")).split())
+            told.append({"number": talker.number, "heard": heard, "fit": round(similarity_of_words(words, heard), 3)})
+            speeches.append(speech)
+    best = best_fit(words, [each["heard"] for each in told])
+    if best is None:
+        heard = "; ".join(f"talker {each['number']}: {each['heard'] or 'nothing'}" for each in told)
+        raise UserError(
+            f"{path}: wanted one talker who says {words!r}, found none who fits better than all others ({heard})"
+        )
+    wav = None
+    if out is not None:
+        wav = out / f"talker-{talkers[best].number}.wav"
+        write_like(wav, speeches[best], recording)
+    return {"talkers": told, "picked": talkers[best].number, "path": None if wav is None else str(wav)}
 
 
 Chosen = tuple[str, np.ndarray, str]  # name of the file, embedding, what it is

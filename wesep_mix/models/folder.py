@@ -10,6 +10,7 @@ Weights are read by safetensors, never by pickle, and only where their hash is t
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,7 @@ def write_folder(bundle: Bundle, out: Path) -> None:
         path = out / f"{part}.safetensors"
         with atomic_path(path) as temporary:
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+            temporary.chmod(0o666 & ~_umask())  # safetensors makes files that their owner alone can read
         parts[part] = {
             "file": path.name,
             "sha256": _hash(path),
@@ -246,6 +248,12 @@ def _read_part(folder: Path, part: str, told: Any) -> nn.Module:
     except RuntimeError as err:
         raise UserError(f"{path}: its weights do not fit its config: {' '.join(str(err).split())}") from err
     return model.eval()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _hash(path: Path) -> str:

@@ -174,6 +174,31 @@ def test_a_model_is_exported_and_listed(models, tmp_path, recording, capsys):
     assert run(capsys, "candidates", recording, "--model", tmp_path / "mine")[0] == 0
 
 
+def test_the_talker_who_says_the_words_is_picked(models, recording, tmp_path, capsys):
+    script = tmp_path / "asr.sh"
+    script.write_text(
+        'n=$(cat "$0.count" 2>/dev/null || echo 0); echo $((n + 1)) > "$0.count"\n'
+        '[ -s "$1" ] || exit 3\n[ "$n" = 1 ] && echo "The budget, of Next year!" || echo "hello there"\n'
+    )
+    given = ["--model", models / "model", "--asr", f"sh {script}"]
+    status, told, _ = run(
+        capsys, "pick", recording, *given, "--words", "budget of next year", "--out", tmp_path / "o", "--json"
+    )
+    heard = json.loads(told)
+    assert status == 0 and [each["heard"] for each in heard["talkers"]][:2] == [
+        "hello there",
+        "The budget, of Next year!",
+    ]
+    assert heard["picked"] == 2 and heard["talkers"][1]["fit"] == 1.0
+    assert soundfile.info(heard["path"]).frames == round(2.5 * RATE)
+    status, _, error = run(capsys, "pick", recording, *given, "--words", "zebra crossing")
+    assert status == 1 and "wanted one talker who says 'zebra crossing', found none who fits better" in error
+    status, _, error = run(capsys, "pick", recording, *given[:3], "false", "--words", "budget")
+    assert status == 1 and "--asr: false ended with status 1" in error
+    status, _, error = run(capsys, "pick", recording, *given[:3], "no-such-program {}", "--words", "budget")
+    assert status == 1 and "--asr: no program no-such-program" in error
+
+
 def test_in_python(models, recording):
     model = wesep_mix.load(models / "model")
     wav, rate = soundfile.read(recording, dtype="float32")
