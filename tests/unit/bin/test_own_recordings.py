@@ -1,0 +1,210 @@
+"""`candidates`, `extract` and `models` as a user calls them, on networks without training."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import wesep_mix
+from wesep_mix.__main__ import main
+from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.models import checkpoint
+from wesep_mix.models.extractors import stft_tcn
+from wesep_mix.models.folder import About, UseConfig, bundle_of, write_folder
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Model files as an experiment has them, and the folder of a model made of them."""
+    torch.manual_seed(0)
+    exp = tmp_path_factory.mktemp("exp")
+    frontend = logmel.Config(num_mels=20, channels=16, num_layers=1)
+    parts = {
+        "teacher/model.pt": (
+            "teachers",
+            asp.Model(asp.Config(frontend=frontend, projection=8, embedding_dim=6, bottleneck=4)),
+        ),
+        "2mix/student/model.pt": (
+            "students",
+            parallel_heads.Model(
+                parallel_heads.Config(frontend=frontend, num_spk=2, projection=8, embedding_dim=6, bottleneck=4)
+            ),
+        ),
+        "2mix/net/matched/model.pt": (
+            "extractors",
+            stft_tcn.Model(stft_tcn.Config(embedding_dim=6, channels=8, hidden=8, num_blocks=1, num_stacks=1)),
+        ),
+    }
+    for name, (kind, model) in parts.items():
+        (exp / name).parent.mkdir(parents=True)
+        checkpoint.save_model(exp / name, kind, model)
+    bundle = bundle_of(*(exp / name for name in parts), About("small"), UseConfig(window_s=2.0, hop_s=1.0))
+    write_folder(bundle, exp / "model")
+    return exp
+
+
+@pytest.fixture
+def recording(tmp_path, buzz):
+    """Two seconds and a half of two voices, in stereo at 44.1 kHz."""
+    talk = buzz(120, 2.5) + buzz(190, 2.5)
+    at_rate = np.interp(np.arange(round(2.5 * RATE)) / RATE, np.arange(len(talk)) / 16000, talk)
+    soundfile.write(tmp_path / "talk.wav", np.stack([at_rate, at_rate], 1), RATE)
+    return tmp_path / "talk.wav"
+
+
+def run(capsys, *argv):
+    status = main([str(one) for one in argv])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_candidates_are_told_and_can_be_listened_to(models, recording, tmp_path, capsys):
+    out = tmp_path / "heard"
+    status, told, _ = run(capsys, "candidates", recording, "--model", models / "model", "--out", out, "--json")
+    assert status == 0
+    heard = json.loads(told)
+    assert heard == json.loads((out / "candidates.json").read_text())
+    assert (heard["recording"], heard["sample_rate"], heard["channels"]) == ("talk", RATE, 2)
+    numbers = [talker["number"] for talker in heard["talkers"]]
+    assert numbers == list(range(1, len(numbers) + 1)) and numbers
+    vectors = read_embeddings(out / "talkers.scp")
+    for number in numbers:
+        assert soundfile.info(out / f"talker-{number}.wav").samplerate == RATE
+        assert np.array_equal(np.load(out / f"talker-{number}.npy"), vectors[f"talk-{number}"])
+    status, told, _ = run(capsys, "candidates", recording, "--model", models / "model")
+    assert status == 0 and told.startswith(f"talk: 2.5 s, {len(numbers)} talker") and "talker 1: " in told
+
+
+def test_picked_all_and_given_talkers_are_written_at_the_recordings_rate(models, recording, tmp_path, capsys):
+    heard, model = tmp_path / "heard", ["--model", models / "model"]
+    run(capsys, "candidates", recording, *model, "--out", heard)
+    assert run(capsys, "extract", recording, *model, "--all", "--out", tmp_path / "all")[0] == 0
+    assert run(capsys, "extract", recording, *model, "--pick", "1", "--out", tmp_path / "one")[0] == 0
+    given = ["--embedding", heard / "talker-1.npy", "--out", tmp_path / "given"]
+    assert run(capsys, "extract", recording, *model, *given)[0] == 0
+    status, told, _ = run(capsys, "extract", recording, *model, "--like", recording, "--out", tmp_path / "like")
+    assert status == 0 and "this model does not say from where on it is the same voice" in told
+    assert "at 44100 Hz, made at 16000 Hz inside" in told
+    wavs = [tmp_path / name for name in ("all/talker-1.wav", "one/talker-1.wav", "given/embedding.wav")]
+    first, *others = (soundfile.read(wav)[0] for wav in wavs)
+    assert len(first) == round(2.5 * RATE) and np.isfinite(first).all() and np.abs(first).max() > 0
+    assert all(np.array_equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["extract", "talk.wav", "--pick", "7", "--out", "o"], r"--pick 7: talk.wav has the candidates 1"),
+        (["extract", "talk.wav", "--all", "--out", "talk.wav"], "talk.wav: wanted a folder to write to, found a file"),
+        (["extract", "silence.wav", "--all", "--out", "o"], "silence.wav: nobody was heard in it; nothing is written"),
+        (["extract", "talk.wav", "--embedding", "e.npy", "--out", "o"], "e.npy: no such file"),
+        (
+            ["extract", "talk.wav", "--embedding", "five.npy", "--out", "o"],
+            r"five.npy: wanted an embedding of 6 numbers, found shape \[5\]",
+        ),
+        (["extract", "talk.wav", "--embedding", "talk.wav", "--out", "o"], "talk.wav: wanted an npy file of numbers"),
+        (
+            ["extract", "talk.wav", "--embedding", "zero.npy", "--out", "o"],
+            "wanted an embedding of finite numbers that are",
+        ),
+        (["candidates", "talk.wav", "--device", "warp"], "--device warp: torch cannot compute there"),
+        (["candidates", "talk.wav", "--channel", "3"], "channel: wanted mix or a number from 1 to 2, found 3"),
+        (["candidates", "."], r"\.: wanted a recording, found a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(argv, said, models, recording, monkeypatch, capsys):
+    monkeypatch.chdir(recording.parent)
+    monkeypatch.setenv("WESEP_MIX_MODEL", str(models / "model"))
+    soundfile.write("silence.wav", np.zeros(32000), 16000)
+    np.save("five.npy", np.ones(5))
+    np.save("zero.npy", np.zeros(6))
+    status, _, error = run(capsys, *argv)
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert status == 1 and len(lines) == 1 and "Traceback" not in error
+    assert __import__("re").search(said, lines[0]), lines
+    assert not (recording.parent / "o").exists()
+
+
+def test_silence_has_nobody(models, tmp_path, capsys):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
+    status, told, _ = run(capsys, "candidates", tmp_path / "silence.wav", "--model", models / "model")
+    assert status == 0 and told == "silence: 2.0 s, nobody was heard\n"
+
+
+def test_a_voice_that_is_not_there_is_refused(models, recording, tmp_path, capsys):
+    bundle = bundle_of(
+        models / "teacher/model.pt",
+        models / "2mix/student/model.pt",
+        models / "2mix/net/matched/model.pt",
+        About("strict"),
+        UseConfig(like=1.0),
+    )
+    write_folder(bundle, tmp_path / "strict")
+    status, _, error = run(
+        capsys, "extract", recording, "--model", tmp_path / "strict", "--like", recording, "--out", tmp_path / "o"
+    )
+    assert status == 1 and "is not there: the nearest candidate, " in error and not (tmp_path / "o").exists()
+
+
+def test_a_model_is_exported_and_listed(models, tmp_path, recording, capsys):
+    status, told, _ = run(
+        capsys,
+        "models",
+        "export",
+        models,
+        "--extractor",
+        "net",
+        "--out",
+        tmp_path / "mine",
+        "--name",
+        "mine",
+        "--licence",
+        "CC0",
+    )
+    assert status == 0 and f"{tmp_path}/mine: written" in told
+    status, told, _ = run(capsys, "models", "--model", tmp_path / "mine", "--json")
+    assert status == 0 and json.loads(told)[-1]["name"] == "mine"
+    assert run(capsys, "candidates", recording, "--model", tmp_path / "mine")[0] == 0
+
+
+def test_the_talker_who_says_the_words_is_picked(models, recording, tmp_path, capsys):
+    script = tmp_path / "asr.sh"
+    script.write_text(
+        'n=$(cat "$0.count" 2>/dev/null || echo 0); echo $((n + 1)) > "$0.count"\n'
+        '[ -s "$1" ] || exit 3\n[ "$n" = 1 ] && echo "The budget, of Next year!" || echo "hello there"\n'
+    )
+    given = ["--model", models / "model", "--asr", f"sh {script}"]
+    status, told, _ = run(
+        capsys, "pick", recording, *given, "--words", "budget of next year", "--out", tmp_path / "o", "--json"
+    )
+    heard = json.loads(told)
+    assert status == 0 and [each["heard"] for each in heard["talkers"]][:2] == [
+        "hello there",
+        "The budget, of Next year!",
+    ]
+    assert heard["picked"] == 2 and heard["talkers"][1]["fit"] == 1.0
+    assert soundfile.info(heard["path"]).frames == round(2.5 * RATE)
+    status, _, error = run(capsys, "pick", recording, *given, "--words", "zebra crossing")
+    assert status == 1 and "wanted one talker who says 'zebra crossing', found none who fits better" in error
+    status, _, error = run(capsys, "pick", recording, *given[:3], "false", "--words", "budget")
+    assert status == 1 and "--asr: false ended with status 1" in error
+    status, _, error = run(capsys, "pick", recording, *given[:3], "no-such-program {}", "--words", "budget")
+    assert status == 1 and "--asr: no program no-such-program" in error
+
+
+def test_in_python(models, recording):
+    model = wesep_mix.load(models / "model")
+    wav, rate = soundfile.read(recording, dtype="float32")
+    talkers = model.candidates(wav.T, rate)
+    speech = model.extract(wav.T, talkers[0], rate)
+    assert isinstance(speech, np.ndarray) and speech.shape == (len(wav),)
+    as_torch = model.extract(torch.from_numpy(wav.T.copy()), torch.from_numpy(talkers[0].embedding), rate)
+    assert isinstance(as_torch, torch.Tensor) and torch.equal(as_torch, torch.from_numpy(speech))
+    assert np.linalg.norm(model.embed(wav.T, rate)) == pytest.approx(1.0, abs=1e-5)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from wesep_mix.inference.candidates import find_talkers, joined, similarities
+from wesep_mix.inference.listening import audition, level_factor
+from wesep_mix.matching.speaker_set import SpeakerSet
+from wesep_mix.models.folder import UseConfig
+
+USE = UseConfig(window_s=2.0, hop_s=1.0, join=0.6)
+VOICES = np.eye(4, dtype=np.float32)
+
+
+class Student(torch.nn.Module):
+    """Hears voice k in a window whose loudest sample is k / 10, and says nothing of others; three heads.
+
+    The voice takes another head in every window, as heads have no order.
+    """
+
+    def __init__(self, with_presence: bool = True):
+        super().__init__()
+        self.with_presence, self.turn = with_presence, 0
+
+    def forward(self, mix, num_samples=None):
+        embeddings, logits = torch.from_numpy(np.tile(VOICES[3], (len(mix), 3, 1))), torch.full((len(mix), 3), -9.0)
+        for row, window in enumerate(mix):
+            head = self.turn % 3
+            embeddings[row, head] = torch.from_numpy(VOICES[round(float(window.abs().max()) * 10) % 3])
+            logits[row, head], self.turn = 2.0, self.turn + 1
+        return SpeakerSet(embeddings, logits if self.with_presence else None)
+
+
+@pytest.fixture
+def speech(buzz):
+    """Function: loudest sample of each second -> a recording that passes for speech."""
+
+    def make(*peaks: float) -> np.ndarray:
+        seconds = [buzz(120, 1.0) for _ in peaks]
+        return np.concatenate(
+            [peak * one / np.abs(one).max() if peak else 0 * one for peak, one in zip(peaks, seconds, strict=True)]
+        ).astype(np.float32)
+
+    return make
+
+
+def test_who_speaks_when(speech):
+    samples = speech(0.1, 0.1, 0.1, 0.1, 0, 0, 0, 0.2, 0.2)
+    first, second = find_talkers(Student(), samples, USE)
+    assert (first.number, second.number) == (1, 2)
+    assert np.allclose(first.embedding, VOICES[1]) and np.allclose(second.embedding, VOICES[2])
+    assert first.spans == ((0.0, 5.0),) and second.spans == ((6.0, 9.0),)
+    assert first.confidence == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6)
+    assert first.share == pytest.approx(4 / 6) and second.share == pytest.approx(2 / 6)
+    assert np.allclose(similarities([first, second]), np.eye(2))
+
+
+def test_a_short_recording_is_heard_whole_and_without_presence_every_head_counts(speech):
+    talkers = find_talkers(Student(with_presence=False), speech(0.1), USE)
+    assert len(talkers) == 3 and {talker.confidence for talker in talkers} == {None}
+
+
+def test_silence_has_nobody(speech):
+    assert find_talkers(Student(), speech(0, 0, 0), USE) == []
+    assert find_talkers(Student(with_presence=False), np.zeros(16000, dtype=np.float32), USE) == []
+
+
+def test_heads_that_say_nothing_are_no_talkers(speech):
+    assert find_talkers(Student(), speech(0.1, 0.1), UseConfig(window_s=2.0, hop_s=1.0, presence=0.95)) == []
+
+
+def test_a_voice_heard_in_one_window_of_many_is_left_out(speech):
+    assert len(find_talkers(Student(), speech(*[0.1] * 40, 0.2, 0.1), USE)) == 2
+    once = find_talkers(Student(), speech(*[0.1] * 40, 0.2), USE)
+    assert [np.argmax(talker.embedding) for talker in once] == [1]
+    assert len(find_talkers(Student(), speech(0.1, 0.1, 0.2), USE)) == 2  # of few windows each counts
+
+
+def test_two_heads_of_one_window_are_two_talkers():
+    near = np.array([1, 0.1], dtype=np.float32) / np.hypot(1, 0.1)
+    same = np.array([1, 0], dtype=np.float32)
+    assert len(set(joined([same, near], [0, 1], 0.6))) == 1
+    assert len(set(joined([same, near], [0, 0], 0.6))) == 2
+    labels = joined([same, near, same, near], [0, 0, 1, 1], 0.6)
+    assert labels[0] != labels[1] and labels[2] != labels[3] and len(set(labels)) == 2
+    assert joined([], [], 0.6) == [] and joined([same], [0], 0.6) == [0]
+
+
+def test_progress_is_told(speech):
+    told = []
+    find_talkers(Student(), speech(*[0.1] * 6), USE, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+def test_the_audition_is_where_the_talker_is_alone():
+    rng = np.random.default_rng(0)
+    talker, other = (rng.standard_normal(10 * 16000).astype(np.float32) * 0.1 for _ in range(2))
+    talker[: 2 * 16000], other[5 * 16000 : 9 * 16000] = 0, 0
+    begin, end = audition(talker, talker + other)
+    assert end - begin == 3 * 16000 and 5 * 16000 <= begin <= 6 * 16000
+    assert audition(talker[:16000], talker[:16000]) == (0, 16000)
+
+
+def test_the_level_is_the_talkers_in_the_mixture():
+    rng = np.random.default_rng(0)
+    talker, other = rng.standard_normal((2, 100_000))
+    assert level_factor(talker * 7, talker + other) == pytest.approx(1 / 7, rel=0.02)
+    assert level_factor(np.zeros(10), np.ones(10)) == 0

@@ -1,0 +1,110 @@
+import pytest
+import torch
+import yaml
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.models import checkpoint
+from wesep_mix.models.extractors import stft_tcn
+from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, read_settings, write_folder
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
+
+FRONTEND = logmel.Config(num_mels=20, channels=16, num_layers=1)
+SMALL = {
+    "teachers": asp.Model(asp.Config(frontend=FRONTEND, projection=8, embedding_dim=6, bottleneck=4)),
+    "students": parallel_heads.Model(
+        parallel_heads.Config(frontend=FRONTEND, num_spk=2, projection=8, embedding_dim=6, bottleneck=4)
+    ),
+    "extractors": stft_tcn.Model(stft_tcn.Config(embedding_dim=6, channels=8, hidden=8, num_blocks=1, num_stacks=1)),
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Function: changes of the models -> paths of model files."""
+
+    def make(**models):
+        paths = []
+        for kind, model in (SMALL | models).items():
+            checkpoint.save_model(tmp_path / f"{kind}.pt", kind, model)
+            paths.append(tmp_path / f"{kind}.pt")
+        return paths
+
+    return make
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    bundle = bundle_of(*saved(), About("mine", "CC0", "nothing"), UseConfig(window_s=5.0, like=0.4))
+    write_folder(bundle, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_it_travels_whole(folder, saved):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "extractor.safetensors",
+        "model.yaml",
+        "student.safetensors",
+        "teacher.safetensors",
+    ]
+    read = read_folder(folder)
+    assert (read.use.window_s, read.use.like, read.about.licence) == (5.0, 0.4, "CC0")
+    assert "mine" in (folder / "README.md").read_text()
+    mix = torch.randn(1, 8000)
+    with torch.inference_mode():
+        emb = SMALL["teachers"].eval()(mix)
+        assert torch.equal(read.teacher(mix), emb)
+        assert torch.equal(read.student(mix).embeddings, SMALL["students"].eval()(mix).embeddings)
+        assert torch.equal(read.extractor(mix, emb), SMALL["extractors"].eval()(mix, emb))
+
+
+def test_networks_that_do_not_fit_each_other_are_no_model(saved, tmp_path):
+    other = stft_tcn.Model(stft_tcn.Config(embedding_dim=7, channels=8, hidden=8, num_blocks=1, num_stacks=1))
+    with pytest.raises(UserError, match="extractors.pt: wanted embeddings of one size in all of its networks"):
+        bundle_of(*saved(extractors=other), About("mine"))
+    none = stft_tcn.Model(
+        stft_tcn.Config(embedding_dim=6, fusion="none", channels=8, hidden=8, num_blocks=1, num_stacks=1)
+    )
+    with pytest.raises(UserError, match="wanted an extractor that takes an embedding, found one of fusion none"):
+        bundle_of(*saved(extractors=none), About("mine"))
+
+
+def damage(folder, **changed):
+    settings = yaml.safe_load((folder / "model.yaml").read_text())
+    (folder / "model.yaml").write_text(yaml.safe_dump(settings | changed))
+
+
+def test_what_is_missing_or_damaged_is_named(folder):
+    weights = (folder / "student.safetensors").read_bytes()
+    (folder / "student.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    with pytest.raises(UserError, match="student.safetensors: wanted the file of hash .*changed or damaged, copy the"):
+        read_folder(folder)
+    (folder / "student.safetensors").unlink()
+    with pytest.raises(UserError, match="student.safetensors: missing; a model's folder has all of its files"):
+        read_folder(folder)
+    (folder / "student.safetensors").write_bytes(weights)
+    damage(folder, form=2)
+    with pytest.raises(UserError, match="model.yaml: wanted form 1, found 2; another version of wesep_mix made it"):
+        read_folder(folder)
+    damage(folder, form=1, use={"window_s": 0.1})
+    with pytest.raises(UserError, match="model.yaml: use: window_s: wanted 1 or more, found 0.1"):
+        read_folder(folder)
+    damage(folder, parts={"teacher": {"file": "../../etc/passwd", "sha256": "0", "config": {}}})
+    with pytest.raises(UserError, match=f"{folder}/passwd: missing"):
+        read_folder(folder)
+    (folder / "model.yaml").write_text("parts: [")
+    with pytest.raises(UserError, match="model.yaml: not valid YAML"):
+        read_settings(folder)
+    (folder / "model.yaml").unlink()
+    with pytest.raises(UserError, match="wanted a model's folder, found none with model.yaml"):
+        read_folder(folder)
+    with pytest.raises(UserError, match="absent: wanted a model's folder, found no such folder"):
+        read_folder(folder / "absent")
+
+
+def test_no_code_is_run_by_a_settings_file(folder):
+    (folder / "model.yaml").write_text("!!python/object/apply:os.system ['exit 1']\n")
+    with pytest.raises(UserError, match="not valid YAML"):
+        read_folder(folder)

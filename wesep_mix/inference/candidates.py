@@ -1,0 +1,164 @@
+"""The talkers of a recording: the student hears it window by window, and what it says is joined over the windows.
+
+Of every window in which somebody speaks each head that says so gives an embedding. Two heads of one window are two
+talkers; else embeddings are of one talker when they are near to each other (average linkage on cosines). A talker's
+embedding is the mean of its windows'.
+
+T samples, W windows, N heads, M embeddings, D embedding size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.cluster import AgglomerativeClustering
+
+from wesep_mix.inference.chunked import chunk_starts
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.models.folder import UseConfig
+from wesep_mix.preparation.activity import speech_frames
+
+LEAST_SPEECH = 0.1  # share of a window's frames; in one with less nobody speaks
+LEAST_WINDOWS = 2  # in which a talker of a long recording must have been heard
+LONG = 10  # windows, from which on a recording is long
+BATCH = 4  # windows that go through the student together
+APART = 2.0  # distance of two heads of one window, more than that of any two directions in use
+
+
+@dataclass(frozen=True)
+class Talker:
+    """One talker that was heard in a recording.
+
+    Attributes:
+        number: from 1; the one who was heard longest is first.
+        embedding: unit vector, float32 [D].
+        confidence: mean probability with which the heads said that they speak for this talker; None for a student
+            without presence.
+        share: of the windows with speech, those in which this talker was heard.
+        spans: where that was, (begin, end) in seconds, in order and apart.
+    """
+
+    number: int
+    embedding: np.ndarray
+    confidence: float | None
+    share: float
+    spans: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One head's embedding of one window, float32 [D], its first sample, and the probability that it speaks for one."""
+
+    start: int
+    embedding: np.ndarray
+    presence: float | None
+
+
+def find_talkers(
+    student: torch.nn.Module,
+    samples: np.ndarray,
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Talker]:
+    """Find out who speaks in a recording.
+
+    Args:
+        student: mixture -> set of embeddings.
+        samples: float32 [T] at 16 kHz.
+        use: windows and thresholds.
+        device: where the student is.
+        progress: called with the numbers of windows done and in all.
+
+    Returns:
+        The talkers, the one who was heard longest first; none where nobody speaks.
+    """
+    size = min(round(use.window_s * SAMPLE_RATE), len(samples))
+    starts = chunk_starts(len(samples), size, size - round(use.hop_s * SAMPLE_RATE), 1)
+    spoken = [start for start in starts if is_speech(samples[start : start + size])]
+    heard: list[Heard] = []
+    for done, found in enumerate(_heard(student, samples, spoken, size, use, device), start=1):
+        heard += found
+        if progress is not None:
+            progress(done, len(spoken))
+    labels = joined([one.embedding for one in heard], [one.start for one in heard], use.join)
+    groups = [
+        [one for one, label in zip(heard, labels, strict=True) if label == group] for group in sorted(set(labels))
+    ]
+    least = LEAST_WINDOWS if len(spoken) >= LONG else 1
+    groups = [group for group in groups if len(group) >= least]
+    groups.sort(key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start))
+    return [_talker(number, group, len(spoken), size) for number, group in enumerate(groups, start=1)]
+
+
+def is_speech(samples: np.ndarray) -> bool:
+    """Whether somebody speaks in samples at 16 kHz [T], by WebRTC VAD."""
+    frames = speech_frames(np.asarray(samples))
+    return bool(len(frames)) and bool(frames.mean() >= LEAST_SPEECH)
+
+
+def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float) -> list[int]:
+    """Which embeddings are of one talker.
+
+    Args:
+        embeddings: M unit vectors [D].
+        windows: the window of each; two of one window are two talkers.
+        join: least mean cosine of the embeddings of a talker.
+
+    Returns:
+        A number for each embedding, the same for those of one talker.
+    """
+    if len(embeddings) < 2:
+        return [0] * len(embeddings)
+    stacked, place = np.stack(embeddings), np.asarray(windows)
+    distances = (1 - stacked @ stacked.T).clip(min=0).astype(np.float64)
+    same_window = place[:, None] == place
+    distances[same_window] = APART * len(embeddings)  # in a mean, more than any others can make good
+    np.fill_diagonal(distances, 0.0)
+    clustering = AgglomerativeClustering(
+        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - join
+    )
+    return clustering.fit_predict(distances).tolist()
+
+
+@torch.inference_mode()
+def _heard(
+    student: torch.nn.Module, samples: np.ndarray, starts: Sequence[int], size: int, use: UseConfig, device: str
+) -> Iterator[list[Heard]]:
+    """What the heads say of each window, in order."""
+    for first in range(0, len(starts), BATCH):
+        group = starts[first : first + BATCH]
+        windows = torch.from_numpy(np.stack([np.asarray(samples[start : start + size]) for start in group]))
+        found = student(windows.to(device))
+        embeddings = found.embeddings.float().cpu().numpy()  # [B, N, D]
+        presence = None if found.presence is None else found.presence.float().sigmoid().cpu().numpy()  # [B, N]
+        for row, start in enumerate(group):
+            told = [None] * len(embeddings[row]) if presence is None else presence[row].tolist()
+            yield [
+                Heard(start, embedding, sure)
+                for embedding, sure in zip(embeddings[row], told, strict=True)
+                if sure is None or sure >= use.presence
+            ]
+
+
+def _talker(number: int, group: Sequence[Heard], num_windows: int, size: int) -> Talker:
+    mean = np.mean([one.embedding for one in group], axis=0)
+    confidence = None if group[0].presence is None else float(np.mean([one.presence for one in group]))
+    spans: list[tuple[float, float]] = []
+    for start in sorted(one.start for one in group):
+        begin, end = start / SAMPLE_RATE, (start + size) / SAMPLE_RATE
+        if spans and begin <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((begin, end))
+    share = len({one.start for one in group}) / num_windows
+    return Talker(number, (mean / np.linalg.norm(mean)).astype(np.float32), confidence, share, tuple(spans))
+
+
+def similarities(talkers: Sequence[Talker]) -> np.ndarray:
+    """Cosines between all talkers: float32 [S, S]."""
+    stacked = np.stack([talker.embedding for talker in talkers])
+    return stacked @ stacked.T

@@ -1,0 +1,82 @@
+"""A picked talker's speech out of a recording, and the few seconds in which that talker is heard best."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from wesep_mix.inference import chunked
+from wesep_mix.inference.settings import Chunks
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.recording import empty_samples
+from wesep_mix.models.folder import UseConfig
+
+AUDITION_S = 3.0
+FRAME_S = 0.1
+FLOOR_DB = -30.0  # below the loudest frame of a talker, where one is silent
+
+
+def extract_talker(
+    extractor: torch.nn.Module, samples: np.ndarray, embedding: np.ndarray, use: UseConfig, device: str = "cpu"
+) -> np.ndarray:
+    """One talker's speech at the level that it has in the recording.
+
+    Args:
+        extractor: mixture and embedding -> that talker.
+        samples: float32 [T] at 16 kHz.
+        embedding: of the talker, unit vector [D].
+        use: length of the chunks that the extractor hears.
+        device: where the extractor is.
+
+    Returns:
+        float32 [T] at 16 kHz.
+    """
+    mix = torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
+    emb = torch.from_numpy(np.asarray(embedding, dtype=np.float32))[None]
+    est = chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device)[0].numpy()
+    speech = empty_samples(len(est))
+    np.multiply(est, level_factor(est, samples), out=speech)
+    return speech
+
+
+def level_factor(est: np.ndarray, mix: np.ndarray) -> float:
+    """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T]."""
+    fit, energy, step = 0.0, 0.0, round(30 * SAMPLE_RATE)
+    for first in range(0, len(est), step):
+        one, other = (each[first : first + step].astype(np.float64) for each in (est, mix))
+        fit, energy = fit + float(one @ other), energy + float(one @ one)
+    return max(fit, 0.0) / max(energy, 1e-12)
+
+
+def audition(speech: np.ndarray, mix: np.ndarray) -> tuple[int, int]:
+    """Where a talker is clearest: loudest against everything else.
+
+    Args:
+        speech: of the talker, float32 [T] at 16 kHz.
+        mix: the recording, [T].
+
+    Returns:
+        First sample and the one behind the last, at most 3 s apart.
+    """
+    frame, wanted = round(FRAME_S * SAMPLE_RATE), round(AUDITION_S * SAMPLE_RATE)
+    if len(speech) <= wanted:
+        return 0, len(speech)
+    own, rest = _powers(speech, None, frame), _powers(mix, speech, frame)
+    floor = own.max() * 10 ** (FLOOR_DB / 10)
+    clearness = np.where(own > floor, own / (own + rest + 1e-12), 0.0)  # share of the talker in each frame's power
+    width = wanted // frame
+    sums = np.convolve(clearness, np.ones(width), mode="valid")
+    first = int(np.argmax(sums)) * frame
+    return first, min(first + wanted, len(speech))
+
+
+def _powers(samples: np.ndarray, without: np.ndarray | None, frame: int) -> np.ndarray:
+    """Mean power of each frame, of the difference to `without` where that is given: float64 [L]."""
+    powers = np.empty(len(samples) // frame)
+    step = 1000 * frame
+    for first in range(0, len(powers) * frame, step):
+        block = np.asarray(samples[first : min(first + step, len(powers) * frame)], dtype=np.float64)
+        if without is not None:
+            block = block - without[first : first + len(block)]
+        powers[first // frame : first // frame + len(block) // frame] = np.square(block).reshape(-1, frame).mean(1)
+    return powers

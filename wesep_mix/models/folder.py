@@ -1,0 +1,289 @@
+"""A model that travels is a folder: teacher, student and extractor, what they were trained on, and how they are used.
+
+    model.yaml            configs, hashes of the weights, settings of their use, licence
+    README.md             the card: data, figures, limits
+    teacher.safetensors   student.safetensors   extractor.safetensors
+
+Weights are read by safetensors, never by pickle, and only where their hash is that of model.yaml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from wesep_mix.base import config as configs
+from wesep_mix.base import plugins
+from wesep_mix.base.config import Checked, at_least, between
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import atomic_path, atomic_write
+from wesep_mix.base.installed import revision, versions
+from wesep_mix.io.weights import check_finite
+from wesep_mix.models.checkpoint import load_model
+
+FORM = 1  # of model.yaml
+SETTINGS, CARD = "model.yaml", "README.md"
+PARTS = {"teacher": "teachers", "student": "students", "extractor": "extractors"}  # part -> kind of plugin
+
+
+@dataclass(frozen=True)
+class UseConfig(Checked):
+    """How the model of a folder is used on recordings.
+
+    Attributes:
+        window_s: seconds of a window that the student hears at a time; shorter recordings are heard whole.
+        hop_s: seconds from window to window.
+        presence: least probability with which a head says that it speaks for a talker.
+        join: least cosine of the embeddings of one talker in two windows.
+        like: least cosine of a candidate to an enrolment of its own voice; none: not known, nothing is refused.
+        chunk_s: seconds of a chunk that the extractor hears at a time.
+        overlap_s: seconds that two chunks share.
+    """
+
+    window_s: Annotated[float, at_least(1)] = 8.0
+    hop_s: Annotated[float, at_least(0.5)] = 4.0
+    presence: Annotated[float, between(0, 1)] = 0.5
+    join: Annotated[float, between(-1, 1)] = 0.5
+    like: Annotated[float, between(-1, 1)] | None = None
+    chunk_s: Annotated[float, at_least(1)] = 10.0
+    overlap_s: Annotated[float, at_least(0)] = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hop_s > self.window_s:
+            raise ValueError(f"hop_s: wanted at most window_s, {self.window_s:g}, found {self.hop_s:g}")
+        if self.overlap_s > self.chunk_s / 2:
+            raise ValueError(f"overlap_s: wanted at most half of chunk_s, {self.chunk_s:g}, found {self.overlap_s:g}")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person wants to know of a model before using it.
+
+    Attributes:
+        name: what it is called.
+        licence: of the weights.
+        trained_on: the data, with their licences.
+        figures: a line on how well it does, with the data it was measured on.
+    """
+
+    name: str
+    licence: str = "not stated"
+    trained_on: str = "not stated"
+    figures: str = "not measured"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Networks that belong together, in eval mode, and how they are used."""
+
+    teacher: nn.Module
+    student: nn.Module
+    extractor: nn.Module
+    use: UseConfig = UseConfig()
+    about: About = field(default_factory=lambda: About("unnamed"))
+
+    def to(self, device: str) -> Bundle:
+        """The same networks on a device, in place."""
+        for part in PARTS:
+            getattr(self, part).to(device)
+        return self
+
+
+def bundle_of(teacher: Path, student: Path, extractor: Path, about: About, use: UseConfig | None = None) -> Bundle:
+    """Put models of an experiment together.
+
+    Args:
+        teacher: model.pt of stage 2.
+        student: model.pt of stage 3.
+        extractor: model.pt of stage 5, trained with embeddings.
+        about: what to say of them.
+        use: how they are used.
+
+    Returns:
+        The bundle, on the CPU.
+
+    Raises:
+        UserError: when a file is no such model, or the three do not fit each other.
+    """
+    parts = {
+        part: load_model(path, PARTS[part])
+        for part, path in (("teacher", teacher), ("student", student), ("extractor", extractor))
+    }
+    bundle = Bundle(**parts, use=use or UseConfig(), about=about)
+    check_fit(bundle, str(extractor))
+    return bundle
+
+
+def check_fit(bundle: Bundle, where: str) -> None:
+    """Raises: UserError, opening with `where`, when the three networks have embeddings of different sizes, or the
+    extractor takes none.
+    """
+    sizes = {part: getattr(bundle, part).config.embedding_dim for part in PARTS}
+    if bundle.extractor.config.fusion == "none":
+        raise UserError(f"{where}: wanted an extractor that takes an embedding, found one of fusion none")
+    if len(set(sizes.values())) > 1:
+        raise UserError(f"{where}: wanted embeddings of one size in all of its networks, found {sizes}")
+
+
+def write_folder(bundle: Bundle, out: Path) -> None:
+    """Write a bundle as a folder; model.yaml, which makes it a model, comes last.
+
+    Args:
+        bundle: what to write.
+        out: folder that is made, or whose model is replaced.
+
+    Raises:
+        UserError: when there is something else under that name.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: wanted a folder to write the model to, found a file")
+    (out / SETTINGS).unlink(missing_ok=True)
+    parts = {}
+    for part, kind in PARTS.items():
+        network = getattr(bundle, part)
+        path = out / f"{part}.safetensors"
+        with atomic_path(path) as temporary:
+            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+            temporary.chmod(0o666 & ~_umask())  # safetensors makes files that their owner alone can read
+        parts[part] = {
+            "file": path.name,
+            "sha256": _hash(path),
+            "config": configs.to_dict(network.config),
+            "kind": kind,
+        }
+    content = {
+        "form": FORM,
+        "about": configs.to_dict(bundle.about),
+        "use": configs.to_dict(bundle.use),
+        "made_by": {"revision": revision(), **versions()},
+        "parts": parts,
+    }
+    with atomic_write(out / CARD) as file:
+        file.write(_card(bundle))
+    with atomic_write(out / SETTINGS) as file:
+        yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
+
+
+def read_folder(folder: Path) -> Bundle:
+    """Read what `write_folder` wrote.
+
+    Args:
+        folder: with model.yaml.
+
+    Returns:
+        The bundle, on the CPU and in eval mode.
+
+    Raises:
+        UserError: naming the file that is missing, damaged, has another hash or a weight that is not finite.
+    """
+    content = read_settings(folder)
+    where = str(folder / SETTINGS)
+    parts = {part: _read_part(folder, part, content["parts"].get(part)) for part in PARTS}
+    bundle = Bundle(
+        **parts,
+        use=configs.from_dict(UseConfig, content.get("use", {}), f"{where}: use"),
+        about=configs.from_dict(About, content.get("about", {}), f"{where}: about"),
+    )
+    check_fit(bundle, where)
+    return bundle
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """model.yaml of a folder as plain values; no weights are read.
+
+    Raises: UserError when it is not there, is no YAML, or of a later form.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        found = "no such folder" if not folder.exists() else "a file" if folder.is_file() else f"none with {SETTINGS}"
+        raise UserError(f"{folder}: wanted a model's folder, found {found}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(err).split())}); copy the folder again") from err
+    if not isinstance(content, Mapping) or not isinstance(content.get("parts"), Mapping):
+        raise UserError(f"{path}: wanted a model's settings with `parts`, found none; copy the folder again")
+    if content.get("form") != FORM:
+        raise UserError(
+            f"{path}: wanted form {FORM}, found {content.get('form')!r}; another version of wesep_mix made "
+            "it, install that one"
+        )
+    return dict(content)
+
+
+def _read_part(folder: Path, part: str, told: Any) -> nn.Module:
+    where = f"{folder / SETTINGS}: {part}"
+    if not isinstance(told, Mapping) or not {"file", "sha256", "config"} <= set(told):
+        raise UserError(f"{where}: wanted file, sha256 and config, found {told!r}; copy the folder again")
+    path = folder / Path(str(told["file"])).name  # of this folder, whatever the file says
+    if not path.is_file():
+        raise UserError(f"{path}: missing; a model's folder has all of its files, copy it again")
+    if (found := _hash(path)) != told["sha256"]:
+        raise UserError(
+            f"{path}: wanted the file of hash {str(told['sha256'])[:12]}..., found {found[:12]}...; it was "
+            "changed or damaged, copy the folder again"
+        )
+    try:
+        state = load_file(path)
+    except (SafetensorError, ValueError) as err:
+        raise UserError(f"{path}: no file of safetensors ({err}); copy the folder again") from err
+    check_finite(path, state)
+    kind = PARTS[part]
+    if not isinstance(told["config"], Mapping) or "name" not in told["config"]:
+        raise UserError(f"{where}: config: wanted a mapping with a name, found {told['config']!r}")
+    module = plugins.load(kind, told["config"]["name"])
+    model = module.Model(configs.from_dict(module.Config, told["config"], f"{where}: config"))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as err:
+        raise UserError(f"{path}: its weights do not fit its config: {' '.join(str(err).split())}") from err
+    return model.eval()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()  # hashlib.file_digest is not in Python 3.10
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _card(bundle: Bundle) -> str:
+    about, student = bundle.about, bundle.student.config
+    heads = f"{student.num_spk} heads" + (", which say whether they speak for a talker" if student.presence else "")
+    lines = [
+        f"# {about.name}",
+        "",
+        "Proposes the talkers of a recording and extracts any of them, without an enrolment. Made with wesep_mix.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| trained on | {about.trained_on} |",
+        f"| licence of the weights | {about.licence} |",
+        f"| figures | {about.figures} |",
+        f"| student | {student.name}, {heads} |",
+        f"| extractor | {bundle.extractor.config.name} |",
+        f"| made by | revision {revision()} |",
+        "",
+        "```bash",
+        "wesep-mix candidates recording.wav --model FOLDER",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
