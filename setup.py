@@ -39,11 +39,13 @@ setup(
         "transformers>=5,<6",
         "numpy",
         "scipy",
+        "soxr",
         "scikit-learn",
         "joblib>=1.3",  # the first that gives results as they come
         "pyyaml",
         "kaldiio",
         "soundfile",
+        "safetensors",
         "webrtcvad-wheels",
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler

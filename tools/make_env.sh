@@ -19,8 +19,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 lock=tools/requirements.lock
 extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
-modules=(torch torchaudio lightning transformers numpy scipy sklearn yaml kaldiio soundfile webrtcvad pyloudnorm pesq
-    pystoi espeakng_loader matplotlib tqdm)
+modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib yaml kaldiio soundfile safetensors
+    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
 # Packages of which only files are read, without an import: they are installed without their own requirements, which
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.

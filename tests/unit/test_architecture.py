@@ -33,7 +33,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "training": {"data", "io", "losses", "matching", "metrics", "mixing", "models", "models.layers", "preparation"},
     "exports": {"io", "mixing", "preparation"},
     "validation": {"evaluation", "exports", "inference", "io", "mixing", "preparation", "tables", "training"},
-    "inference": {"data", "exports", "io", "losses", "matching", "mixing", "models", "models.layers"},
+    "inference": {"data", "exports", "io", "losses", "matching", "mixing", "models", "models.layers", "preparation"},
     "evaluation": {"inference", "io", "metrics", "mixing", "models"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
     "tables": {"evaluation", "mixing", "report"},
@@ -51,7 +51,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
         "wesep",
     },
 }
-FRONT_DOOR = {"wesep_mix.__main__"}  # in no room
+FRONT_DOOR = {"wesep_mix.__main__", "wesep_mix.api"}  # in no room
 WITHOUT_TORCH = (
     "base",
     "io.audio",

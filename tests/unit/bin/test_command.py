@@ -29,4 +29,6 @@ def test_its_status_is_the_commands(tmp_path):
 
 def test_an_unknown_command_names_those_there_are(capsys):
     assert command.main(["scores"]) == 2
-    assert capsys.readouterr().err.startswith("wesep-mix: no command 'scores'; there are: analyse, check_config,")
+    assert capsys.readouterr().err.startswith(
+        "wesep-mix: no command 'scores'; there are: analyse, candidates, check_config,"
+    )
