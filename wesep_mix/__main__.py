@@ -9,6 +9,7 @@ from pathlib import Path
 
 BIN = Path(__file__).parent / "bin"
 NO_COMMANDS = ("__init__", "options")
+OWN = ("candidates", "extract", "pick", "models")  # for people with a recording; the others are the recipe's
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,8 +33,10 @@ def commands() -> list[str]:
 def _help() -> str:
     """Every command with the first line of its module's docstring; no module is imported for this."""
     wide = max(map(len, commands()))
-    lines = [f"  {name:{wide}}  {_first_line(BIN / f'{name}.py')}" for name in commands()]
-    return "\n".join(["usage: wesep-mix COMMAND [OPTION...]; wesep-mix COMMAND --help lists its options", "", *lines])
+    lines = {name: f"  {name:{wide}}  {_first_line(BIN / f'{name}.py')}" for name in commands()}
+    own, others = [lines.pop(name) for name in OWN], lines.values()
+    usage = "usage: wesep-mix COMMAND [OPTION...]; wesep-mix COMMAND --help lists its options"
+    return "\n".join([usage, "", "on a recording of your own:", *own, "", "stages of the recipe, data and models:", *others])
 
 
 def _first_line(path: Path) -> str:

@@ -124,9 +124,9 @@ def train_extractor(
 
 def _load_student(path: Path, num_spk: int) -> nn.Module:
     student = checkpoint.load_model(path, "students")
-    if student.config.num_spk != num_spk:
+    if student.config.num_spk < num_spk:
         raise UserError(
-            f"{path}: an extractor for {num_spk} talkers wanted a student with as many heads, found "
+            f"{path}: an extractor for {num_spk} talkers wanted a student with at least as many heads, found "
             f"{student.config.num_spk}; train one with --num_spk {num_spk}"
         )
     return student
