@@ -4,12 +4,12 @@ help_message="Usage: bash run.sh [--name value ...]
 
 Stages (each runs alone; a finished one is skipped, an interrupted one goes on):
   1  lists and mixture plans; the mini corpus is generated
-  2  teacher: noisy speech of one speaker -> embedding
+  2  teacher: noisy speech of one talker -> embedding
   3  student: mixture -> set of embeddings
   4  embeddings of the dev and test sets as Kaldi ark,scp
-  5  extractor: mixture and embedding -> that speaker's speech; and the same network without embedding
+  5  extractor: mixture and embedding -> that talker's speech; and the same network without embedding
   6  extract the test set to wav
-  7  score every mixture and speaker: SI-SDR, PESQ, STOI
+  7  score every mixture and talker: SI-SDR, PESQ, STOI
   8  analyse: clustering of the embeddings, controls of the extraction
   9  report: RESULTS.md, results.json and the table
 
@@ -17,7 +17,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --stage N          first stage [$stage]
   --stop_stage N     last stage [$stop_stage]
   --corpus NAME      a folder of egs [$corpus]
-  --num_spk N        speakers in a mixture, 2 to 5 [egs/CORPUS/defaults.sh, else 2]
+  --num_spk N        talkers in a mixture, 2 to 5 [egs/CORPUS/defaults.sh, else 2]
   --extractor NAME   a file of egs/CORPUS/conf/extractor [egs/CORPUS/defaults.sh]
   --separator NAME   a file of egs/CORPUS/conf/separator: trained, run and scored in stages 5 to 7 beside the extractor
                      [none]

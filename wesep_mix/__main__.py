@@ -36,7 +36,7 @@ def _help() -> str:
     lines = {name: f"  {name:{wide}}  {_first_line(BIN / f'{name}.py')}" for name in commands()}
     own, others = [lines.pop(name) for name in OWN], lines.values()
     usage = "usage: wesep-mix COMMAND [OPTION...]; wesep-mix COMMAND --help lists its options"
-    return "\n".join([usage, "", "on a recording of your own:", *own, "", "stages of the recipe, data and models:", *others])
+    return "\n".join([usage, "", "on a recording of your own:", *own, "", "the recipe:", *others])
 
 
 def _first_line(path: Path) -> str:

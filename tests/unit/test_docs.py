@@ -13,6 +13,8 @@ import pytest
 from places import ROOT
 from tiny import bare_environment, stand_in_python
 
+from wesep_mix.base import config
+
 MAX_WORDS = 80
 MAX_README = 130
 # Runs recipes for real up to their calls of Python, which are written down; what reaches out is not run at all.
@@ -33,7 +35,7 @@ PYTHON = r"""#!/usr/bin/env bash
 printf '%q ' "$@" >>"$CALLS" && echo >>"$CALLS"
 """
 PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b(?!\.md)")  # egs/CORPUS/conf
-SECTIONS = "corpus|teacher|student|embeddings|extractor|extract|score|trainer"
+SECTIONS = "|".join([*config.SECTIONS, "trainer"])
 SETTING = re.compile(rf"[`' ]((?:{SECTIONS})\.[\w.]+:?=[^`'\n]+)[`']")
 OPTIONS_OF_THE_PAGE = re.compile(r"--([a-z][a-z_]*)")
 
@@ -41,7 +43,7 @@ OPTIONS_OF_THE_PAGE = re.compile(r"--([a-z][a-z_]*)")
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_no_paragraph_is_long(page):
     long = [paragraph for paragraph in pages.paragraphs(page) if len(paragraph.split()) > MAX_WORDS]
-    assert long == []
+    assert not long, f"paragraphs above {MAX_WORDS} words, split them: {long}"
 
 
 def test_the_readme_is_one_page():

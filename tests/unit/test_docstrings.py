@@ -118,7 +118,9 @@ def test_public_names_say_what_they_take_give_and_raise():
     number, lacking = told()
     share = 1 - len(lacking) / number
     lines = "\n".join(f"{name}: {', '.join(what)}" for name, what in lacking.items())
-    assert share >= WANTED, f"{share:.1%} of {number} public names are whole; others:\n{lines}"
+    assert share >= WANTED, (
+        f"{share:.1%} of {number} public names are whole; docs/contributing.md, Style; others:\n{lines}"
+    )
 
 
 def test_what_is_lacking_is_found():
@@ -140,8 +142,3 @@ def test_what_is_lacking_is_found():
     assert of('def half(a: int) -> int:\n    """Half of it."""') == []
     assert of("class Sum: pass") == ["no docstring"]
     assert of("class Sum:\n    def forward(self, a: int) -> int: return a").__len__() == 1
-
-
-if __name__ == "__main__":
-    for name, what in told()[1].items():
-        print(f"{name}: {', '.join(what)}")

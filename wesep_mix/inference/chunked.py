@@ -23,14 +23,21 @@ from torch import Tensor
 from wesep_mix.inference.settings import WHOLE, Chunks
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.matching.assignment import best_assignment
-from wesep_mix.models.layers.network import Longer, Network, unit_level
+from wesep_mix.models.layers.network import SILENT, Longer, Network
 
 MAX_LEVEL_RATIO = 2.0  # between two chunks in what they share: above it one of them has a wrong level
 MAX_RISE = 3.0  # of a chunk over its shared part: below it the chunk holds no speech that the shared part lacks
 
 
 @torch.inference_mode()
-def extract(model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
+def extract(
+    model: Network,
+    mix: Tensor,
+    emb: Tensor | None,
+    chunks: Chunks = WHOLE,
+    device: str = "cpu",
+    into: Tensor | None = None,
+) -> Tensor:
     """Extract a talker of each mixture.
 
     Args:
@@ -39,12 +46,13 @@ def extract(model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WH
         emb: the talkers' embeddings, float32 [B, D]; None for a network without.
         chunks: length and overlap of the chunks.
         device: `cpu` or `cuda`.
+        into: a tensor of the mixtures' shape to put the output into, which may be mapped from a file.
 
     Returns:
-        float32 [B, T] on the CPU.
+        float32 [B, T] on the CPU; `into` where it is given.
     """
     emb = None if emb is None else emb.to(device)
-    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device)
+    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device, into)
 
 
 @torch.inference_mode()
@@ -89,13 +97,21 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 
 
 def _in_chunks(
-    model: Network, estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, device: str
+    model: Network,
+    estimate: Callable[[Tensor, Longer | None], Tensor],
+    mix: Tensor,
+    chunks: Chunks,
+    device: str,
+    into: Tensor | None = None,
 ) -> Tensor:
-    """Apply `estimate`, chunk [B, t] on the device -> [B, ..., t], to all of the mixture: [B, ..., T]."""
+    """Apply `estimate`, chunk [B, t] on the device -> [B, ..., t], to all of the mixture: [B, ..., T], put `into` a
+    tensor of that shape if there is one.
+    """
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
     if chunks == WHOLE or mix.shape[1] <= size:
-        return estimate(mix.to(device), None).float().cpu()
-    level, energy, before, total = unit_level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
+        est = estimate(mix.to(device), None).float().cpu()
+        return est if into is None else into.copy_(est)
+    level, energy, before, total = _level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
     for start in chunk_starts(mix.shape[1], size, overlap, model.frame_step):
         energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
         longer = Longer(level, energy.to(device), start)
@@ -104,7 +120,7 @@ def _in_chunks(
         if model.free_level:
             est = at_mixture_level(est, chunk)
         if total is None:
-            total = est.new_zeros(*est.shape[:-1], mix.shape[1])
+            total = est.new_zeros(*est.shape[:-1], mix.shape[1]) if into is None else into
             total[..., :size] = est
         else:
             shared = before + size - start
@@ -113,6 +129,16 @@ def _in_chunks(
             _join(total, est, start, shared, round(overlap / 2))
         before = start
     return total
+
+
+def _level(mix: Tensor) -> Tensor:
+    """The level of a whole signal, [B, 1], without a copy of all of it: a long one need not fit into memory."""
+    step = 30 * SAMPLE_RATE
+    parts = (
+        mix[:, first : first + step].double().square().sum(1, keepdim=True) for first in range(0, mix.shape[1], step)
+    )
+    level = (sum(parts) / mix.shape[1]).sqrt().float()
+    return torch.where(level > SILENT, level, 1.0)
 
 
 def at_one_level(total: Tensor, est: Tensor, start: int, shared: int) -> Tensor:

@@ -33,9 +33,9 @@ def extract_talker(
     """
     mix = torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
     emb = torch.from_numpy(np.asarray(embedding, dtype=np.float32))[None]
-    est = chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device)[0].numpy()
-    speech = empty_samples(len(est))
-    np.multiply(est, level_factor(est, samples), out=speech)
+    speech = empty_samples(mix.shape[1])
+    chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device, torch.from_numpy(speech)[None])
+    speech *= np.float32(level_factor(speech, samples))
     return speech
 
 

@@ -93,7 +93,8 @@ class EmbeddingSource:
 def train_extractor(
     settings: ExtractorConfig, data: Path, source: EmbeddingSource, condition: str, out: Path, num_spk: int, ngpu: int
 ) -> None:
-    """Train on mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
+    """Train on mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest loss on
+    `data/dev`.
 
     Args:
         settings: conf/extractor/NAME.yaml.

@@ -87,7 +87,7 @@ class TrainingMixtures:
 
 
 def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path, ngpu: int) -> None:
-    """Train a module; the best epoch has the lowest score on the dev set.
+    """Train a module; `trainer.keep` says which epoch is saved, the best has the lowest score on the dev set.
 
     Args:
         module: what is trained.

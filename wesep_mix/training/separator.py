@@ -44,7 +44,8 @@ class SeparatorTraining(TrainingModule):
 
 
 def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, ngpu: int) -> None:
-    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss on `data/dev`.
+    """Train on fresh mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest
+    loss on `data/dev`.
 
     Args:
         settings: conf/separator/NAME.yaml.

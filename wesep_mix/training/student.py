@@ -42,7 +42,7 @@ class SetTraining(TrainingModule):
         return self.loss_of(self.model(mix, num_samples), batch)
 
     def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
-        """The loss of sets that the student has found.
+        """The whole loss of a batch: `set_loss` of the costs, and any term on the sets themselves; also the `dev/loss`.
 
         Args:
             found: N embeddings of each mixture.
@@ -157,7 +157,8 @@ def shared_chunk_starts(batch: MixBatch, length: int) -> Tensor:
 
 
 def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int) -> None:
-    """Train on fresh mixtures of `data/train`; the best epoch has the lowest loss (labels: EER) on `data/dev`.
+    """Train on fresh mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest loss
+    (labels: EER) on `data/dev`.
 
     Args:
         settings: conf/student.yaml.

@@ -45,7 +45,8 @@ class TeacherTraining(VerifiedTraining):
 
 
 def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
-    """Train on fresh noisy single speech of `data/train`; the best epoch has the lowest EER on `data/dev`.
+    """Train on fresh noisy single speech of `data/train`. `trainer.keep` says which epoch is saved; the best has the
+    lowest EER on `data/dev`.
 
     A pretrained and frozen teacher has nothing to train: it is written as it is.
 

@@ -10,7 +10,11 @@ def test_every_entry_point_is_a_command_with_a_line_of_help(capsys):
     assert command.main([]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines()[2:] if line.startswith("  ")]
     names = [line.split()[0] for line in lines]
-    assert {"prepare_data", "train_student", "score", "report"} <= set(names) and names[:2] == ["candidates", "extract"] and "options" not in names
+    assert (
+        {"prepare_data", "train_student", "score", "report"} <= set(names)
+        and names[:2] == ["candidates", "extract"]
+        and "options" not in names
+    )
     assert all(len(line.split()) > 3 for line in lines)
 
 
