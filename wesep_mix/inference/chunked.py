@@ -30,10 +30,29 @@ ALIKE = 3.0  # a chunk that is louder than its shared part by less than this fac
 
 
 @torch.inference_mode()
-def extract(model: Network, mix: Tensor, emb: Tensor | None, chunks: Chunks = WHOLE, device: str = "cpu") -> Tensor:
-    """An extractor's estimates of mixtures: float32 [B, T], embeddings [B, D] or None -> float32 [B, T], on the CPU."""
+def extract(
+    model: Network,
+    mix: Tensor,
+    emb: Tensor | None,
+    chunks: Chunks = WHOLE,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """An extractor's estimates of mixtures.
+
+    Args:
+        model: mixture and embedding -> that talker.
+        mix: float32 [B, T].
+        emb: [B, D], or None.
+        chunks: length of a chunk, and of what two share.
+        device: where the model is.
+        progress: called with the numbers of chunks done and in all.
+
+    Returns:
+        float32 [B, T], on the CPU.
+    """
     emb = None if emb is None else emb.to(device)
-    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device)
+    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device, progress)
 
 
 @torch.inference_mode()
@@ -60,14 +79,20 @@ def chunk_starts(num_samples: int, size: int, overlap: int, grid: int) -> list[i
 
 
 def _in_chunks(
-    model: Network, estimate: Callable[[Tensor, Longer | None], Tensor], mix: Tensor, chunks: Chunks, device: str
+    model: Network,
+    estimate: Callable[[Tensor, Longer | None], Tensor],
+    mix: Tensor,
+    chunks: Chunks,
+    device: str,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """`estimate`, the model's of a chunk [B, t] on the device -> [B, ..., t], over all of the mixture: [B, ..., T]."""
     size, overlap = (round(seconds * SAMPLE_RATE) for seconds in (chunks.chunk_s, chunks.overlap_s))
     if chunks == WHOLE or mix.shape[1] <= size:
         return estimate(mix.to(device), None).float().cpu()
     level, energy, before, total = unit_level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
-    for start in chunk_starts(mix.shape[1], size, overlap, model.frame_step):
+    starts = chunk_starts(mix.shape[1], size, overlap, model.frame_step)
+    for done, start in enumerate(starts, start=1):
         energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
         longer = Longer(level, energy.to(device), start)
         chunk = mix[:, start : start + size]
@@ -83,6 +108,8 @@ def _in_chunks(
                 est = at_one_level(total, est, start, shared)
             _join(total, est, start, shared, round(overlap / 2))
         before = start
+        if progress is not None:
+            progress(done, len(starts))
     return total
 
 

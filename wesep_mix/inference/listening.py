@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -17,7 +19,12 @@ FLOOR_DB = -30.0  # below the loudest frame of a talker, where one is silent
 
 
 def extract_talker(
-    extractor: torch.nn.Module, samples: np.ndarray, embedding: np.ndarray, use: UseConfig, device: str = "cpu"
+    extractor: torch.nn.Module,
+    samples: np.ndarray,
+    embedding: np.ndarray,
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """One talker's speech at the level that it has in the recording.
 
@@ -27,13 +34,14 @@ def extract_talker(
         embedding: of the talker, unit vector [D].
         use: length of the chunks that the extractor hears.
         device: where the extractor is.
+        progress: called with the numbers of chunks done and in all.
 
     Returns:
         float32 [T] at 16 kHz.
     """
     mix = torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
     emb = torch.from_numpy(np.asarray(embedding, dtype=np.float32))[None]
-    est = chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device)[0].numpy()
+    est = chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device, progress)[0].numpy()
     speech = empty_samples(len(est))
     np.multiply(est, level_factor(est, samples), out=speech)
     return speech
