@@ -10,7 +10,10 @@ when its browser tab closes, and all of it when the page ends.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
+from pathlib import Path
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.installed import how_to_get, is_there
@@ -30,9 +33,11 @@ def main(argv: list[str] | None = None) -> int:
 def _page(args: argparse.Namespace) -> None:
     if not is_there("page"):
         raise UserError(f"page: {how_to_get('page')}")
-    from wesep_mix.page.app import serve
+    with tempfile.TemporaryDirectory(prefix="wesep_mix.page.") as folder:
+        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}  # are read on import
+        from wesep_mix.page.app import serve
 
-    serve(args.model, args.device, args.host, args.port)
+        serve(Path(folder), args.model, args.device, args.host, args.port)
 
 
 if __name__ == "__main__":

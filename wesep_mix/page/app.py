@@ -9,7 +9,6 @@ fonts are the system's, Gradio's analytics are off.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -19,8 +18,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # is read when gradio is imported
+from urllib.parse import quote
 
 import gradio as gr
 import numpy as np
@@ -156,7 +154,7 @@ class Desk:
         try:
             for name, samples in sounds:
                 if name in ("Recording", *picked):
-                    wav = visit.folder / f"{name.lower().replace(' ', '-')}.wav"
+                    wav = visit.folder / f"{visit.recording.name[:100]}-{name.lower().replace(' ', '-')}.wav"
                     write_like(wav, samples, visit.recording)
                     made.append((name, samples, _address(wav)))
         except (UserError, OSError) as err:
@@ -178,7 +176,7 @@ def _remove_upload(path: Path, folder: Path) -> None:
 
 
 def _address(path: Path) -> str:
-    return f"gradio_api/file={path}"
+    return f"gradio_api/file={quote(str(path))}"
 
 
 def _alert(err: Exception, upload: Path) -> str:
@@ -234,10 +232,11 @@ def build(desk: Desk) -> gr.Blocks:
     return page
 
 
-def serve(model: str | None, device: str, host: str, port: int | None) -> None:
+def serve(folder: Path, model: str | None, device: str, host: str, port: int | None) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
+        folder: for all files; the caller has told Gradio of it, and removes it.
         model: a model's folder or name, None for the usual one.
         device: where it computes, as torch names it.
         host: address to be reached at.
@@ -246,22 +245,19 @@ def serve(model: str | None, device: str, host: str, port: int | None) -> None:
     Raises:
         UserError: for a model or device that cannot be used, or where nothing can be served at that address.
     """
-    bundle = load_bundle(model, device)
-    with tempfile.TemporaryDirectory(prefix="wesep_mix.page.") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # where uploads go
-        page = build(Desk(bundle, device, Path(folder)))
-        try:
-            theme = gr.themes.Default(font=FONTS, font_mono=[gr.themes.Font("monospace")])
-            options = {"footer_links": [], "run_history": False, "ssr_mode": False, "quiet": True, "share": False}
-            options |= {"theme": theme, "css": STYLE, "prevent_thread_lock": True}
-            _, address, _ = page.launch(server_name=host, server_port=port, **options)
-        except OSError as err:
-            where = f"--host {host}" + (f" --port {port}" if port else "")
-            raise UserError(f"{where}: nothing can be served there, it is taken or not this machine's") from err
-        try:
-            print(f"page: {address} (Ctrl-C ends it)", flush=True)
-            threading.Event().wait()
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt("uploads and all that was made of them are deleted") from stop
-        finally:
-            page.close(verbose=False)
+    page = build(Desk(load_bundle(model, device), device, folder))
+    theme = gr.themes.Default(font=FONTS, font_mono=[gr.themes.Font("monospace")])
+    options = {"footer_links": [], "run_history": False, "ssr_mode": False, "quiet": True, "share": False}
+    options |= {"theme": theme, "css": STYLE, "prevent_thread_lock": True}
+    try:
+        _, address, _ = page.launch(server_name=host, server_port=port, **options)
+    except OSError as err:
+        where = f"--host {host}" + (f" --port {port}" if port else "")
+        raise UserError(f"{where}: nothing can be served there, it is taken or not this machine's") from err
+    try:
+        print(f"page: {address} (Ctrl-C ends it)", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("uploads and all that was made of them are deleted") from stop
+    finally:
+        page.close(verbose=False)

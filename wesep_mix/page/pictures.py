@@ -170,9 +170,7 @@ def player(recording: Recording, sounds: Sequence[tuple[str, np.ndarray, str]]) 
         for (name, *_), level in zip(sounds, levels, strict=True)
     )
     links = "".join(
-        f'<a href="{escape(address)}" download="{escape(recording.name)}-{name.lower().replace(" ", "-")}.wav">'
-        f"Download {name.lower()}</a>"
-        for name, _, address in sounds[1:]
+        f'<a href="{escape(address)}" download>Download {name.lower()}</a>' for name, _, address in sounds[1:]
     )
     return (
         f'<fieldset><legend>Listen to</legend>{choices}</fieldset>{players}<p class="links">{links}</p>{figures}'

@@ -69,12 +69,12 @@ def test_a_picture_is_a_png_with_low_frequencies_below():
     assert pixels[..., :3].sum((1, 2)).argmax() == 255 - 32
 
 
-def test_names_that_are_html_are_text():
-    recording = from_samples(tone(300, 3), RATE, '<b>"x"</b>')
+def test_what_is_shown_of_talkers():
+    recording = from_samples(tone(300, 3), RATE)
     talker = Talker(1, np.ones(2), 0.93, 0.5, ((0.0, 2.0),))
     card = talker_card(talker, recording.samples, recording, "file=a.wav")
     assert "In 50% of the parts with speech, 93% sure" in card and 'src="file=a.wav"' in card
     shown = player(recording, [("Recording", recording.samples, "r.wav"), ("Talker 1", recording.samples, "t.wav")])
-    assert 'download="&lt;b&gt;&quot;x&quot;&lt;/b&gt;-talker-1.wav"' in shown and '<b>"' not in shown
+    assert '<a href="t.wav" download>Download talker 1</a>' in shown and "Download recording" not in shown
     assert shown.count("<audio") == shown.count("<img") == 2 and shown.count(" hidden") == 1
     assert "0 to 8 kHz" in shown
