@@ -16,7 +16,7 @@ OPTIONAL = {
     "ecapa": ["speechbrain>=1.1"],  # the teacher ecapa of Table 1
     "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
 }
-PAGE = {"page": ["gradio>=6.31,<7"]}  # `wesep-mix page`; not among the tests' packages, they skip without it
+PAGE = {"page": ["gradio>=6.31,<7"]}  # `wesep-mix page`, 140 MB; its tests skip themselves without it
 
 WESEP = "wesep @ git+https://github.com/wenet-e2e/wesep@cf8ee7fe4a517c515deefebe822fe60517ff9b87"
 WESPEAKER = "wespeaker @ git+https://github.com/wenet-e2e/wespeaker@dfa741957e5c11f477623b6e583d67d0af25ee88"

@@ -58,8 +58,8 @@ class Visit:
     left: bool = False
 
     def leave(self) -> None:
-        """Forget all of it; work that is going on stops at its next step."""
-        self.left, self.recording, self.speeches = True, None, {}
+        """Remove its files; work that is going on stops at its next step."""
+        self.left = True
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -89,7 +89,7 @@ class Desk:
             emptied.
         """
         if upload is None:
-            return [gr.skip()] * 6
+            return [gr.skip()] * 7
         self.leave(request)
         visit = Visit(Path(tempfile.mkdtemp(dir=self.folder)))
         self.visits[request.session_hash] = visit
@@ -175,6 +175,11 @@ def _remove_upload(path: Path, folder: Path) -> None:
             path.parent.rmdir()
 
 
+def _emptied() -> list[Any]:
+    """What was shown of an earlier recording goes at once."""
+    return ["", "", gr.Column(visible=False), ""]
+
+
 def _address(path: Path) -> str:
     return f"gradio_api/file={quote(str(path))}"
 
@@ -211,7 +216,7 @@ def build(desk: Desk) -> gr.Blocks:
         with gr.Row():
             file = gr.File(label="Recording: any audio file", height=160, elem_id="file")
             mic = gr.Audio(sources=["microphone"], type="filepath", label="Or record", editable=False, elem_id="mic")
-        said = gr.HTML(elem_id="said", min_height=72)
+        said = gr.HTML(elem_id="said")
         cards = gr.HTML(elem_id="cards", js_on_load=None)
         with gr.Column(visible=False) as choosing:
             picked = gr.CheckboxGroup(label="Whom do you want to hear alone?", elem_id="picked")
@@ -225,8 +230,9 @@ def build(desk: Desk) -> gr.Blocks:
         )
         alone = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
         shown = [file, mic, said, cards, picked, choosing, player]
-        file.upload(desk.hear, file, shown, show_progress_on=said, **alone)
-        mic.stop_recording(desk.hear, mic, shown, show_progress_on=said, **alone)
+        for given, source in ((file.upload, file), (mic.stop_recording, mic)):
+            emptied = given(_emptied, None, [said, cards, choosing, player], queue=False, api_visibility="private")
+            emptied.then(desk.hear, source, shown, show_progress_on=said, **alone)
         button.click(desk.extract, picked, [wrong, player], show_progress_on=player, api_visibility="private")
         page.unload(desk.leave)
     return page
