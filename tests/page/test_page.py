@@ -75,6 +75,15 @@ def served(model, tmp_path_factory):
     process.wait()
 
 
+@pytest.mark.parametrize("where", [["--host", "203.0.113.7"], ["--port", "99999"], ["--port", "taken"]])
+def test_an_address_where_nothing_can_be_served_is_one_sentence(where, model, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        where = [str(other.getsockname()[1]) if part == "taken" else part for part in where]
+        assert main(["page", "--model", str(model), *where]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: --host ") and "nothing can be served there (" in said and said.count("\n") == 1
+
+
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as started:
@@ -195,6 +204,10 @@ def test_ten_minutes(visit, talk):
     assert ", 10:00: " in said.inner_text()
     extract(page)
     assert page.inner_text("#player .axis").endswith("10:00")
+    page.evaluate("document.querySelector('#player audio').currentTime = 550")
+    page.wait_for_function(
+        "(a => !a.seeking && a.currentTime >= 550 && a.readyState > 1)(document.querySelector('#player audio'))"
+    )
 
 
 def test_silence_and_files_that_are_no_recording_are_told_in_a_sentence(visit, talk, tmp_path):

@@ -10,6 +10,7 @@ fonts are the system's, Gradio's analytics are off.
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -251,15 +252,12 @@ def serve(folder: Path, model: str | None, device: str, host: str, port: int | N
     Raises:
         UserError: for a model or device that cannot be used, or where nothing can be served at that address.
     """
+    _check_address(host, port)
     page = build(Desk(load_bundle(model, device), device, folder))
     theme = gr.themes.Default(font=FONTS, font_mono=[gr.themes.Font("monospace")])
     options = {"footer_links": [], "run_history": False, "ssr_mode": False, "quiet": True, "share": False}
     options |= {"theme": theme, "css": STYLE, "prevent_thread_lock": True}
-    try:
-        _, address, _ = page.launch(server_name=host, server_port=port, **options)
-    except OSError as err:
-        where = f"--host {host}" + (f" --port {port}" if port else "")
-        raise UserError(f"{where}: nothing can be served there, it is taken or not this machine's") from err
+    _, address, _ = page.launch(server_name=host, server_port=port, **options)
     try:
         print(f"page: {address} (Ctrl-C ends it)", flush=True)
         threading.Event().wait()
@@ -267,3 +265,13 @@ def serve(folder: Path, model: str | None, device: str, host: str, port: int | N
         raise KeyboardInterrupt("uploads and all that was made of them are deleted") from stop
     finally:
         page.close(verbose=False)
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Gradio tries a hundred ports, for minutes, where the address is wrong."""
+    try:
+        family = socket.getaddrinfo(host, None)[0][0]
+        socket.create_server((host, port or 0), family=family).close()
+    except (OSError, OverflowError) as err:
+        where = f"--host {host}" + (f" --port {port}" if port else "")
+        raise UserError(f"{where}: nothing can be served there ({err})") from err
