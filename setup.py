@@ -16,6 +16,7 @@ OPTIONAL = {
     "ecapa": ["speechbrain>=1.1"],  # the teacher ecapa of Table 1
     "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
 }
+PAGE = {"page": ["gradio>=6.31,<7"]}  # `wesep-mix page`, 140 MB; its tests skip themselves without it
 
 WESEP = "wesep @ git+https://github.com/wenet-e2e/wesep@cf8ee7fe4a517c515deefebe822fe60517ff9b87"
 WESPEAKER = "wespeaker @ git+https://github.com/wenet-e2e/wespeaker@dfa741957e5c11f477623b6e583d67d0af25ee88"
@@ -27,6 +28,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["wesep_mix*"]),
+    package_data={"wesep_mix.page": ["*.css", "*.js"]},
     entry_points={"console_scripts": ["wesep-mix = wesep_mix.__main__:main"]},
     install_requires=[
         # torchaudio's compiled part loads only beside a torch that has what it was built with, and its metadata asks
@@ -56,6 +58,7 @@ setup(
     ],
     extras_require={
         **OPTIONAL,
+        **PAGE,
         "test": [
             "pytest",
             "pytest-timeout",

@@ -17,7 +17,7 @@ compile() {  # OPTION... FILE
 trap 'rm -f "$lock.tmp"' EXIT
 {
     echo "# All packages of the recipe and its tests. Made by \`bash tools/lock.sh\`; do not edit."
-    { compile --extra test --extra build setup.py && printf '%s\n' "${files_of[@]}" | compile --no-deps -; } |
+    { compile --extra test --extra build --extra page setup.py && printf '%s\n' "${files_of[@]}" | compile --no-deps -; } |
         LC_ALL=C sort
 } >"$lock.tmp"
 mv "$lock.tmp" "$lock"

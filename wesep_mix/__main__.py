@@ -9,7 +9,7 @@ from pathlib import Path
 
 BIN = Path(__file__).parent / "bin"
 NO_COMMANDS = ("__init__", "options")
-OWN = ("candidates", "extract", "pick", "models")  # for people with a recording; the others are the recipe's
+OWN = ("candidates", "extract", "pick", "page", "models")  # for people with a recording; the others are the recipe's
 
 
 def main(argv: list[str] | None = None) -> int:

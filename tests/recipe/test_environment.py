@@ -178,7 +178,7 @@ def test_the_lock_has_exact_versions_of_what_setup_asks_for_within_its_bounds(mo
     monkeypatch.setattr(setuptools, "setup", lambda **options: given.update(options))
     runpy.run_path(str(ROOT / "setup.py"))
     parts = given["extras_require"]
-    named = [*given["install_requires"], *parts["test"], *parts["build"], "resemblyzer"]
+    named = [*given["install_requires"], *parts["test"], *parts["build"], *parts["page"], "resemblyzer"]
     locked = {}
     for line in LOCK.read_text().splitlines()[1:]:
         name, version, marker = re.fullmatch(r"([\w.-]+)==([\w.]+)(?: ; (.+))?", line).groups()

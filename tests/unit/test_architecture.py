@@ -37,12 +37,14 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "evaluation": {"inference", "io", "metrics", "mixing", "models"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
     "tables": {"evaluation", "mixing", "report"},
+    "page": {"inference", "io", "models"},
     "bin": {
         "evaluation",
         "exports",
         "inference",
         "mixing",
         "models",
+        "page",
         "preparation",
         "report",
         "tables",
@@ -177,3 +179,7 @@ def test_importing_the_models_does_not_import_lightning_or_data_code():
     )
     done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_gradio_is_imported_for_the_page_alone():
+    assert [name for name, path in modules().items() if "import gradio" in path.read_text()] == ["wesep_mix.page.app"]

@@ -44,7 +44,12 @@ def revision() -> str:
     return done.stdout.strip()
 
 
-PACKAGES = {"dnsmos": ("speechmos", "onnxruntime"), "ecapa": ("speechbrain",), "tensorboard": ("tensorboard",)}
+PACKAGES = {
+    "dnsmos": ("speechmos", "onnxruntime"),
+    "ecapa": ("speechbrain",),
+    "tensorboard": ("tensorboard",),
+    "page": ("gradio",),
+}
 
 
 def is_there(part: str) -> bool:

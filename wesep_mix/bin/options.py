@@ -35,13 +35,18 @@ def recording_parser(description: str) -> argparse.ArgumentParser:
     """A parser for commands on a recording of one's own; the description is the module's docstring."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("recording", type=Path, help="audio file: any format, rate, channels and length")
+    add_model_options(made)
+    made.add_argument("--channel", default="mix", metavar="mix|N", help="mean of all channels, or one, from 1 [mix]")
+    made.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
+    return made
+
+
+def add_model_options(made: argparse.ArgumentParser) -> None:
+    """Add --model and --device to a parser."""
     made.add_argument(
         "--model",
         metavar="DIR",
         help="a model's folder or the name of one that came with the package "
         "[$WESEP_MIX_MODEL, else the first that came with it]",
     )
-    made.add_argument("--channel", default="mix", metavar="mix|N", help="mean of all channels, or one, from 1 [mix]")
     made.add_argument("--device", default="cpu", help="as torch names it: cpu, cuda, cuda:1 [cpu]")
-    made.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
-    return made

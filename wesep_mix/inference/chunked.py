@@ -37,6 +37,7 @@ def extract(
     chunks: Chunks = WHOLE,
     device: str = "cpu",
     into: Tensor | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Extract a talker of each mixture.
 
@@ -47,12 +48,13 @@ def extract(
         chunks: length and overlap of the chunks.
         device: `cpu` or `cuda`.
         into: a tensor of the mixtures' shape to put the output into, which may be mapped from a file.
+        progress: called with the numbers of chunks done and in all.
 
     Returns:
         float32 [B, T] on the CPU; `into` where it is given.
     """
     emb = None if emb is None else emb.to(device)
-    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device, into)
+    return _in_chunks(model, lambda chunk, longer: model(chunk, emb, longer), mix, chunks, device, into, progress)
 
 
 @torch.inference_mode()
@@ -103,6 +105,7 @@ def _in_chunks(
     chunks: Chunks,
     device: str,
     into: Tensor | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Apply `estimate`, chunk [B, t] on the device -> [B, ..., t], to all of the mixture: [B, ..., T], put `into` a
     tensor of that shape if there is one.
@@ -112,7 +115,8 @@ def _in_chunks(
         est = estimate(mix.to(device), None).float().cpu()
         return est if into is None else into.copy_(est)
     level, energy, before, total = _level(mix).to(device), mix.new_zeros(len(mix), 1).double(), 0, None
-    for start in chunk_starts(mix.shape[1], size, overlap, model.frame_step):
+    starts = chunk_starts(mix.shape[1], size, overlap, model.frame_step)
+    for done, start in enumerate(starts, start=1):
         energy = energy + mix[:, before:start].double().square().sum(1, keepdim=True)
         longer = Longer(level, energy.to(device), start)
         chunk = mix[:, start : start + size]
@@ -128,6 +132,8 @@ def _in_chunks(
                 est = at_one_level(total, est, start, shared)
             _join(total, est, start, shared, round(overlap / 2))
         before = start
+        if progress is not None:
+            progress(done, len(starts))
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -17,7 +19,12 @@ FLOOR_DB = -30.0  # below the loudest frame of a talker, where one is silent
 
 
 def extract_talker(
-    extractor: torch.nn.Module, samples: np.ndarray, embedding: np.ndarray, use: UseConfig, device: str = "cpu"
+    extractor: torch.nn.Module,
+    samples: np.ndarray,
+    embedding: np.ndarray,
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """One talker's speech at the level that it has in the recording.
 
@@ -27,6 +34,7 @@ def extract_talker(
         embedding: of the talker, unit vector [D].
         use: length of the chunks that the extractor hears.
         device: where the extractor is.
+        progress: called with the numbers of chunks done and in all.
 
     Returns:
         float32 [T] at 16 kHz.
@@ -34,7 +42,8 @@ def extract_talker(
     mix = torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
     emb = torch.from_numpy(np.asarray(embedding, dtype=np.float32))[None]
     speech = empty_samples(mix.shape[1])
-    chunked.extract(extractor, mix, emb, Chunks(use.chunk_s, use.overlap_s), device, torch.from_numpy(speech)[None])
+    chunks, into = Chunks(use.chunk_s, use.overlap_s), torch.from_numpy(speech)[None]
+    chunked.extract(extractor, mix, emb, chunks, device, into, progress)
     speech *= np.float32(level_factor(speech, samples))
     return speech
 

@@ -204,11 +204,21 @@ def _channel(path: Path, wanted: str, channels: int) -> int | None:
 
 def _blocks(path: Path, file: soundfile.SoundFile, channel: int | None, lengths: list[int]) -> Iterator[np.ndarray]:
     """One channel of a file, block by block, float32 [t], whose lengths go into `lengths`."""
-    for block in file.blocks(round(BLOCK_S * file.samplerate), dtype="float32", always_2d=True):
+    blocks = file.blocks(round(BLOCK_S * file.samplerate), dtype="float32", always_2d=True)
+    while (block := _next_block(path, blocks, sum(lengths) / file.samplerate)) is not None:
         mono = block.mean(axis=1) if channel is None else np.ascontiguousarray(block[:, channel])
         _check_finite(path, mono, sum(lengths))
         lengths.append(len(mono))
         yield mono
+
+
+def _next_block(path: Path, blocks: Iterator[np.ndarray], before_s: float) -> np.ndarray | None:
+    try:
+        return next(blocks, None)
+    except soundfile.LibsndfileError as err:
+        raise UserError(
+            f"{path}: its audio is cut off or damaged, somewhere after {before_s:.0f} s ({escaped(err.error_string)})"
+        ) from err
 
 
 def _check_finite(where: str | Path, samples: np.ndarray, before: int) -> None:

@@ -4,6 +4,7 @@ import pytest
 import setuptools
 from places import ROOT
 
+from wesep_mix.__main__ import main
 from wesep_mix.base import installed
 from wesep_mix.base.config import from_dict
 from wesep_mix.base.errors import UserError
@@ -41,3 +42,9 @@ def test_training_without_tensorboard_logs_to_csv_alone(nothing_optional, tmp_pa
     assert [type(one).__name__ for one in loop._loggers(tmp_path)] == ["CSVLogger"]
     monkeypatch.undo()
     assert [type(one).__name__ for one in loop._loggers(tmp_path)] == ["TensorBoardLogger", "CSVLogger"]
+
+
+def test_the_page_without_gradio_says_how_to_get_it(nothing_optional, capsys):
+    assert main(["page"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: page: not installed here: gradio; `WESEP_MIX_EXTRAS=page bash run.sh")

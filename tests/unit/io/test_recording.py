@@ -130,3 +130,12 @@ def test_a_stretch_is_as_long_as_it_is_in_the_recording(tmp_path):
     recording = from_samples(tone(440, 44100, 5.0), 44100)
     write_like(tmp_path / "part.wav", recording.samples[16000:64000], recording, 16000)
     assert soundfile.info(tmp_path / "part.wav").frames == 3 * 44100
+
+
+def test_one_that_ends_too_early_is_one_sentence(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 40 * 16000)
+    soundfile.write(tmp_path / "whole.flac", noise, 16000)
+    whole = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) * 7 // 8])
+    with pytest.raises(UserError, match=r"cut.flac: its audio is cut off or damaged, somewhere after 30 s \("):
+        read_recording(tmp_path / "cut.flac")
