@@ -2,7 +2,7 @@
 
 What is kept, and for how long: an upload is deleted as soon as its talkers have been extracted. The recording at 16 kHz
 and what was extracted lie in temporary files without a name, which end with the process; those for the browser
-(auditions, wavs) lie in a folder for each browser tab. All of it goes when the tab is closed or given another recording.
+(auditions, wavs) lie in a folder for each tab. All of it goes when the tab is closed or given another recording.
 All folders lie in one, which is removed when the page ends. The browser is asked to keep nothing, and nobody else is
 asked for anything: fonts are the system's, Gradio's analytics are off.
 """
