@@ -2,7 +2,8 @@
 there are. The blocks that need nothing are executed by tests/recipe/test_recipe.py.
 """
 
-import importlib
+import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -170,3 +171,14 @@ def test_a_long_paragraph_and_a_lost_link_are_found(tmp_path, monkeypatch):
     assert [len(paragraph.split()) for paragraph in pages.paragraphs("page.md")] == [81, 3, 3]
     assert pages.links("page.md") == ["page.md#a-title-xpy", "no.md"]
     assert pages.anchors(Path(page)) == {"a-title-xpy"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_numbers_are_those_of_the_results(page):
+    spec = importlib.util.spec_from_file_location("page_numbers", ROOT / "tools" / "page_numbers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text, results = pages.read(page), json.loads(module.RESULTS.read_text())
+    assert module.rewritten(text, results) == text, "run `python tools/page_numbers.py`"
+    results["extraction"]["stft_tcn"]["si_sdri"] += 1
+    assert module.rewritten(text, results) != text
