@@ -468,7 +468,7 @@ def test_help_and_the_defaults_it_states(tmp_path):
         ["bash", str(SCRIPT), "--target", tmp_path / "new", "--dry_run", "true"], capture_output=True, text=True
     )
     fetched, needed = re.search(r"([\d.]+) GB to fetch; the disk of \S+ needs ([\d.]+) GB", dry.stdout).groups()
-    assert f"{int(float(fetched))} GB are fetched" in shown and f"{int(float(needed))} GB are needed" in shown
+    assert f"fetches {int(float(fetched))} GB and needs {int(float(needed))} GB of disk" in shown
 
 
 def test_the_script_and_the_corpora_agree_on_published_numbers():
