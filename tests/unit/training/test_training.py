@@ -16,6 +16,7 @@ from wesep_mix.mixing.plan import read_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import spexplus
 from wesep_mix.models.layers.network import Network
+from wesep_mix.models.students import parallel_heads
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences
 from wesep_mix.training.extractor import EmbeddingSource, ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.settings import LossConfig
@@ -290,3 +291,17 @@ def dict_of(settings):
     """The class of the settings with the keys that `fit` adds."""
     added = [("git", str), ("versions", dict[str, str])]
     return dataclasses.make_dataclass("Written", added, bases=(type(settings),), frozen=True, kw_only=True)
+
+
+def test_a_student_may_have_more_heads_than_there_are_talkers(prepared, tmp_path, extractor_settings, saved, teacher):
+    """With presence one student serves mixtures of 1 to N talkers; each talker is given the head that matches it."""
+    config = parallel_heads.Config(
+        frontend=teacher.config.frontend, num_spk=3, embedding_dim=teacher.config.embedding_dim, presence=True
+    )
+    torch.manual_seed(5)
+    student = parallel_heads.Model(config)
+    checkpoint.save_model(tmp_path / "three" / "model.pt", "students", student)
+    source = EmbeddingSource(saved[0], tmp_path / "three" / "model.pt")
+    train_extractor(extractor_settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
+    trained = checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors")
+    assert trained.config.embedding_dim == config.embedding_dim
