@@ -98,7 +98,7 @@ def run_of(block, tmp_path):
 
 
 @pytest.fixture
-def parse_alone(monkeypatch):
+def parse_alone(monkeypatch, tmp_path):
     """Function: an entry point of wesep_mix.bin, its options -> its main reads them and does nothing else; but every
     --set is looked for in the configs.
     """
@@ -109,7 +109,8 @@ def parse_alone(monkeypatch):
             options = [*options, "--stage", "9", "--stop_stage", "9"]  # of stages that are not run no model is built
         else:
             monkeypatch.setattr(module, "guarded", lambda *_: 0)
-        monkeypatch.chdir(ROOT)
+        checkout = tmp_path / "checkout"  # with the files that a block made
+        monkeypatch.chdir(checkout if checkout.is_dir() else ROOT)
         return module.main(options)
 
     return parse
