@@ -8,7 +8,9 @@ from pathlib import Path
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with --set and --force; the description is the entry point's docstring."""
-    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config value")
     options.add_argument("--force", type=boolean, default=False, metavar="true|false", help="redo what is done")
     return options
@@ -33,7 +35,9 @@ def boolean(text: str) -> bool:
 
 def recording_parser(description: str) -> argparse.ArgumentParser:
     """A parser for commands on a recording of one's own; the description is the module's docstring."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument("recording", type=Path, help="audio file: any format, rate, channels and length")
     add_model_options(made)
     made.add_argument("--channel", default="mix", metavar="mix|N", help="mean of all channels, or one, from 1 [mix]")

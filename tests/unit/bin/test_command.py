@@ -36,3 +36,11 @@ def test_an_unknown_command_names_those_there_are(capsys):
     assert capsys.readouterr().err.startswith(
         "wesep-mix: no command 'scores'; there are: analyse, candidates, check_config,"
     )
+
+
+def test_an_option_is_not_guessed_from_its_beginning(capsys):
+    """`--embedding` was an option once; as the beginning of `--embeddings` it would be taken for a folder."""
+    given = ["--config=c", "--data=d", "--embeddings=e", "--extractor=x", "--embedding", "wrong"]
+    with pytest.raises(SystemExit) as end:
+        command.main(["extract_speech", *given])
+    assert end.value.code == 2 and "unrecognized arguments: --embedding wrong" in capsys.readouterr().err
