@@ -30,7 +30,7 @@ def _candidates(args: argparse.Namespace) -> None:
 
     model, recording, talkers = hear(args.recording, args.model, args.channel, args.device)
     described = describe(recording, talkers)
-    if args.out is not None and talkers:
+    if args.out is not None:
         write_candidates(args.out, model, recording, talkers, described)
     print(json.dumps(described) if args.json else _text(described, args.recording, args.out))
 

@@ -21,7 +21,9 @@ PICTURE = "check_data.png"
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     options.add_argument("folder", type=Path, metavar="DIR", help="what to check")
     options.add_argument("--nj", type=int, default=1, help="parallel processes; never changes the result")
     options.add_argument(

@@ -18,7 +18,9 @@ LIMIT = 1e-4
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     options.add_argument("file", type=Path, help="the reference: state/NAME, mix, emb and est/0, ...")
     args = options.parse_args(argv)
     return guarded(lambda: _check(args.file), "check_parity")

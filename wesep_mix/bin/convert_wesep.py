@@ -23,7 +23,9 @@ from wesep_mix.bin.options import boolean
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     ways = options.add_subparsers(dest="way", required=True)
     taken, given = ways.add_parser("import"), ways.add_parser("export")
     taken.add_argument("--config", type=Path, required=True, help="WeSep's YAML")

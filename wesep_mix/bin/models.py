@@ -16,7 +16,9 @@ from wesep_mix.base.stage import guarded
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     options.add_argument("--model", type=Path, action="append", default=[], help="another model's folder to tell of")
     options.add_argument("--json", action="store_true", help="print as JSON")
     commands = options.add_subparsers(dest="command", metavar="export")

@@ -22,7 +22,9 @@ from wesep_mix.bin.options import add_model_options
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     options.add_argument("--port", type=int, metavar="N", help="[the first free one from 7860 on]")
     options.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to be reached at [127.0.0.1]")
     add_model_options(options)

@@ -110,6 +110,8 @@ def write_candidates(
 ) -> None:
     """Write auditions and embeddings of the talkers; candidates.json, which says what is there, comes last.
 
+    What an earlier call wrote there of other talkers goes first.
+
     Args:
         out: folder to write to.
         bundle: the model, whose extractor makes the auditions.
@@ -117,13 +119,17 @@ def write_candidates(
         talkers: who was heard.
         described: what `describe` says of them.
     """
-    device = next(bundle.extractor.parameters()).device.type
+    device = str(next(bundle.extractor.parameters()).device)
+    for name in ("candidates.json", "talkers.scp", "talkers.ark", "talker-*.wav", "talker-*.npy"):
+        for old in out.glob(name):
+            old.unlink()
     for talker in tqdm(talkers, desc="auditions", unit="talker", disable=not sys.stderr.isatty()):
         speech = extract_talker(bundle.extractor, recording.samples, talker.embedding, bundle.use, device)
         begin, end = audition(speech, recording.samples)
         write_like(out / f"talker-{talker.number}.wav", speech[begin:end], recording, begin)
         write_vector(out / f"talker-{talker.number}.npy", talker.embedding)
-    write_embeddings(out / "talkers", {f"{recording.name}-{talker.number}": talker.embedding for talker in talkers})
+    if talkers:
+        write_embeddings(out / "talkers", {f"{recording.name}-{talker.number}": talker.embedding for talker in talkers})
     write_json(out / "candidates.json", described)
 
 

@@ -52,6 +52,10 @@ def test_candidates_are_told_and_can_be_listened_to(models, recording, tmp_path,
     for number in numbers:
         assert soundfile.info(out / f"talker-{number}.wav").samplerate == RATE
         assert np.array_equal(np.load(out / f"talker-{number}.npy"), vectors[f"talk-{number}"])
+    (out / "talker-9.wav").touch()  # of another recording
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
+    assert run(capsys, "candidates", tmp_path / "silence.wav", "--model", models / "model", "--out", out)[0] == 0
+    assert [path.name for path in out.iterdir()] == ["candidates.json"]
     status, told, _ = run(capsys, "candidates", recording, "--model", models / "model")
     assert status == 0 and told.startswith(f"talk: 2.5 s, {len(numbers)} talker") and "talker 1: " in told
 
