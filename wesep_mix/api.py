@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from wesep_mix.inference.candidates import Talker, find_talkers
-from wesep_mix.inference.listening import extract_talker
+from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.inference.own_recordings import unit_vector
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import Recording, at_rate, from_samples
@@ -89,11 +89,7 @@ class Model:
         Raises:
             UserError: for a recording that is too short or not finite.
         """
-        import torch
-
-        samples = torch.from_numpy(np.asarray(_recording(wav, sample_rate).samples, dtype=np.float32))
-        with torch.inference_mode():
-            return self.bundle.teacher(samples[None].to(self.device))[0].float().cpu().numpy()
+        return embed_voice(self.bundle.teacher, _recording(wav, sample_rate).samples, self.device)
 
 
 def load(model: str | Path, device: str = "cpu") -> Model:

@@ -48,13 +48,39 @@ def extract_talker(
     return speech
 
 
+def embed_voice(teacher: torch.nn.Module, samples: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """The teacher's embedding of an enrolment, a recording of one voice alone.
+
+    Args:
+        teacher: speech of one talker -> embedding.
+        samples: float32 [T] at 16 kHz.
+        device: where the teacher is.
+
+    Returns:
+        Unit vector, float32 [D].
+    """
+    wav = torch.from_numpy(np.array(samples, dtype=np.float32))[None]
+    with torch.inference_mode():
+        return teacher(wav.to(device))[0].float().cpu().numpy()
+
+
 def level_factor(est: np.ndarray, mix: np.ndarray) -> float:
-    """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T]."""
+    """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T].
+
+    As `chunked.at_mixture_level`, in blocks: a long recording need not fit into memory.
+
+    Args:
+        est: the talker's, of any level.
+        mix: the mixture.
+
+    Returns:
+        The factor; below 0 where the network turned the sign.
+    """
     fit, energy, step = 0.0, 0.0, round(30 * SAMPLE_RATE)
     for first in range(0, len(est), step):
         one, other = (each[first : first + step].astype(np.float64) for each in (est, mix))
         fit, energy = fit + float(one @ other), energy + float(one @ one)
-    return max(fit, 0.0) / max(energy, 1e-12)
+    return fit / max(energy, 1e-12)
 
 
 def audition(speech: np.ndarray, mix: np.ndarray) -> tuple[int, int]:

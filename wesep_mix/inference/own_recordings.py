@@ -15,7 +15,7 @@ from tqdm import tqdm
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.inference.candidates import Talker, find_talkers, similarities
-from wesep_mix.inference.listening import audition, extract_talker
+from wesep_mix.inference.listening import audition, embed_voice, extract_talker
 from wesep_mix.inference.words import best_fit, recogniser, similarity_of_words
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
@@ -259,9 +259,7 @@ def _picked(talkers: Sequence[Talker], pick: Sequence[int] | None, path: Path) -
 
 def _like(talkers: Sequence[Talker], like: Path, bundle: Bundle, device: str, path: Path) -> Chosen:
     """The candidate nearest to an enrolment."""
-    enrolment = torch.from_numpy(np.array(read_recording(like).samples))
-    with torch.inference_mode():
-        wanted = bundle.teacher(enrolment[None].to(device))[0].float().cpu().numpy()
+    wanted = embed_voice(bundle.teacher, read_recording(like).samples, device)
     cosines = [float(talker.embedding @ wanted) for talker in talkers]
     best = int(np.argmax(cosines))
     least = bundle.use.like

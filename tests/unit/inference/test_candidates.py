@@ -104,4 +104,5 @@ def test_the_level_is_the_talkers_in_the_mixture():
     rng = np.random.default_rng(0)
     talker, other = rng.standard_normal((2, 100_000))
     assert level_factor(talker * 7, talker + other) == pytest.approx(1 / 7, rel=0.02)
+    assert level_factor(-talker, talker + other) == pytest.approx(-1, rel=0.02)  # a network may turn the sign
     assert level_factor(np.zeros(10), np.ones(10)) == 0
