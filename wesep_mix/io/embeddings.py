@@ -1,7 +1,7 @@
 """Speaker embeddings as Kaldi ark and scp files of float32 vectors, which plain kaldiio can read.
 
-We write them with kaldiio, but do not read them with it: by a file's first bytes it decides whether the file is a
-command, a pickle, an npy array or a sound, and runs or unpickles it; and it takes a truncated vector for a shorter one.
+We write them with kaldiio, but do not read them with it. A file's first bytes make it run the file as a command, or
+unpickle it, or read it as an npy array or a sound. It also takes a truncated vector for a shorter one.
 
 In a set's folder of stage 4 lie `teacher`, `student` and `matched`; and `reference`, if the student was trained without
 the teacher.

@@ -2,9 +2,9 @@
 
 Each head is paired with a talker, one to one, as many as can be; heads or talkers that are left over go to dummies.
 
-How `match` chooses an embedding for each talker is one of CRITERIA: with `assignment` the best for all talkers of a
-mixture together, so that no two share one; with `nearest` for each talker the embedding of largest cosine, which may be
-another's as well (arXiv 2604.03219, section on extractors).
+CRITERIA are the two ways in which `match` chooses an embedding for each talker. `assignment` takes the best for all
+talkers of a mixture together, so that no two share one. `nearest` takes for each talker the embedding of largest
+cosine, which may be another's as well (arXiv 2604.03219, section on extractors).
 
 B batch, N heads (predictions), S talkers (references), of which an item may have fewer, D embedding size, M the larger
 of N and S.

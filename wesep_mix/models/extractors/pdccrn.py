@@ -4,9 +4,9 @@ Source: Hu et al., "DCCRN: Deep Complex Convolution Recurrent Network for Phase-
 Interspeech 2020, section 2, the form with complex LSTM and mask 'E'; the embedding in front of the LSTM is that of
 arXiv 2604.03219, section on extractors.
 
-A U-Net on the complex spectrogram without its DC bin [B, 2, F, L]: complex convolutions that halve the bins, two
-complex LSTM layers over all bins of a frame, and mirrored complex convolutions, each of which takes the output of
-its counterpart beside what comes from below. The last one gives a complex mask; its magnitude is brought below 1 by
+A U-Net on the complex spectrogram without its DC bin [B, 2, F, L]. Complex convolutions halve the bins, and two complex
+LSTM layers go over all bins of a frame. Mirrored complex convolutions follow, each of which takes the output of its
+counterpart beside what comes from below. The last one gives a complex mask; its magnitude is brought below 1 by
 tanh, its phase is added to the mixture's. The embedding is fused with the bottleneck's channels, real and imaginary
 alike, the same in every bin and frame; for `concat` it is projected to `concat_dim` values first.
 

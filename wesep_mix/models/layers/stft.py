@@ -17,10 +17,10 @@ class STFT(nn.Module):
     """Centred STFT with a periodic Hann window as long as the FFT and reflected edges.
 
     A signal of T samples has L = 1 + T // hop frames of F = n_fft // 2 + 1 bins. Two kinds are filled up with
-    zeros first: one too short to be reflected, to n_fft // 2 + 1 samples; and one whose end lies over 3/8 of
-    a window behind its last frame's middle (only with hops that long), to a frame more: the inverse divides
-    by the squared window, which is close to nothing there. Without `end_frame` the latter has no frame more. The
-    window is no part of the state dict.
+    zeros first. One that is too short to be reflected gets n_fft // 2 + 1 samples. One whose end lies over 3/8 of a
+    window behind its last frame's middle (only with hops that long) gets a frame more, unless `end_frame` is false:
+    the inverse divides by the squared window, which is close to nothing there. The window is no part of the state
+    dict.
     """
 
     def __init__(self, n_fft: int, hop: int, end_frame: bool = True):

@@ -4,9 +4,9 @@ Source: Luo and Mesgarani, "Conv-TasNet: Surpassing Ideal Time-Frequency Magnitu
 IEEE/ACM TASLP 2019, sections II and III; the network is torchaudio's, non-causal with global layer norm. The names in
 brackets are the paper's.
 
-Differs: the window is the paper's 2 ms at 16 kHz, 32 samples where it has 16 at 8 kHz; each mixture is brought to a
-root mean square of 1 and its estimates back, which changes nothing but for very quiet ones: the first norm takes out
-the level too, down to its epsilon.
+Differs: the window is the paper's 2 ms at 16 kHz, 32 samples where it has 16 at 8 kHz. Each mixture is brought to a
+root mean square of 1, and its estimates back. That changes very quiet ones only: the first norm takes out the level
+too, down to its epsilon.
 
 Latency: global layer norm sees the whole mixture, so there is no causal variant with these weights.
 
