@@ -7,8 +7,8 @@ Interspeech 2024).
 A U-Net on the complex spectrogram [B, 2, L, F]. On the way down and up there are dense blocks; every step halves or
 doubles the bins F and keeps the frames L (with a `kernel_size` of 2p+1 frames; else a step up undoes what the step
 down does to them). At the bottom a dilated TCN goes over the line of L x F positions, and on top there is a pyramid of
-average pools. The output is the estimate's spectrogram itself (complex mapping). Every convolution of the U-Net is followed by
-ELU, then instance norm over the utterance.
+average pools. The output is the estimate's spectrogram itself (complex mapping). Every convolution of the U-Net is
+followed by ELU, then instance norm over the utterance.
 
 Differs from the paper: the embedding is given, not computed from an enrolment inside the model; it is fused
 after the first dense block along the frequency axis, as in WeSep. WeSep pads the frequency axis (`padding`
