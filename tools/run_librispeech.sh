@@ -4,10 +4,12 @@
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-declare -A key=([librispeech]=corpus.corpus.speech_dir [noise]=corpus.corpus.noise_dir
+declare -A key=([librispeech]=corpus.corpus.speech_dir [more_speech]=corpus.corpus.more_speech_dir
+    [noise]=corpus.corpus.noise_dir
     [musan]=corpus.corpus.musan_dir [wham]=corpus.corpus.wham_dir [librimix_metadata]=corpus.metadata_dir)
 declare -A about=(
-    [librispeech]="speech in LibriSpeech layout ([subset/]speaker/chapter/*.flac)"
+    [librispeech]="speech in LibriSpeech layout ([subset/]speaker/chapter/*.flac, wav, ogg, opus)"
+    [more_speech]="more speech in that layout"
     [noise]="noise files (default: generated)"
     [musan]="MUSAN, noise of the training set"
     [wham]="WHAM! noise (tr, cv, tt), noise of the dev and test sets"

@@ -3,18 +3,20 @@
 model = wesep_mix.load("my_model")
 talkers = model.candidates(wav, sample_rate)
 speech = model.extract(wav, talkers[0], sample_rate)
+each = model.extract(wav, talkers, sample_rate)
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from wesep_mix.inference.candidates import Talker, find_talkers
 from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.inference.own_recordings import unit_vector
+from wesep_mix.inference.streaming import Stream
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import Recording, at_rate, from_samples
 from wesep_mix.models.folder import Bundle, read_folder
@@ -52,29 +54,49 @@ class Model:
         """
         return find_talkers(self.bundle.student, _recording(wav, sample_rate).samples, self.bundle.use, self.device)
 
-    def extract(self, wav: Wav | Recording, talker: Talker | Wav, sample_rate: int = SAMPLE_RATE) -> Wav:
-        """Extract one talker's speech, at the level that it has in the recording.
+    def extract(
+        self, wav: Wav | Recording, talker: Talker | Wav | list[Talker], sample_rate: int = SAMPLE_RATE
+    ) -> Wav | list[Wav]:
+        """Extract talkers' speech, at the level that it has in the recording.
 
         Args:
             wav: as for `candidates`.
-            talker: one of the candidates, or an embedding [D].
+            talker: one of the candidates, or an embedding [D]; or a list of them.
             sample_rate: of the recording, in Hz.
 
         Returns:
-            float32 [T] at the recording's rate; a torch tensor where the recording was one, else numpy.
+            float32 [T] at the recording's rate; a torch tensor where the recording was one, else numpy. A list where
+            `talker` is one.
 
         Raises:
             UserError: for a recording that is too short or not finite, or an embedding of another size.
         """
         recording = _recording(wav, sample_rate)
-        embedding = unit_vector(talker.embedding if isinstance(talker, Talker) else talker, self.bundle, "talker")
-        speech = extract_talker(self.bundle.extractor, recording.samples, embedding, self.bundle.use, self.device)
-        found = at_rate(speech, recording.sample_rate, recording.num_frames)
-        if isinstance(wav, (np.ndarray, Recording)):
-            return found
-        import torch
+        if isinstance(talker, list):
+            return [self._extract(wav, recording, one) for one in talker]
+        return self._extract(wav, recording, talker)
 
-        return torch.from_numpy(found)
+    def _extract(self, wav: Wav | Recording, recording: Recording, talker: Talker | Wav) -> Wav:
+        embedding = self._embedding(talker)
+        speech = extract_talker(self.bundle.extractor, recording.samples, embedding, self.bundle.use, self.device)
+        return _as_given(at_rate(speech, recording.sample_rate, recording.num_frames), wav)
+
+    def stream(self, talker: Talker | Wav) -> LiveExtraction:
+        """Extract one talker from samples as they come; the model's extractor must be causal.
+
+        Args:
+            talker: a candidate of an earlier stretch of the same recording, or an embedding [D].
+
+        Returns:
+            What samples are pushed to.
+
+        Raises:
+            UserError: when the extractor needs all of a recording, or for an embedding of another size.
+        """
+        return LiveExtraction(self.bundle.extractor, self._embedding(talker), self.device)
+
+    def _embedding(self, talker: Talker | Wav) -> np.ndarray:
+        return unit_vector(talker.embedding if isinstance(talker, Talker) else talker, self.bundle, "talker")
 
     def embed(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         """The teacher's embedding of a recording of one talker, an enrolment.
@@ -92,6 +114,41 @@ class Model:
         return embed_voice(self.bundle.teacher, _recording(wav, sample_rate).samples, self.device)
 
 
+class LiveExtraction:
+    """One talker's speech out of samples that come bit by bit, at 16 kHz.
+
+    Attributes:
+        latency_ms: how long after a sample its output can come, at most; the time to compute it is not in this.
+    """
+
+    def __init__(self, extractor: Any, embedding: np.ndarray, device: str):
+        import torch
+
+        self._stream = Stream(extractor, torch.from_numpy(embedding)[None].to(device))
+        self._device, self.latency_ms = device, self._stream.latency_ms
+
+    def push(self, wav: Wav) -> Wav:
+        """Go on with the next samples.
+
+        Args:
+            wav: float [any number], numpy or torch.
+
+        Returns:
+            Samples of the talker that are ready, float32 [any number], numpy or torch as they came.
+
+        Raises:
+            UserError: for another shape, samples that are not finite, or after `finish`.
+        """
+        import torch
+
+        given = torch.as_tensor(np.asarray(wav, dtype=np.float32)).to(self._device)
+        return _as_given(self._stream.push(given).cpu().numpy(), wav)
+
+    def finish(self) -> np.ndarray:
+        """The rest, float32 [any number]; now as many samples have come out as went in."""
+        return self._stream.finish().cpu().numpy()
+
+
 def load(model: str | Path, device: str = "cpu") -> Model:
     """Load a model.
 
@@ -106,6 +163,15 @@ def load(model: str | Path, device: str = "cpu") -> Model:
         UserError: when there is no such model, or its folder is damaged.
     """
     return Model(read_folder(find_model(model)), device)
+
+
+def _as_given(samples: np.ndarray, wav: Wav | Recording) -> Wav:
+    """Samples as a torch tensor where `wav` is one."""
+    if isinstance(wav, (np.ndarray, Recording)):
+        return samples
+    import torch
+
+    return torch.from_numpy(samples)
 
 
 def _recording(wav: Wav | Recording, sample_rate: int) -> Recording:

@@ -1,4 +1,4 @@
-"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav), with noise from elsewhere.
+"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav, ogg, opus), with noise from elsewhere.
 
 The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`. Noise is
 chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, or is generated.
@@ -21,9 +21,10 @@ from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
 from wesep_mix.corpora.sources.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
 from wesep_mix.corpora.sources.splits import FETCH, TAKE, Split, speech_shortfalls, split_names
 
-LAYOUT = "[subset/]speaker/chapter/*.flac or *.wav"
+LAYOUT = "[subset/]speaker/chapter/*.flac (or wav, ogg, opus)"
 _SPEAKERS = "SPEAKERS.TXT"
 _LOW = re.compile("[ -,-]")  # the printable characters up to the hyphen
+_UNNAMED = re.compile("[^A-Za-z0-9]+")  # what a corpus's name does not bring into its speakers'
 _MAX_LINES = 20  # of damaged files that are shown of a list: every file of a corpus may be damaged
 
 
@@ -32,6 +33,8 @@ class Config(Checked):
     """Where speech and noise lie, and which of them each set has.
 
     Attributes:
+        more_speech_dir: another corpus in the same layout, whose speakers are added before the split, each named after
+            its folder too; "": none.
         subsets: names of subsets for each set; {}: all speakers are split by `split`.
         noises: prefixes of kinds for each set (musan/noise, wham/tt); {}: `noise_dir`, or where that is "" noise is
             generated as `noise` says.
@@ -41,6 +44,7 @@ class Config(Checked):
     name: str = "librispeech"
     seed: int = 0
     speech_dir: str = ""
+    more_speech_dir: str = ""
     noise_dir: str = ""
     musan_dir: str = ""
     wham_dir: str = ""
@@ -61,6 +65,8 @@ class Config(Checked):
             raise ValueError(f"subsets: wanted names for each of {', '.join(SETS)}, found {self.subsets}")
         if self.noises:
             check_choice(self.noises)
+        if self.subsets and self.more_speech_dir:
+            raise ValueError("more_speech_dir and subsets: wanted one of them (subsets={} splits all speakers)")
         if self.noises and self.noise_dir:
             raise ValueError("noise_dir and noises: wanted one of them (noises={} takes all of noise_dir)")
 
@@ -75,6 +81,8 @@ def check_folders(config: Config) -> None:
         UserError: naming the first folder that is not.
     """
     _speech_root(config.speech_dir)
+    if config.more_speech_dir:
+        _speech_root(config.more_speech_dir)
     if config.noise_dir:
         existing_folder(config.noise_dir)
     for corpus in corpora_of(config.noises):
@@ -114,12 +122,15 @@ def collect(config: Config, work_dir: Path, nj: int, max_bad: int = 0) -> Corpus
     return check_corpus(Corpus(speech, noise))
 
 
-def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dict[str, list[Utterance]]:
+def read_speech_folder(
+    folder: str | Path, subsets: Collection[str] = (), named: bool = False
+) -> dict[str, list[Utterance]]:
     """Find all utterances of a folder.
 
     Args:
         folder: LibriSpeech itself, the folder that contains `LibriSpeech/`, or one of its subsets.
         subsets: look only into those of these that are there; (): into all.
+        named: speakers' names begin with the folder's, so that no other corpus has them.
 
     Returns:
         {subset: its utterances}; the subset is "" if speakers lie directly in the folder.
@@ -133,13 +144,16 @@ def read_speech_folder(folder: str | Path, subsets: Collection[str] = ()) -> dic
     found = [path for subset in wanted for path in audio_files(subset, max_depth=3)]
     if not wanted:
         found = audio_files(root, max_depth=4)
-    named = [path for path in found if len(path.relative_to(root).parts) in (3, 4)]
-    if not named:
+    placed = [path for path in found if len(path.relative_to(root).parts) in (3, 4)]
+    if not placed:
         elsewhere = f", such as {found[0].relative_to(root)}" if found else ""
         raise UserError(f"{root}: wanted speech as {LAYOUT}, found {len(found)} audio files elsewhere{elsewhere}")
-    names = kaldi_names({path.parts[-3] for path in named})
+    names = kaldi_names({path.parts[-3] for path in placed})
+    if named:
+        corpus = _UNNAMED.sub("_", root.name)
+        names = {speaker: f"{corpus}_{name}" for speaker, name in names.items()}
     utterances: dict[str, list[Utterance]] = {}
-    for path in named:
+    for path in placed:
         parts = path.relative_to(root).parts
         subset = parts[0] if len(parts) == 4 else ""
         utterances.setdefault(subset, []).append(_utterance(path, sexes, names))
@@ -223,7 +237,8 @@ def _read_speech(config: Config, problems: Problems) -> dict[str, list[Utterance
         for line in speech_shortfalls(used):
             problems.add(f"{where}: {line}", FETCH, TAKE)
     if not wanted:
-        return _split_speech(config, [item for items in subsets.values() for item in items])
+        more = read_speech_folder(config.more_speech_dir, named=True) if config.more_speech_dir else {}
+        return _split_speech(config, [item for items in (*subsets.values(), *more.values()) for item in items])
     return {name: [item for subset in config.subsets[name] for item in subsets.get(subset, ())] for name in SETS}
 
 

@@ -69,10 +69,16 @@ def num_channels(path: str | Path) -> int:
         return file.channels
 
 
-def is_wav16(path: str | Path) -> bool:
-    """Whether it is a wav of 16-bit samples. Raises: UserError when it is no audio file."""
+def is_wav(path: str | Path) -> bool:
+    """Whether it is a wav file. Raises: UserError when it is no audio file."""
     with _open(path) as file:
-        return (file.format, file.subtype) == ("WAV", "PCM_16")
+        return file.format in ("WAV", "WAVEX")
+
+
+def sample_bytes(path: str | Path) -> int:
+    """Bytes that a decoded sample takes: 2 of a file of 16 bits, else 4. Raises: UserError when it is no audio file."""
+    with _open(path) as file:
+        return 2 if file.subtype == "PCM_16" else 4
 
 
 def num_frames(path: str | Path, sample_rate: int = SAMPLE_RATE) -> int:

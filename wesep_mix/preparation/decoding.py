@@ -1,8 +1,7 @@
-"""Stage 1, on request (`decoded: true`): speech and noise once more as 16-bit wavs, which are read faster than FLAC.
+"""Stage 1, on request (`decoded: true`): speech and noise once more as wavs, which are read faster than FLAC or Opus.
 
-`data/CORPUS/corpus/decoded/ROOT/` is like the root, with `.wav` behind each file's name. What is such a wav already,
-or is not exact in 16 bits (24-bit and float recordings), is read from its original: `originals.json`, written last,
-says so. From then on io.roots gives these wavs for the files of lists and plans.
+`data/CORPUS/corpus/decoded/ROOT/` is like the root, with `.wav` behind each file's name: of 16 bits where that is
+exact, else of floats. What is a wav already is read from its original: `originals.json`, written last, says so. From then on io.roots gives these wavs for the files of lists and plans.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.base.names import SETS
-from wesep_mix.io.audio import SAMPLE_RATE, STEP, is_wav16, num_frames, read_audio
+from wesep_mix.io.audio import SAMPLE_RATE, STEP, is_wav, num_frames, sample_bytes, read_audio
 from wesep_mix.io.roots import ORIGINALS, Roots, decoded_path, read_roots
 from wesep_mix.preparation.lists import read_noises, read_speech
 
@@ -74,18 +73,18 @@ def _check_space(paths: Sequence[str], roots: Roots, folder: Path, nj: int) -> N
 
 
 def _num_bytes(path: str) -> int:
-    return 0 if is_wav16(path) else 2 * num_frames(path)
+    return 0 if is_wav(path) else sample_bytes(path) * num_frames(path)
 
 
 def _decode(path: str, folder: Path, roots: Roots) -> bool:
     """Write the wav of a file; False where the original is to be read."""
     original = roots.full(path)
-    if is_wav16(original):
+    if is_wav(original):
         return False
     samples = read_audio(original)
     pcm = np.clip(samples / STEP, -32768, 32767).astype(np.int16)
-    if not np.array_equal((pcm * STEP).view(np.uint32), samples.view(np.uint32)):
-        return False
+    exact = np.array_equal((pcm * STEP).view(np.uint32), samples.view(np.uint32))
+    data, subtype = (pcm, "PCM_16") if exact else (samples, "FLOAT")
     with atomic_path(decoded_path(folder, path)) as temporary:
-        soundfile.write(os.fsencode(temporary), pcm, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(os.fsencode(temporary), data, SAMPLE_RATE, subtype=subtype)
     return True

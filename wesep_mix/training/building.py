@@ -22,16 +22,30 @@ def check_talkers(settings: StudentConfig, num_spk: int) -> None:
     Raises:
         UserError: `min_talkers` is larger, or heads without a talker have no presence.
     """
+    check_min_talkers(settings.min_talkers, num_spk, "student")
     least = num_spk if settings.min_talkers is None else settings.min_talkers
-    if least > num_spk:
-        raise UserError(
-            f"student: min_talkers {least}: wanted up to --num_spk {num_spk}, which is the most talkers of "
-            "a mixture; lower it or leave it out"
-        )
     if least < num_spk and not settings.model.presence:
         raise UserError(
             f"student: min_talkers {least} is fewer than --num_spk {num_spk}: some heads then have no "
             "talker and must be able to say so, wanted model.presence: true in student.yaml, found false"
+        )
+
+
+def check_min_talkers(least: int | None, num_spk: int, who: str) -> None:
+    """Check the smallest number of talkers of a training's mixtures.
+
+    Args:
+        least: what the settings say; None: `num_spk`.
+        num_spk: the largest.
+        who: what is trained, for the error.
+
+    Raises:
+        UserError: it is larger.
+    """
+    if least is not None and least > num_spk:
+        raise UserError(
+            f"{who}: min_talkers {least}: wanted up to --num_spk {num_spk}, which is the most talkers of "
+            "a mixture; lower it or leave it out"
         )
 
 

@@ -22,7 +22,7 @@ from wesep_mix.losses.signal import extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.layers.network import check_weights, estimates, latency_ms
-from wesep_mix.training.building import build_extractor
+from wesep_mix.training.building import build_extractor, check_min_talkers
 from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
 from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule
@@ -58,11 +58,9 @@ class ExtractorTraining(TrainingModule):
         return extraction_loss(ests, target, self.settings.loss.name, self.settings.loss.weights, num_samples)
 
     def _targets(self, batch: MixBatch) -> tuple[Tensor, Tensor]:
-        num_mixtures, num_spk = batch.sizes.shape
-        rows = torch.arange(num_mixtures, device=self.device)
         if self.settings.targets == "random":
-            return rows, choose(num_spk, batch.chance[:, 0])
-        return rows.repeat_interleave(num_spk), torch.arange(num_spk, device=self.device).repeat(num_mixtures)
+            return torch.arange(len(batch.plans), device=self.device), choose(batch.num_spk, batch.chance[:, 0])
+        return batch.talkers().nonzero(as_tuple=True)
 
     def _chunk_starts(self, batch: MixBatch, rows: Tensor, chosen: Tensor, length: int) -> Tensor:
         """Chunks with at least half a chunk of the target's speech: [M]."""
@@ -102,12 +100,14 @@ def train_extractor(
         source: of the embeddings.
         condition: `matched`, with an embedding of each target, or `none`, the same network without.
         out: folder to write.
-        num_spk: talkers in a mixture.
+        num_spk: the largest number of talkers in a mixture.
         ngpu: number of GPUs; 0 trains on the CPU.
 
     Raises:
-        UserError: the student does not have one head a talker, or an embedding is missing.
+        UserError: the student has fewer heads than a mixture may have talkers, `min_talkers` is above `num_spk`, or an
+            embedding is missing.
     """
+    check_min_talkers(settings.min_talkers, num_spk, "extractor")
     student = None if condition == "none" else _load_student(source.student, num_spk)
     settings = settings.without_embedding() if student is None else settings
     torch.manual_seed(settings.seed)
@@ -119,7 +119,7 @@ def train_extractor(
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:
         print(f"extractor {extractor.config.name}, {condition}: algorithmic latency {latency:.1f} ms", flush=True)
-    mixtures = TrainingMixtures(data, num_spk, cues=cues, targets=settings.targets)
+    mixtures = TrainingMixtures(data, num_spk, settings.min_talkers, cues=cues, targets=settings.targets)
     run(module, "extractors", mixtures, out, ngpu)
 
 

@@ -136,6 +136,14 @@ class TeacherConfig(Checked):
     chunk_s: Annotated[float, above(0, says="seconds above 0")] = 3.0
 
 
+def _check_drawn(min_talkers: int | None, trainer: TrainerConfig) -> None:
+    """Raises: ValueError where numbers of talkers are to be drawn for plans that are fixed."""
+    if min_talkers is not None and trainer.plans == "static":
+        raise ValueError(
+            "min_talkers: static plans have their number of talkers, leave it out or set trainer.plans to dynamic"
+        )
+
+
 @dataclass(frozen=True)
 class StudentConfig(Checked):
     """conf/student.yaml. The embedding size is the teacher's, whatever `model` says.
@@ -170,10 +178,7 @@ class StudentConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.min_talkers is not None and self.trainer.plans == "static":
-            raise ValueError(
-                "min_talkers: static plans have their number of talkers, leave it out or set trainer.plans to dynamic"
-            )
+        _check_drawn(self.min_talkers, self.trainer)
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,7 @@ class ExtractorConfig(Checked):
             mixtures and embeddings for as many examples.
         embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the
             train and dev sets, for static plans. Enrolments are on the fly with either.
+        min_talkers: mixtures have so many talkers to --num_spk, drawn evenly; without it always --num_spk.
         none_share: the same network without an embedding, which has less to learn, is trained for this share of
             `trainer.max_steps`, in whole epochs.
     """
@@ -250,10 +256,12 @@ class ExtractorConfig(Checked):
     targets: Literal["random", "all"] = "random"
     cue: CueConfig = CueConfig()
     embeddings: Literal["on_the_fly", "ark"] = "on_the_fly"
+    min_talkers: Count | None = None
     none_share: Annotated[float, between(0, 1, with_low=False, says="a share of trainer.max_steps, above 0 to 1")] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_drawn(self.min_talkers, self.trainer)
         if self.embeddings == "ark" and self.trainer.plans != "static":
             raise ValueError(
                 f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found {self.trainer.plans}"

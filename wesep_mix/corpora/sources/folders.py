@@ -15,7 +15,7 @@ from wesep_mix.base.names import path_problem
 from wesep_mix.base.parallel import map_items
 from wesep_mix.io.audio import num_frames
 
-SUFFIXES = (".flac", ".wav")
+SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 
 
 def existing_folder(folder: str | Path) -> Path:
@@ -65,7 +65,7 @@ def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str)
 
 
 def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
-    """List all flac and wav files under a folder; links are followed, hidden files and folders left out.
+    """List all audio files (SUFFIXES) under a folder; links are followed, hidden files and folders left out.
 
     Args:
         root: the folder.

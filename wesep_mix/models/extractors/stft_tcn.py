@@ -90,11 +90,42 @@ class Model(Network):
         energy = power(spec)  # [B, F, L]
         if self.config.causal:
             energy = energy / self._level_so_far(mix, spec.shape[2], longer)[:, None].square()
-        hidden = self.entry((energy + 1e-4).log().transpose(1, 2))  # [B, L, C]
+        hidden = self._entered(energy)  # [B, L, C]
         for fusion, stack in zip(self.fusions, self.stacks, strict=True):
             hidden = stack(fusion(hidden, emb))
-        mask = self.mask(hidden).transpose(1, 2)  # [B, F, L]
-        return self.stft.inverse(spec * mask, mix.shape[1]) * level
+        return self.stft.inverse(spec * self._masked(hidden), mix.shape[1]) * level
+
+    def step(
+        self, spec: Tensor, level: Tensor, emb: Tensor | None, past: list[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The next frames of a stream, for a causal model.
+
+        Args:
+            spec: Of the mixture, complex64 [B, F, L], any L >= 1.
+            level: Of all that was heard up to the end of each frame, float32 [B, L].
+            emb: As for `forward`.
+            past: What the call before gave; None for the first.
+
+        Returns:
+            The talker's frames, complex64 [B, F, L], and what the next call wants.
+        """
+        hidden = self._entered(power(spec) / level[:, None].square())
+        kept = []
+        for place, (fusion, stack) in enumerate(zip(self.fusions, self.stacks, strict=True)):
+            hidden = fusion(hidden, emb)
+            for number, block in enumerate(stack):
+                before = None if past is None else past[place * len(stack) + number]
+                hidden, after = block.step(hidden, before)
+                kept.append(after)
+        return spec * self._masked(hidden), kept
+
+    def _entered(self, energy: Tensor) -> Tensor:
+        """Energies at unit level, [B, F, L] -> [B, L, C]."""
+        return self.entry((energy + 1e-4).log().transpose(1, 2))
+
+    def _masked(self, hidden: Tensor) -> Tensor:
+        """[B, L, C] -> the mask, [B, F, L]."""
+        return self.mask(hidden).transpose(1, 2)
 
     def _level_so_far(self, mix: Tensor, num_frames: int, longer: Longer | None = None) -> Tensor:
         """Float [B, T] -> float [B, L], at the end of every frame."""
@@ -120,8 +151,27 @@ class Block(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Float [B, L, C] -> float [B, L, C]."""
+        return self._added(frames, nn.functional.pad(self.norm(frames), (0, 0, *self.around)))
+
+    def step(self, frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The next frames of a stream.
+
+        Args:
+            frames: Float [B, L, C].
+            past: What the call before gave, float [B, 2 * dilation, C]; None for the first.
+
+        Returns:
+            Float [B, L, C], and what the next call wants.
+        """
+        normed = self.norm(frames)
+        if past is None:
+            past = normed.new_zeros(len(frames), 2 * self.dilation, frames.shape[2])
+        padded = torch.cat([past, normed], 1)
+        return self._added(frames, padded), padded[:, frames.shape[1] :]
+
+    def _added(self, frames: Tensor, padded: Tensor) -> Tensor:
+        """Frames [B, L, C]; normed, with those around them, [B, L + 2d, C] -> [B, L, C]."""
         length = frames.shape[1]
-        padded = nn.functional.pad(self.norm(frames), (0, 0, *self.around))  # [B, L + 2d, C]
         taps = [padded[:, k * self.dilation : k * self.dilation + length] for k in range(3)]
         y = self.widen(torch.cat(taps, dim=-1)).relu()  # [B, L, hidden]
         return frames + self.narrow(y)

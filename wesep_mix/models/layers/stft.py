@@ -31,7 +31,7 @@ class STFT(nn.Module):
 
     def forward(self, wav: Tensor) -> Tensor:
         """Float32 [B, T] -> complex64 [B, F, L]."""
-        wav = functional.pad(wav, (0, self._missing(wav.shape[1])))
+        wav = functional.pad(wav, (0, self.missing(wav.shape[1])))
         return torch.stft(wav, self.n_fft, self.hop, window=self.window, return_complex=True)
 
     def inverse(self, spec: Tensor, num_samples: int) -> Tensor:
@@ -46,7 +46,12 @@ class STFT(nn.Module):
         """
         return torch.istft(spec, self.n_fft, self.hop, window=self.window, length=num_samples)
 
-    def _missing(self, num_samples: int) -> int:
+    def framed(self, wav: Tensor) -> Tensor:
+        """The frames that lie wholly in a stretch, the first at its start: float32 [B, T] -> complex64 [B, F, L]."""
+        return torch.stft(wav, self.n_fft, self.hop, window=self.window, center=False, return_complex=True)
+
+    def missing(self, num_samples: int) -> int:
+        """How many zeros a signal of so many samples is filled up with."""
         wanted = max(num_samples, self.num_bins)
         beyond = wanted % self.hop
         short = self.end_frame and beyond > 3 * self.n_fft // 8
