@@ -1,4 +1,4 @@
-"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac (or wav, ogg, opus), with noise from elsewhere.
+"""LibriSpeech, or any speech in its layout: ROOT/[subset/]speaker/chapter/*.flac, with noise from elsewhere.
 
 The sets are either named subsets (`subsets`, as in LibriMix), or all speakers there are, split by `split`. Noise is
 chosen by kind from MUSAN and WHAM! (`noises`), or is a folder of any noise, or is generated.

@@ -57,6 +57,21 @@ class Heard:
     presence: float | None
 
 
+@dataclass(frozen=True)
+class Windows:
+    """What the student said of a recording.
+
+    Attributes:
+        heard: every head of every window with speech, whatever its presence.
+        num_spoken: windows with speech.
+        size: samples of a window.
+    """
+
+    heard: list[Heard]
+    num_spoken: int
+    size: int
+
+
 def find_talkers(
     student: torch.nn.Module,
     samples: np.ndarray,
@@ -76,22 +91,58 @@ def find_talkers(
     Returns:
         The talkers, the one who was heard longest first; none where nobody speaks.
     """
+    return talkers_of(hear_windows(student, samples, use, device, progress), use)
+
+
+def hear_windows(
+    student: torch.nn.Module,
+    samples: np.ndarray,
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Windows:
+    """The first half of `find_talkers`, which no threshold of `use` has a part in: all that the heads say.
+
+    Args:
+        student: as for `find_talkers`.
+        samples: likewise.
+        use: likewise.
+        device: likewise.
+        progress: likewise.
+
+    Returns:
+        The windows.
+    """
     size = min(round(use.window_s * SAMPLE_RATE), len(samples))
     starts = chunk_starts(len(samples), size, size - round(use.hop_s * SAMPLE_RATE), 1)
     spoken = [start for start in starts if is_speech(samples[start : start + size])]
     heard: list[Heard] = []
-    for done, found in enumerate(_heard(student, samples, spoken, size, use, device), start=1):
+    for done, found in enumerate(_heard(student, samples, spoken, size, device), start=1):
         heard += found
         if progress is not None:
             progress(done, len(spoken))
+    return Windows(heard, len(spoken), size)
+
+
+def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
+    """The second half of `find_talkers`: heads that speak for a talker, joined over the windows.
+
+    Args:
+        windows: of the recording.
+        use: thresholds.
+
+    Returns:
+        As `find_talkers`.
+    """
+    heard = [one for one in windows.heard if one.presence is None or one.presence >= use.presence]
     labels = joined([one.embedding for one in heard], [one.start for one in heard], use.join)
     groups = [
         [one for one, label in zip(heard, labels, strict=True) if label == group] for group in sorted(set(labels))
     ]
-    least = LEAST_WINDOWS if len(spoken) >= LONG else 1
+    least = LEAST_WINDOWS if windows.num_spoken >= LONG else 1
     groups = [group for group in groups if len(group) >= least]
     groups.sort(key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start))
-    return [_talker(number, group, len(spoken), size) for number, group in enumerate(groups, start=1)]
+    return [_talker(number, group, windows.num_spoken, windows.size) for number, group in enumerate(groups, start=1)]
 
 
 def is_speech(samples: np.ndarray) -> bool:
@@ -126,7 +177,7 @@ def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float
 
 @torch.inference_mode()
 def _heard(
-    student: torch.nn.Module, samples: np.ndarray, starts: Sequence[int], size: int, use: UseConfig, device: str
+    student: torch.nn.Module, samples: np.ndarray, starts: Sequence[int], size: int, device: str
 ) -> Iterator[list[Heard]]:
     """What the heads say of each window, in order."""
     for first in range(0, len(starts), BATCH):
@@ -137,11 +188,7 @@ def _heard(
         presence = None if found.presence is None else found.presence.float().sigmoid().cpu().numpy()  # [B, N]
         for row, start in enumerate(group):
             told = [None] * len(embeddings[row]) if presence is None else presence[row].tolist()
-            yield [
-                Heard(start, embedding, sure)
-                for embedding, sure in zip(embeddings[row], told, strict=True)
-                if sure is None or sure >= use.presence
-            ]
+            yield [Heard(start, embedding, sure) for embedding, sure in zip(embeddings[row], told, strict=True)]
 
 
 def _talker(number: int, group: Sequence[Heard], num_windows: int, size: int) -> Talker:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,12 +74,16 @@ class About:
         licence: of the weights.
         trained_on: the data, with their licences.
         figures: a line on how well it does, with the data it was measured on.
+        limits: what it cannot do.
+        measured: rows of a table of figures, as evaluation.bundles gives them.
     """
 
     name: str
     licence: str = "not stated"
     trained_on: str = "not stated"
     figures: str = "not measured"
+    limits: str = "not stated"
+    measured: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,7 @@ def _card(bundle: Bundle) -> str:
         f"| trained on | {about.trained_on} |",
         f"| licence of the weights | {about.licence} |",
         f"| figures | {about.figures} |",
+        f"| limits | {about.limits} |",
         f"| student | {student.name}, {heads} |",
         f"| extractor | {bundle.extractor.config.name} |",
         f"| made by | revision {revision()} |",
@@ -285,5 +290,24 @@ def _card(bundle: Bundle) -> str:
         "wesep-mix candidates recording.wav --model FOLDER",
         "```",
         "",
+        *_table(about.measured),
     ]
     return "\n".join(lines)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    names = list(rows[0])
+    cells = [" | ".join(_cell(row[name]) for name in names) for row in rows]
+    head = [f"| {' | '.join(names)} |", f"| {' | '.join('---:' for _ in names)} |"]
+    told = "What the columns are: `pydoc wesep_mix.evaluation.bundles`; talkers that no training has heard."
+    return ["## Figures", "", *head, *(f"| {one} |" for one in cells), "", told, ""]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,7 +1,8 @@
 """Stage 1, on request (`decoded: true`): speech and noise once more as wavs, which are read faster than FLAC or Opus.
 
 `data/CORPUS/corpus/decoded/ROOT/` is like the root, with `.wav` behind each file's name: of 16 bits where that is
-exact, else of floats. What is a wav already is read from its original: `originals.json`, written last, says so. From then on io.roots gives these wavs for the files of lists and plans.
+exact, else of floats. What is a wav already is read from its original: `originals.json`, written last, says so. From
+then on io.roots gives these wavs for the files of lists and plans.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wesep_mix.base import parallel
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.base.names import SETS
-from wesep_mix.io.audio import SAMPLE_RATE, STEP, is_wav, num_frames, sample_bytes, read_audio
+from wesep_mix.io.audio import SAMPLE_RATE, STEP, is_wav, num_frames, read_audio, sample_bytes
 from wesep_mix.io.roots import ORIGINALS, Roots, decoded_path, read_roots
 from wesep_mix.preparation.lists import read_noises, read_speech
 

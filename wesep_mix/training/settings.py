@@ -152,6 +152,8 @@ class StudentConfig(Checked):
         model: its front-end is the student's if it has one, else a copy of the teacher's with its weights.
         batch_size: mixtures.
         chunk_s: seconds of each mixture that are trained on; 0: all of it.
+        max_chunk_s: each batch has chunks of another length, drawn evenly from `chunk_s` to this; what is shorter is
+            whole. 0: all have `chunk_s`.
         heads_from_teacher: the heads start from the teacher's, not from fresh weights.
         finetuned_layers: of a pretrained transformer, from the top; without it as many as the front-end's config says.
             0 freezes any front-end.
@@ -169,6 +171,7 @@ class StudentConfig(Checked):
     trainer: TrainerConfig = TrainerConfig()
     batch_size: Count = 16
     chunk_s: ChunkOrWhole = 0.0
+    max_chunk_s: Annotated[float, at_least(0, says="seconds, or 0")] = 0.0
     heads_from_teacher: bool = False
     finetuned_layers: CountOrZero | None = None
     supervision: Literal["teacher", "labels"] = "teacher"
@@ -179,6 +182,11 @@ class StudentConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_drawn(self.min_talkers, self.trainer)
+        if self.max_chunk_s and not 0 < self.chunk_s < self.max_chunk_s:
+            raise ValueError(
+                f"max_chunk_s: wanted more than chunk_s, which is above 0 too, found {self.max_chunk_s:g} and "
+                f"{self.chunk_s:g}"
+            )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
+from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.losses.arcface import ArcFace
 from wesep_mix.matching.assignment import cosine_costs, match, set_loss
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
@@ -36,10 +37,20 @@ class SetTraining(TrainingModule):
 
     def loss(self, batch: MixBatch) -> Tensor:
         mix, num_samples = batch.mix, batch.num_samples
-        if self.settings.chunk_s > 0:
+        if self.settings.max_chunk_s > 0:
+            mix, num_samples = self._stretches(batch)
+        elif self.settings.chunk_s > 0:
             length = chunk_length(batch, self.settings.chunk_s)
             mix, num_samples = take(mix, shared_chunk_starts(batch, length), length), None
         return self.loss_of(self.model(mix, num_samples), batch)
+
+    def _stretches(self, batch: MixBatch) -> tuple[Tensor, Tensor]:
+        """Stretches of a length that is drawn for the batch; shorter mixtures are whole."""
+        least, most = self.settings.chunk_s, self.settings.max_chunk_s
+        seconds = least + (most - least) * float(batch.chance[0, 0])
+        length = min(round(seconds * SAMPLE_RATE), batch.mix.shape[1])
+        num_samples = batch.num_samples.clamp(max=length)
+        return take(batch.mix, shared_chunk_starts(batch, num_samples), length), num_samples
 
     def loss_of(self, found: SpeakerSet, batch: MixBatch) -> Tensor:
         """The whole loss of a batch: `set_loss` of the costs, and any term on the sets themselves; also the `dev/loss`.
@@ -134,7 +145,7 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
                     self.collect(embedding, plan, source)
 
 
-def shared_chunk_starts(batch: MixBatch, length: int) -> Tensor:
+def shared_chunk_starts(batch: MixBatch, length: int | Tensor) -> Tensor:
     """Random chunks, each moved by as little as it takes to hold a third of a chunk of every talker.
 
     Otherwise a chunk of a mixture of three or more could miss a talker, or hold a syllable of one whom the student
@@ -142,14 +153,15 @@ def shared_chunk_starts(batch: MixBatch, length: int) -> Tensor:
 
     Args:
         batch: B mixtures.
-        length: of a chunk, in samples.
+        length: of a chunk, in samples; or of each, int64 [B].
 
     Returns:
         The chunks' first samples, int64 [B].
     """
+    length = torch.as_tensor(length, device=batch.mix.device).expand(len(batch.num_samples))  # [B]
     anywhere = starts(0, batch.num_samples - length, batch.chance[:, 1])
-    least = batch.sizes.clamp(max=length // 3)  # [B, S]
-    first = (batch.offsets + least).amax(1) - length
+    least = torch.minimum(batch.sizes, length[:, None] // 3)  # [B, S]
+    first = ((batch.offsets + least).amax(1) - length).clamp(min=0)
     latest = batch.offsets + batch.sizes - least
     last = latest.masked_fill(~batch.talkers(), batch.mix.shape[1]).amin(1)
     middle = (first + last).div(2, rounding_mode="floor")

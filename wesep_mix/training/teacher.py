@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wesep_mix.base import plugins
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
+from wesep_mix.data.prepared import PreparedSet
+from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.losses.arcface import ArcFace
+from wesep_mix.mixing.draw import Pool
 from wesep_mix.preparation.lists import read_speech
 from wesep_mix.training.loop import TrainingMixtures, resolved_settings, run, write_config, write_model
 from wesep_mix.training.module import VerifiedTraining
 from wesep_mix.training.settings import TeacherConfig
+
+PER_SPEAKER = 3  # utterances of each that a teacher is centred on
 
 
 class TeacherTraining(VerifiedTraining):
@@ -48,7 +54,8 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> 
     """Train on fresh noisy single speech of `data/train`. `trainer.keep` says which epoch is saved; the best has the
     lowest EER on `data/dev`.
 
-    A pretrained and frozen teacher has nothing to train: it is written as it is.
+    A pretrained and frozen teacher has nothing to train: it is written as it is, centred on the speakers of
+    `data/train` if it wants that.
 
     Args:
         settings: conf/teacher.yaml.
@@ -61,7 +68,28 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> 
     module = TeacherTraining(settings, speakers)
     if not any(parameter.requires_grad for parameter in module.model.parameters()):
         print(f"teacher {module.model.config.name}: nothing to train, its weights are pretrained", flush=True)
+        if getattr(module.model.config, "centred", False):
+            module.model.centre_on(speaker_means(module.model, PreparedSet(data / "train").pool))
         write_config(out, resolved_settings(settings, module.model))
         write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
         return
     run(module, "teachers", TrainingMixtures(data, 1), out, ngpu)
+
+
+@torch.inference_mode()
+def speaker_means(teacher: nn.Module, pool: Pool) -> Tensor:
+    """The mean embedding of each speaker, over the best crop of some of the speaker's utterances.
+
+    Args:
+        teacher: speech of one talker -> embedding.
+        pool: utterances of S speakers.
+
+    Returns:
+        float32 [S, D], in the order of the speakers' names.
+    """
+    size, means = round(pool.config.segment_s * SAMPLE_RATE), []
+    for speaker in pool.speakers:
+        entries = sorted(pool.speech[speaker], key=lambda entry: entry.utt)[:PER_SPEAKER]
+        crops = [read_audio(entry.path, entry.crops[0].start, size) for entry in entries]
+        means.append(teacher(torch.from_numpy(np.stack(crops))).mean(0))
+    return torch.stack(means)

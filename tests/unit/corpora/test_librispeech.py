@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from places import SHARED
 
 from wesep_mix.base import config
@@ -39,6 +40,25 @@ def test_speakers_of_all_subsets_are_split_and_noise_is_generated(speech_folder,
     assert (utterance.sex, utterance.path.name) == ("F", "12-7-0001.flac")
     assert {file.kind for file in corpus.noise["dev"]} == {"babble", "coloured", "modulated"}
     assert all(file.path.is_relative_to(tmp_path / "work" / "noise") for file in corpus.noise["train"])
+
+
+def test_the_speakers_of_another_corpus_are_added_under_names_of_their_own(speech_folder, tmp_path):
+    more = tmp_path / "other corpus"
+    for speaker in ("11", "99"):  # one of them is called as one of the first corpus
+        (more / speaker / "0").mkdir(parents=True)
+        soundfile.write(
+            more / speaker / "0" / f"{speaker}-0-0000.opus", np.zeros(1600), 16000, format="OGG", subtype="OPUS"
+        )
+    named = Config(speech_dir=str(speech_folder), more_speech_dir=str(more), noise=NOISE)
+    corpus = collect(named, tmp_path / "work", nj=1)
+    speakers = set().union(*_speakers(corpus).values())
+    assert speakers == {"11", "12", "13", "14", "21", "22", "other_corpus_11", "other_corpus_99"}
+    ids = [item.id for items in corpus.speech.values() for item in items if item.speaker == "other_corpus_11"]
+    assert ids == ["other_corpus_11-0-11-0-0000"]
+    with pytest.raises(UserError, match="gone: wanted a folder"):
+        librispeech.check_folders(dataclasses.replace(named, more_speech_dir=str(tmp_path / "gone")))
+    with pytest.raises(ValueError, match="more_speech_dir and subsets: wanted one of them"):
+        dataclasses.replace(named, subsets={name: ("dev-clean",) for name in ("train", "dev", "test")})
 
 
 def test_split_depends_on_the_seed_alone(speech_folder, tmp_path):

@@ -20,7 +20,7 @@ from wesep_mix.models.students import parallel_heads
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences
 from wesep_mix.training.extractor import EmbeddingSource, ExtractorTraining, build_extractor, train_extractor
 from wesep_mix.training.settings import LossConfig
-from wesep_mix.training.student import StudentTraining, build_student, train_student
+from wesep_mix.training.student import StudentTraining, build_student, shared_chunk_starts, train_student
 from wesep_mix.training.teacher import TeacherTraining
 
 
@@ -305,3 +305,43 @@ def test_a_student_may_have_more_heads_than_there_are_talkers(prepared, tmp_path
     train_extractor(extractor_settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
     trained = checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors")
     assert trained.config.embedding_dim == config.embedding_dim
+
+
+def test_of_mixtures_with_fewer_talkers_only_those_who_are_there_are_targets(
+    extractor_settings, student, teacher, mixed
+):
+    for targets, pairs in (
+        ("all", [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]),
+        (
+            "random",
+            [
+                (row, int(chance * count))
+                for row, (chance, count) in enumerate(zip(mixed.chance[:, 0], (1, 3, 2), strict=True))
+            ],
+        ),
+    ):
+        settings = dataclasses.replace(extractor_settings, targets=targets)
+        module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student))
+        rows, chosen = module._targets(mixed)
+        assert list(zip(rows.tolist(), chosen.tolist(), strict=True)) == pairs
+        assert module.loss(mixed).isfinite()
+
+
+def test_stretches_have_a_drawn_length_and_shorter_mixtures_are_whole(student_settings, student, teacher, mixed):
+    sizes, settings = mixed.num_samples, dataclasses.replace(student_settings, chunk_s=0.1, max_chunk_s=0.5)
+    module = StudentTraining(settings, student, teacher)
+    for chance, wanted in ((0.0, 1600), (0.5, 4800), (1 - 2**-24, 8000)):
+        batch = dataclasses.replace(mixed, chance=torch.full((3, 2), chance))
+        mix, num_samples = module._stretches(batch)
+        assert mix.shape == (3, wanted) and num_samples.tolist() == [wanted] * 3
+        starts = shared_chunk_starts(batch, wanted)
+        assert all(
+            torch.equal(row, whole[first : first + wanted])
+            for row, whole, first in zip(mix, batch.mix, starts, strict=True)
+        )
+    longer = dataclasses.replace(settings, chunk_s=50.0, max_chunk_s=60.0)
+    mix, num_samples = StudentTraining(longer, student, teacher)._stretches(mixed)
+    assert torch.equal(mix, mixed.mix) and torch.equal(num_samples, sizes)
+    assert module.loss(mixed).isfinite()
+    with pytest.raises(ValueError, match="max_chunk_s: wanted more than chunk_s, which is above 0 too, found 1 and 2"):
+        dataclasses.replace(student_settings, chunk_s=2.0, max_chunk_s=1.0)

@@ -14,6 +14,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,11 +29,17 @@ SIZE = 256
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """`frontend` is a `ge2e`; the projection on top of it is pretrained and fine-tuned as it is."""
+    """`frontend` is a `ge2e`; the projection on top of it is pretrained and fine-tuned as it is.
+
+    Attributes:
+        centred: the mean of the training set's speakers is subtracted, and what is left has norm 1 again. Without it
+            all voices are near to each other (no value is below 0), and a student learns their mean first of all.
+    """
 
     name: str = "ge2e"
     frontend: Any = config.plugin("frontends", default={"name": "ge2e", "finetuned": False})
     embedding_dim: Annotated[int, between(SIZE, SIZE, says=f"{SIZE}, which the weights have")] = SIZE
+    centred: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,9 +56,11 @@ class Model(nn.Module):
         self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.linear = nn.Linear(self.frontend.channels, SIZE)
         self.frontend.initialise(self.linear, "linear")
+        if config.centred:
+            self.register_buffer("centre", torch.zeros(SIZE))
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
-        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256], none below 0."""
+        """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256]."""
         num_samples = lengths_of(wav, num_samples)
         count = num_windows(num_samples, self.frontend.hop)
         most = int(count.max())
@@ -61,7 +70,12 @@ class Model(nn.Module):
         last = self.frontend.lstm(windows[there])[0][:, -1]  # [all windows, channels]
         partial = functional.normalize(self.linear(last).relu(), dim=-1)  # [all windows, D]
         summed = partial.new_zeros(len(wav), SIZE).index_add(0, there.nonzero()[:, 0], partial)
-        return functional.normalize(summed, dim=-1)
+        whole = functional.normalize(summed, dim=-1)
+        return functional.normalize(whole - self.centre, dim=-1) if self.config.centred else whole
+
+    def centre_on(self, speakers: Tensor) -> None:
+        """Take the mean of speakers' embeddings, which were made before there was one, float [speakers, 256]."""
+        self.centre.copy_(functional.normalize(speakers, dim=-1).mean(0))
 
 
 def num_windows(num_samples: Tensor, hop: int) -> Tensor:

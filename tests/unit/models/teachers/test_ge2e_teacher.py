@@ -1,3 +1,4 @@
+import dataclasses
 from importlib.util import find_spec
 
 import numpy as np
@@ -115,3 +116,17 @@ def test_unseen_speakers_are_told_apart(pretrained):
         embeddings = pretrained(torch.from_numpy(np.stack(wavs))).numpy()
     speakers = [place // 3 for place in range(15)]
     assert cluster_metrics(embeddings, speakers, 0)[0]["acc"] == 1.0
+
+
+def test_a_centred_teacher_gives_what_differs_from_the_mean_voice():
+    torch.manual_seed(0)
+    wav = torch.randn(3, 30000) * torch.tensor([0.1, 0.2, 0.3])[:, None]
+    plain, model = Model(RANDOM).eval(), Model(dataclasses.replace(RANDOM, centred=True)).eval()
+    assert not any("centre" in name for name in plain.state_dict())
+    model.load_state_dict(plain.state_dict() | {"centre": torch.zeros(256)})
+    with torch.inference_mode():
+        voices = plain(wav)
+        torch.testing.assert_close(model(wav), voices)
+        model.centre_on(voices)
+        torch.testing.assert_close(model(wav), normalize(voices - voices.mean(0), dim=-1), atol=1e-5, rtol=0)
+    assert "centre" in model.state_dict()

@@ -1,0 +1,145 @@
+"""A model's folder measured on conversations: what is drawn, and figures that are known beforehand."""
+
+import json
+
+import numpy as np
+import pytest
+from small_model import write_small_experiment
+
+from wesep_mix.__main__ import main
+from wesep_mix.evaluation import bundles
+from wesep_mix.evaluation.bundles import assigned, figures, measure, nearest
+from wesep_mix.evaluation.conversations import draw_conversations, enrolled, rendered
+from wesep_mix.inference.candidates import Talker
+from wesep_mix.mixing.draw import Pool
+from wesep_mix.mixing.render import render
+from wesep_mix.models.folder import CARD, UseConfig, read_folder, read_settings
+from wesep_mix.preparation.activity import Crop
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
+from wesep_mix.preparation.settings import MixingConfig
+
+RATE = 16000
+
+
+@pytest.fixture
+def pool(corpus):
+    """Six speakers with one utterance of two crops each."""
+    crops = (Crop(0, -25.0, 0.0), Crop(4000, -25.0, 0.0))
+    speech = [SpeechEntry(f"{spk}-0", spk, "F", str(corpus / f"{spk}.wav"), crops) for spk in "abcdef"]
+    noises = [NoiseEntry("noise", str(corpus / "noise.wav"), RATE, "noise", (), 0.0)]
+    return Pool.of(speech, noises, MixingConfig(segment_s=0.7, snr_db=(10.0,)))
+
+
+def talker(number, *embedding):
+    return Talker(number, np.asarray(embedding, dtype=np.float32), None, 1.0, ())
+
+
+def test_every_mixture_of_a_conversation_has_the_same_talkers(pool):
+    drawn = draw_conversations(pool, 3, (1, 3), 6, True, seed=0)
+    assert drawn == draw_conversations(pool, 3, (1, 3), 6, True, seed=0)
+    assert [len(one.plans) for one in drawn] == [1, 3] * 3 and len({one.talkers for one in drawn}) > 1
+    for one in drawn:
+        assert all(sorted(source.spk for source in plan.sources) == list(one.talkers) for plan in one.plans)
+        assert [source.spk for source in one.enrolments] == list(one.talkers)
+        starts = {source.spk: source.start for source in one.plans[0].sources}
+        assert all(source.start != starts[source.spk] for source in one.enrolments)  # the other crop
+        assert [len(voice) for voice in enrolled(one)] == [round(0.7 * RATE)] * 3
+
+
+def test_a_conversation_is_its_mixtures_in_a_row(pool):
+    noisy, clean = (draw_conversations(pool, 2, (2,), 1, flag, seed=0)[0] for flag in (True, False))
+    mix, sources = rendered(clean)
+    assert np.allclose(mix, sources.sum(0), atol=1e-4) and sources.shape == (2, len(mix))
+    first = noisy.plans[0]
+    assert np.array_equal(rendered(noisy)[0][: first.num_samples], render(first).mix)
+    for row, name in zip(sources, clean.talkers, strict=True):
+        place = [source.spk for source in clean.plans[0].sources].index(name)
+        assert np.array_equal(row[: first.num_samples], render(clean.plans[0]).sources[place])
+    assert [plan.sources for plan in noisy.plans] == [plan.sources for plan in clean.plans]
+
+
+def test_candidates_are_assigned_one_to_one():
+    talkers = [talker(1, 1, 0), talker(2, 0.6, 0.8)]
+    voices = [np.array(v, dtype=np.float32) for v in ([0.8, 0.6], [1, 0])]  # of both the first candidate is nearest
+    assert assigned(talkers, voices) == [1, 0]
+    assert assigned(talkers[:1], voices) == [None, 0] and assigned([], voices) == [None, None]
+    assert nearest(talkers, voices[0]) == (1, pytest.approx(0.96)) and nearest([], voices[0]) == (None, -1.0)
+
+
+def test_the_threshold_is_where_both_errors_are_equal():
+    own, others = np.array([0.9, 0.8, 0.7, 0.3]), np.array([0.1, 0.2, 0.4, 0.75])
+    threshold = bundles._equal_error_threshold(own, others)
+    assert (own < threshold).mean() == (others >= threshold).mean() == 0.25
+
+
+@pytest.fixture
+def knowing(monkeypatch):
+    """Function: (which talkers are found, for whom each embedding extracts) -> networks that know the truth."""
+
+    def use(pool, found, extracted):
+        sources = {}
+        for conversation in draw_conversations(pool, 2, bundles.TEST_ROUNDS, 4, False, seed=2):
+            mix, alone = rendered(conversation)
+            sources[mix.tobytes()] = dict(zip(conversation.talkers, alone, strict=True))
+            for name, one in sources[mix.tobytes()].items():
+                sources[bundles._alone(one).tobytes()] = name
+            sources |= {
+                voice.tobytes(): name for voice, name in zip(enrolled(conversation), conversation.talkers, strict=True)
+            }
+        vectors = dict(zip("abcdef", np.eye(6, dtype=np.float32), strict=True))
+
+        def find(student, mix, settings):
+            names = sorted(sources[mix.tobytes()])
+            return [talker(k, *vectors[names[place]]) for k, place in enumerate(found, start=1)]
+
+        def extract(extractor, mix, embedding, settings):
+            name, there = "abcdef"[int(embedding.argmax())], sources[mix.tobytes()]
+            return there[extracted(name, sorted(there))] if name in there else mix + 0.1
+
+        class Any:
+            teacher = student = extractor = None
+
+        monkeypatch.setattr(bundles, "_bundle", lambda folder: Any)
+        monkeypatch.setattr(bundles, "find_talkers", find)
+        monkeypatch.setattr(bundles, "extract_talker", extract)
+        monkeypatch.setattr(bundles, "embed_voice", lambda teacher, voice: vectors[sources[voice.tobytes()]])
+        return figures("", UseConfig(like=0.5), pool, 2, False, 4, 1)
+
+    return use
+
+
+def test_figures_of_a_model_that_knows_all(pool, knowing):
+    row = knowing(pool, (0, 1), lambda name, there: name)
+    assert (row["num"], row["count"], row["found"], row["right"]) == (4, 1.0, 1.0, 1.0)
+    assert (row["like"], row["refused"]) == (1.0, 1.0)
+    assert row["si_sdri"] > 100 and row["wrong"] < 0 and row["random"] < 0
+
+
+def test_figures_of_a_model_that_gives_the_other(pool, knowing):
+    row = knowing(pool, (1, 0), lambda name, there: there[1 - there.index(name)])
+    assert (row["count"], row["found"], row["right"]) == (1.0, 1.0, 0.0)
+    assert row["si_sdri"] < 0 and row["wrong"] > 100
+
+
+def test_figures_of_a_model_that_hears_one(pool, knowing):
+    row = knowing(pool, (1,), lambda name, there: name)
+    assert (row["count"], row["found"], row["right"], row["like"]) == (0.0, 0.5, 1.0, 0.5)
+    assert row["wrong"] is None and row["si_sdri"] > 100
+
+
+def test_thresholds_and_figures_are_written_into_the_folder(pool, tmp_path, monkeypatch, capsys):
+    write_small_experiment(tmp_path)
+    folder = tmp_path / "model"
+    before = read_folder(folder)
+    monkeypatch.setattr(bundles, "load_pool", lambda path: pool)
+    rows = measure(folder, tmp_path, (1, 2), 4, 1)
+    assert [(row["talkers"], row["noise"]) for row in rows] == [(1, False), (1, True), (2, False), (2, True)]
+    after = read_folder(folder)  # hashes fit
+    assert after.use.like is not None and after.use.window_s == before.use.window_s
+    assert list(after.about.measured) == rows == read_settings(folder)["about"]["measured"]
+    assert f"| 2 | yes | 4 | {rows[3]['count']:.2f} |" in (folder / CARD).read_text()
+    argv = ["models", "measure", str(folder), "--data", str(tmp_path), "--talkers", "9"]
+    assert main(argv) == 1 and "test: wanted more than 9 speakers, found 6" not in capsys.readouterr().out
+    assert main([*argv[:-1], "1", "--num", "2"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [row["talkers"] for row in told] == [1, 1]

@@ -1,0 +1,262 @@
+"""How well a model's folder does on conversations whose talkers are known, and its thresholds from those of a dev set.
+
+All of it goes the way of a recording of one's own: the samples alone, windows, talkers, extraction. What is measured
+for each number of talkers, with noise and without:
+
+    count       share of conversations in which as many talkers are found as there are
+    found       share of talkers who get a candidate: the best one-to-one assignment by the cosine of a candidate's
+                embedding to the teacher's of the talker alone
+    right       share of these whose extraction is nearer to them than to any other talker (SI-SDR)
+    si_sdri     SI-SDR of their extraction less that of the mixture, dB, mean
+    wrong       the same, extracted by another candidate of the conversation; by nobody's where there is one alone
+    random      the same, extracted by a candidate of the conversation before
+    like        with an enrolment: share of talkers for whom the candidate nearest to it is theirs and is accepted
+    refused     share of enrolments of somebody who is not there that are refused
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.parallel import map_items
+from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
+from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
+from wesep_mix.inference.listening import embed_voice, extract_talker
+from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.mixing.draw import Pool
+from wesep_mix.mixing.prepare import load_pool
+from wesep_mix.models.folder import Bundle, UseConfig, read_folder, write_folder
+
+PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+JOINS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
+
+
+def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) -> list[dict[str, Any]]:
+    """Choose a model's thresholds on a corpus's dev set, measure it on the test set, and write both into its folder.
+
+    Args:
+        folder: of the model.
+        data: prepared mixtures, data/CORPUS/Nmix, whose speakers are drawn from.
+        counts: numbers of talkers.
+        num: conversations of each number of talkers.
+        nj: processes.
+
+    Returns:
+        A row for each number of talkers, with noise and without.
+
+    Raises:
+        UserError: the folder or the data are not what they should be, or too few speakers.
+    """
+    bundle, dev, test = read_folder(folder), load_pool(data / "dev"), load_pool(data / "test")
+    for name, pool in (("dev", dev), ("test", test)):
+        if len(pool.speakers) < max(counts) + 1:
+            raise UserError(
+                f"{data / name}: wanted more than {max(counts)} speakers, found {len(pool.speakers)}; lower --talkers"
+            )
+    use = calibrated(folder, bundle, dev, counts, num, nj)
+    bundle = dataclasses.replace(bundle, use=use)
+    write_folder(bundle, folder)
+    rows = [
+        {"talkers": num_spk, "noise": noisy, **figures(folder, use, test, num_spk, noisy, num, nj)}
+        for num_spk in counts
+        for noisy in (False, True)
+    ]
+    about = dataclasses.replace(bundle.about, measured=tuple(rows))
+    write_folder(dataclasses.replace(bundle, about=about), folder)
+    return rows
+
+
+def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
+    """The thresholds that do best: `presence` and `join` by the count, `like` where errors of both kinds are as many.
+
+    Without voices that are not there, `like` stays as it is.
+
+    Args:
+        folder: of the model.
+        bundle: the same.
+        pool: of the dev set.
+        counts: numbers of talkers.
+        num: conversations of each.
+        nj: processes.
+
+    Returns:
+        The settings of its use with these thresholds.
+    """
+    drawn = [
+        (num_spk, one)
+        for num_spk in counts
+        for noisy in (False, True)
+        for one in draw_conversations(pool, num_spk, DEV_ROUNDS, num // 2, noisy, seed=1)
+    ]
+    heard = map_items(partial(_windows, folder), [one for _, one in drawn], nj, "dev: windows")
+    windows = [found for _, found in heard]
+    truth = np.array([num_spk for num_spk, _ in drawn])
+
+    def score(use: UseConfig) -> float:
+        found = np.array([len(talkers_of(each, use)) for each in windows])
+        return float(np.mean([np.mean(found[truth == num_spk] == num_spk) for num_spk in counts]))
+
+    counted = any(one.presence is not None for each in windows for one in each.heard)
+    presences = PRESENCES if counted else (bundle.use.presence,)
+    use = max(
+        (dataclasses.replace(bundle.use, presence=one, join=other) for one in presences for other in JOINS), key=score
+    )
+    own, others = _cosines(folder, [one for _, one in drawn], [talkers_of(each, use) for each in windows], nj)
+    if not (len(own) and len(others)):
+        return use
+    return dataclasses.replace(use, like=round(_equal_error_threshold(own, others), 3))
+
+
+def figures(
+    folder: Path, use: UseConfig, pool: Pool, num_spk: int, noisy: bool, num: int, nj: int
+) -> dict[str, float | int]:
+    """What is measured for one number of talkers (see the module).
+
+    Args:
+        folder: of the model.
+        use: thresholds.
+        pool: of the test set.
+        num_spk: talkers.
+        noisy: with noise.
+        num: conversations.
+        nj: processes.
+
+    Returns:
+        {name: figure}, and `num`, the number of conversations.
+    """
+    drawn = draw_conversations(pool, num_spk, TEST_ROUNDS, num, noisy, seed=2)
+    pairs = list(zip(drawn, [drawn[-1], *drawn[:-1]], strict=True))
+    title = f"test: {num_spk} talkers, {'noise' if noisy else 'no noise'}"
+    told = [row for _, row in map_items(partial(_judged, folder, use), pairs, nj, title)]
+
+    def mean(name: str) -> float | None:
+        values = [value for row in told for value in row[name]]
+        return round(float(np.mean(values)), 3) if values else None
+
+    names = ("count", "found", "right", "si_sdri", "wrong", "random", "like", "refused")
+    return {"num": len(told), **{name: mean(name) for name in names}}
+
+
+@lru_cache(maxsize=1)
+def _bundle(folder: Path) -> Bundle:
+    """The model, once in each process."""
+    return read_folder(folder)
+
+
+def _windows(folder: Path, conversation: Conversation) -> Windows:
+    bundle = _bundle(folder)
+    return hear_windows(bundle.student, rendered(conversation)[0], bundle.use)
+
+
+def _judged(folder: Path, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list[float]]:
+    """One conversation, with that before it, which gives the random candidate and the voice that is not there."""
+    conversation, before = pair
+    bundle = _bundle(folder)
+    mix, sources = rendered(conversation)
+    talkers = find_talkers(bundle.student, mix, use)
+    foreign = find_talkers(bundle.student, rendered(before)[0], use)
+    extract = partial(_extracted, bundle, use, mix)
+    own = assigned(talkers, [embed_voice(bundle.teacher, _alone(source)) for source in sources])
+    row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdri", "wrong", "random", "like")}
+    row["count"] = [float(len(talkers) == len(sources))]
+    row["found"] = [float(place is not None) for place in own]
+    ests = {place: extract(talkers[place]) for place in own if place is not None}
+    for number, (source, place) in enumerate(zip(sources, own, strict=True)):
+        if place is None:
+            continue
+        unprocessed = si_sdr(mix, source)
+        scores = [si_sdr(ests[place], one) for one in sources]
+        row["right"].append(float(np.argmax(scores) == number))
+        row["si_sdri"].append(scores[number] - unprocessed)
+        if others := [other for other in ests if other != place]:
+            row["wrong"].append(si_sdr(ests[others[0]], source) - unprocessed)
+        if foreign:
+            row["random"].append(si_sdr(extract(foreign[0]), source) - unprocessed)
+    for voice, place in zip(enrolled(conversation), own, strict=True):
+        best, cosine = nearest(talkers, embed_voice(bundle.teacher, voice))
+        row["like"].append(float(best is not None and best == place and cosine >= use.like))
+    absent = _absent(before, conversation)
+    row["refused"] = [float(nearest(talkers, embed_voice(bundle.teacher, voice))[1] < use.like) for voice in absent]
+    return row
+
+
+def _extracted(bundle: Bundle, use: UseConfig, mix: np.ndarray, talker: Talker) -> np.ndarray:
+    return extract_talker(bundle.extractor, mix, talker.embedding, use)
+
+
+def _alone(source: np.ndarray) -> np.ndarray:
+    """A talker's speech without the silence of others' turns."""
+    return source[source != 0]
+
+
+def assigned(talkers: Sequence[Talker], references: Sequence[np.ndarray]) -> list[int | None]:
+    """The best one-to-one assignment by cosine.
+
+    Args:
+        talkers: candidates.
+        references: unit vector [D] of each known talker.
+
+    Returns:
+        For each known talker the place of the candidate, None where there is none left.
+    """
+    if not talkers:
+        return [None] * len(references)
+    cosines = np.stack([talker.embedding for talker in talkers]) @ np.stack(references).T
+    chosen = {int(known): int(place) for place, known in zip(*linear_sum_assignment(-cosines), strict=True)}
+    return [chosen.get(known) for known in range(len(references))]
+
+
+def nearest(talkers: Sequence[Talker], voice: np.ndarray) -> tuple[int | None, float]:
+    """The candidate nearest to a voice.
+
+    Args:
+        talkers: candidates.
+        voice: unit vector [D].
+
+    Returns:
+        Its place and its cosine; None and -1 without candidates.
+    """
+    if not talkers:
+        return None, -1.0
+    cosines = [float(talker.embedding @ voice) for talker in talkers]
+    return int(np.argmax(cosines)), max(cosines)
+
+
+def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray]:
+    """The enrolments of those of an earlier conversation who are not in this one."""
+    voices = zip(before.talkers, enrolled(before), strict=True)
+    return [voice for talker, voice in voices if talker not in conversation.talkers]
+
+
+def _cosines(
+    folder: Path, drawn: Sequence[Conversation], found: Sequence[Sequence[Talker]], nj: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cosine of the nearest candidate to enrolments of voices that are there, and of voices that are not."""
+    items = list(zip(drawn, [drawn[-1], *drawn[:-1]], found, strict=True))
+    told = [pair for _, pair in map_items(partial(_nearest_both, folder), items, nj, "dev: enrolments")]
+    return np.concatenate([own for own, _ in told]), np.concatenate([others for _, others in told])
+
+
+def _nearest_both(
+    folder: Path, item: tuple[Conversation, Conversation, Sequence[Talker]]
+) -> tuple[list[float], list[float]]:
+    conversation, before, talkers = item
+    teacher = _bundle(folder).teacher
+    there, absent = enrolled(conversation), _absent(before, conversation)
+    return tuple([nearest(talkers, embed_voice(teacher, voice))[1] for voice in each] for each in (there, absent))
+
+
+def _equal_error_threshold(own: np.ndarray, others: np.ndarray) -> float:
+    """The cosine at which as large a share of those who are there is refused as of the others is accepted."""
+    levels = np.unique(np.concatenate([own, others]))
+    gap = [(own < level).mean() - (others >= level).mean() for level in levels]
+    return float(levels[int(np.argmin(np.abs(gap)))])
