@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     export.add_argument("--figures", default="not measured", help="a line on how well it does, and on what")
     export.add_argument("--limits", default="not stated", help="what it cannot do")
     export.add_argument("--use", action="append", default=[], metavar="KEY=VALUE", help="how it is used: window_s=4")
+    export.add_argument("--half", action="store_true", help="weights in half precision, half as large")
     measure = commands.add_parser("measure", help="choose a model's thresholds, measure it, and write both into it")
     measure.add_argument("folder", type=Path, help="of the model")
     measure.add_argument("--data", type=Path, required=True, help="data/CORPUS/Nmix, whose dev and test speakers serve")
@@ -60,7 +61,7 @@ def _export(args: argparse.Namespace) -> None:
         about,
         config.from_dict(UseConfig, given, "--use"),
     )
-    write_folder(bundle, args.out)
+    write_folder(bundle, args.out, args.half)
     print(f"{args.out}: written; `wesep-mix candidates RECORDING --model {args.out}` uses it")
 
 

@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
@@ -33,7 +35,7 @@ from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.models.folder import Bundle, UseConfig, read_folder, write_folder
+from wesep_mix.models.folder import Bundle, UseConfig, read_folder, update_folder
 
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 JOINS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -64,21 +66,22 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
             )
     use = calibrated(folder, bundle, dev, counts, num, nj)
     bundle = dataclasses.replace(bundle, use=use)
-    write_folder(bundle, folder)
+    update_folder(bundle, folder)
     rows = [
         {"talkers": num_spk, "noise": noisy, **figures(folder, use, test, num_spk, noisy, num, nj)}
         for num_spk in counts
         for noisy in (False, True)
     ]
     about = dataclasses.replace(bundle.about, measured=tuple(rows))
-    write_folder(dataclasses.replace(bundle, about=about), folder)
+    update_folder(dataclasses.replace(bundle, about=about), folder)
     return rows
 
 
 def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
-    """The thresholds that do best: `presence` and `join` by the count, `like` where errors of both kinds are as many.
+    """The thresholds that do best: `presence` and `join` by the count, `like` where errors of both kinds are as many;
+    and `sure`, by which a candidate's presence becomes the probability that it is a talker's.
 
-    Without voices that are not there, `like` stays as it is.
+    Without voices that are not there `like` stays as it is, and without candidates that are nobody's `sure` does.
 
     Args:
         folder: of the model.
@@ -105,15 +108,23 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
         found = np.array([len(talkers_of(each, use)) for each in windows])
         return float(np.mean([np.mean(found[truth == num_spk] == num_spk) for num_spk in counts]))
 
+    plain = dataclasses.replace(bundle.use, sure=(1.0, 0.0))
     counted = any(one.presence is not None for each in windows for one in each.heard)
     presences = PRESENCES if counted else (bundle.use.presence,)
     use = max(
-        (dataclasses.replace(bundle.use, presence=one, join=other) for one in presences for other in JOINS), key=score
+        (dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS), key=score
     )
-    own, others = _cosines(folder, [one for _, one in drawn], [talkers_of(each, use) for each in windows], nj)
-    if not (len(own) and len(others)):
-        return use
-    return dataclasses.replace(use, like=round(_equal_error_threshold(own, others), 3))
+    found = [talkers_of(each, use) for each in windows]
+    conversations = [one for _, one in drawn]
+    items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, strict=True))
+    told = [row for _, row in map_items(partial(_voices, folder), items, nj, "dev: voices")]
+    own, others, real = ([value for row in told for value in row[name]] for name in ("own", "others", "real"))
+    if own and others:
+        use = dataclasses.replace(use, like=round(_equal_error_threshold(np.array(own), np.array(others)), 3))
+    confidences = [talker.confidence for talkers in found for talker in talkers]
+    if counted and len(set(real)) == 2:
+        use = dataclasses.replace(use, sure=_fitted(np.array(confidences), np.array(real)))
+    return use
 
 
 def figures(
@@ -237,22 +248,26 @@ def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray
     return [voice for talker, voice in voices if talker not in conversation.talkers]
 
 
-def _cosines(
-    folder: Path, drawn: Sequence[Conversation], found: Sequence[Sequence[Talker]], nj: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cosine of the nearest candidate to enrolments of voices that are there, and of voices that are not."""
-    items = list(zip(drawn, [drawn[-1], *drawn[:-1]], found, strict=True))
-    told = [pair for _, pair in map_items(partial(_nearest_both, folder), items, nj, "dev: enrolments")]
-    return np.concatenate([own for own, _ in told]), np.concatenate([others for _, others in told])
-
-
-def _nearest_both(
-    folder: Path, item: tuple[Conversation, Conversation, Sequence[Talker]]
-) -> tuple[list[float], list[float]]:
+def _voices(folder: Path, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
+    """Of a conversation of the dev set with the one before it and its candidates: the cosine of the nearest candidate
+    to enrolments of voices that are there (own) and that are not (others), and which candidates are a talker's (real).
+    """
     conversation, before, talkers = item
     teacher = _bundle(folder).teacher
-    there, absent = enrolled(conversation), _absent(before, conversation)
-    return tuple([nearest(talkers, embed_voice(teacher, voice))[1] for voice in each] for each in (there, absent))
+    references = [embed_voice(teacher, _alone(source)) for source in rendered(conversation)[1]]
+    taken = assigned(talkers, references)
+    return {
+        "own": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in enrolled(conversation)],
+        "others": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in _absent(before, conversation)],
+        "real": [float(place in taken) for place in range(len(talkers))],
+    }
+
+
+def _fitted(confidences: np.ndarray, real: np.ndarray) -> tuple[float, float]:
+    """Slope and offset of a logistic regression (Platt 1999) of what is real on the logit of the mean presence."""
+    logits = logit(confidences.clip(1e-6, 1 - 1e-6))[:, None]
+    fit = LogisticRegression().fit(logits, real)
+    return round(float(fit.coef_[0, 0]), 3), round(float(fit.intercept_[0]), 3)
 
 
 def _equal_error_threshold(own: np.ndarray, others: np.ndarray) -> float:

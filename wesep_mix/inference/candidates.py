@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 from sklearn.cluster import AgglomerativeClustering
 
 from wesep_mix.inference.chunked import chunk_starts
@@ -35,8 +36,8 @@ class Talker:
     Attributes:
         number: from 1; the one who was heard longest is first.
         embedding: unit vector, float32 [D].
-        confidence: mean probability with which the heads said that they speak for this talker; None for a student
-            without presence.
+        confidence: probability that there is such a talker, from the mean with which the heads said that they speak for
+            this one (`sure` of models.folder.UseConfig); None for a student without presence.
         share: of the windows with speech, those in which this talker was heard.
         spans: where that was, (begin, end) in seconds, in order and apart.
     """
@@ -142,7 +143,7 @@ def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
     least = LEAST_WINDOWS if windows.num_spoken >= LONG else 1
     groups = [group for group in groups if len(group) >= least]
     groups.sort(key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start))
-    return [_talker(number, group, windows.num_spoken, windows.size) for number, group in enumerate(groups, start=1)]
+    return [_talker(number, group, windows, use.sure) for number, group in enumerate(groups, start=1)]
 
 
 def is_speech(samples: np.ndarray) -> bool:
@@ -191,18 +192,26 @@ def _heard(
             yield [Heard(start, embedding, sure) for embedding, sure in zip(embeddings[row], told, strict=True)]
 
 
-def _talker(number: int, group: Sequence[Heard], num_windows: int, size: int) -> Talker:
+def _talker(number: int, group: Sequence[Heard], windows: Windows, sure: tuple[float, float]) -> Talker:
     mean = np.mean([one.embedding for one in group], axis=0)
-    confidence = None if group[0].presence is None else float(np.mean([one.presence for one in group]))
+    confidence = None
+    if group[0].presence is not None:
+        slope, offset = sure
+        confidence = float(expit(slope * presence_logit([one.presence for one in group]) + offset))
     spans: list[tuple[float, float]] = []
     for start in sorted(one.start for one in group):
-        begin, end = start / SAMPLE_RATE, (start + size) / SAMPLE_RATE
+        begin, end = start / SAMPLE_RATE, (start + windows.size) / SAMPLE_RATE
         if spans and begin <= spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((begin, end))
-    share = len({one.start for one in group}) / num_windows
+    share = len({one.start for one in group}) / windows.num_spoken
     return Talker(number, (mean / np.linalg.norm(mean)).astype(np.float32), confidence, share, tuple(spans))
+
+
+def presence_logit(presences: Sequence[float]) -> float:
+    """The logit of the mean of probabilities, kept finite."""
+    return float(logit(np.clip(np.mean(presences), 1e-6, 1 - 1e-6)))
 
 
 def similarities(talkers: Sequence[Talker]) -> np.ndarray:

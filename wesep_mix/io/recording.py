@@ -155,9 +155,12 @@ def write_like(path: Path, samples: np.ndarray, recording: Recording, start: int
 
 
 def empty_samples(num_samples: int) -> np.ndarray:
-    """Zeros that may be long: float32 [num_samples], mapped from a temporary file without a name."""
+    """Zeros that may be long: float32 [num_samples], mapped from a temporary file without a name.
+
+    Raises: OSError when its disk is full; found later, at a write into the mapping, that would end the process.
+    """
     with tempfile.TemporaryFile(prefix="wesep_mix.") as file:
-        file.truncate(max(1, num_samples) * 4)
+        os.posix_fallocate(file.fileno(), 0, max(1, num_samples) * 4)
         return np.memmap(file, dtype=np.float32, mode="r+", shape=(max(1, num_samples),))[:num_samples]
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from wesep_mix.base import config as configs
 from wesep_mix.base import plugins
@@ -45,6 +45,7 @@ class UseConfig(Checked):
         presence: least probability with which a head says that it speaks for a talker.
         join: least cosine of the embeddings of one talker in two windows.
         like: least cosine of a candidate to an enrolment of its own voice; none: not known, nothing is refused.
+        sure: slope and offset from the logit of a candidate's mean presence to that of its confidence.
         chunk_s: seconds of a chunk that the extractor hears at a time.
         overlap_s: seconds that two chunks share.
     """
@@ -54,6 +55,7 @@ class UseConfig(Checked):
     presence: Annotated[float, between(0, 1)] = 0.5
     join: Annotated[float, between(-1, 1)] = 0.5
     like: Annotated[float, between(-1, 1)] | None = None
+    sure: tuple[float, float] = (1.0, 0.0)
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
 
@@ -139,12 +141,13 @@ def check_fit(bundle: Bundle, where: str) -> None:
         raise UserError(f"{where}: wanted embeddings of one size in all of its networks, found {sizes}")
 
 
-def write_folder(bundle: Bundle, out: Path) -> None:
+def write_folder(bundle: Bundle, out: Path, half: bool = False) -> None:
     """Write a bundle as a folder; model.yaml, which makes it a model, comes last.
 
     Args:
         bundle: what to write.
         out: folder that is made, or whose model is replaced.
+        half: weights are rounded to half precision, which takes half the space; they are read as float32 again.
 
     Raises:
         UserError: when there is something else under that name.
@@ -157,7 +160,7 @@ def write_folder(bundle: Bundle, out: Path) -> None:
         network = getattr(bundle, part)
         path = out / f"{part}.safetensors"
         with atomic_path(path) as temporary:
-            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+            save_file(_stored(network, half), temporary)
             temporary.chmod(0o666 & ~_umask())  # safetensors makes files that their owner alone can read
         parts[part] = {
             "file": path.name,
@@ -172,10 +175,33 @@ def write_folder(bundle: Bundle, out: Path) -> None:
         "made_by": {"revision": revision(), **versions()},
         "parts": parts,
     }
-    with atomic_write(out / CARD) as file:
+    _write_texts(bundle, content, out)
+
+
+def update_folder(bundle: Bundle, folder: Path) -> None:
+    """Write how a model is used and what is said of it anew; its weights stay.
+
+    Args:
+        bundle: the model of the folder, with another `use` or `about`.
+        folder: of the model.
+    """
+    told = {"about": configs.to_dict(bundle.about), "use": configs.to_dict(bundle.use)}
+    _write_texts(bundle, read_settings(folder) | told, folder)
+
+
+def _write_texts(bundle: Bundle, content: Mapping[str, Any], folder: Path) -> None:
+    with atomic_write(folder / CARD) as file:
         file.write(_card(bundle))
-    with atomic_write(out / SETTINGS) as file:
-        yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
+    with atomic_write(folder / SETTINGS) as file:
+        yaml.safe_dump(dict(content), file, sort_keys=False, allow_unicode=True)
+
+
+def _stored(network: nn.Module, half: bool) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous()
+        for name, value in state.items()
+    }
 
 
 def read_folder(folder: Path) -> Bundle:

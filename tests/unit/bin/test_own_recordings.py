@@ -1,15 +1,20 @@
 """`candidates`, `extract` and `models` as a user calls them, on networks without training."""
 
 import json
+import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from places import ROOT
 from small_model import write_small_experiment
 
 import wesep_mix
 from wesep_mix.__main__ import main
+from wesep_mix.base.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.models.folder import About, UseConfig, bundle_of, write_folder
 
@@ -110,6 +115,28 @@ def test_what_cannot_be_done_is_one_sentence(argv, said, models, recording, monk
     assert not (recording.parent / "o").exists()
 
 
+@pytest.mark.parametrize("kilobytes", [20, 200])
+def test_a_disk_that_is_full_leaves_no_half_written_file(kilobytes, models, recording, tmp_path):
+    """As full as a limit on the size of files makes it: for the estimates, or only for the wavs at 44.1 kHz."""
+    argv = [sys.executable, "-m", "wesep_mix", "extract", recording, "--model", models / "model", "--all"]
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1000, kilobytes * 1000))
+
+    done = subprocess.run(
+        [*map(str, argv), "--out", str(tmp_path / "o")], cwd=ROOT, capture_output=True, text=True, preexec_fn=limit
+    )
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1 and len(errors) == 1 and "Traceback" not in done.stderr, done.stderr
+    assert not list(tmp_path.glob("o/*")) and not list(tmp_path.glob("o/.*"))
+
+
+def test_an_output_folder_that_cannot_be_made(models, recording, capsys):
+    argv = ["extract", recording, "--model", models / "model", "--all", "--out", recording / "o"]
+    status, _, error = run(capsys, *argv)
+    assert status == 1 and error.splitlines()[-1].startswith("error: extract: Not a directory"), error
+
+
 def test_silence_has_nobody(models, tmp_path, capsys):
     soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
     status, told, _ = run(capsys, "candidates", tmp_path / "silence.wav", "--model", models / "model")
@@ -185,4 +212,8 @@ def test_in_python(models, recording):
     assert isinstance(speech, np.ndarray) and speech.shape == (len(wav),)
     as_torch = model.extract(torch.from_numpy(wav.T.copy()), torch.from_numpy(talkers[0].embedding), rate)
     assert isinstance(as_torch, torch.Tensor) and torch.equal(as_torch, torch.from_numpy(speech))
+    both = model.extract(wav.T, [talkers[0], talkers[0].embedding], rate)
+    assert len(both) == 2 and all(np.array_equal(one, speech) for one in both)
+    with pytest.raises(UserError, match="stft_tcn: this model's extractor needs all of a recording"):
+        model.stream(talkers[0])
     assert np.linalg.norm(model.embed(wav.T, rate)) == pytest.approx(1.0, abs=1e-5)

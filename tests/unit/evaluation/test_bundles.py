@@ -72,6 +72,14 @@ def test_the_threshold_is_where_both_errors_are_equal():
     assert (own < threshold).mean() == (others >= threshold).mean() == 0.25
 
 
+def test_confidence_is_fitted_to_what_was_real():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 4000)
+    real = rng.random(4000) < 1 / (1 + np.exp(-(0.5 * logits + 1)))
+    slope, offset = bundles._fitted(1 / (1 + np.exp(-logits)), real.astype(float))
+    assert slope == pytest.approx(0.5, abs=0.05) and offset == pytest.approx(1, abs=0.1)
+
+
 @pytest.fixture
 def knowing(monkeypatch):
     """Function: (which talkers are found, for whom each embedding extracts) -> networks that know the truth."""

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 import yaml
@@ -5,7 +7,7 @@ import yaml
 from wesep_mix.base.errors import UserError
 from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import stft_tcn
-from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, read_settings, write_folder
+from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, read_settings, update_folder, write_folder
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import asp
@@ -58,6 +60,29 @@ def test_it_travels_whole(folder, saved):
         assert torch.equal(read.teacher(mix), emb)
         assert torch.equal(read.student(mix).embeddings, SMALL["students"].eval()(mix).embeddings)
         assert torch.equal(read.extractor(mix, emb), SMALL["extractors"].eval()(mix, emb))
+
+
+def test_half_precision_takes_half_the_space_and_is_read_as_float32(folder, tmp_path):
+    bundle = read_folder(folder)
+    write_folder(bundle, tmp_path / "half", half=True)
+    for part in ("teacher", "student", "extractor"):
+        sizes = [(where / f"{part}.safetensors").stat().st_size for where in (folder, tmp_path / "half")]
+        assert sizes[1] < 0.75 * sizes[0]  # the names stay as long
+        whole, half = (getattr(read_folder(where), part).state_dict() for where in (folder, tmp_path / "half"))
+        assert all(torch.equal(half[name], whole[name].half().float()) for name in whole)
+
+
+def test_use_and_about_are_written_anew_beside_the_same_weights(folder):
+    bundle = read_folder(folder)
+    before = read_settings(folder)
+    measured = ({"talkers": 2, "noise": True, "si_sdri": 1.234, "wrong": None},)
+    update_folder(
+        dataclasses.replace(bundle, use=UseConfig(presence=0.7), about=About("mine", measured=measured)), folder
+    )
+    after = read_folder(folder)
+    assert after.use.presence == 0.7 and after.about.measured == measured
+    assert read_settings(folder)["parts"] == before["parts"]
+    assert "| 2 | yes | 1.23 | - |" in (folder / "README.md").read_text()
 
 
 def test_networks_that_do_not_fit_each_other_are_no_model(saved, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 
+from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.evaluation.kmeans_baseline import initial_frontend
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import ge2e as frontend
@@ -14,7 +15,7 @@ from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import ecapa, ge2e
 from wesep_mix.training.settings import ArcFaceConfig
 from wesep_mix.training.student import train_student
-from wesep_mix.training.teacher import TeacherTraining, train_teacher
+from wesep_mix.training.teacher import TeacherTraining, speaker_means, train_teacher
 
 
 @pytest.fixture
@@ -35,6 +36,19 @@ def test_it_is_written_at_once(capsys, frozen, resemblyzer_package):
     assert written["git"] == notes["git"] and written["model"]["frontend"]["name"] == "ge2e"
     theirs = torch.load(resemblyzer_package / "resemblyzer" / "pretrained.pt")["model_state"]
     assert torch.equal(checkpoint.load_model(frozen / "model.pt", "teachers").linear.weight, theirs["linear.weight"])
+
+
+def test_a_centred_one_is_centred_on_the_training_speakers(resemblyzer_package, prepared, teacher_settings, tmp_path):
+    plain, centred = (ge2e.Config(centred=flag) for flag in (False, True))
+    for name, model in (("plain", plain), ("centred", centred)):
+        train_teacher(
+            dataclasses.replace(teacher_settings(), model=model), prepared / "single", tmp_path / name, ngpu=0
+        )
+    one, other = (checkpoint.load_model(tmp_path / name / "model.pt", "teachers") for name in ("plain", "centred"))
+    pool = PreparedSet(prepared / "single" / "train").pool
+    means = speaker_means(one, pool)
+    assert means.shape == (len(pool.speakers), 256)
+    torch.testing.assert_close(other.centre, torch.nn.functional.normalize(means, dim=-1).mean(0))
 
 
 @pytest.mark.parametrize("own", [None, logmel.Config(num_mels=10, channels=8, num_layers=1, num_heads=2)])
