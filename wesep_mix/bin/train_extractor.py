@@ -35,7 +35,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extractor/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
-    options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
+    options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt; not read with cue.predicted 0")
     options.add_argument("--embeddings", type=Path, help="what stage 4 wrote of train and dev, for `embeddings: ark`")
     options.add_argument(
         "--embeddings_config", type=Path, help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]"
@@ -61,8 +61,10 @@ def _train(args: argparse.Namespace, argv: list[str]) -> int:
 
 
 def _parts(args: argparse.Namespace) -> dict[str, Part]:
-    needs = [Need(args.data, 1), Need(args.teacher, 2), Need(args.student, 3)]
     raw = read_raw(args.config, args.set)
+    needs = [Need(args.data, 1), Need(args.teacher, 2)]
+    if (raw.get("cue") or {}).get("predicted", 1) != 0:
+        needs.append(Need(args.student, 3))
     stored = [Need(args.embeddings, 4)] if args.embeddings is not None and raw.get("embeddings") == "ark" else []
     without_share = {key: value for key, value in raw.items() if key != "none_share"}
     own = {  # settings and inputs that define each network; `none_share` concerns `none` alone

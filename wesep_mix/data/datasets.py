@@ -35,7 +35,8 @@ class Turn(NamedTuple):
 class DynamicMixtures(Dataset):
     """An endless stream of fresh mixtures; each depends on (seed, stream, epoch, index) alone, not on workers or ranks.
 
-    min_talkers: also draw the number of talkers, from this to `num_spk`, all equally likely; None: always `num_spk`.
+    min_talkers: also draw the number of talkers, from this to `num_spk`; None: always `num_spk`.
+    talkers: `even`, all of these numbers equally likely; `by_number`, in proportion to the number.
     stream: trainings with different streams hear different mixtures, so that an extractor does not hear those that its
     student has learnt.
     """
@@ -47,14 +48,15 @@ class DynamicMixtures(Dataset):
         seed: int,
         min_talkers: int | None = None,
         stream: int = 0,
+        talkers: str = "even",
     ):
         self.pool, self.num_spk, self.seed = pool, num_spk, seed
-        self.min_talkers, self.stream = min_talkers, stream
+        self.min_talkers, self.stream, self.talkers = min_talkers, stream, talkers
 
     def __getitem__(self, turn: Turn) -> Example:
         of_stream = (self.stream,) if self.stream else ()
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, turn.epoch, turn.index], spawn_key=of_stream))
-        plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, rng), rng)
+        plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, self.talkers, rng), rng)
         return Example(plan, render(plan), rng.random(2))
 
 
@@ -125,6 +127,7 @@ def training_mixtures(
     plans: str = "dynamic",
     min_talkers: int | None = None,
     stream: int = 0,
+    talkers: str = "even",
 ) -> Dataset:
     """Make the training stream of a prepared set.
 
@@ -135,6 +138,7 @@ def training_mixtures(
         plans: `dynamic`, fresh mixtures for ever; `static`, the set's fixed plans, in a new order each round.
         min_talkers: least number of talkers in a dynamic mixture; None: always `num_spk`.
         stream: dynamic mixtures of another stream are others.
+        talkers: how the number is drawn, `even` or `by_number`.
 
     Returns:
         A dataset that is asked by `Turn`.
@@ -143,7 +147,7 @@ def training_mixtures(
         UserError: another word for `plans`, static plans with `min_talkers`, or damaged lists or plans.
     """
     if plans == "dynamic":
-        return DynamicMixtures(prepared.pool, num_spk, seed, min_talkers, stream)
+        return DynamicMixtures(prepared.pool, num_spk, seed, min_talkers, stream, talkers)
     if plans == "static" and min_talkers is not None:
         raise UserError(
             f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "
@@ -154,7 +158,7 @@ def training_mixtures(
     raise UserError(f"plans: wanted dynamic or static, found {plans}")
 
 
-def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = None) -> list[Plan]:
+def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = None, talkers: str = "even") -> list[Plan]:
     """The plans on which a training is validated.
 
     Args:
@@ -162,6 +166,7 @@ def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = Non
         num_spk: talkers in a mixture, at most.
         min_talkers: None: the set's fixed plans; else as many plans with this to `num_spk` talkers, drawn from the same
             lists and the same every time.
+        talkers: how the number is drawn, `even` or `by_number`.
 
     Returns:
         The plans.
@@ -171,12 +176,17 @@ def dev_plans(prepared: PreparedSet, num_spk: int, min_talkers: int | None = Non
     drawn = []
     for place in range(len(prepared.plans)):
         rng = rng_for(0, "dev", place)
-        drawn.append(draw_plan(prepared.pool, _num_talkers(num_spk, min_talkers, rng), rng, best_crop=True))
+        drawn.append(draw_plan(prepared.pool, _num_talkers(num_spk, min_talkers, talkers, rng), rng, best_crop=True))
     return drawn
 
 
-def _num_talkers(num_spk: int, min_talkers: int | None, rng: np.random.Generator) -> int:
-    return num_spk if min_talkers is None else int(rng.integers(min_talkers, num_spk + 1))
+def _num_talkers(num_spk: int, min_talkers: int | None, talkers: str, rng: np.random.Generator) -> int:
+    if min_talkers is None:
+        return num_spk
+    if talkers == "even":
+        return int(rng.integers(min_talkers, num_spk + 1))
+    numbers = np.arange(min_talkers, num_spk + 1)
+    return int(rng.choice(numbers, p=numbers / numbers.sum()))
 
 
 def dynamic_loader(dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int) -> Loader:

@@ -111,9 +111,7 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
     plain = dataclasses.replace(bundle.use, sure=(1.0, 0.0))
     counted = any(one.presence is not None for each in windows for one in each.heard)
     presences = PRESENCES if counted else (bundle.use.presence,)
-    use = max(
-        (dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS), key=score
-    )
+    use = max((dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS), key=score)
     found = [talkers_of(each, use) for each in windows]
     conversations = [one for _, one in drawn]
     items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, strict=True))

@@ -103,7 +103,7 @@ class Conditioning:
 
     Args:
         teacher: for clean sources and enrolments; replaced by a student that was trained without it.
-        student: for predicted embeddings.
+        student: for predicted embeddings; None where none are.
         stored: by kind of cue, embeddings that are read instead of computed.
         matching: which of the student's embeddings is whose (matching.assignment).
     """
@@ -111,13 +111,15 @@ class Conditioning:
     def __init__(
         self,
         teacher: nn.Module,
-        student: nn.Module,
+        student: nn.Module | None,
         stored: Mapping[str, Embed] | None = None,
         matching: str = "assignment",
     ):
-        self.references = TeacherReferences(reference_network(student, teacher))
-        matched = Matched(student, self.references, matching)
-        self.embed = {"predicted": matched, "clean": self.references, "enrolment": self._enrolled, **(stored or {})}
+        reference = teacher if student is None else reference_network(student, teacher)
+        self.references = TeacherReferences(reference)
+        self.embed = {"clean": self.references, "enrolment": self._enrolled, **(stored or {})}
+        if student is not None:
+            self.embed.setdefault("predicted", Matched(student, self.references, matching))
 
     def __deepcopy__(self, memo: dict) -> Conditioning:
         return self

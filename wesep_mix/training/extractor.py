@@ -77,7 +77,7 @@ class EmbeddingSource:
 
     Attributes:
         teacher: model file.
-        student: model file.
+        student: model file; not read where no cue is predicted.
         stored: folder of stage 4, for `embeddings: ark`.
         matching: which of the student's embeddings is whose (matching.assignment); those of stage 4 have it decided.
     """
@@ -108,19 +108,44 @@ def train_extractor(
             embedding is missing.
     """
     check_min_talkers(settings.min_talkers, num_spk, "extractor")
-    student = None if condition == "none" else _load_student(source.student, num_spk)
-    settings = settings.without_embedding() if student is None else settings
+    settings = settings.without_embedding() if condition == "none" else settings
     torch.manual_seed(settings.seed)
-    extractor, conditioning, cues = build_extractor(settings, student), None, None
-    if student is not None:
+    conditioning, cues, embedder = None, None, None
+    if condition != "none":
         teacher = checkpoint.load_model(source.teacher, "teachers")
+        student = _load_student(source.student, num_spk) if settings.cue.predicted > 0 else None
+        embedder = teacher if student is None else student
         conditioning = Conditioning(teacher, student, _stored(settings, data, source.stored), source.matching)
         cues = settings.cue.probabilities if settings.cue.predicted < 1 else None
+    extractor = build_extractor(settings, embedder)
+    if settings.init and embedder is not None:
+        begin_with(extractor, Path(settings.init))
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:
         print(f"extractor {extractor.config.name}, {condition}: algorithmic latency {latency:.1f} ms", flush=True)
-    mixtures = TrainingMixtures(data, num_spk, settings.min_talkers, cues=cues, targets=settings.targets)
+    mixtures = TrainingMixtures(
+        data, num_spk, settings.min_talkers, settings.talkers, cues=cues, targets=settings.targets
+    )
     run(module, "extractors", mixtures, out, ngpu)
+
+
+def begin_with(extractor: nn.Module, path: Path) -> None:
+    """Take the weights of a trained extractor as the first ones.
+
+    Args:
+        extractor: new, changed in place.
+        path: model file.
+
+    Raises:
+        UserError: it is an extractor of other settings.
+    """
+    trained = checkpoint.load_model(path, "extractors")
+    if trained.config != extractor.config:
+        raise UserError(
+            f"{path}: init: wanted an extractor of the settings {extractor.config}, found {trained.config}; train "
+            'with those, or begin with fresh weights (init: "")'
+        )
+    extractor.load_state_dict(trained.state_dict())
 
 
 def _load_student(path: Path, num_spk: int) -> nn.Module:

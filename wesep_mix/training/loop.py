@@ -75,6 +75,7 @@ class TrainingMixtures:
         folder: prepared sets `train` and `dev`: data/CORPUS/Nmix, or data/CORPUS/single.
         num_spk: the largest number of talkers in a mixture.
         min_talkers: the smallest; None for always `num_spk`.
+        talkers: how numbers between them are drawn, `even` or `by_number` (data.datasets).
         cues: probability of each kind of cue (data.cues.KINDS) that is drawn for a target; None draws no cues.
         targets: `random` or `all` sources of a mixture get a cue.
     """
@@ -82,6 +83,7 @@ class TrainingMixtures:
     folder: Path
     num_spk: int
     min_talkers: int | None = None
+    talkers: str = "even"
     cues: Mapping[str, float] | None = None
     targets: str = "all"
 
@@ -97,10 +99,10 @@ def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path
         ngpu: number of GPUs; 0 trains on the CPU.
     """
     settings, trainer = module.settings, module.settings.trainer
-    num_spk, min_talkers = mixtures.num_spk, mixtures.min_talkers
+    num_spk, min_talkers, talkers = mixtures.num_spk, mixtures.min_talkers, mixtures.talkers
     train_set, dev_set = PreparedSet(mixtures.folder / "train"), PreparedSet(mixtures.folder / "dev")
-    stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind])
-    fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers))
+    stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind], talkers)
+    fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers, talkers))
     if mixtures.cues is not None:
         stream = with_cues(stream, train_set, mixtures.cues, settings.seed, mixtures.targets)
         fixed = with_cues(fixed, dev_set, mixtures.cues, 0, mixtures.targets)  # the same for every seed of the training

@@ -15,6 +15,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 # The stretch of each mixture that is trained on; where whole mixtures are, each counts as long as it is, though the
 # network hears the padding behind the shorter ones of a batch.
 ChunkOrWhole = Annotated[float, at_least(0, says="seconds, or 0 for whole mixtures")]
+TalkerDraw = Literal["even", "by_number"]
 Probability = Annotated[float, between(0, 1, says="a probability from 0 to 1")]
 
 
@@ -160,8 +161,10 @@ class StudentConfig(Checked):
         supervision: `teacher`, its embeddings of the clean sources; `labels`, who speaks, by ArcFace under the best
             assignment: our reading of the paper's 'without teacher supervision'.
         arcface: for `supervision: labels` alone.
-        min_talkers: mixtures have so many talkers to --num_spk, drawn evenly; without it always --num_spk. Fewer
-            talkers than heads need `model.presence`.
+        min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
+            Fewer talkers than heads need `model.presence`.
+        talkers: `even`, each number as often as any other; `by_number`, in proportion to the number, since mixtures of
+            more talkers are harder.
         presence_weight: what the cross-entropy of `model.presence` counts beside 1 - cosine (or ArcFace).
     """
 
@@ -177,6 +180,7 @@ class StudentConfig(Checked):
     supervision: Literal["teacher", "labels"] = "teacher"
     arcface: ArcFaceConfig = ArcFaceConfig()
     min_talkers: Count | None = None
+    talkers: TalkerDraw = "even"
     presence_weight: Annotated[float, above(0)] = 1.0
 
     def __post_init__(self) -> None:
@@ -249,7 +253,9 @@ class ExtractorConfig(Checked):
             mixtures and embeddings for as many examples.
         embeddings: `on_the_fly`, of the frozen student and teacher, for any plans; `ark`, what stage 4 wrote of the
             train and dev sets, for static plans. Enrolments are on the fly with either.
-        min_talkers: mixtures have so many talkers to --num_spk, drawn evenly; without it always --num_spk.
+        min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
+        talkers: as in the student's settings.
+        init: model file of an extractor of the same settings, whose weights are the first; "": fresh ones.
         none_share: the same network without an embedding, which has less to learn, is trained for this share of
             `trainer.max_steps`, in whole epochs.
     """
@@ -265,6 +271,8 @@ class ExtractorConfig(Checked):
     cue: CueConfig = CueConfig()
     embeddings: Literal["on_the_fly", "ark"] = "on_the_fly"
     min_talkers: Count | None = None
+    talkers: TalkerDraw = "even"
+    init: str = ""
     none_share: Annotated[float, between(0, 1, with_low=False, says="a share of trainer.max_steps, above 0 to 1")] = 1.0
 
     def __post_init__(self) -> None:

@@ -188,7 +188,7 @@ def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: 
     torch.manual_seed(settings.seed)
     student = build_student(settings, teacher, num_spk)
     module = _training_of(settings, student, teacher, data)
-    run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers), out, ngpu)
+    run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers, settings.talkers), out, ngpu)
 
 
 def _training_of(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:

@@ -153,6 +153,12 @@ def test_numbers_of_talkers_are_drawn_evenly_and_by_the_item_alone(pool):
     assert {len(DynamicMixtures(pool, 3, 3, min_talkers=2)[Turn(0, k, k)].plan.sources) for k in range(20)} == {2, 3}
 
 
+def test_numbers_of_talkers_may_be_drawn_in_proportion_to_the_number(pool):
+    stream = DynamicMixtures(pool, 3, seed=3, min_talkers=1, talkers="by_number")
+    counts = Counter(len(stream[Turn(0, index, index)].plan.sources) for index in range(300))
+    assert 30 < counts[1] < 70 and 75 < counts[2] < 125 and 120 < counts[3] < 180  # 50, 100 and 150 expected
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_mixtures_of_different_numbers_of_talkers_make_batches(prepared, num_workers):
     stream = training_mixtures(PreparedSet(prepared / "2mix" / "train"), 3, 0, min_talkers=1)

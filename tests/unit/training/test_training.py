@@ -18,8 +18,14 @@ from wesep_mix.models.extractors import spexplus
 from wesep_mix.models.layers.network import Network
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences
-from wesep_mix.training.extractor import EmbeddingSource, ExtractorTraining, build_extractor, train_extractor
-from wesep_mix.training.settings import LossConfig
+from wesep_mix.training.extractor import (
+    EmbeddingSource,
+    ExtractorTraining,
+    begin_with,
+    build_extractor,
+    train_extractor,
+)
+from wesep_mix.training.settings import CueConfig, LossConfig, OptimConfig
 from wesep_mix.training.student import StudentTraining, build_student, shared_chunk_starts, train_student
 from wesep_mix.training.teacher import TeacherTraining
 
@@ -305,6 +311,29 @@ def test_a_student_may_have_more_heads_than_there_are_talkers(prepared, tmp_path
     train_extractor(extractor_settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
     trained = checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors")
     assert trained.config.embedding_dim == config.embedding_dim
+
+
+def test_without_a_predicted_cue_no_student_is_needed(prepared, tmp_path, extractor_settings, saved):
+    settings = dataclasses.replace(extractor_settings, cue=CueConfig(predicted=0, clean=0.5, enrolment=0.5))
+    source = EmbeddingSource(saved[0], tmp_path / "not" / "there.pt")
+    train_extractor(settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
+    assert checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors").config.embedding_dim == 4
+
+
+def test_an_extractor_may_begin_with_the_weights_of_another(prepared, tmp_path, extractor_settings, saved):
+    data, source, first = prepared / "2mix", EmbeddingSource(*saved), tmp_path / "first" / "model.pt"
+    train_extractor(extractor_settings, data, source, "matched", first.parent, 2, 0)
+    trained = checkpoint.load_model(first, "extractors")
+    begun = build_extractor(extractor_settings, checkpoint.load_model(saved[1], "students"))
+    begin_with(begun, first)
+    assert all(torch.equal(weight, trained.state_dict()[name]) for name, weight in begun.state_dict().items())
+    slow = dataclasses.replace(extractor_settings, init=str(first), optim=OptimConfig(lr=1e-9))
+    train_extractor(slow, data, source, "matched", tmp_path / "second", 2, 0)
+    again = checkpoint.load_model(tmp_path / "second" / "model.pt", "extractors").state_dict()
+    assert all(torch.allclose(weight, again[name], atol=1e-6) for name, weight in trained.state_dict().items())
+    larger = dataclasses.replace(extractor_settings.model, channels=12)
+    with pytest.raises(UserError, match="first/model.pt: init: wanted an extractor of the settings"):
+        train_extractor(dataclasses.replace(slow, model=larger), data, source, "matched", tmp_path / "third", 2, 0)
 
 
 def test_of_mixtures_with_fewer_talkers_only_those_who_are_there_are_targets(

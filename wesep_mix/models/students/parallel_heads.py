@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.base import config, plugins
-from wesep_mix.base.config import Checked, Count
+from wesep_mix.base.config import Checked, Count, CountOrZero
 from wesep_mix.matching.speaker_set import SpeakerSet
 from wesep_mix.models.layers.embedding_head import EmbeddingHead
 
@@ -29,6 +29,8 @@ class Config(Checked):
     Attributes:
         num_spk: heads.
         presence: each head also says whether it speaks for a talker.
+        presence_hidden: units of a layer between a head's statistics, beside its embedding's cosines to those of the
+            other heads, and its presence; 0: the presence is a linear function of the statistics alone.
         references: whose embeddings of clean sources this student's are compared with: the teacher's, or its own.
     """
 
@@ -39,6 +41,7 @@ class Config(Checked):
     embedding_dim: int = 256
     bottleneck: int = 128
     presence: bool = False
+    presence_hidden: CountOrZero = 0
     references: Literal["teacher", "own"] = "teacher"
 
 
@@ -46,7 +49,8 @@ class Model(nn.Module):
     """One front-end under N heads.
 
     The presence logit is read from a head's pooled statistics. What makes its embedding of them has to tell voices
-    apart, and a logit behind it would pull at that.
+    apart, and a logit behind it would pull at that. With a hidden layer it also sees, without a gradient, how near the
+    head's embedding is to those of the others: a head for which no talker is left repeats one of them.
     """
 
     def __init__(self, config: Config):
@@ -59,7 +63,7 @@ class Model(nn.Module):
         )
         self.presence = None
         if config.presence:
-            self.presence = nn.ModuleList(nn.Linear(2 * config.projection, 1) for _ in range(config.num_spk))
+            self.presence = nn.ModuleList(_presence(config) for _ in range(config.num_spk))
 
     def forward(self, mix: Tensor, num_samples: Tensor | None = None) -> SpeakerSet:
         """Mix float [B, T], num_samples int64 [B] -> N unit embeddings [B, N, D], and logits [B, N] with presence."""
@@ -68,5 +72,22 @@ class Model(nn.Module):
         embeddings = torch.stack([head.embed(one) for head, one in zip(self.heads, pooled, strict=True)], dim=1)
         if self.presence is None:
             return SpeakerSet(embeddings)
+        if self.config.presence_hidden:
+            pooled = [torch.cat(pair, dim=-1) for pair in zip(pooled, _to_others(embeddings.detach()), strict=True)]
         logits = [layer(one) for layer, one in zip(self.presence, pooled, strict=True)]
         return SpeakerSet(embeddings, torch.cat(logits, dim=1))
+
+
+def _presence(config: Config) -> nn.Module:
+    """From the statistics of a head, and its cosines to the others where there is a hidden layer, to its logit."""
+    size, hidden = 2 * config.projection, config.presence_hidden
+    if not hidden:
+        return nn.Linear(size, 1)
+    return nn.Sequential(nn.Linear(size + config.num_spk - 1, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+
+def _to_others(embeddings: Tensor) -> list[Tensor]:
+    """Cosines of each head to the others: float [B, N, D] -> N times [B, N - 1]."""
+    cosines = embeddings @ embeddings.transpose(1, 2)  # [B, N, N]
+    heads = range(cosines.shape[1])
+    return [cosines[:, head, [other for other in heads if other != head]] for head in heads]

@@ -53,6 +53,20 @@ def test_presence_changes_no_embedding_and_no_other_weight():
     assert found.presence.shape == (2, 3) and found.presence.std() > 0
 
 
+def test_with_a_hidden_layer_presence_sees_the_cosines_to_the_other_heads():
+    model = model_of(presence=True, presence_hidden=6)
+    assert num_parameters(model) - num_parameters(model_of()) == 3 * (6 * (2 * 5 + 2) + 6 + 6 + 1)
+    seen = {}
+    for head, layer in enumerate(model.presence):
+        layer.register_forward_hook(lambda _, inputs, out, head=head: seen.update({head: inputs[0][:, -2:]}))
+    found = model(torch.randn(2, 4000))
+    cosines = found.embeddings @ found.embeddings.transpose(1, 2)
+    torch.testing.assert_close(seen[1], cosines[:, 1, [0, 2]])
+    assert found.presence.shape == (2, 3)
+    found.presence.sum().backward()  # what makes the embeddings does not learn from it
+    assert all(head.embedding.weight.grad is None for head in model.heads)
+
+
 def test_every_head_has_a_logit_of_its_own_and_learns_from_it():
     model = model_of(presence=True)
     model(torch.randn(2, 4000)).presence[:, 1].sum().backward()
