@@ -35,7 +35,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extractor/NAME.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
-    options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt; not read with cue.predicted 0")
+    options.add_argument(
+        "--student", type=Path, required=True, help="EXP/Nmix/student/model.pt; not read where no cue is predicted"
+    )
     options.add_argument("--embeddings", type=Path, help="what stage 4 wrote of train and dev, for `embeddings: ark`")
     options.add_argument(
         "--embeddings_config", type=Path, help="egs/CORPUS/conf/embeddings.yaml, for its `matching` [assignment]"
