@@ -175,10 +175,32 @@ def run(call: Call) -> list[int]:
     return sorted(failed)
 
 
-def tell(call: Call, failed: Sequence[int]) -> None:
+def command_wrapper(command: Sequence[str], log: Path, status: Path) -> str:
+    """A line for bash that runs a job elsewhere, with the log that `start` and `close` write here.
+
+    Args:
+        command: program and arguments.
+        log: of the job.
+        status: file that gets the exit status, whole or not at all, once the job has ended.
+
+    Returns:
+        The line.
+    """
+    log_word, status_word = shlex.quote(str(log)), shlex.quote(str(status))
+    head = shlex.quote(f"# {shlex.join(command)}")
+    return (
+        f'began=$(date +%s); {{ echo {head}; echo "# Started at $(date) on $(hostname)"; echo "#"; }} > {log_word}; '
+        f"{shlex.join(command)} >> {log_word} 2>&1 < /dev/null; code=$?; "
+        f'{{ echo "# Accounting: time=$(( $(date +%s) - began )) threads=1"; '
+        f'echo "# Ended (code $code) at $(date)"; }} >> {log_word}; '
+        f"echo $code > {status_word}.new && mv {status_word}.new {status_word}"
+    )
+
+
+def tell(call: Call, failed: Sequence[int], name: str = NAME) -> None:
     """Say on stderr which jobs failed, with the last lines of their logs."""
     total = call.last - call.first + 1
-    print(f"{NAME}: {len(failed)} of {total} jobs failed, see {call.log_of(failed[0])}", file=sys.stderr)
+    print(f"{name}: {len(failed)} of {total} jobs failed, see {call.log_of(failed[0])}", file=sys.stderr)
     for number in failed:
         lines = call.log_of(number).read_text(encoding="utf-8", errors="replace").splitlines()
         body = [line for line in lines if not line.startswith("#")][-SHOWN:]

@@ -1,0 +1,130 @@
+"""tools/slurm.py on a real Slurm of one node, this machine; skipped where it cannot be installed (tests/slurm)."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+SLURM = [sys.executable, str(ROOT / "tools" / "slurm.py")]
+START, STOP = (str(ROOT / "tests" / "slurm" / name) for name in ("start.sh", "stop.sh"))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The variables with which commands find the cluster."""
+    folder = Path(tempfile.mkdtemp(prefix="wesep_mix.slurm."))  # munged, as its own user, sees no folder of pytest's
+    done = subprocess.run(["bash", START, str(folder)], capture_output=True, text=True, timeout=300)
+    if done.returncode == 3:
+        pytest.skip("no Slurm here: it wants root, and apt-get or slurm-wlm and munge installed")
+    assert done.returncode == 0, done.stderr
+    yield {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    subprocess.run(["bash", STOP, str(folder)], timeout=60, check=False)
+    shutil.rmtree(folder)
+
+
+def call(folder, variables, *words):
+    return subprocess.run([*SLURM, *words], cwd=folder, env=variables, text=True, capture_output=True, timeout=120)
+
+
+def test_an_array_runs_and_its_failed_jobs_are_told(cluster, tmp_path):
+    script = "echo job JOB in $PWD with $CUE; exit $((JOB == 3))"
+    options = ["--mem", "50M", "--num-threads", "1", "--max-jobs-run", "2", "--time", "5:00"]
+    done = call(tmp_path, cluster | {"CUE": "a value"}, *options, "JOB=1:4", "log/x.JOB.log", "bash", "-c", script)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "slurm.py: 1 of 4 jobs failed, see log/x.3.log"
+    assert f"job 3 in {tmp_path} with a value" in done.stderr
+    for number in (1, 2, 3, 4):
+        log = (tmp_path / f"log/x.{number}.log").read_text()
+        assert f"job {number} in {tmp_path} with a value\n" in log and f"# Ended (code {int(number == 3)})" in log
+
+
+def test_words_with_spaces_and_quotes_stay_as_they_are(cluster, tmp_path):
+    word = 'it\'s a "name" with $HOME; and | pipes'
+    assert call(tmp_path, cluster, "x.log", "printf", "%s|", "a b", word).returncode == 0
+    assert f"\na b|{word}|" in (tmp_path / "x.log").read_text()
+
+
+def test_a_job_that_is_cancelled_elsewhere_has_failed(cluster, tmp_path):
+    process = subprocess.Popen(
+        [*SLURM, "JOB=1:2", "x.JOB.log", "bash", "-c", "echo JOB; [ JOB = 1 ] || sleep 300"],
+        cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    _until(lambda: "\n2\n" in _text(tmp_path / "x.2.log"))
+    array = (tmp_path / "q/x.JOB/array").read_text().strip()
+    subprocess.run(["scancel", f"{array}_2"], env=cluster, check=True)
+    assert process.wait(90) == 1
+    said = process.stderr.read()
+    assert "slurm.py: 1 of 2 jobs failed, see x.2.log" in said and "ended without a status: cancelled, out of" in said
+
+
+def test_an_interrupt_cancels_the_array(cluster, tmp_path):
+    process = subprocess.Popen(
+        [*SLURM, "JOB=1:2", "x.JOB.log", "bash", "-c", "echo JOB; sleep 300"],
+        cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    _until(lambda: "\n1\n" in _text(tmp_path / "x.1.log"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130 and "was cancelled" in process.stderr.read()
+    _until(lambda: not subprocess.check_output(["squeue", "-h"], env=cluster, text=True).strip())
+
+
+def test_what_sbatch_refuses_is_told(cluster, tmp_path):
+    done = call(tmp_path, cluster, "--time", "not a time", "x.log", "true")
+    assert done.returncode == 2 and done.stderr.startswith("slurm.py: sbatch refused: ")
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "said"),
+    [
+        (
+            "nonsense here\n",
+            [],
+            "slurm.conf:1: wanted command, option NAME=VALUE or default NAME=VALUE, found nonsense",
+        ),
+        ("command sbatch\n", ["--mem", "4G"], "--mem 4G: no rule for it in the config"),
+        (None, [], "slurm.conf: no such file; name the config with --config"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_one_sentence(tmp_path, config, words, said):
+    if config is not None:
+        (tmp_path / "slurm.conf").write_text(config + "option name=* --job-name $0\n")
+    done = call(tmp_path, dict(os.environ), "--config", "slurm.conf", *words, "x.log", "true")
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_options_become_what_the_config_says(tmp_path):
+    """With a stand-in for sbatch that writes down what it is told."""
+    seen = tmp_path / "sbatch"
+    seen.write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {tmp_path}/told\nexit 1\n')
+    seen.chmod(0o755)
+    (tmp_path / "c").write_text(
+        f"command {seen} --export=ALL\noption mem=* --mem-per-cpu $0  # a note\noption mem=0\n"
+        "option num_threads=* -c $0\ndefault gpu=0\noption gpu=0 -p cpu\noption gpu=* -p gpu --gres=gpu:$0\n"
+        "option name=* -J $0\n"
+    )
+    for options, told in (
+        (["--mem", "4G", "--num-threads", "3"], ["-p", "cpu", "--mem-per-cpu", "4G", "-c", "3", "-J", "x_JOB"]),
+        (["--mem", "0", "--gpu", "2", "--max-jobs-run", "5"], ["-p", "gpu", "--gres=gpu:2", "-J", "x_JOB"]),
+    ):
+        call(tmp_path, dict(os.environ), "--config", "c", *options, "JOB=1:9", "x.JOB.log", "true")
+        words = (tmp_path / "told").read_text().splitlines()
+        assert words[: len(told) + 1] == ["--export=ALL", *told]
+        assert f"--array=1-9{'%5' if '5' in options else ''}" in words
+
+
+def _text(path):
+    return path.read_text() if path.exists() else ""
+
+
+def _until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

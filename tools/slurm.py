@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Run jobs on a Slurm cluster as one array, called as Kaldi's slurm.pl is:
+
+    tools/slurm.py [--config conf/slurm.conf] [--mem 4G] [--gpu 1] [--time 2:00:00] [--num-threads 4]
+        [--max-jobs-run N] JOB=1:N exp/log/score.JOB.log COMMAND ... JOB ...
+
+What each option becomes for sbatch is said by conf/slurm.conf, in ESPnet's grammar. It waits for the array, and shows
+the last lines of the jobs that failed; then the status is 1. A job that ended without a status (a node that died, a
+limit of time or memory, scancel) has failed. Ctrl-C cancels the array. Jobs run in the folder of the call, which all
+nodes must see, with its environment. Beside a log, in q/, lie the script, the statuses and the array's number.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from run_local import Call, command_wrapper, parse, tell
+
+NAME = Path(__file__).name
+CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
+POLL_S = 1.0
+ASK_S = 5.0  # between questions to the scheduler, which many users share
+LOST_S = 15.0  # after which a job that the scheduler has forgotten, and that left no status, has failed
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """conf/slurm.conf.
+
+    Attributes:
+        command: sbatch with what it is always told.
+        rules: (option, value or *, what sbatch is told) in the file's order.
+        defaults: values of options that are not given.
+    """
+
+    command: tuple[str, ...]
+    rules: tuple[tuple[str, str, str], ...]
+    defaults: dict[str, str]
+
+    def words(self, options: dict[str, str]) -> list[str]:
+        """What sbatch is told.
+
+        Args:
+            options: given, by name.
+
+        Returns:
+            Words of a command line.
+
+        Raises:
+            ValueError: for an option that the file does not know.
+        """
+        words = list(self.command)
+        for name, value in {**self.defaults, **options}.items():
+            fitting = [told for option, wanted, told in self.rules if option == name and wanted == value]
+            fitting += [told for option, wanted, told in self.rules if option == name and wanted == "*"]
+            if not fitting:
+                known = ", ".join(sorted({option for option, _, _ in self.rules}))
+                raise ValueError(f"--{name} {value}: no rule for it in the config, which knows {known}; add one there")
+            words += shlex.split(fitting[0].replace("$0", value))
+        return words
+
+
+def read_grammar(path: Path) -> Grammar:
+    """Read conf/slurm.conf: lines `command ...`, `option NAME=VALUE ...` (or *), `default NAME=VALUE`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ValueError: naming the line that is none of these.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; name the config with --config")
+    command, rules, defaults = ("sbatch",), [], {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.split("#")[0].strip()
+        if not text:
+            continue
+        word, _, rest = text.partition(" ")
+        name, equals, value = rest.strip().partition(" ")[0].partition("=")
+        if word == "command" and rest.strip():
+            command = tuple(shlex.split(rest))
+        elif word == "option" and equals:
+            rules.append((name.replace("-", "_"), value, rest.strip().partition(" ")[2].strip()))
+        elif word == "default" and equals:
+            defaults[name.replace("-", "_")] = value
+        else:
+            raise ValueError(f"{path}:{number}: wanted command, option NAME=VALUE or default NAME=VALUE, found {line}")
+    return Grammar(command, tuple(rules), defaults)
+
+
+class Array:
+    """The jobs of a call on the cluster.
+
+    Args:
+        call: what is asked for.
+        words: sbatch and what it is told of the config.
+    """
+
+    def __init__(self, call: Call, words: Sequence[str]):
+        self.call, self.words = call, list(words)
+        first = call.log_of(call.first)
+        stem = re.sub(r"[^\w.-]", "_", Path(call.log).name.removesuffix(".log"))
+        self.folder = first.parent / "q" / stem
+        self.id = ""
+
+    def status_file(self, number: int) -> Path:
+        """Where a job leaves its exit status."""
+        return self.folder / f"status.{number}"
+
+    def submit(self) -> None:
+        """Write the script and submit the array.
+
+        Raises:
+            ValueError: with what sbatch says against it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for old in self.folder.glob("status.*"):
+            old.unlink()
+        script, numbers = self.folder / "job.sh", range(self.call.first, self.call.last + 1)
+        cases = [f"{n}) {self._line(n)} ;;" for n in numbers]
+        script.write_text(
+            "\n".join(
+                [
+                    "#!/usr/bin/env bash",
+                    f"cd {shlex.quote(str(Path.cwd()))}",
+                    'case "$SLURM_ARRAY_TASK_ID" in',
+                    *cases,
+                    "esac",
+                    "",
+                ]
+            ),
+            encoding="utf-8",
+        )
+        most = self.call.options.get("max-jobs-run")
+        spread = f"--array={self.call.first}-{self.call.last}" + (f"%{most}" if most else "")
+        told = [*self.words, "--parsable", "--open-mode=append", "--output", "/dev/null", spread, str(script)]
+        for number in numbers:
+            self.call.log_of(number).unlink(missing_ok=True)
+        done = subprocess.run(told, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"sbatch refused: {' '.join(done.stderr.split())} (called: {shlex.join(told)})")
+        self.id = done.stdout.strip().partition(";")[0]
+        (self.folder / "array").write_text(f"{self.id}\n", encoding="utf-8")
+
+    def _line(self, number: int) -> str:
+        """The line of bash that runs a job: its log, and its status once it has ended."""
+        log, status = self.call.log_of(number), self.status_file(number)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return command_wrapper(self.call.command_of(number), log, status)
+
+    def wait(self) -> list[int]:
+        """Wait until all jobs have ended.
+
+        Returns:
+            The numbers of those that failed.
+        """
+        waiting, failed, missing = set(range(self.call.first, self.call.last + 1)), [], {}
+        asked = time.monotonic()
+        while waiting:
+            time.sleep(POLL_S)
+            for number in sorted(waiting):
+                if self.status_file(number).is_file():
+                    waiting.discard(number)
+                    failed += [number] * (self.status_file(number).read_text().strip() != "0")
+            if waiting and time.monotonic() - asked >= ASK_S:
+                asked = time.monotonic()
+                known = self._known()
+                missing = {n: missing.get(n, asked) for n in waiting if known is not None and n not in known}
+                for number in [n for n, since in missing.items() if asked - since >= LOST_S]:
+                    waiting.discard(number)
+                    failed.append(number)
+                    self._note(number)
+        return sorted(failed)
+
+    def _known(self) -> set[int] | None:
+        """The jobs that the scheduler still has; None where it does not answer."""
+        done = subprocess.run(
+            ["squeue", "--noheader", "--array", "--jobs", self.id, "--format", "%K"], capture_output=True, text=True
+        )
+        if done.returncode and "Invalid job id" not in done.stderr:
+            return None
+        return {int(word) for word in done.stdout.split() if word.isdigit()}
+
+    def _note(self, number: int) -> None:
+        told = (
+            f"{NAME}: job {self.id}_{number} ended without a status: cancelled, out of time or memory, or its node died"
+        )
+        with open(self.call.log_of(number), "a", encoding="utf-8") as file:
+            file.write(f"{told}\n# Ended (code 1) at {time.ctime()}\n")
+
+    def cancel(self) -> None:
+        """Cancel what has not ended."""
+        if self.id:
+            subprocess.run(["scancel", self.id], capture_output=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the jobs of a call; the status is 0 where all succeeded, 1 where one failed, 2 for a call that is wrong."""
+
+    def interrupted(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if not argv or argv[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if argv else 2
+    signal.signal(signal.SIGTERM, interrupted)
+    array = None
+    try:
+        call = parse(argv)
+        grammar = read_grammar(Path(call.options.get("config", CONFIG)))
+        given = {name.replace("-", "_"): value for name, value in call.options.items()}
+        for own in ("config", "max_jobs_run"):
+            given.pop(own, None)
+        given.setdefault("name", re.sub(r"\W+", "_", Path(call.log).stem))
+        array = Array(call, grammar.words(given))
+        array.submit()
+        failed = array.wait()
+    except ValueError as err:
+        print(f"{NAME}: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        array.cancel()
+        print(f"\n{NAME}: interrupted, the array {array.id} was cancelled", file=sys.stderr)
+        return 130
+    if failed:
+        tell(call, failed, NAME)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
