@@ -32,7 +32,7 @@ class Stream:
         if latency_ms(extractor) is None or not hasattr(extractor, "step"):
             raise UserError(
                 f"{name}: this model's extractor needs all of a recording; to extract from a stream, train one "
-                "with --extractor stft_tcn --set extractor.model.causal=true"
+                "with --extractor stft_tcn --set 'extractor.model={name: stft_tcn, causal: true}'"
             )
         self.extractor, self.emb, self.name = extractor, emb, name
         self.frames, self.past, self.is_over = FrameStream(extractor.stft), None, False

@@ -64,6 +64,7 @@ HINTS = (  # of Lightning and torch, that do not concern the user of a recipe
     "GPU available but not used",
     r"module\(s\) in eval mode",
     "mismatched key_padding_mask",
+    "`srun` command is available",
 )
 
 
