@@ -19,6 +19,7 @@ share_with=
 tables=false
 write_wav=false
 dry_run=false
+cmd=
 set=()
 force=false
 data_dir=data
@@ -61,6 +62,9 @@ run() {  # COMMAND...: runs it, or prints it as one would type it
 }
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
+if [ -n "$cmd" ]; then
+    run export WESEP_MIX_CMD="$cmd" WESEP_MIX_JOBS="$exp/jobs"
+fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
     ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
     --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
@@ -114,10 +118,10 @@ run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$
 run_table 5
 
 run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test" \
-    --embeddings "$embeddings/test" --extractor "$model" --ngpu "$ngpu"
+    --embeddings "$embeddings/test" --extractor "$model" --nj "$nj" --ngpu "$ngpu"
 [ -z "$separator" ] ||
     run_stage 6 separate_speech --config "$conf/extract.yaml" --data "$mixtures/test" --separator "$separated" \
-        --ngpu "$ngpu"
+        --nj "$nj" --ngpu "$ngpu"
 run_table 6
 
 run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" --nj "$nj"

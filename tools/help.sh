@@ -29,6 +29,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      no other stage reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
+  --cmd COMMAND      a Kaldi-style job wrapper with its options, such as \"tools/slurm.py --mem 4G\": stages 1, 6, 7 and 8
+                     are jobs of it, --nj of them; the other stages run here [none]
   --ngpu N           GPUs, 0 for none [$ngpu]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
   --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from wesep_mix.base import jobs
 from wesep_mix.base.errors import UserError
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ def map_items(
 
     An item whose function raises UserError is bad: it is reported, counted and left out.
     keep: called in this process with every result as it comes, in the items' order.
+    With WESEP_MIX_CMD set, `nj` jobs of a cluster do it (base.jobs).
     setting: what `max_bad` is called in the settings, `score.max_bad` say, for whoever is to raise it.
     Raises: UserError when more than `max_bad` items are bad.
     """
@@ -105,6 +107,9 @@ def _reason(err: Exception) -> str:
 
 def _results(function: Callable, items: Sequence, nj: int, title: str) -> Iterator[Any]:
     call = _Guarded(function)
+    if jobs.wrapper() and items:
+        yield from jobs.map_shares(call, items, nj, title)
+        return
     if nj <= 1 or len(items) <= 1:
         yield from tqdm(map(call, items), total=len(items), desc=title, mininterval=1.0)
         return

@@ -40,6 +40,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument(
         "--score_config", type=Path, help="egs/CORPUS/conf/score.yaml, whose seed draws the embeddings of random"
     )
+    options.add_argument("--nj", type=int, default=1, help="processes; with run.sh --cmd, jobs [1]")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     args = options.parse_args(argv)
     if args.condition == "random" and args.score_config is None:
@@ -67,7 +68,9 @@ def _extract(args: argparse.Namespace) -> None:
         from wesep_mix.inference.extraction import extract_condition
 
         settings, device = load_config(ExtractConfig, args.config, args.set), "cuda" if args.ngpu else "cpu"
-        extract_condition(args.condition, args.data, args.embeddings, args.extractor, settings, device, _seed(args))
+        extract_condition(
+            args.condition, args.data, args.embeddings, args.extractor, settings, device, _seed(args), args.nj
+        )
 
     run_part(_part(args), args.force, work)
 

@@ -29,6 +29,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument(
         "--separator", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/separated/wav"
     )
+    options.add_argument("--nj", type=int, default=1, help="processes; with run.sh --cmd, jobs [1]")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 computes on the CPU")
     return options.parse_args(argv)
 
@@ -54,7 +55,7 @@ def _separate(args: argparse.Namespace) -> None:
         settings = load_config(ExtractConfig, args.config, args.set)
         plans = read_plans(args.data / "plan.jsonl")
         device = "cuda" if args.ngpu else "cpu"
-        separate_set(_model(args), plans, part.out, device, settings.wav_subtype, settings.chunks, settings.batch_size)
+        separate_set(_model(args), plans, part.out, device, settings, args.nj)
 
     run_part(part, args.force, work)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ from tqdm import tqdm
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_table
+from wesep_mix.base.jobs import wrapper
+from wesep_mix.base.parallel import map_items
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.controls import control_embeddings, model_of
-from wesep_mix.inference.settings import WHOLE, Chunks, ExtractConfig
+from wesep_mix.inference.settings import USUAL, WHOLE, Chunks, ExtractConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
 from wesep_mix.losses.signal import in_order
@@ -38,7 +41,14 @@ Estimate = Callable[[Sequence[Plan]], Sequence[Tensor]]  # mixtures of equal len
 
 
 def extract_condition(
-    condition: str, data: Path, embeddings: Path, extractor: Path, settings: ExtractConfig, device: str, seed: int
+    condition: str,
+    data: Path,
+    embeddings: Path,
+    extractor: Path,
+    settings: ExtractConfig,
+    device: str,
+    seed: int,
+    nj: int = 1,
 ) -> None:
     """Extract the test set under a condition into `extractor/test/<condition>/wav`.
 
@@ -50,6 +60,7 @@ def extract_condition(
         settings: of the extraction.
         device: `cpu` or `cuda`.
         seed: draws the embeddings of `random`.
+        nj: processes or, with WESEP_MIX_CMD, jobs of a cluster.
     """
     plans = read_plans(data / "plan.jsonl")
     extract_set(
@@ -58,9 +69,8 @@ def extract_condition(
         _embeddings_for(condition, plans, embeddings, seed),
         extractor / "test" / condition / "wav",
         device,
-        settings.wav_subtype,
-        settings.chunks,
-        settings.batch_size,
+        settings,
+        nj,
     )
 
 
@@ -82,9 +92,8 @@ def extract_set(
     embeddings: Mapping[str, np.ndarray] | None,
     out: Path,
     device: str,
-    subtype: str = "PCM_16",
-    chunks: Chunks = WHOLE,
-    batch_size: int = 1,
+    settings: ExtractConfig = USUAL,
+    nj: int = 1,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
@@ -97,14 +106,26 @@ def extract_set(
             stands for all of its talkers.
         out: folder to write.
         device: `cpu` or `cuda`.
-        subtype: of the wavs, `PCM_16` or `FLOAT`.
-        chunks: how long mixtures are cut.
-        batch_size: mixtures of equal length that are extracted together.
+        settings: of the extraction.
+        nj: processes or, with WESEP_MIX_CMD, jobs of a cluster, which share the mixtures.
 
     Raises:
         UserError: an embedding is missing, or an estimate is not finite.
     """
-    model = checkpoint.load_model(model_path, "extractors").to(device)
+    share = partial(_extract_plans, model_path, embeddings, out, device, settings)
+    _in_shares(share, plans, out, f"extracting {out.parent.name}", nj if device == "cpu" or wrapper() else 1)
+
+
+def _extract_plans(
+    model_path: Path,
+    embeddings: Mapping[str, np.ndarray] | None,
+    out: Path,
+    device: str,
+    settings: ExtractConfig,
+    plans: Sequence[Plan],
+) -> None:
+    """The wavs of some mixtures (see `extract_set`)."""
+    model, chunks = checkpoint.load_model(model_path, "extractors").to(device), settings.chunks
 
     def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
         mix = torch.stack([torch.from_numpy(render(plan).mix) for plan in group])  # [B, T]
@@ -116,7 +137,7 @@ def extract_set(
         emb, rows = torch.from_numpy(lookup(embeddings, keys, MATCHED)), mix.repeat_interleave(counts, 0)
         return at_mixture_level(chunked.extract(model, rows, emb, chunks, device), rows).split(counts.tolist())
 
-    write_estimates(plans, estimate, out, subtype, "extracting", batch_size)
+    write_estimates(plans, estimate, out, settings.wav_subtype, "extracting", settings.batch_size)
 
 
 def separate_set(
@@ -124,9 +145,8 @@ def separate_set(
     plans: Sequence[Plan],
     out: Path,
     device: str,
-    subtype: str = "PCM_16",
-    chunks: Chunks = WHOLE,
-    batch_size: int = 1,
+    settings: ExtractConfig = USUAL,
+    nj: int = 1,
 ) -> None:
     """Write `out/<mix>-<speaker>.wav` for every talker of every mixture, and `out/wav.scp`.
 
@@ -137,14 +157,19 @@ def separate_set(
         plans: the mixtures.
         out: folder to write.
         device: `cpu` or `cuda`.
-        subtype: of the wavs, `PCM_16` or `FLOAT`.
-        chunks: how long mixtures are cut.
-        batch_size: mixtures of equal length that are separated together.
+        settings: of the extraction.
+        nj: processes or, with WESEP_MIX_CMD, jobs of a cluster, which share the mixtures.
 
     Raises:
         UserError: the separator has another number of outputs than a mixture has talkers.
     """
-    model = checkpoint.load_model(model_path, "separators").to(device)
+    share = partial(_separate_plans, model_path, out, device, settings)
+    _in_shares(share, plans, out, f"separating {out.parent.name}", nj if device == "cpu" or wrapper() else 1)
+
+
+def _separate_plans(model_path: Path, out: Path, device: str, settings: ExtractConfig, plans: Sequence[Plan]) -> None:
+    """The wavs of some mixtures (see `separate_set`)."""
+    model, chunks = checkpoint.load_model(model_path, "separators").to(device), settings.chunks
 
     def estimate(group: Sequence[Plan]) -> Sequence[Tensor]:
         for plan in group:
@@ -155,7 +180,7 @@ def separate_set(
                 )
         return separate_group(model, [render(plan) for plan in group], device, chunks)
 
-    write_estimates(plans, estimate, out, subtype, "separating", batch_size)
+    write_estimates(plans, estimate, out, settings.wav_subtype, "separating", settings.batch_size)
 
 
 def separate_group(model: torch.nn.Module, group: Sequence[Rendered], device: str, chunks: Chunks = WHOLE) -> Tensor:
@@ -180,7 +205,7 @@ def separate_group(model: torch.nn.Module, group: Sequence[Rendered], device: st
 def write_estimates(
     plans: Sequence[Plan], estimate: Estimate, out: Path, subtype: str, doing: str, batch_size: int = 1
 ) -> None:
-    """Write the estimates of every mixture to wav, unless they are there already, and `out/wav.scp`.
+    """Write the estimates of every mixture to wav, unless they are there already.
 
     What an integer format would clip is written as FLOAT: one loud estimate is no reason to lose the others.
 
@@ -196,7 +221,7 @@ def write_estimates(
         UserError: names the mixture whose estimates cannot be computed, or the file that cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    paths = {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
+    paths = _wavs_of(plans, out)
     waiting = [plan for plan in plans if not all(path.is_file() for path in paths[plan.id])]
     with tqdm(
         desc=f"{doing} {out.parent.name}",
@@ -210,7 +235,25 @@ def write_estimates(
                 for path, est in zip(paths[plan.id], ests.numpy(), strict=True):
                     write_audio(path, est, plan.sample_rate, "FLOAT" if np.abs(est).max() > 1.0 else subtype)
             bar.update(len(group))
-    write_table(out / "wav.scp", {path.stem: str(path) for each in paths.values() for path in each})
+
+
+def _wavs_of(plans: Sequence[Plan], out: Path) -> dict[str, list[Path]]:
+    """The wavs of each mixture, in the order of its sources."""
+    return {plan.id: [out / f"{key}.wav" for key in speaker_keys(plan)] for plan in plans}
+
+
+def _in_shares(share: Callable[[Sequence[Plan]], None], plans: Sequence[Plan], out: Path, title: str, nj: int) -> None:
+    """Have the wavs of all mixtures written, and `out/wav.scp`. Raises: UserError naming a wav that is not there."""
+    if nj == 1 and not wrapper():
+        share(plans)
+    else:
+        map_items(share, [plans[first::nj] for first in range(min(nj, len(plans)))], nj, title)
+    wavs = [path for each in _wavs_of(plans, out).values() for path in each]
+    if missing := [path for path in wavs if not path.is_file()]:
+        raise UserError(
+            f"{title}: wanted {len(wavs)} wavs, found {len(missing)} missing, such as {missing[0]}; run the stage again"
+        )
+    write_table(out / "wav.scp", {path.stem: str(path) for path in wavs})
 
 
 def _of_equal_length(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:

@@ -61,6 +61,9 @@ class ExtractConfig(Checked):
         return Chunks(self.chunk_s, self.overlap_s) if self.chunk_s else WHOLE
 
 
+USUAL = ExtractConfig()
+
+
 @dataclass(frozen=True)
 class EmbeddingsConfig(Checked):
     """conf/embeddings.yaml.

@@ -1,14 +1,17 @@
+import sys
+
 import numpy as np
 import pytest
 import soundfile
 import torch
+from places import ROOT
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table, write_json
 from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import extract_speech
 from wesep_mix.inference.extraction import extract_set, write_estimates
-from wesep_mix.inference.settings import Chunks
+from wesep_mix.inference.settings import ExtractConfig
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.models import checkpoint
@@ -40,6 +43,30 @@ def test_without_embedding_one_estimate_stands_for_all_talkers(tmp_path, model, 
     extract_set(model("none"), plans[:1], None, tmp_path / "wav", "cpu")
     one, other = (soundfile.read(tmp_path / "wav" / f"{key}.wav")[0] for key in speaker_keys(plans[0]))
     assert np.array_equal(one, other) and one.any()
+
+
+def test_shares_of_processes_or_jobs_give_the_same_files(tmp_path, model, plans, monkeypatch):
+    embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    for name, nj in (("one", 1), ("two", 2), ("jobs", 2)):
+        if name == "jobs":
+            monkeypatch.setenv("WESEP_MIX_CMD", f"{sys.executable} {ROOT}/tools/run_local.py --max-jobs-run 1")
+            monkeypatch.setenv("WESEP_MIX_JOBS", str(tmp_path / "work"))
+            monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        extract_set(model("film"), plans, embeddings, tmp_path / name, "cpu", nj=nj)
+    for key in embeddings:
+        one, *others = ((tmp_path / name / f"{key}.wav").read_bytes() for name in ("one", "two", "jobs"))
+        assert all(other == one for other in others)
+    assert len(read_table(tmp_path / "jobs" / "wav.scp")) == len(embeddings)
+
+
+def test_a_wav_that_no_share_has_made_is_named(tmp_path, model, plans, monkeypatch):
+    embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
+    monkeypatch.setattr("wesep_mix.inference.extraction._extract_plans", lambda *given: None)
+    with pytest.raises(
+        UserError, match=f"extracting .*: wanted 6 wavs, found 6 missing, such as .*{plans[0].id}-a.wav"
+    ):
+        extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu")
+    assert not (tmp_path / "wav" / "wav.scp").exists()
 
 
 def test_files_that_are_there_are_kept_and_missing_ones_made(tmp_path, model, plans):
@@ -85,9 +112,9 @@ def test_mixtures_of_several_lengths_are_extracted_in_chunks(tmp_path, model, mi
     plans = [mixture_of("a"), mixture_of("a", "b"), mixture_of("c", "d", "e")]
     assert len({plan.num_samples for plan in plans}) == 3
     embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
-    extract_set(model("film"), plans, embeddings, tmp_path / "whole", "cpu", "FLOAT")
+    extract_set(model("film"), plans, embeddings, tmp_path / "whole", "cpu", ExtractConfig("FLOAT"))
     assert lengths == [plan.num_samples for plan in plans]
-    extract_set(model("film"), plans, embeddings, tmp_path / "chunks", "cpu", "FLOAT", Chunks(1.0, 0.4))
+    extract_set(model("film"), plans, embeddings, tmp_path / "chunks", "cpu", ExtractConfig("FLOAT", 1.0, 0.4))
     assert max(lengths[3:]) == 16000 and len(lengths[3:]) == 1 + 2 + 2
     for key in embeddings:
         whole, chunks = (soundfile.read(tmp_path / name / f"{key}.wav")[0] for name in ("whole", "chunks"))
@@ -134,7 +161,14 @@ def test_mixtures_of_one_length_go_through_together_and_give_the_same(tmp_path, 
     embeddings = {key: random.standard_normal(3).astype(np.float32) for plan in plans for key in speaker_keys(plan)}
     for fusion, given in ("film", embeddings), ("none", None):
         for size in (1, 2):
-            extract_set(model(fusion), plans, given, tmp_path / fusion / str(size), "cpu", "FLOAT", batch_size=size)
+            extract_set(
+                model(fusion),
+                plans,
+                given,
+                tmp_path / fusion / str(size),
+                "cpu",
+                ExtractConfig("FLOAT", batch_size=size),
+            )
         for key in embeddings:
             alone, together = (soundfile.read(tmp_path / fusion / size / f"{key}.wav")[0] for size in ("1", "2"))
             np.testing.assert_allclose(together, alone, atol=1e-6)
@@ -163,4 +197,4 @@ def test_of_a_batch_the_one_at_fault_is_told(tmp_path, model, plans, mixture_of)
     embeddings = {key: np.ones(3, np.float32) for plan in plans for key in speaker_keys(plan)}
     embeddings[speaker_keys(plans[1])[0]][2] = np.nan
     with pytest.raises(UserError, match=f"^{plans[1].id}: stft_tcn: .*found NaN or infinity in embedding 0 "):
-        extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu", batch_size=3)
+        extract_set(model("film"), plans, embeddings, tmp_path / "wav", "cpu", ExtractConfig(batch_size=3))

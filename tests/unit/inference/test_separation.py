@@ -12,6 +12,7 @@ from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import report, score, separate_speech
 from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.extraction import separate_group, separate_set
+from wesep_mix.inference.settings import ExtractConfig
 from wesep_mix.io.audio import read_audio
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys, write_plans
@@ -53,7 +54,7 @@ def separator(tmp_path):
 
 def test_files_are_named_by_the_permutation_that_fits_best(separator, plans, tmp_path):
     out = tmp_path / "wav"
-    separate_set(separator / "separated" / "model.pt", plans, out, "cpu", "FLOAT")
+    separate_set(separator / "separated" / "model.pt", plans, out, "cpu", ExtractConfig("FLOAT"))
     assert sorted(read_table(out / "wav.scp")) == sorted(key for plan in plans for key in speaker_keys(plan))
     for plan in plans:
         sources = render(plan).sources

@@ -1,0 +1,83 @@
+"""Work in shares by a Kaldi-style wrapper: the same results as in this process, and what fails is told and redone."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from noting import noted
+from places import ROOT
+
+from wesep_mix.base import jobs
+from wesep_mix.base.errors import UserError
+from wesep_mix.base.parallel import map_items
+
+LOCAL = f"{sys.executable} {ROOT / 'tools' / 'run_local.py'} --max-jobs-run 2 --mem 1G"
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    monkeypatch.setenv(jobs.CMD, LOCAL)
+    monkeypatch.setenv(jobs.FOLDER, str(tmp_path / "jobs"))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT}/tests/helpers")
+    return tmp_path
+
+
+@pytest.mark.parametrize("nj", [1, 2, 3, 50])
+def test_the_results_are_those_of_this_process_for_any_number_of_jobs(cluster, nj, monkeypatch):
+    items, kept = [9, 1, 8, 2, 3], []
+    found = map_items(partial(noted, cluster), items, nj, "squares of numbers", keep=kept.append)
+    assert found == [(number, number * number) for number in items] and kept == [81, 1, 64, 4, 9]
+    assert all((cluster / f"call-{number}").read_text() == "x" for number in items)
+    assert list((cluster / "jobs").iterdir()) == []
+    monkeypatch.delenv(jobs.CMD)
+    assert map_items(partial(noted, cluster), items, 1, "squares") == found
+
+
+def test_bad_items_are_named_as_ever(cluster, capsys):
+    found = map_items(partial(noted, cluster), [1, 7, 2], 2, "squares", max_bad=1)
+    assert found == [(1, 1), (2, 4)] and "warning: squares: left out: 7.wav: empty" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"squares: 7.wav: empty; mend it, or leave it out with --set a.max_bad=1"):
+        map_items(partial(noted, cluster), [1, 7, 2], 2, "squares", setting="a.max_bad")
+
+
+def test_a_share_that_failed_is_done_again_alone(cluster, capfd):
+    (cluster / "bad-3").touch()
+    with pytest.raises(UserError, match=r"squares: .*run_local.py .* ended with status 1; logs: .*jobs/squares-"):
+        map_items(partial(noted, cluster), [1, 2, 3, 4], 2, "squares")
+    assert "no luck with 3" in capfd.readouterr().err
+    (cluster / "bad-3").unlink()
+    assert map_items(partial(noted, cluster), [1, 2, 3, 4], 2, "squares") == [(1, 1), (2, 4), (3, 9), (4, 16)]
+    assert (cluster / "call-2").read_text() == (cluster / "call-4").read_text() == "x"  # of the other share
+    assert (cluster / "call-3").read_text() == "xx"
+
+
+def test_a_wrapper_that_does_nothing_is_noticed(cluster, monkeypatch):
+    monkeypatch.setenv(jobs.CMD, "true")
+    with pytest.raises(UserError, match=r"squares: .* but there is no .*share.1.pkl; .* items 0, 2, ... of 3"):
+        map_items(partial(noted, cluster), [1, 2, 3], 2, "squares")
+    monkeypatch.setenv(jobs.CMD, "no-such-wrapper --mem 1G")
+    with pytest.raises(UserError, match="WESEP_MIX_CMD: no-such-wrapper: No such file or directory"):
+        map_items(partial(noted, cluster), [1, 2, 3], 2, "squares")
+
+
+def test_a_share_that_is_cut_off_is_noticed(cluster, monkeypatch):
+    cut = cluster / "cut.sh"
+    write = "import pickle, sys; pickle.dump([1], open(sys.argv[1], 'wb'))"
+    cut.write_text(f'{sys.executable} -c "{write}" "$(dirname "$2")/share.1.pkl"\n')
+    monkeypatch.setenv(jobs.CMD, f"bash {cut}")
+    with pytest.raises(UserError, match=r"share.1.pkl: wanted 3 results, found 1"):
+        map_items(partial(noted, cluster), [1, 2, 3], 1, "squares")
+
+
+def test_the_wrapper_is_called_in_kaldis_form(cluster, monkeypatch):
+    seen = cluster / "seen.sh"
+    seen.write_text(f'printf "%s\\n" "$@" > {cluster}/told; exit 1\n')
+    monkeypatch.setenv(jobs.CMD, f"bash {seen} --mem 2G --gpu 0")
+    with pytest.raises(UserError, match="ended with status 1"):
+        map_items(partial(noted, cluster), [1, 2, 3], 2, "squares of: x/y")
+    told = (cluster / "told").read_text().splitlines()
+    assert told[:5] == ["--mem", "2G", "--gpu", "0", "JOB=1:2"]
+    folder = Path(told[5]).parent
+    assert folder.name.startswith("squares-of-x-y-") and told[5] == f"{folder}/share.JOB.log"
+    assert told[6:] == [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), "JOB", "2"]
