@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pages
 import pytest
 import soundfile
 import yaml
+from places import ROOT
 from tiny import SETTINGS, commands, environment, run_sh
 
 METRICS = ("si_sdr", "si_sdri", "pesq", "stoi")
@@ -176,6 +178,19 @@ def test_the_same_seed_gives_the_same_results_in_one_call_and_for_any_nj(recipe,
     first, second = (json.loads((f / "exp/mini/results.json").read_text()) for f in (recipe, tmp_path))
     assert first.pop("git") == second.pop("git")
     assert first == second
+
+
+def test_stages_as_jobs_of_a_wrapper_give_the_same_scores(recipe, tmp_path):
+    copy = shutil.copytree(recipe, tmp_path / "copy")
+    tests = "exp/mini/2mix/stft_tcn/test"
+    shutil.rmtree(copy / tests)
+    wrapper = f"{sys.executable} {ROOT}/tools/run_local.py --mem 2G --max-jobs-run 2"
+    done = run_sh(copy, "--stage", 6, "--stop_stage", 8, "--nj", 3, "--cmd", wrapper)
+    assert done.returncode == 0, done.stderr
+    for name in ("matched", "wrong"):
+        table = f"{tests}/{name}/scores/scores.csv"
+        assert (copy / table).read_text() == (recipe / table).read_text()
+    assert list((copy / "exp/mini/jobs").iterdir()) == []  # all shares were put together
 
 
 def test_a_changed_setting_redoes_its_stage_and_those_after_it(recipe):

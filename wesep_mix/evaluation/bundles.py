@@ -7,7 +7,8 @@ for each number of talkers, with noise and without:
     found       share of talkers who get a candidate: the best one-to-one assignment by the cosine of a candidate's
                 embedding to the teacher's of the talker alone
     right       share of these whose extraction is nearer to them than to any other talker (SI-SDR)
-    si_sdri     SI-SDR of their extraction less that of the mixture, dB, mean
+    si_sdr      of their extraction, dB, mean
+    si_sdri     the same less that of the mixture, where the mixture is not the talker alone
     wrong       the same, extracted by another candidate of the conversation; by nobody's where there is one alone
     random      the same, extracted by a candidate of the conversation before
     like        with an enrolment: share of talkers for whom the candidate nearest to it is theirs and is accepted
@@ -38,7 +39,8 @@ from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.models.folder import Bundle, UseConfig, read_folder, update_folder
 
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-JOINS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+JOINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+ALONE_DB = 40.0  # SI-SDR of a mixture, from which on there is nothing to improve
 DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
 
 
@@ -151,7 +153,7 @@ def figures(
         values = [value for row in told for value in row[name]]
         return round(float(np.mean(values)), 3) if values else None
 
-    names = ("count", "found", "right", "si_sdri", "wrong", "random", "like", "refused")
+    names = ("count", "found", "right", "si_sdr", "si_sdri", "wrong", "random", "like", "refused")
     return {"num": len(told), **{name: mean(name) for name in names}}
 
 
@@ -175,7 +177,7 @@ def _judged(folder: Path, use: UseConfig, pair: tuple[Conversation, Conversation
     foreign = find_talkers(bundle.student, rendered(before)[0], use)
     extract = partial(_extracted, bundle, use, mix)
     own = assigned(talkers, [embed_voice(bundle.teacher, _alone(source)) for source in sources])
-    row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdri", "wrong", "random", "like")}
+    row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdr", "si_sdri", "wrong", "random", "like")}
     row["count"] = [float(len(talkers) == len(sources))]
     row["found"] = [float(place is not None) for place in own]
     ests = {place: extract(talkers[place]) for place in own if place is not None}
@@ -185,6 +187,9 @@ def _judged(folder: Path, use: UseConfig, pair: tuple[Conversation, Conversation
         unprocessed = si_sdr(mix, source)
         scores = [si_sdr(ests[place], one) for one in sources]
         row["right"].append(float(np.argmax(scores) == number))
+        row["si_sdr"].append(scores[number])
+        if unprocessed > ALONE_DB:
+            continue
         row["si_sdri"].append(scores[number] - unprocessed)
         if others := [other for other in ests if other != place]:
             row["wrong"].append(si_sdr(ests[others[0]], source) - unprocessed)
