@@ -106,3 +106,26 @@ def test_the_level_is_the_talkers_in_the_mixture():
     assert level_factor(talker * 7, talker + other) == pytest.approx(1 / 7, rel=0.02)
     assert level_factor(-talker, talker + other) == pytest.approx(-1, rel=0.02)  # a network may turn the sign
     assert level_factor(np.zeros(10), np.ones(10)) == 0
+
+
+def test_a_long_recording_is_joined_in_stretches(monkeypatch):
+    """Three voices that come and go, two of them at once now and then: the same talkers as all at once."""
+    rng = np.random.default_rng(0)
+    voices = np.linalg.qr(rng.normal(size=(16, 16)))[0][:3]
+    windows, whose = [], []
+    for window in range(120):
+        present = rng.choice(3, size=rng.integers(1, 3), replace=False)
+        windows += [window] * len(present)
+        whose += present.tolist()
+    embeddings = voices[whose] + 0.15 * rng.normal(size=(len(whose), 16))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    at_once = joined(list(embeddings), windows, 0.4)
+    monkeypatch.setattr("wesep_mix.inference.candidates.BLOCK", 25)
+    in_stretches = joined(list(embeddings), windows, 0.4)
+    for labels in (at_once, in_stretches):
+        assert len(set(labels)) == 3
+        assert len({(label, voice) for label, voice in zip(labels, whose, strict=True)}) == 3
+
+
+def test_nobody_is_joined_to_nobody():
+    assert joined([], [], 0.5) == [] and joined([VOICES[0]], [3], 0.5) == [0]
