@@ -61,10 +61,18 @@ def _run(args: argparse.Namespace) -> None:
                 for name, command in _commands(args, wav, seconds, num_spk):
                     wall, cpu, peak = measured(command)
                     rows.append(
-                        (seconds, num_spk, name, f"{wall:.1f}", f"{cpu:.1f}", f"{wall / seconds:.3f}", f"{peak:.2f}")
+                        (
+                            str(seconds),
+                            str(num_spk),
+                            name,
+                            f"{wall:.1f}",
+                            f"{cpu:.1f}",
+                            f"{wall / seconds:.3f}",
+                            f"{peak:.2f}",
+                        )
                     )
                     print(*rows[-1], flush=True)
-    print("\n".join(Table(HEADER, rows).markdown()))
+    print(Table(HEADER, rows).markdown())
     print(_streaming(args.model))
 
 
