@@ -2,6 +2,7 @@
 # A Slurm of one node, this machine, for tests: `start.sh DIR` starts it with all its files in DIR, and prints the line
 # that points commands to it; `stop.sh DIR` ends it. Installs slurm-wlm and munge where apt-get can (root on Debian).
 # Status 3 where it cannot be had here.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -euo pipefail
 dir=$1
 name=$(hostname -s)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Ends the Slurm that start.sh has started in DIR: `stop.sh DIR`.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"  # run as `sh FILE`, which may be another shell
 set -uo pipefail
 dir=$1
 export SLURM_CONF=$dir/slurm.conf
