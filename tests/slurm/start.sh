@@ -8,7 +8,8 @@ dir=$1
 name=$(hostname -s)
 if ! command -v slurmctld munged slurmd > /dev/null; then
     [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null || exit 3
-    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends slurm-wlm munge; } \
+    export DEBIAN_FRONTEND=noninteractive
+    { timeout 60 apt-get -qq update && timeout 120 apt-get -qq install -y --no-install-recommends slurm-wlm munge; } \
         > /dev/null 2>&1 || exit 3
 fi
 [ "$(id -u)" -eq 0 ] || exit 3  # munged runs as its own user, slurmd starts jobs
