@@ -19,11 +19,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = Path(__file__).name
 SHOWN = 10  # last lines of a failed job's log
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 
@@ -167,11 +166,11 @@ def run(call: Call) -> list[int]:
                     close(call.log_of(number), process.returncode, began)
                     failed += [number] * (process.returncode != 0)
             time.sleep(0.02)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         end_all([process for process, _ in running.values()])
         for number, (process, began) in running.items():
             close(call.log_of(number), process.poll() if process.poll() is not None else -signal.SIGKILL, began)
-        raise
+        raise KeyboardInterrupt("the jobs were ended") from stop
     return sorted(failed)
 
 
@@ -197,8 +196,14 @@ def command_wrapper(command: Sequence[str], log: Path, status: Path) -> str:
     )
 
 
-def tell(call: Call, failed: Sequence[int], name: str = NAME) -> None:
-    """Say on stderr which jobs failed, with the last lines of their logs."""
+def tell(call: Call, failed: Sequence[int], name: str) -> None:
+    """Say on stderr which jobs failed, with the last lines of their logs.
+
+    Args:
+        call: what was asked for.
+        failed: numbers of jobs, at least one.
+        name: of the wrapper.
+    """
     total = call.last - call.first + 1
     print(f"{name}: {len(failed)} of {total} jobs failed, see {call.log_of(failed[0])}", file=sys.stderr)
     for number in failed:
@@ -207,31 +212,40 @@ def tell(call: Call, failed: Sequence[int], name: str = NAME) -> None:
         print(f"-- {call.log_of(number)}:", *body, sep="\n", file=sys.stderr)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the jobs of a call; the status is 0 where all succeeded, 1 where one failed, 2 for a call that is wrong."""
+def serve(argv: Sequence[str], name: str, usage: str, work: Callable[[Call], list[int]]) -> int:
+    """What any wrapper does around its work: read the call, and say what came of it.
+
+    Args:
+        argv: all but the program's name.
+        name: of the wrapper, for what it says.
+        usage: for --help.
+        work: runs the jobs and gives the numbers of those that failed. It raises ValueError for a call that is wrong,
+            and after Ctrl-C or SIGTERM, once it has ended the jobs, KeyboardInterrupt with what it did.
+
+    Returns:
+        The status: 0 where all succeeded, 1 where one failed, 2 for a call that is wrong, 130 after Ctrl-C.
+    """
 
     def interrupted(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     if not argv or argv[0] in ("-h", "--help"):
-        print(__doc__)
+        print(usage)
         return 0 if argv else 2
-    try:
-        call = parse(argv)
-        int(call.options.get("max-jobs-run", 1))
-    except ValueError as err:
-        print(f"{NAME}: {err}", file=sys.stderr)
-        return 2
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        failed = run(call)
-    except KeyboardInterrupt:
-        print(f"\n{NAME}: interrupted, the jobs were ended", file=sys.stderr)
+        call = parse(argv)
+        failed = work(call)
+    except ValueError as err:
+        print(f"{name}: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\n{name}: interrupted{', ' * bool(stop.args)}{stop}", file=sys.stderr)
         return 130
     if failed:
-        tell(call, failed)
+        tell(call, failed, name)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], Path(__file__).name, __doc__, run))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_local import Call, command_wrapper, parse, tell
+from run_local import Call, command_wrapper, serve
 
 NAME = Path(__file__).name
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
@@ -206,38 +205,30 @@ class Array:
             subprocess.run(["scancel", self.id], capture_output=True)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the jobs of a call; the status is 0 where all succeeded, 1 where one failed, 2 for a call that is wrong."""
+def run(call: Call) -> list[int]:
+    """Run all jobs.
 
-    def interrupted(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+    Args:
+        call: what is asked for.
 
-    if not argv or argv[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0 if argv else 2
-    signal.signal(signal.SIGTERM, interrupted)
-    array = None
+    Returns:
+        The numbers of those that failed.
+
+    Raises:
+        ValueError: for a config that does not fit the call, or a call that sbatch refuses.
+    """
+    grammar = read_grammar(Path(call.options.get("config", CONFIG)))
+    given = {name.replace("-", "_"): value for name, value in call.options.items()}
+    given = {name: value for name, value in given.items() if name not in ("config", "max_jobs_run")}
+    given.setdefault("name", re.sub(r"\W+", "_", Path(call.log).stem))
+    array = Array(call, grammar.words(given))
     try:
-        call = parse(argv)
-        grammar = read_grammar(Path(call.options.get("config", CONFIG)))
-        given = {name.replace("-", "_"): value for name, value in call.options.items()}
-        for own in ("config", "max_jobs_run"):
-            given.pop(own, None)
-        given.setdefault("name", re.sub(r"\W+", "_", Path(call.log).stem))
-        array = Array(call, grammar.words(given))
         array.submit()
-        failed = array.wait()
-    except ValueError as err:
-        print(f"{NAME}: {err}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+        return array.wait()
+    except KeyboardInterrupt as stop:
         array.cancel()
-        print(f"\n{NAME}: interrupted, the array {array.id} was cancelled", file=sys.stderr)
-        return 130
-    if failed:
-        tell(call, failed, NAME)
-    return 1 if failed else 0
+        raise KeyboardInterrupt(f"the array {array.id} was cancelled") from stop
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], NAME, __doc__, run))

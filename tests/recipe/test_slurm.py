@@ -34,6 +34,12 @@ def call(folder, variables, *words):
     return subprocess.run([*SLURM, *words], cwd=folder, env=variables, text=True, capture_output=True, timeout=120)
 
 
+def begun(folder, variables, script):
+    """Two jobs of a script of bash, whose wrapper is waiting."""
+    command = [*SLURM, "JOB=1:2", "x.JOB.log", "bash", "-c", script]
+    return subprocess.Popen(command, cwd=folder, env=variables, text=True, stderr=subprocess.PIPE)
+
+
 def test_an_array_runs_and_its_failed_jobs_are_told(cluster, tmp_path):
     script = "echo job JOB in $PWD with $CUE; exit $((JOB == 3))"
     options = ["--mem", "50M", "--num-threads", "1", "--max-jobs-run", "2", "--time", "5:00"]
@@ -53,10 +59,7 @@ def test_words_with_spaces_and_quotes_stay_as_they_are(cluster, tmp_path):
 
 
 def test_a_job_that_is_cancelled_elsewhere_has_failed(cluster, tmp_path):
-    process = subprocess.Popen(
-        [*SLURM, "JOB=1:2", "x.JOB.log", "bash", "-c", "echo JOB; [ JOB = 1 ] || sleep 300"],
-        cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = begun(tmp_path, cluster, "echo JOB; [ JOB = 1 ] || sleep 300")
     _until(lambda: "\n2\n" in _text(tmp_path / "x.2.log"))
     array = (tmp_path / "q/x.JOB/array").read_text().strip()
     subprocess.run(["scancel", f"{array}_2"], env=cluster, check=True)
@@ -66,10 +69,7 @@ def test_a_job_that_is_cancelled_elsewhere_has_failed(cluster, tmp_path):
 
 
 def test_an_interrupt_cancels_the_array(cluster, tmp_path):
-    process = subprocess.Popen(
-        [*SLURM, "JOB=1:2", "x.JOB.log", "bash", "-c", "echo JOB; sleep 300"],
-        cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = begun(tmp_path, cluster, "echo JOB; sleep 300")
     _until(lambda: "\n1\n" in _text(tmp_path / "x.1.log"))
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130 and "was cancelled" in process.stderr.read()

@@ -24,6 +24,7 @@ from typing import Any
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
+from wesep_mix.base.installed import revision
 
 CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_JOBS"
 WORK = "work.pkl"
@@ -52,7 +53,7 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     num_shares = max(1, min(num_shares, len(items)))
     work = pickle.dumps((function, list(items)))
     name = re.sub(r"\W+", "-", title).strip("-")
-    digest = hashlib.sha256(work + bytes([num_shares % 256])).hexdigest()[:12]
+    digest = hashlib.sha256(work + revision().encode()).hexdigest()[:12]  # shares of other code are not taken
     folder = Path(os.environ.get(FOLDER, "exp/jobs")).absolute() / f"{name}-{digest}-{num_shares}"
     with atomic_write(folder / WORK, "wb") as file:
         file.write(work)

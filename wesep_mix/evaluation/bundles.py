@@ -36,11 +36,12 @@ from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.models.folder import Bundle, UseConfig, read_folder, update_folder
+from wesep_mix.models.folder import Bundle, UseConfig, read_folder, read_settings, update_folder
 
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 JOINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 ALONE_DB = 40.0  # SI-SDR of a mixture, from which on there is nothing to improve
+Model = tuple[Path, tuple[str, ...]]  # its folder, and the hashes of its weights
 DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
 
 
@@ -67,15 +68,15 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
                 f"{data / name}: wanted more than {max(counts)} speakers, found {len(pool.speakers)}; lower --talkers"
             )
     use = calibrated(folder, bundle, dev, counts, num, nj)
-    bundle = dataclasses.replace(bundle, use=use)
-    update_folder(bundle, folder)
     rows = [
         {"talkers": num_spk, "noise": noisy, **figures(folder, use, test, num_spk, noisy, num, nj)}
         for num_spk in counts
         for noisy in (False, True)
     ]
     about = dataclasses.replace(bundle.about, measured=tuple(rows))
-    update_folder(dataclasses.replace(bundle, about=about), folder)
+    update_folder(
+        dataclasses.replace(bundle, use=use, about=about), folder
+    )  # together: figures are of these thresholds
     return rows
 
 
@@ -102,7 +103,7 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
         for noisy in (False, True)
         for one in draw_conversations(pool, num_spk, DEV_ROUNDS, num // 2, noisy, seed=1)
     ]
-    heard = map_items(partial(_windows, folder), [one for _, one in drawn], nj, "dev: windows")
+    heard = map_items(partial(_windows, _named(folder)), [one for _, one in drawn], nj, "dev: windows")
     windows = [found for _, found in heard]
     truth = np.array([num_spk for num_spk, _ in drawn])
 
@@ -117,7 +118,7 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
     found = [talkers_of(each, use) for each in windows]
     conversations = [one for _, one in drawn]
     items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, strict=True))
-    told = [row for _, row in map_items(partial(_voices, folder), items, nj, "dev: voices")]
+    told = [row for _, row in map_items(partial(_voices, _named(folder)), items, nj, "dev: voices")]
     own, others, real = ([value for row in told for value in row[name]] for name in ("own", "others", "real"))
     if own and others:
         use = dataclasses.replace(use, like=round(_equal_error_threshold(np.array(own), np.array(others)), 3))
@@ -147,7 +148,7 @@ def figures(
     drawn = draw_conversations(pool, num_spk, TEST_ROUNDS, num, noisy, seed=2)
     pairs = list(zip(drawn, [drawn[-1], *drawn[:-1]], strict=True))
     title = f"test: {num_spk} talkers, {'noise' if noisy else 'no noise'}"
-    told = [row for _, row in map_items(partial(_judged, folder, use), pairs, nj, title)]
+    told = [row for _, row in map_items(partial(_judged, _named(folder), use), pairs, nj, title)]
 
     def mean(name: str) -> float | None:
         values = [value for row in told for value in row[name]]
@@ -157,21 +158,26 @@ def figures(
     return {"num": len(told), **{name: mean(name) for name in names}}
 
 
+def _named(folder: Path) -> Model:
+    """A model by its folder and the hashes of its weights: one that was written there later is another."""
+    return folder, tuple(part["sha256"] for part in read_settings(folder)["parts"].values())
+
+
 @lru_cache(maxsize=1)
-def _bundle(folder: Path) -> Bundle:
+def _bundle(model: Model) -> Bundle:
     """The model, once in each process."""
-    return read_folder(folder)
+    return read_folder(model[0])
 
 
-def _windows(folder: Path, conversation: Conversation) -> Windows:
-    bundle = _bundle(folder)
+def _windows(model: Model, conversation: Conversation) -> Windows:
+    bundle = _bundle(model)
     return hear_windows(bundle.student, rendered(conversation)[0], bundle.use)
 
 
-def _judged(folder: Path, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list[float]]:
+def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list[float]]:
     """One conversation, with that before it, which gives the random candidate and the voice that is not there."""
     conversation, before = pair
-    bundle = _bundle(folder)
+    bundle = _bundle(model)
     mix, sources = rendered(conversation)
     talkers = find_talkers(bundle.student, mix, use)
     foreign = find_talkers(bundle.student, rendered(before)[0], use)
@@ -251,12 +257,12 @@ def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray
     return [voice for talker, voice in voices if talker not in conversation.talkers]
 
 
-def _voices(folder: Path, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
+def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
     """Of a conversation of the dev set with the one before it and its candidates: the cosine of the nearest candidate
     to enrolments of voices that are there (own) and that are not (others), and which candidates are a talker's (real).
     """
     conversation, before, talkers = item
-    teacher = _bundle(folder).teacher
+    teacher = _bundle(model).teacher
     references = [embed_voice(teacher, _alone(source)) for source in rendered(conversation)[1]]
     taken = assigned(talkers, references)
     return {

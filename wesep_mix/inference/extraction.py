@@ -37,6 +37,7 @@ from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
 from wesep_mix.mixing.render import Rendered, render
 from wesep_mix.models import checkpoint
 
+MAX_PROCESSES = 8  # of this machine, each with torch and the network in its memory
 Estimate = Callable[[Sequence[Plan]], Sequence[Tensor]]  # mixtures of equal length -> [S, T] each
 
 
@@ -244,6 +245,8 @@ def _wavs_of(plans: Sequence[Plan], out: Path) -> dict[str, list[Path]]:
 
 def _in_shares(share: Callable[[Sequence[Plan]], None], plans: Sequence[Plan], out: Path, title: str, nj: int) -> None:
     """Have the wavs of all mixtures written, and `out/wav.scp`. Raises: UserError naming a wav that is not there."""
+    if not wrapper():
+        nj = min(nj, MAX_PROCESSES)
     if nj == 1 and not wrapper():
         share(plans)
     else:

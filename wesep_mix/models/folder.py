@@ -191,7 +191,7 @@ def update_folder(bundle: Bundle, folder: Path) -> None:
 
 def _write_texts(bundle: Bundle, content: Mapping[str, Any], folder: Path) -> None:
     with atomic_write(folder / CARD) as file:
-        file.write(_card(bundle))
+        file.write(_card(bundle, content["made_by"]["revision"]))
     with atomic_write(folder / SETTINGS) as file:
         yaml.safe_dump(dict(content), file, sort_keys=False, allow_unicode=True)
 
@@ -294,7 +294,7 @@ def _hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _card(bundle: Bundle) -> str:
+def _card(bundle: Bundle, made_by: str) -> str:
     about, student = bundle.about, bundle.student.config
     heads = f"{student.num_spk} heads" + (", which say whether they speak for a talker" if student.presence else "")
     lines = [
@@ -310,7 +310,7 @@ def _card(bundle: Bundle) -> str:
         f"| limits | {about.limits} |",
         f"| student | {student.name}, {heads} |",
         f"| extractor | {bundle.extractor.config.name} |",
-        f"| made by | revision {revision()} |",
+        f"| made by | revision {made_by} |",
         "",
         "```bash",
         "wesep-mix candidates recording.wav --model FOLDER",

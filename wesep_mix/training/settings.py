@@ -255,7 +255,8 @@ class ExtractorConfig(Checked):
             train and dev sets, for static plans. Enrolments are on the fly with either.
         min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
         talkers: as in the student's settings.
-        init: model file of an extractor of the same settings, whose weights are the first; "": fresh ones.
+        init: model file of an extractor of the same settings, whose weights are the first; "": fresh ones, which
+            the network without an embedding always has.
         none_share: the same network without an embedding, which has less to learn, is trained for this share of
             `trainer.max_steps`, in whole epochs.
     """

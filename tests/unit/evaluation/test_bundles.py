@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from small_model import write_small_experiment
 
 from wesep_mix.__main__ import main
@@ -13,7 +14,7 @@ from wesep_mix.evaluation.conversations import draw_conversations, enrolled, ren
 from wesep_mix.inference.candidates import Talker
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.render import render
-from wesep_mix.models.folder import CARD, UseConfig, read_folder, read_settings
+from wesep_mix.models.folder import CARD, UseConfig, read_folder, read_settings, write_folder
 from wesep_mix.preparation.activity import Crop
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
 from wesep_mix.preparation.settings import MixingConfig
@@ -107,7 +108,8 @@ def knowing(monkeypatch):
         class Any:
             teacher = student = extractor = None
 
-        monkeypatch.setattr(bundles, "_bundle", lambda folder: Any)
+        monkeypatch.setattr(bundles, "_bundle", lambda model: Any)
+        monkeypatch.setattr(bundles, "_named", lambda folder: (folder, ()))
         monkeypatch.setattr(bundles, "find_talkers", find)
         monkeypatch.setattr(bundles, "extract_talker", extract)
         monkeypatch.setattr(bundles, "embed_voice", lambda teacher, voice: vectors[sources[voice.tobytes()]])
@@ -135,6 +137,16 @@ def test_figures_of_a_model_that_hears_one(pool, knowing):
     assert row["wrong"] is None and row["si_sdri"] > 100
 
 
+def test_a_model_that_was_written_to_the_same_folder_later_is_another(tmp_path):
+    write_small_experiment(tmp_path)
+    folder = tmp_path / "model"
+    first, bundle = bundles._named(folder), bundles._bundle(bundles._named(folder))
+    assert bundles._bundle(bundles._named(folder)) is bundle
+    torch.nn.init.ones_(bundle.student.heads[0].embedding.weight)
+    write_folder(bundle, folder)
+    assert bundles._named(folder) != first and bundles._bundle(bundles._named(folder)) is not bundle
+
+
 def test_thresholds_and_figures_are_written_into_the_folder(pool, tmp_path, monkeypatch, capsys):
     write_small_experiment(tmp_path)
     folder = tmp_path / "model"
@@ -147,7 +159,7 @@ def test_thresholds_and_figures_are_written_into_the_folder(pool, tmp_path, monk
     assert list(after.about.measured) == rows == read_settings(folder)["about"]["measured"]
     assert f"| 2 | yes | 4 | {rows[3]['count']:.2f} |" in (folder / CARD).read_text()
     argv = ["models", "measure", str(folder), "--data", str(tmp_path), "--talkers", "9"]
-    assert main(argv) == 1 and "test: wanted more than 9 speakers, found 6" not in capsys.readouterr().out
+    assert main(argv) == 1 and "dev: wanted more than 9 speakers, found 6; lower" in capsys.readouterr().err
     assert main([*argv[:-1], "1", "--num", "2"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [row["talkers"] for row in told] == [1, 1]

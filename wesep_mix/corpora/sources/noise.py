@@ -84,7 +84,7 @@ _MUSAN = ("music", "noise", "speech")
 
 
 def noise_files(folder: str | Path, split: Split, seed: int) -> dict[str, list[NoiseFile]]:
-    """List the wav and flac files under a folder, set by set; a file's `kind` is its first folder.
+    """List the audio files under a folder, set by set; a file's `kind` is its first folder.
 
     Args:
         folder: the folder that the user named.
@@ -100,7 +100,7 @@ def noise_files(folder: str | Path, split: Split, seed: int) -> dict[str, list[N
     root = existing_folder(folder)
     found = audio_files(root)
     if not found:
-        raise UserError(f"{root}: wanted noise as wav or flac files, found no such file")
+        raise UserError(f"{root}: wanted noise as wav, flac, ogg or opus files, found no such file")
     for own in _OWN_SPLITS:
         if _has_folders(root, tuple(own.values())):
             return {name: [_noise_file(root, path) for path in audio_files(root / own[name])] for name in own}

@@ -45,6 +45,11 @@ class Config(Checked):
         super().__post_init__()
         if self.frontend.name != "ge2e":
             raise ValueError(f"frontend: wanted ge2e, found {self.frontend.name}")
+        if self.centred and self.frontend.finetuned:
+            raise ValueError(
+                "centred: wanted a frozen front-end (frontend.finetuned false), found one that training changes, "
+                "and with it the mean voice"
+            )
 
 
 class Model(nn.Module):

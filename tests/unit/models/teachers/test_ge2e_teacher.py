@@ -121,7 +121,8 @@ def test_unseen_speakers_are_told_apart(pretrained):
 def test_a_centred_teacher_gives_what_differs_from_the_mean_voice():
     torch.manual_seed(0)
     wav = torch.randn(3, 30000) * torch.tensor([0.1, 0.2, 0.3])[:, None]
-    plain, model = Model(RANDOM).eval(), Model(dataclasses.replace(RANDOM, centred=True)).eval()
+    frozen = Config(frontend=frontend.Config(pretrained=False, finetuned=False))
+    plain, model = Model(frozen).eval(), Model(dataclasses.replace(frozen, centred=True)).eval()
     assert not any("centre" in name for name in plain.state_dict())
     model.load_state_dict(plain.state_dict() | {"centre": torch.zeros(256)})
     with torch.inference_mode():
@@ -130,3 +131,5 @@ def test_a_centred_teacher_gives_what_differs_from_the_mean_voice():
         model.centre_on(voices)
         torch.testing.assert_close(model(wav), normalize(voices - voices.mean(0), dim=-1), atol=1e-5, rtol=0)
     assert "centre" in model.state_dict()
+    with pytest.raises(ValueError, match="centred: wanted a frozen front-end"):
+        dataclasses.replace(RANDOM, centred=True)
