@@ -109,7 +109,6 @@ def train_extractor(
     """
     check_min_talkers(settings.min_talkers, num_spk, "extractor")
     settings = settings.without_embedding() if condition == "none" else settings
-    torch.manual_seed(settings.seed)
     conditioning, cues, embedder = None, None, None
     if condition != "none":
         teacher = checkpoint.load_model(source.teacher, "teachers")
@@ -117,6 +116,7 @@ def train_extractor(
         embedder = teacher if student is None else student
         conditioning = Conditioning(teacher, student, _stored(settings, data, source.stored), source.matching)
         cues = settings.cue.probabilities if settings.cue.predicted < 1 else None
+    torch.manual_seed(settings.seed)  # after the other networks were read: to make them draws random numbers
     extractor = build_extractor(settings, embedder)
     if settings.init and embedder is not None:
         begin_with(extractor, Path(settings.init))

@@ -320,6 +320,16 @@ def test_without_a_predicted_cue_no_student_is_needed(prepared, tmp_path, extrac
     assert checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors").config.embedding_dim == 4
 
 
+def test_the_first_weights_depend_on_the_seed_alone(prepared, tmp_path, extractor_settings, saved):
+    still = dataclasses.replace(extractor_settings, optim=OptimConfig(lr=1e-9))
+    train_extractor(still, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2, 0)
+    student = checkpoint.load_model(saved[1], "students")
+    torch.manual_seed(still.seed)
+    first = build_extractor(still, student).state_dict()
+    trained = checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors").state_dict()
+    assert all(torch.allclose(weight, trained[name], atol=1e-6) for name, weight in first.items())
+
+
 def test_an_extractor_may_begin_with_the_weights_of_another(prepared, tmp_path, extractor_settings, saved):
     data, source, first = prepared / "2mix", EmbeddingSource(*saved), tmp_path / "first" / "model.pt"
     train_extractor(extractor_settings, data, source, "matched", first.parent, 2, 0)
