@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from dataclasses import dataclass
 
 from wesep_mix.base.errors import UserError
 
@@ -29,23 +30,66 @@ NUMBERS = (
 LAUNCHERS = (*NUMBERS, *LIGHTNING, TORCHRUN)
 
 
-def settle(ngpu: int = 0) -> None:
+@dataclass(frozen=True)
+class Processes:
+    """Where a training runs: a process for each GPU, or several on the CPU, of each machine.
+
+    Attributes:
+        ngpu: GPUs of each machine; 0 trains on the CPU.
+        num_nodes: machines.
+        num_procs: processes of each machine that trains on the CPU.
+    """
+
+    ngpu: int = 0
+    num_nodes: int = 1
+    num_procs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.ngpu < 0 or min(self.num_nodes, self.num_procs) < 1:
+            raise UserError(f"{self}: wanted GPUs from 0, machines and processes from 1")
+        if self.ngpu and self.num_procs > 1:
+            raise UserError(f"{self}: wanted either, since each GPU has a process of its own")
+
+    @property
+    def local(self) -> int:
+        """Processes of each machine."""
+        return self.ngpu or self.num_procs
+
+    @property
+    def world(self) -> int:
+        """Processes in all."""
+        return self.local * self.num_nodes
+
+    def __str__(self) -> str:
+        """As the options that ask for it."""
+        nodes = f" --num_nodes {self.num_nodes}" if self.num_nodes > 1 else ""
+        procs = f" --num_procs {self.num_procs}" if self.num_procs > 1 else ""
+        gpus = f" --ngpu {self.ngpu}" if self.ngpu or not procs else ""
+        return (gpus + nodes + procs).strip()
+
+
+ONE = Processes()
+
+
+def settle(processes: Processes = ONE) -> None:
     """Make the environment fit this process.
 
     Args:
-        ngpu: number of GPUs that it trains on; with more than one it is one of several processes.
+        processes: of its work; if they are several, it is one of them.
 
     Raises:
-        UserError: a launcher's variables fit no training on that many GPUs.
+        UserError: a launcher's variables fit no training in these processes.
     """
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is unknown outside it, and nothing here opens a window
     try:
         getpass.getuser()
     except (KeyError, OSError):  # in a container a user may be a number without a name; libraries name folders after it
         os.environ["USER"] = f"uid{os.getuid()}"
-    for name in NUMBERS if ngpu > 1 else ():
+    for name in NUMBERS if processes.world > 1 else ():
         _number(name)
-    if launcher(ngpu) == "lightning" and (ngpu <= 1 or "LOCAL_RANK" not in os.environ):  # no launcher started this one
+    if launcher(processes) == "lightning" and (
+        processes.world == 1 or "LOCAL_RANK" not in os.environ
+    ):  # no launcher started this one
         for name in LAUNCHERS:
             os.environ.pop(name, None)
 
@@ -55,38 +99,45 @@ def rank() -> int:
     return next((_number(name) for name in RANKS if name in os.environ), 0)
 
 
-def launcher(ngpu: int) -> str:
+def launcher(processes: Processes) -> str:
     """Find who starts the processes of a training.
 
     Args:
-        ngpu: number of GPUs.
+        processes: of the training.
 
     Returns:
         "lightning", "torchrun" or "srun".
 
     Raises:
-        UserError: there is not one process for each GPU.
+        UserError: there are not as many processes, or nobody who would start them on other machines.
     """
-    if ngpu <= 1:
+    if processes.world == 1:
         return "lightning"
+    local, nodes, world = processes.local, processes.num_nodes, processes.world
     if TORCHRUN in os.environ:
-        if _number("WORLD_SIZE") != ngpu:
+        if _number("WORLD_SIZE") != world:
             raise UserError(
-                f"--ngpu {ngpu}: wanted as many processes of torchrun, found {_number('WORLD_SIZE')}; "
-                f"start it with --nproc_per_node {ngpu}"
+                f"{processes}: wanted as many processes of torchrun, found {_number('WORLD_SIZE')}; "
+                f"start it with {f'--nnodes {nodes} ' if nodes > 1 else ''}--nproc_per_node {local}"
             )
         return "torchrun"
     tasks = _number("SLURM_STEP_NUM_TASKS") or _number("SLURM_NTASKS") or 1
     if tasks > 1:
-        if not tasks == _number("SLURM_STEP_NUM_TASKS") == _number("SLURM_NTASKS_PER_NODE") == ngpu:
+        if not tasks == _number("SLURM_STEP_NUM_TASKS") == world or _number("SLURM_NTASKS_PER_NODE") != local:
+            alone = "ask for one task (--ntasks=1 --cpus-per-task=N), or " if nodes == 1 else "ask "
             raise UserError(
-                f"--ngpu {ngpu}: found a Slurm job of {tasks} tasks; ask for one task (--ntasks=1 "
-                f"--cpus-per-task=N), or for --nodes=1 --ntasks-per-node={ngpu} and start it with srun"
+                f"{processes}: found a Slurm job of {tasks} tasks; {alone}for --nodes={nodes} "
+                f"--ntasks-per-node={local} and start it with srun"
             )
         return "srun"
-    if "LOCAL_RANK" in os.environ and not (_number("WORLD_SIZE") == ngpu and all(map(os.environ.get, LIGHTNING))):
+    if nodes > 1:
         raise UserError(
-            f"--ngpu {ngpu}: LOCAL_RANK and WORLD_SIZE are left from another training; unset RANK, "
+            f"{processes}: nobody has started its processes on {nodes} machines; start it with srun in a Slurm job of "
+            f"--nodes={nodes} --ntasks-per-node={local}, or with torchrun --nnodes {nodes} on each of them"
+        )
+    if "LOCAL_RANK" in os.environ and not (_number("WORLD_SIZE") == world and all(map(os.environ.get, LIGHTNING))):
+        raise UserError(
+            f"{processes}: LOCAL_RANK and WORLD_SIZE are left from another training; unset RANK, "
             "LOCAL_RANK and WORLD_SIZE"
         )
     return "lightning"

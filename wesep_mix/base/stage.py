@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from wesep_mix.base import record
-from wesep_mix.base.environment import rank, settle
+from wesep_mix.base.environment import ONE, Processes, rank, settle
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, remove_leftovers, write_json
 from wesep_mix.base.record import STATE_FILE
-from wesep_mix.base.stops import terminable
+from wesep_mix.base.stops import Terminated, terminable
 
 MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
@@ -222,7 +223,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
         try:
             work()
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(GO_ON_FORCED if force else GO_ON) from stop
+            raise type(stop)(GO_ON_FORCED if force else GO_ON) from stop
         part.end()
     print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
 
@@ -261,13 +262,13 @@ def outdated_by(path: Path) -> Path | None:
     return None
 
 
-def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
+def guarded(call: Callable[[], int | None], who: str, processes: Processes = ONE) -> int:
     """Run an entry point's work and turn what ends it early into one line and an exit status.
 
     Args:
         call: the work; what it returns is the status, None for 0.
         who: the entry point, as messages name it.
-        ngpu: number of GPUs, as `environment.settle` wants it.
+        processes: of the work, as `environment.settle` wants them.
 
     Returns:
         The status of `call`; 1 after an error that the user can mend, which is one line on stderr; 128 + the signal
@@ -275,12 +276,15 @@ def guarded(call: Callable[[], int | None], who: str, ngpu: int = 0) -> int:
     """
     with terminable() as stop:
         try:
-            settle(ngpu)
+            settle(processes)
             return call() or 0
         except (KeyboardInterrupt, Exception) as err:
             interrupted = isinstance(err, KeyboardInterrupt)
             if interrupted or stop.number:
-                print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
+                if isinstance(err, Terminated):
+                    stop.number = signal.SIGTERM  # which the work has handled by itself
+                if rank() == 0:
+                    print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
                 return stop.status
             line = _line_of(err, who)
             if line is None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from wesep_mix.base.environment import Processes
+from wesep_mix.base.errors import UserError
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with --set and --force; the description is the entry point's docstring."""
@@ -14,6 +17,21 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config value")
     options.add_argument("--force", type=boolean, default=False, metavar="true|false", help="redo what is done")
     return options
+
+
+def add_process_options(options: argparse.ArgumentParser) -> None:
+    """Add --ngpu, --num_nodes and --num_procs to a training's parser; `processes_of` reads them."""
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs of each machine; 0 trains on the CPU")
+    options.add_argument("--num_nodes", type=int, default=1, help="machines, each with a task for each process [1]")
+    options.add_argument("--num_procs", type=int, default=1, help="processes of each machine, on the CPU [1]")
+
+
+def processes_of(args: argparse.Namespace) -> Processes:
+    """The processes that the options of `add_process_options` ask for."""
+    try:
+        return Processes(args.ngpu, args.num_nodes, args.num_procs)
+    except UserError as err:
+        raise SystemExit(f"error: {err}") from err
 
 
 def boolean(text: str) -> bool:

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
+from wesep_mix.base.environment import ONE
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import add_process_options, parser, processes_of
 
 TRAINED = ("matched", "none")  # conditions that have a network of their own
 
@@ -22,7 +23,7 @@ TRAINED = ("matched", "none")  # conditions that have a network of their own
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = _parse(argv)
-    return guarded(lambda: _train(args, argv), "stage 5 (extractor)", args.ngpu)
+    return guarded(lambda: _train(args, argv), "stage 5 (extractor)", processes_of(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -45,7 +46,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--condition", choices=("both", *TRAINED), default="both", help="which to train [both]")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME")
-    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    add_process_options(options)
     return options.parse_args(argv)
 
 
@@ -54,7 +55,7 @@ def _train(args: argparse.Namespace, argv: list[str]) -> int:
     for part in parts.values():
         part.check_needs()
     waiting = [condition for condition, part in parts.items() if args.force or not part.is_done()]
-    if len(waiting) > 1 and not args.ngpu:
+    if len(waiting) > 1 and processes_of(args) == ONE:
         module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
         return run_together([[*module, *argv, "--condition", condition] for condition in waiting])
     for condition, part in parts.items():
@@ -95,7 +96,7 @@ def _work(args: argparse.Namespace, out: Path, condition: str) -> None:
 
     settings = load_config(ExtractorConfig, args.config, args.set)
     source = EmbeddingSource(args.teacher, args.student, args.embeddings, **_matching(args))
-    train_extractor(settings, args.data, source, condition, out, args.num_spk, args.ngpu)
+    train_extractor(settings, args.data, source, condition, out, args.num_spk, processes_of(args))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import add_process_options, parser, processes_of
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
-    return guarded(lambda: _train(args), "stage 5 (separator)", args.ngpu)
+    return guarded(lambda: _train(args), "stage 5 (separator)", processes_of(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -27,7 +27,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--data", type=Path, required=True, help="prepared mixtures: data/CORPUS/Nmix")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/NAME/separated")
-    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    add_process_options(options)
     return options.parse_args(argv)
 
 
@@ -43,7 +43,7 @@ def _train(args: argparse.Namespace) -> None:
         from wesep_mix.training.settings import SeparatorConfig
 
         settings = load_config(SeparatorConfig, args.config, args.set)
-        train_separator(settings, args.data, args.out, args.num_spk, args.ngpu)
+        train_separator(settings, args.data, args.out, args.num_spk, processes_of(args))
 
     run_part(_part(args), args.force, work)
 

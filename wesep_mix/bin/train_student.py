@@ -8,12 +8,12 @@ from pathlib import Path
 
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import add_process_options, parser, processes_of
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
-    return guarded(lambda: _train(args), "stage 3 (student)", args.ngpu)
+    return guarded(lambda: _train(args), "stage 3 (student)", processes_of(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -28,7 +28,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/Nmix/student")
     options.add_argument("--num_spk", type=int, required=True, help="talkers in a mixture, one head each")
-    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    add_process_options(options)
     return options.parse_args(argv)
 
 
@@ -44,7 +44,7 @@ def _train(args: argparse.Namespace) -> None:
         from wesep_mix.training.student import train_student
 
         settings = load_config(StudentConfig, args.config, args.set)
-        train_student(settings, args.data, args.teacher, args.out, args.num_spk, args.ngpu)
+        train_student(settings, args.data, args.teacher, args.out, args.num_spk, processes_of(args))
 
     run_part(_part(args), args.force, work)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import parser
+from wesep_mix.bin.options import add_process_options, parser, processes_of
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
-    return guarded(lambda: _train(args), "stage 2 (teacher)", args.ngpu)
+    return guarded(lambda: _train(args), "stage 2 (teacher)", processes_of(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -26,7 +26,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/teacher.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared single-speaker sets: data/CORPUS/single")
     options.add_argument("--out", type=Path, required=True, help="folder to write: EXP/teacher")
-    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 trains on the CPU")
+    add_process_options(options)
     return options.parse_args(argv)
 
 
@@ -40,7 +40,7 @@ def _train(args: argparse.Namespace) -> None:
         from wesep_mix.training.settings import TeacherConfig
         from wesep_mix.training.teacher import train_teacher
 
-        train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, args.ngpu)
+        train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, processes_of(args))
 
     run_part(_part(args), args.force, work)
 

@@ -58,6 +58,15 @@ class MixBatch:
         }
         return dataclasses.replace(self, **moved)
 
+    def pinned(self) -> MixBatch:
+        """The same in pinned memory, from which a copy to a GPU does not wait."""
+        moved = {
+            field.name: value.pin_memory()
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return dataclasses.replace(self, **moved)
+
     def crops(self) -> Tensor:
         """The clean sources without the silence around them: [B, S, longest source]."""
         length = int(self.sizes.max())

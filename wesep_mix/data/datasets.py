@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset, Sampler
 
 from wesep_mix.base.errors import UserError
@@ -97,27 +96,44 @@ class FixedMixtures(Dataset):
         return Example(self.plans[index], render(self.plans[index], self.read), chance)
 
 
-class EpochSampler(Sampler[Turn]):
-    """The turns of an epoch, new ones every epoch: `size` on each rank, dealt to the ranks in turn.
+class Share(NamedTuple):
+    """Which of several processes this one is; it takes every `of`-th item, from number `rank` on."""
 
-    The epoch is set from outside (Lightning calls `set_epoch`), so that a resumed run goes on where it stopped. Rank
-    and number of ranks are those of torch.distributed when the epoch begins; without it there is one rank.
+    rank: int = 0
+    of: int = 1
+
+
+ALL = Share()
+
+
+class EpochSampler(Sampler[Turn]):
+    """This process's share of the turns of an epoch, new ones every epoch.
+
+    The epoch is set from outside (Lightning calls `set_epoch`), so that a resumed run goes on where it stopped. All
+    shares together are the same turns for any number of processes, and so is each batch of all processes together.
+
+    Args:
+        size: turns of an epoch, of all processes together.
+        share: of this process.
+
+    Attributes:
+        skip: turns of this share that the epoch with this number begins behind: (epoch, number). They were taken before
+            the training was stopped.
     """
 
-    def __init__(self, size: int):
-        self.size, self.epoch = size, 0
+    def __init__(self, size: int, share: Share = ALL):
+        self.size, self.share, self.epoch, self.skip = size, share, 0, (0, 0)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size
+        return self.size // self.share.of
 
     def __iter__(self) -> Iterator[Turn]:
-        spread = torch.distributed.is_available() and torch.distributed.is_initialized()
-        rank, num_ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if spread else (0, 1)
-        epoch, size = self.epoch, self.size * num_ranks
-        return (Turn(epoch, index, epoch * size + index) for index in range(rank, size, num_ranks))
+        epoch, (skipped_in, num_skipped) = self.epoch, self.skip
+        first = self.share.rank + (num_skipped * self.share.of if epoch == skipped_in else 0)
+        return (Turn(epoch, index, epoch * self.size + index) for index in range(first, self.size, self.share.of))
 
 
 def training_mixtures(
@@ -189,20 +205,38 @@ def _num_talkers(num_spk: int, min_talkers: int | None, talkers: str, rng: np.ra
     return int(rng.choice(numbers, p=numbers / numbers.sum()))
 
 
-def dynamic_loader(dataset: Dataset, batch_size: int, steps_per_epoch: int, num_workers: int) -> Loader:
+def dynamic_loader(
+    dataset: Dataset,
+    batch_size: int,
+    steps_per_epoch: int,
+    num_workers: int,
+    share: Share = ALL,
+    accumulate: int = 1,
+) -> Loader:
     """Load a stream in epochs.
 
     Args:
         dataset: a stream that is asked by `Turn`.
-        batch_size: mixtures in a batch.
-        steps_per_epoch: batches in an epoch, on each rank.
+        batch_size: mixtures of an optimiser step, of all processes together.
+        steps_per_epoch: optimiser steps of an epoch.
         num_workers: worker processes, 0 for none.
+        share: of this process.
+        accumulate: batches whose gradients are summed for a step.
 
     Returns:
-        A loader of batches.
+        A loader of batches; each has `batch_size` / processes / `accumulate` mixtures.
+
+    Raises:
+        UserError: `batch_size` cannot be divided so.
     """
-    sampler = EpochSampler(batch_size * steps_per_epoch)
-    return Loader(dataset, batch_size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0)
+    size, rest = divmod(batch_size, share.of * accumulate)
+    if rest:
+        raise UserError(
+            f"batch_size {batch_size}: wanted a multiple of {share.of * accumulate}, {share.of} processes times "
+            f"{accumulate} batches a step (trainer.accumulate)"
+        )
+    sampler = EpochSampler(batch_size * steps_per_epoch, share)
+    return Loader(dataset, size, num_workers, sampler=sampler, drop_last=True, persistent_workers=num_workers > 0)
 
 
 def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0, read: Read = read_audio) -> Loader:
@@ -220,15 +254,21 @@ def fixed_loader(plans: Sequence[Plan], batch_size: int, num_workers: int = 0, r
     return loader_in_order(FixedMixtures(plans, read), batch_size, num_workers)
 
 
-def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0) -> Loader:
+def loader_in_order(dataset: Dataset, batch_size: int, num_workers: int = 0, share: Share = ALL) -> Loader:
     """Load a dataset of fixed size in order; the last batch may be smaller.
 
     Args:
         dataset: examples by index.
         batch_size: mixtures in a batch.
         num_workers: worker processes, 0 for none.
+        share: of this process.
 
     Returns:
         A loader of batches.
+
+    Raises:
+        UserError: there are more processes than examples.
     """
-    return Loader(dataset, batch_size, num_workers)
+    if len(dataset) < share.of:
+        raise UserError(f"dev set: wanted an example for each of {share.of} processes, found {len(dataset)}")
+    return Loader(dataset, batch_size, num_workers, sampler=range(share.rank, len(dataset), share.of))

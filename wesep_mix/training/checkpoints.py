@@ -16,6 +16,7 @@ from wesep_mix.training.settings import TrainerConfig
 
 State = dict[str, Tensor]
 LAST = "last.ckpt"
+STOPPED = "stopped.ckpt"  # in the middle of an epoch, behind the last
 
 
 class Keeper:
@@ -38,7 +39,7 @@ class Keeper:
         self.callbacks = [self.best, self._checkpoints(filename="last", save_top_k=1)]
 
     def start(self) -> Path | None:
-        """What a stopped training goes on from: the last checkpoint, or where it is damaged the newest before it.
+        """What a stopped training goes on from: the newest checkpoint, or where it is damaged the one before it.
 
         Returns:
             The checkpoint; None where there is none yet.
@@ -47,10 +48,11 @@ class Keeper:
             UserError: none is whole, or one is damaged whose weights may be the ones to keep.
         """
         last, best = self.folder / LAST, sorted(self.folder.glob("best*.ckpt"), key=_step, reverse=True)
-        if not last.is_file():
+        ends = [path for path in (self.folder / STOPPED, last) if path.is_file()]
+        if not ends:
             return None
-        wrong = {path: reason for path in (last, *best) if (reason := damage(path))}
-        whole = [path for path in (last, *best) if path not in wrong]
+        wrong = {path: reason for path in (*ends, *best) if (reason := damage(path))}
+        whole = [path for path in (*ends, *best) if path not in wrong]
         lost = [path for path in best if path in wrong and self.settings.keep == "best"]
         if lost or not whole:
             path = (lost or [last])[0]
@@ -58,8 +60,8 @@ class Keeper:
                 f"{path}: damaged ({wrong[path]}), and no other checkpoint can take its place; copy it "
                 "from elsewhere, or train anew with --force true"
             )
-        if last in wrong:
-            print(f"{last}: damaged ({wrong[last]}); the checkpoint before it is taken", flush=True)
+        for path in ends[: ends.index(whole[0]) if whole[0] in ends else None]:
+            print(f"{path}: damaged ({wrong[path]}); the checkpoint before it is taken", flush=True)
         return whole[0]
 
     def weights(self) -> State:

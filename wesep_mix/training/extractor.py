@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.data.cues import choose
@@ -89,7 +90,13 @@ class EmbeddingSource:
 
 
 def train_extractor(
-    settings: ExtractorConfig, data: Path, source: EmbeddingSource, condition: str, out: Path, num_spk: int, ngpu: int
+    settings: ExtractorConfig,
+    data: Path,
+    source: EmbeddingSource,
+    condition: str,
+    out: Path,
+    num_spk: int,
+    processes: Processes = ONE,
 ) -> None:
     """Train on mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest loss on
     `data/dev`.
@@ -101,7 +108,7 @@ def train_extractor(
         condition: `matched`, with an embedding of each target, or `none`, the same network without.
         out: folder to write.
         num_spk: the largest number of talkers in a mixture.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
 
     Raises:
         UserError: the student has fewer heads than a mixture may have talkers, `min_talkers` is above `num_spk`, or an
@@ -126,7 +133,7 @@ def train_extractor(
     mixtures = TrainingMixtures(
         data, num_spk, settings.min_talkers, settings.talkers, cues=cues, targets=settings.targets
     )
-    run(module, "extractors", mixtures, out, ngpu)
+    run(module, "extractors", mixtures, out, processes)
 
 
 def begin_with(extractor: nn.Module, path: Path) -> None:

@@ -30,29 +30,39 @@ from lightning.pytorch.plugins.environments import (
     TorchElasticEnvironment,
 )
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from wesep_mix.base import config, installed
-from wesep_mix.base.environment import launcher
+from wesep_mix.base.environment import ONE, Processes, launcher, rank
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.processes import BAR_POSITION
 from wesep_mix.data.cues import with_cues
-from wesep_mix.data.datasets import FixedMixtures, dev_plans, dynamic_loader, loader_in_order, training_mixtures
+from wesep_mix.data.datasets import (
+    FixedMixtures,
+    Share,
+    dev_plans,
+    dynamic_loader,
+    loader_in_order,
+    training_mixtures,
+)
 from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.weights import write_weights
 from wesep_mix.models import checkpoint
-from wesep_mix.training.checkpoints import Keeper, State
+from wesep_mix.training.checkpoints import STOPPED, Keeper, State
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.settings import TrainerConfig
+from wesep_mix.training.stopping import StopInTime
 
 STREAMS = {"teachers": 0, "students": 0, "extractors": 1, "separators": 1}  # extractors get mixtures new to the student
 DEV_WORKERS = 2
+LOG_STEPS = 10
 CLUSTERS = {"lightning": LightningEnvironment, "torchrun": TorchElasticEnvironment, "srun": SLURMEnvironment}
 HINTS = (  # of Lightning and torch, that do not concern the user of a recipe
     "does not have many workers",
@@ -65,6 +75,7 @@ HINTS = (  # of Lightning and torch, that do not concern the user of a recipe
     r"module\(s\) in eval mode",
     "mismatched key_padding_mask",
     "`srun` command is available",
+    "Grad strides do not match",
 )
 
 
@@ -89,7 +100,7 @@ class TrainingMixtures:
     targets: str = "all"
 
 
-def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path, ngpu: int) -> None:
+def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path, processes: Processes) -> None:
     """Train a module; `trainer.keep` says which epoch is saved, the best has the lowest score on the dev set.
 
     Args:
@@ -97,7 +108,7 @@ def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path
         kind: of the network, such as `students`; also chooses the stream of random mixtures.
         mixtures: what it is trained and validated on.
         out: folder to write.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
     """
     settings, trainer = module.settings, module.settings.trainer
     num_spk, min_talkers, talkers = mixtures.num_spk, mixtures.min_talkers, mixtures.talkers
@@ -107,12 +118,17 @@ def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path
     if mixtures.cues is not None:
         stream = with_cues(stream, train_set, mixtures.cues, settings.seed, mixtures.targets)
         fixed = with_cues(fixed, dev_set, mixtures.cues, 0, mixtures.targets)  # the same for every seed of the training
-    train = dynamic_loader(stream, settings.batch_size, trainer.steps_per_epoch, trainer.num_workers)
-    dev = loader_in_order(fixed, settings.batch_size, min(DEV_WORKERS, trainer.num_workers))
-    fit(module, kind, train, dev, out, ngpu)
+    share = Share(rank(), processes.world)
+    train = dynamic_loader(
+        stream, settings.batch_size, trainer.steps_per_epoch, trainer.num_workers, share, trainer.accumulate
+    )
+    dev = loader_in_order(fixed, train.batch_size, min(DEV_WORKERS, trainer.num_workers), share)
+    fit(module, kind, train, dev, out, processes)
 
 
-def fit(module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, ngpu: int) -> None:
+def fit(
+    module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, out: Path, processes: Processes = ONE
+) -> None:
     """Train until `max_steps`, from the last checkpoint in `out/checkpoints` if there is one; write `out/model.pt`.
 
     The saved weights are those of the epoch with the best (lowest) score on the dev set, the mean of several such
@@ -124,61 +140,71 @@ def fit(module: TrainingModule, kind: str, train: DataLoader, dev: DataLoader, o
         train: batches without end.
         dev: batches of the dev set.
         out: folder to write.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
 
     Raises:
         KeyboardInterrupt: the training was ended by Ctrl-C or SIGTERM.
         UserError: there are fewer GPUs, checkpoints are damaged, or no epoch can be averaged.
     """
     _silence_hints()
-    if ngpu > torch.cuda.device_count():
-        raise UserError(f"--ngpu {ngpu}: wanted as many GPUs that torch can use, found {torch.cuda.device_count()}")
+    if processes.ngpu > torch.cuda.device_count():
+        raise UserError(f"{processes}: wanted as many GPUs that torch can use, found {torch.cuda.device_count()}")
     settings = module.settings.trainer
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
-    write_config(out, resolved_settings(module.settings, module.model))
+    if rank() == 0:
+        write_config(out, resolved_settings(module.settings, module.model))
     keeper = Keeper(out, settings, module.monitor)
-    trainer = _trainer(module, keeper, out, ngpu)
+    stop = StopInTime(keeper.folder / STOPPED, LOG_STEPS)
+    trainer = _trainer(module, [*keeper.callbacks, stop], out, processes)
     start = keeper.start()
-    if start:
+    if start and rank() == 0:
         print(f"{out}: going on from {start}", flush=True)
         _keep_log(out / "logs" / "csv" / "metrics.csv")
     try:
         with lost_workers_told(), _named_log_errors(out / "logs"):
             trainer.fit(module, train, dev, ckpt_path=start)
     except SystemExit as err:  # Lightning's own end, with status 1 after Ctrl-C and 0 after SIGTERM
-        raise KeyboardInterrupt from err
+        raise stop.reason() from err
     if trainer.interrupted:
-        raise KeyboardInterrupt
+        raise stop.reason()
     if trainer.is_global_zero:
         _save_model(module, kind, keeper.weights(), out, trainer.global_step)
 
 
-def _trainer(module: TrainingModule, keeper: Keeper, out: Path, ngpu: int) -> Trainer:
-    settings, device = module.settings.trainer, "cuda" if ngpu else "cpu"
+def _trainer(module: TrainingModule, keepers: list[Callback], out: Path, processes: Processes) -> Trainer:
+    settings, device = module.settings.trainer, "cuda" if processes.ngpu else "cpu"
     return lightning.Trainer(
         max_steps=settings.max_steps,
         max_epochs=-1,
-        limit_train_batches=settings.steps_per_epoch,
+        limit_train_batches=settings.steps_per_epoch * settings.accumulate,
+        accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=settings.clip,
         precision=settings.precision,
         num_sanity_val_steps=0,
-        accelerator="gpu" if ngpu else "cpu",
-        devices=ngpu or 1,
-        strategy="ddp" if ngpu > 1 else "auto",
+        accelerator="gpu" if processes.ngpu else "cpu",
+        devices=processes.local,
+        num_nodes=processes.num_nodes,
+        strategy=DDPStrategy(forward_sync_buffers=False) if processes.world > 1 else "auto",
+        sync_batchnorm=processes.ngpu > 0 and processes.world > 1,
         use_distributed_sampler=False,
-        callbacks=[*optional_callbacks(settings, module.monitor, device), *keeper.callbacks, StepProgress(out.name)],
-        log_every_n_steps=min(10, settings.steps_per_epoch),
+        callbacks=[
+            *optional_callbacks(settings, module.monitor, device),
+            *keepers,
+            StepProgress(out.name),
+        ],
+        log_every_n_steps=min(LOG_STEPS, settings.steps_per_epoch),
         logger=_loggers(out),
         enable_model_summary=False,
-        plugins=[AtomicCheckpoints(), CLUSTERS[launcher(ngpu)]()],
+        plugins=[AtomicCheckpoints(), CLUSTERS[launcher(processes)]()],
     )
 
 
 def _silence_hints() -> None:
     for hint in HINTS:
         warnings.filterwarnings("ignore", f".*{hint}.*")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 # What a training leaves for the stages after it: config.yaml and model.pt, also where there was nothing to train.

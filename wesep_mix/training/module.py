@@ -20,6 +20,8 @@ from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.plan import Plan, Source
 from wesep_mix.training.settings import OptimConfig, TrainingConfig
 
+WORLD = "num_processes"  # in a checkpoint
+
 
 def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRScheduler:
     """The schedule of the config, advanced once a step.
@@ -68,16 +70,40 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: MixBatch, batch_index: int) -> Tensor:
         loss = self.loss(batch)
         self._latest = [plan.id for plan in batch.plans]
-        self.log("train/loss", loss, batch_size=len(batch.plans))
+        self.log("train/loss", loss, batch_size=len(batch.plans), sync_dist=True)
         return loss
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch and rank, so that a resumed training draws the masks that it would have drawn."""
-        rng = rng_for(self.settings.seed, "dropout", self.current_epoch, self.global_rank)
+    def on_train_batch_start(self, batch: MixBatch, batch_index: int) -> None:
+        """Seed dropout by batch and rank, so that a resumed training draws the masks that it would have drawn."""
+        rng = rng_for(self.settings.seed, "dropout", self.current_epoch, batch_index, self.global_rank)
         torch.manual_seed(int(rng.integers(2**31)))
 
+    def transfer_batch_to_device(self, batch: MixBatch, device: torch.device, dataloader_index: int) -> MixBatch:
+        """Copy to a GPU from pinned memory, while the GPU is still at work."""
+        return batch.pinned().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
+
+    def on_validation_start(self) -> None:
+        """Give all processes the first one's buffers, which are saved: running means of a batch norm are each's own."""
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Note in how many processes the training runs."""
+        checkpoint[WORLD] = self.trainer.world_size
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Say what another number of processes means."""
+        before, now = checkpoint.get(WORLD, 1), self.trainer.world_size
+        if before != now and self.trainer.is_global_zero:
+            print(
+                f"processes: {before} before, {now} now; steps have the same mixtures, and their sums are rounded "
+                "otherwise, so the last digits are not those of a training that was never stopped",
+                flush=True,
+            )
+
     def validation_step(self, batch: MixBatch, batch_index: int) -> None:
-        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans))
+        self.log("dev/loss", self.loss(batch), batch_size=len(batch.plans), sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         optim, trainer = self.settings.optim, self.settings.trainer
@@ -140,5 +166,14 @@ class VerifiedTraining(TrainingModule):
         self.collected.append((embedding, source.spk, plan.id, source.utt))
 
     def on_validation_epoch_end(self) -> None:
-        embeddings, *names = zip(*self.collected, strict=True)
+        embeddings, *names = zip(*_of_all_processes(self.collected), strict=True)
         self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))
+
+
+def _of_all_processes(rows: list) -> list:
+    """The rows of every process of the training."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows
+    shares: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(shares, rows)
+    return [row for share in shares for row in share]

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.losses.signal import upit_loss
 from wesep_mix.training.building import build_separator
@@ -43,7 +44,7 @@ class SeparatorTraining(TrainingModule):
         return starts(first, last, batch.chance[:, 1])
 
 
-def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, ngpu: int) -> None:
+def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: int, processes: Processes = ONE) -> None:
     """Train on fresh mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest
     loss on `data/dev`.
 
@@ -52,8 +53,8 @@ def train_separator(settings: SeparatorConfig, data: Path, out: Path, num_spk: i
         data: prepared mixtures, data/CORPUS/Nmix.
         out: folder to write.
         num_spk: talkers in a mixture, one output each.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
     """
     torch.manual_seed(settings.seed)
     module = SeparatorTraining(settings, build_separator(settings, num_spk))
-    run(module, "separators", TrainingMixtures(data, num_spk), out, ngpu)
+    run(module, "separators", TrainingMixtures(data, num_spk), out, processes)

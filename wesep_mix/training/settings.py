@@ -54,6 +54,8 @@ class TrainerConfig(Checked):
     Attributes:
         max_steps: optimiser steps in all, whole epochs, so that the last step has a checkpoint.
         steps_per_epoch: optimiser steps of an epoch.
+        accumulate: each process works through its share of a step's mixtures in so many batches one after another: as
+            much less memory, and the same step.
         clip: the gradient's greatest norm; 0 clips nothing.
         precision: of the computation.
         max_bad_steps: steps of the whole training whose loss or gradient may be not finite; one more ends it.
@@ -70,6 +72,7 @@ class TrainerConfig(Checked):
 
     max_steps: Count = 1000
     steps_per_epoch: Count = 100
+    accumulate: Count = 1
     clip: Annotated[float, at_least(0)] = 5.0
     precision: Precision = "32-true"
     max_bad_steps: CountOrZero = 20
@@ -124,7 +127,7 @@ class TeacherConfig(Checked):
     """conf/teacher.yaml.
 
     Attributes:
-        batch_size: utterances.
+        batch_size: utterances of an optimiser step, of all processes together.
         chunk_s: seconds of each utterance that are trained on.
     """
 
@@ -151,7 +154,7 @@ class StudentConfig(Checked):
 
     Attributes:
         model: its front-end is the student's if it has one, else a copy of the teacher's with its weights.
-        batch_size: mixtures.
+        batch_size: mixtures of an optimiser step, of all processes together.
         chunk_s: seconds of each mixture that are trained on; 0: all of it.
         max_chunk_s: each batch has chunks of another length, drawn evenly from `chunk_s` to this; what is shorter is
             whole. 0: all have `chunk_s`.
@@ -247,7 +250,7 @@ class ExtractorConfig(Checked):
     """conf/extractor/NAME.yaml. The model's embedding size is the student's.
 
     Attributes:
-        batch_size: mixtures.
+        batch_size: mixtures of an optimiser step, of all processes together.
         chunk_s: seconds of each mixture that are trained on; 0 takes whole mixtures (see `ChunkOrWhole`).
         targets: `random`, one source of each mixture, as in the paper; `all`, every source of each, which costs fewer
             mixtures and embeddings for as many examples.
@@ -299,7 +302,7 @@ class SeparatorConfig(Checked):
     """conf/separator/NAME.yaml. The number of outputs is that of the mixtures' talkers, whatever `model` says.
 
     Attributes:
-        batch_size: mixtures.
+        batch_size: mixtures of an optimiser step, of all processes together.
         chunk_s: seconds of each mixture that are trained on; 0 takes whole mixtures (see `ChunkOrWhole`).
     """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.losses.arcface import ArcFace
@@ -82,7 +83,7 @@ class SetTraining(TrainingModule):
         self.validate(found, batch)
         if found.presence is not None:
             right = (found.num_spk() == batch.num_spk).float().mean()
-            self.log("dev/count_acc", right, batch_size=len(batch.plans))
+            self.log("dev/count_acc", right, batch_size=len(batch.plans), sync_dist=True)
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         """Log the score of the dev set, or collect what it is computed from.
@@ -107,7 +108,7 @@ class StudentTraining(SetTraining):
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         """Log the loss."""
-        self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans))
+        self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans), sync_dist=True)
 
 
 class LabelledStudentTraining(VerifiedTraining, SetTraining):
@@ -168,7 +169,9 @@ def shared_chunk_starts(batch: MixBatch, length: int | Tensor) -> Tensor:
     return torch.where(first <= last, torch.minimum(torch.maximum(anywhere, first), last), middle)
 
 
-def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, ngpu: int) -> None:
+def train_student(
+    settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, processes: Processes = ONE
+) -> None:
     """Train on fresh mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest loss
     (labels: EER) on `data/dev`.
 
@@ -178,7 +181,7 @@ def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: 
         teacher_path: the teacher's model file.
         out: folder to write.
         num_spk: the largest number of talkers in a mixture, one head each.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
 
     Raises:
         UserError: student, teacher and mixtures do not fit each other.
@@ -188,7 +191,7 @@ def train_student(settings: StudentConfig, data: Path, teacher_path: Path, out: 
     torch.manual_seed(settings.seed)
     student = build_student(settings, teacher, num_spk)
     module = _training_of(settings, student, teacher, data)
-    run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers, settings.talkers), out, ngpu)
+    run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers, settings.talkers), out, processes)
 
 
 def _training_of(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:

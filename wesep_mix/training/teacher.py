@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.base import plugins
+from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
@@ -50,7 +51,7 @@ class TeacherTraining(VerifiedTraining):
             self.collect(embedding, plan, plan.sources[0])
 
 
-def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> None:
+def train_teacher(settings: TeacherConfig, data: Path, out: Path, processes: Processes = ONE) -> None:
     """Train on fresh noisy single speech of `data/train`. `trainer.keep` says which epoch is saved; the best has the
     lowest EER on `data/dev`.
 
@@ -61,7 +62,7 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> 
         settings: conf/teacher.yaml.
         data: prepared sets of single speech, data/CORPUS/single.
         out: folder to write.
-        ngpu: number of GPUs; 0 trains on the CPU.
+        processes: where it is trained.
     """
     torch.manual_seed(settings.seed)
     speakers = sorted({entry.spk for entry in read_speech(data / "train")})
@@ -73,7 +74,7 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, ngpu: int) -> 
         write_config(out, resolved_settings(settings, module.model))
         write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
         return
-    run(module, "teachers", TrainingMixtures(data, 1), out, ngpu)
+    run(module, "teachers", TrainingMixtures(data, 1), out, processes)
 
 
 @torch.inference_mode()

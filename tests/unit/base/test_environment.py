@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from wesep_mix.base import environment
-from wesep_mix.base.environment import LAUNCHERS, launcher, rank, settle
+from wesep_mix.base.environment import LAUNCHERS, Processes, launcher, rank, settle
 from wesep_mix.base.errors import UserError
 
 SRUN = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
@@ -45,8 +45,8 @@ def given(monkeypatch):
 )
 def test_one_process_is_the_first_whatever_the_variables_say(given, variables, ngpu):
     given(variables)
-    settle(ngpu)
-    assert rank() == 0 and launcher(ngpu) == "lightning" and not set(LAUNCHERS) & set(os.environ)
+    settle(Processes(ngpu))
+    assert rank() == 0 and launcher(Processes(ngpu)) == "lightning" and not set(LAUNCHERS) & set(os.environ)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_one_process_is_the_first_whatever_the_variables_say(given, variables, n
 )
 def test_several_processes_have_the_ranks_of_their_launcher(given, variables, who, place):
     given(variables)
-    settle(2)
-    assert (launcher(2), rank()) == (who, place)
+    settle(Processes(num_procs=2))
+    assert (launcher(Processes(num_procs=2)), rank()) == (who, place)
     assert os.environ.get("MASTER_ADDR") == (variables.get("MASTER_ADDR") if "LOCAL_RANK" in variables else None)
 
 
@@ -85,7 +85,7 @@ def test_several_processes_have_the_ranks_of_their_launcher(given, variables, wh
 def test_variables_that_fit_no_training_on_several_gpus_are_one_line(given, variables, said):
     given(variables)
     with pytest.raises(UserError, match=said):
-        settle(2)
+        settle(Processes(ngpu=2))
 
 
 def test_a_user_without_a_name_gets_one(monkeypatch):

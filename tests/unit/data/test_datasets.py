@@ -11,11 +11,13 @@ from wesep_mix.data.datasets import (
     DynamicMixtures,
     EpochSampler,
     FixedMixtures,
+    Share,
     StaticMixtures,
     Turn,
     dev_plans,
     dynamic_loader,
     fixed_loader,
+    loader_in_order,
     training_mixtures,
 )
 from wesep_mix.data.prepared import PreparedSet
@@ -91,38 +93,53 @@ def test_every_epoch_has_numbers_of_its_own():
     assert list(sampler) == seen[6:12]
 
 
-@pytest.fixture
-def as_rank(monkeypatch):
-    """Function: makes this process pass for one of several ranks."""
-
-    def pretend(rank, num_ranks):
-        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-        monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
-        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: num_ranks)
-
-    return pretend
-
-
 @pytest.mark.parametrize("num_ranks", [1, 2, 3])
 @pytest.mark.parametrize("epoch", [0, 5])
-def test_ranks_share_an_epoch_without_overlap(as_rank, num_ranks, epoch):
-    sampler, shares = EpochSampler(4), []
-    sampler.set_epoch(epoch)
+def test_ranks_share_an_epoch_without_overlap(num_ranks, epoch):
+    shares = []
     for rank in range(num_ranks):
-        as_rank(rank, num_ranks)
+        sampler = EpochSampler(12, Share(rank, num_ranks))
+        sampler.set_epoch(epoch)
         shares.append(list(sampler))
-        assert len(shares[-1]) == len(sampler) == 4
-    size = 4 * num_ranks
-    assert sorted(sum(shares, [])) == [Turn(epoch, index, size * epoch + index) for index in range(size)]
+        assert len(shares[-1]) == len(sampler) == 12 // num_ranks
+    assert sorted(sum(shares, [])) == [Turn(epoch, index, 12 * epoch + index) for index in range(12)]
 
 
-def test_an_epoch_has_as_many_batches_as_asked_on_every_rank(pool, as_rank):
-    batches = []
-    for rank in range(2):
-        as_rank(rank, 2)
-        batches.append([batch.plans for batch in dynamic_loader(DynamicMixtures(pool, 2, 0), 3, 2, 0)])
-    assert [[len(plans) for plans in share] for share in batches] == [[3, 3], [3, 3]]
-    assert not any(plan in batches[1][0] + batches[1][1] for plan in batches[0][0] + batches[0][1])
+def test_a_share_goes_on_behind_what_was_taken_in_that_epoch_alone():
+    sampler = EpochSampler(12, Share(1, 3))
+    sampler.skip = (2, 3)
+    sampler.set_epoch(2)
+    assert [turn.index for turn in sampler] == [10] and len(sampler) == 4
+    sampler.set_epoch(3)
+    assert [turn.index for turn in sampler] == [1, 4, 7, 10]
+
+
+@pytest.mark.parametrize("num_ranks, accumulate", [(1, 1), (2, 1), (1, 3), (2, 3), (3, 2)])
+def test_a_step_has_the_same_mixtures_in_any_number_of_processes_and_batches(pool, num_ranks, accumulate):
+    stream = DynamicMixtures(pool, 2, 0)
+    steps = [set(), set()]
+    for rank in range(num_ranks):
+        loader = dynamic_loader(stream, 6, 2, 0, Share(rank, num_ranks), accumulate)
+        batches = list(loader)
+        assert len(batches) == 2 * accumulate and {len(b.plans) for b in batches} == {6 // num_ranks // accumulate}
+        for number, batch in enumerate(batches):
+            steps[number // accumulate] |= {plan.id for plan in batch.plans}
+    wanted = [{stream[Turn(0, index, index)].plan.id for index in range(6 * step, 6 * step + 6)} for step in (0, 1)]
+    assert steps == wanted
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(pool):
+    with pytest.raises(UserError, match="^batch_size 6: wanted a multiple of 4, 2 processes times 2 batches a step"):
+        dynamic_loader(DynamicMixtures(pool, 2, 0), 6, 2, 0, Share(0, 2), 2)
+
+
+def test_dev_sets_are_shared_too_and_all_processes_have_some(plans):
+    shares = [loader_in_order(FixedMixtures(plans), 1, 0, Share(rank, 3)) for rank in range(3)]
+    assert [[p.id for batch in share for p in batch.plans] for share in shares] == [
+        [plan.id for plan in plans[rank::3]] for rank in range(3)
+    ]
+    with pytest.raises(UserError, match=f"^dev set: wanted an example for each of 9 processes, found {len(plans)}$"):
+        loader_in_order(FixedMixtures(plans), 1, 0, Share(0, 9))
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -198,14 +215,14 @@ def first_100(request, prepared):
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
 @pytest.mark.parametrize("num_workers, num_ranks, batch_size", [(1, 1, 10), (4, 1, 5), (2, 4, 5), (0, 3, 2)])
 def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
-    first_100, as_rank, num_workers, num_ranks, batch_size
+    first_100, num_workers, num_ranks, batch_size
 ):
     """The ranks' items, dealt back in turn."""
     stream, alone = first_100
     shares = []
     for rank in range(num_ranks):
-        as_rank(rank, num_ranks)
-        loader = dynamic_loader(stream, batch_size, -(-100 // (batch_size * num_ranks)), num_workers)
+        share, whole = Share(rank, num_ranks), batch_size * num_ranks
+        loader = dynamic_loader(stream, whole, -(-100 // whole), num_workers, share)
         shares.append(
             [
                 (plan, mix.numpy().tobytes().rstrip(b"\0"), tuple(chance.tolist()))
@@ -220,13 +237,13 @@ def test_the_first_100_items_are_the_same_for_any_workers_ranks_and_batches(
         assert chance == pytest.approx(tuple(example.chance), abs=1e-6)
 
 
-def test_later_epochs_do_not_depend_on_the_number_of_ranks(pool, as_rank):
+def test_later_epochs_do_not_depend_on_the_number_of_ranks(pool):
     seen = []
     for num_ranks in (1, 2):
-        sampler, found = EpochSampler(6), {}
-        sampler.set_epoch(3)
+        found = {}
         for rank in range(num_ranks):
-            as_rank(rank, num_ranks)
+            sampler = EpochSampler(6, Share(rank, num_ranks))
+            sampler.set_epoch(3)
             found |= {turn.index: DynamicMixtures(pool, 2, 0)[turn].plan for turn in sampler}
         seen.append([found[index] for index in range(6)])
     assert seen[0] == seen[1]

@@ -89,7 +89,7 @@ def train(prepared, tmp_path, teacher_settings, monkeypatch):
         settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, frontend=frontend))
         with monkeypatch.context() as patch:
             patch.setattr(teaching, "TeacherTraining", using)
-            train_teacher(settings, prepared / "single", tmp_path / name, ngpu=0)
+            train_teacher(settings, prepared / "single", tmp_path / name)
         return tmp_path / name
 
     return run

@@ -11,6 +11,7 @@ import yaml
 from lives import notes, same, scored, state_of, stopping_at, weights
 from tensorboard.summary.writer import record_writer
 
+from wesep_mix.base.environment import Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import guarded
 from wesep_mix.models import checkpoint
@@ -261,7 +262,7 @@ def test_a_disk_that_fills_while_a_log_is_written_is_named_without_a_traceback(t
 def test_more_gpus_than_there_are_is_one_line(train, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UserError, match="^--ngpu 2: wanted as many GPUs that torch can use, found 1$"):
-        fitting.fit(None, "teachers", None, None, None, 2)
+        fitting.fit(None, "teachers", None, None, None, Processes(ngpu=2))
 
 
 @pytest.mark.parametrize(

@@ -18,5 +18,5 @@ def test_the_latency_of_a_causal_model_is_said(tmp_path, monkeypatch, capsys, ca
     monkeypatch.setattr(extractor, "run", lambda *_, **__: None)
     model = stft_tcn.Config(channels=8, hidden=8, num_blocks=1, num_stacks=1, causal=causal)
     source = extractor.EmbeddingSource(tmp_path, tmp_path)
-    extractor.train_extractor(ExtractorConfig(model=model), tmp_path, source, "none", tmp_path, 2, 0)
+    extractor.train_extractor(ExtractorConfig(model=model), tmp_path, source, "none", tmp_path, 2)
     assert capsys.readouterr().out == said

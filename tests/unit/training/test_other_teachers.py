@@ -22,7 +22,7 @@ from wesep_mix.training.teacher import TeacherTraining, speaker_means, train_tea
 def frozen(resemblyzer_package, prepared, teacher_settings, tmp_path, monkeypatch):
     """Stage 2's folder; the package is gone once it is written."""
     settings = dataclasses.replace(teacher_settings(), model=ge2e.Config())
-    train_teacher(settings, prepared / "single", tmp_path / "teacher", ngpu=0)
+    train_teacher(settings, prepared / "single", tmp_path / "teacher")
     monkeypatch.setattr("wesep_mix.models.frontends.ge2e.find_spec", lambda name: None)
     return tmp_path / "teacher"
 
@@ -41,9 +41,7 @@ def test_it_is_written_at_once(capsys, frozen, resemblyzer_package):
 def test_a_centred_one_is_centred_on_the_training_speakers(resemblyzer_package, prepared, teacher_settings, tmp_path):
     plain, centred = (ge2e.Config(centred=flag) for flag in (False, True))
     for name, model in (("plain", plain), ("centred", centred)):
-        train_teacher(
-            dataclasses.replace(teacher_settings(), model=model), prepared / "single", tmp_path / name, ngpu=0
-        )
+        train_teacher(dataclasses.replace(teacher_settings(), model=model), prepared / "single", tmp_path / name)
     one, other = (checkpoint.load_model(tmp_path / name / "model.pt", "teachers") for name in ("plain", "centred"))
     pool = PreparedSet(prepared / "single" / "train").pool
     means = speaker_means(one, pool)
@@ -56,7 +54,7 @@ def test_a_student_learns_from_it(frozen, prepared, student_settings, tmp_path, 
     trainer = dataclasses.replace(student_settings.trainer, max_steps=1, steps_per_epoch=1)
     model = parallel_heads.Config(frontend=own, projection=5, bottleneck=3)
     settings = dataclasses.replace(student_settings, model=model, trainer=trainer)
-    train_student(settings, prepared / "2mix", frozen / "model.pt", tmp_path / "student", num_spk=2, ngpu=0)
+    train_student(settings, prepared / "2mix", frozen / "model.pt", tmp_path / "student", num_spk=2)
     student = checkpoint.load_model(tmp_path / "student" / "model.pt", "students")
     assert student.frontend.config.name == ("logmel" if own else "ge2e")
     assert all(weight.requires_grad for weight in student.parameters())
@@ -81,7 +79,7 @@ def test_a_fine_tuned_one_is_trained(prepared, teacher_settings):
 def test_ecapa_is_trained_from_its_network_to_its_model_file(prepared, teacher_settings, tmp_path):
     model = ecapa.Config(channels=16, aggregated=24, attention=6, squeeze=6, embedding_dim=5)
     settings = dataclasses.replace(teacher_settings(max_steps=2, steps_per_epoch=1), model=model)
-    train_teacher(settings, prepared / "single", tmp_path, ngpu=0)
+    train_teacher(settings, prepared / "single", tmp_path)
     loaded = checkpoint.load_model(tmp_path / "model.pt", "teachers")
     num_speakers = 4
     wanted = checkpoint.num_parameters(loaded) + num_speakers * 5

@@ -45,7 +45,7 @@ def was_trained(folder, kind: str) -> bool:
 def test_a_student(prepared, tmp_path, saved, student_settings, presence):
     model = dataclasses.replace(student_settings.model, presence=presence)
     settings = dataclasses.replace(student_settings, trainer=BF16, model=model)
-    train_student(settings, prepared / "2mix", saved[0], tmp_path / "out", num_spk=2, ngpu=0)
+    train_student(settings, prepared / "2mix", saved[0], tmp_path / "out", num_spk=2)
     assert was_trained(tmp_path / "out", "students")
 
 
@@ -54,7 +54,7 @@ def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name):
     model = plugins.load("extractors", name).Config(**SMALL.get(name, {}))
     weights = (0.5,) * plugins.build("extractors", model).num_estimates
     settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig(weights=weights), trainer=BF16)
-    train_extractor(settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2, 0)
+    train_extractor(settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2)
     assert was_trained(tmp_path / "out", "extractors")
 
 
@@ -62,5 +62,5 @@ def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name):
 def test_a_separator(prepared, tmp_path, name):
     model = plugins.load("separators", name).Config(**SEPARATORS.get(name, {}))
     settings = SeparatorConfig(model=model, trainer=BF16, batch_size=2, chunk_s=0.25)
-    train_separator(settings, prepared / "2mix", tmp_path / "out", 2, 0)
+    train_separator(settings, prepared / "2mix", tmp_path / "out", 2)
     assert was_trained(tmp_path / "out", "separators")

@@ -130,7 +130,7 @@ def test_settings_that_make_no_sense(values, said):
 def test_numbers_of_talkers_that_do_not_fit(student_settings, tmp_path, least, presence, said):
     settings = changed(student_settings, {"presence": presence}, min_talkers=least)
     with pytest.raises(UserError, match=said):
-        train_student(settings, tmp_path, tmp_path / "teacher.pt", tmp_path / "out", 2, 0)
+        train_student(settings, tmp_path, tmp_path / "teacher.pt", tmp_path / "out", 2)
 
 
 # trainings
@@ -142,7 +142,7 @@ def train(prepared, tmp_path, saved):
     out = tmp_path / "student"
 
     def run(settings):
-        train_student(settings, prepared / "2mix", saved[0], out, num_spk=2, ngpu=0)
+        train_student(settings, prepared / "2mix", saved[0], out, num_spk=2)
         columns = (out / "logs" / "csv" / "metrics.csv").read_text().splitlines()[0].split(",")
         path = out / "model.pt"
         return checkpoint.load_model(path, "students"), checkpoint.load_notes(path, "students"), columns

@@ -264,9 +264,7 @@ def test_a_student_that_is_its_own_reference_is_matched_to_itself(extractor_sett
 
 def test_an_extractor_wants_a_head_a_talker(prepared, tmp_path, extractor_settings, saved):
     with pytest.raises(UserError, match="student/model.pt: .*3 talkers wanted .*, found 2; train one with --num_spk 3"):
-        train_extractor(
-            extractor_settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 3, 0
-        )
+        train_extractor(extractor_settings, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 3)
     assert not (tmp_path / "out").exists()
 
 
@@ -277,14 +275,14 @@ def test_student_and_extractors_are_trained_from_files(
     prepared, tmp_path, saved, teacher, student_settings, extractor_settings
 ):
     data, teacher_path, student_path = prepared / "2mix", saved[0], tmp_path / "student" / "model.pt"
-    train_student(student_settings, data, teacher_path, student_path.parent, num_spk=2, ngpu=0)
+    train_student(student_settings, data, teacher_path, student_path.parent, num_spk=2)
     student = checkpoint.load_model(student_path, "students")
     assert len(student.heads) == 2 and student.config.frontend == teacher.config.frontend
     fresh = build_student(student_settings, teacher, 2).frontend.state_dict()
     assert any(not torch.equal(value, fresh[name]) for name, value in student.frontend.state_dict().items())
     for kind, paths in (("matched", (teacher_path, student_path)), ("none", (tmp_path / "not", tmp_path / "needed"))):
         out = tmp_path / kind
-        train_extractor(extractor_settings, data, EmbeddingSource(*paths), kind, out, 2, 0)
+        train_extractor(extractor_settings, data, EmbeddingSource(*paths), kind, out, 2)
         assert checkpoint.load_notes(out / "model.pt", "extractors")["num_steps"] == 6
         model = checkpoint.load_model(out / "model.pt", "extractors")
         emb = None if kind == "none" else torch.randn(1, 4)
@@ -308,7 +306,7 @@ def test_a_student_may_have_more_heads_than_there_are_talkers(prepared, tmp_path
     student = parallel_heads.Model(config)
     checkpoint.save_model(tmp_path / "three" / "model.pt", "students", student)
     source = EmbeddingSource(saved[0], tmp_path / "three" / "model.pt")
-    train_extractor(extractor_settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
+    train_extractor(extractor_settings, prepared / "2mix", source, "matched", tmp_path / "out", 2)
     trained = checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors")
     assert trained.config.embedding_dim == config.embedding_dim
 
@@ -316,13 +314,13 @@ def test_a_student_may_have_more_heads_than_there_are_talkers(prepared, tmp_path
 def test_without_a_predicted_cue_no_student_is_needed(prepared, tmp_path, extractor_settings, saved):
     settings = dataclasses.replace(extractor_settings, cue=CueConfig(predicted=0, clean=0.5, enrolment=0.5))
     source = EmbeddingSource(saved[0], tmp_path / "not" / "there.pt")
-    train_extractor(settings, prepared / "2mix", source, "matched", tmp_path / "out", 2, 0)
+    train_extractor(settings, prepared / "2mix", source, "matched", tmp_path / "out", 2)
     assert checkpoint.load_model(tmp_path / "out" / "model.pt", "extractors").config.embedding_dim == 4
 
 
 def test_the_first_weights_depend_on_the_seed_alone(prepared, tmp_path, extractor_settings, saved):
     still = dataclasses.replace(extractor_settings, optim=OptimConfig(lr=1e-9))
-    train_extractor(still, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2, 0)
+    train_extractor(still, prepared / "2mix", EmbeddingSource(*saved), "matched", tmp_path / "out", 2)
     student = checkpoint.load_model(saved[1], "students")
     torch.manual_seed(still.seed)
     first = build_extractor(still, student).state_dict()
@@ -332,18 +330,18 @@ def test_the_first_weights_depend_on_the_seed_alone(prepared, tmp_path, extracto
 
 def test_an_extractor_may_begin_with_the_weights_of_another(prepared, tmp_path, extractor_settings, saved):
     data, source, first = prepared / "2mix", EmbeddingSource(*saved), tmp_path / "first" / "model.pt"
-    train_extractor(extractor_settings, data, source, "matched", first.parent, 2, 0)
+    train_extractor(extractor_settings, data, source, "matched", first.parent, 2)
     trained = checkpoint.load_model(first, "extractors")
     begun = build_extractor(extractor_settings, checkpoint.load_model(saved[1], "students"))
     begin_with(begun, first)
     assert all(torch.equal(weight, trained.state_dict()[name]) for name, weight in begun.state_dict().items())
     slow = dataclasses.replace(extractor_settings, init=str(first), optim=OptimConfig(lr=1e-9))
-    train_extractor(slow, data, source, "matched", tmp_path / "second", 2, 0)
+    train_extractor(slow, data, source, "matched", tmp_path / "second", 2)
     again = checkpoint.load_model(tmp_path / "second" / "model.pt", "extractors").state_dict()
     assert all(torch.allclose(weight, again[name], atol=1e-6) for name, weight in trained.state_dict().items())
     larger = dataclasses.replace(extractor_settings.model, channels=12)
     with pytest.raises(UserError, match="first/model.pt: init: wanted an extractor of the settings"):
-        train_extractor(dataclasses.replace(slow, model=larger), data, source, "matched", tmp_path / "third", 2, 0)
+        train_extractor(dataclasses.replace(slow, model=larger), data, source, "matched", tmp_path / "third", 2)
 
 
 def test_of_mixtures_with_fewer_talkers_only_those_who_are_there_are_targets(
