@@ -14,6 +14,8 @@ extractor=
 separator=
 nj=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 1)
 ngpu=0
+num_nodes=1
+num_procs=1
 tag=
 share_with=
 tables=false
@@ -33,6 +35,8 @@ check_integer stop_stage 1 9
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage comes after --stop_stage $stop_stage"
 check_integer nj 1
 check_integer ngpu 0
+check_integer num_nodes 1
+check_integer num_procs 1
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 [ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
 check_pairs set key=value ${set[@]+"${set[@]}"}
@@ -56,6 +60,7 @@ embeddings=$exp/${num_spk}mix/embeddings
 model=$exp/${num_spk}mix/$extractor
 separated=$exp/${num_spk}mix/$separator
 settings=(${set[@]+"${set[@]/#/--set=}"})
+processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # of a training
 
 run() {  # COMMAND...: runs it, or prints it as one would type it
     if [ "$dry_run" = true ]; then printf '%q ' "$@" && echo; else "$@"; fi
@@ -98,11 +103,11 @@ run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
         --out "$data/wav" --nj "$nj" --force "$force"
 
-run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" --ngpu "$ngpu"
+run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" "${processes[@]}"
 run_table 2
 
 run_stage 3 train_student --config "$conf/student.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \
-    --out "$student" --ngpu "$ngpu" --num_spk "$num_spk"
+    --out "$student" "${processes[@]}" --num_spk "$num_spk"
 run_table 3
 
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
@@ -111,10 +116,10 @@ run_table 4
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" --embeddings "$embeddings" \
     --embeddings_config "$conf/embeddings.yaml" --teacher "$teacher/model.pt" --student "$student/model.pt" \
-    --num_spk "$num_spk" --out "$model" --ngpu "$ngpu"
+    --num_spk "$num_spk" --out "$model" "${processes[@]}"
 [ -z "$separator" ] ||
     run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \
-        --out "$separated/separated" --ngpu "$ngpu"
+        --out "$separated/separated" "${processes[@]}"
 run_table 5
 
 run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test" \

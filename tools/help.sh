@@ -31,7 +31,9 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
   --cmd COMMAND      a Kaldi-style job wrapper with its options, such as \"tools/slurm.py --mem 4G\": stages 1, 6, 7 and 8
                      are jobs of it, --nj of them; the other stages run here [none]
-  --ngpu N           GPUs, 0 for none [$ngpu]
+  --ngpu N           GPUs of each machine, 0 for none; a training has a process for each [$ngpu]
+  --num_procs N      processes of a training on the CPU of each machine [$num_procs]
+  --num_nodes N      machines of a training, whose processes srun or torchrun starts [$num_nodes]
   --tag NAME         results go to exp/CORPUS_NAME, beside those of other settings [none]
   --set KEY=VALUE    a value of the configs, repeatable: optim.lr=5e-4 in every config that has the key,
                      student.optim.lr=5e-4 in student.yaml only; KEY:=TEXT takes TEXT literally, not as YAML

@@ -155,7 +155,8 @@ def test_options_name_the_paths(stub_env):
     )
     assert (
         "<--data></d/mini/3mix><--teacher></x y/mini_big/teacher/model.pt>"
-        "<--out></x y/mini_big/3mix/student><--ngpu><2><--num_spk><3>"
+        "<--out></x y/mini_big/3mix/student><--ngpu><2><--num_nodes><1>"
+        "<--num_procs><1><--num_spk><3>"
     ) in done.stdout
 
 

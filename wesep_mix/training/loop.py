@@ -76,6 +76,7 @@ HINTS = (  # of Lightning and torch, that do not concern the user of a recipe
     "mismatched key_padding_mask",
     "`srun` command is available",
     "Grad strides do not match",
+    "your dataloader is not resumable",
 )
 
 

@@ -167,7 +167,8 @@ class VerifiedTraining(TrainingModule):
 
     def on_validation_epoch_end(self) -> None:
         embeddings, *names = zip(*_of_all_processes(self.collected), strict=True)
-        self.log("dev/eer", equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names)))
+        rate = equal_error_rate(torch.stack(embeddings).numpy(), names[0], unfair_groups(*names))
+        self.log("dev/eer", rate, sync_dist=True)  # equal in all processes
 
 
 def _of_all_processes(rows: list) -> list:

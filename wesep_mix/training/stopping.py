@@ -18,6 +18,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from wesep_mix.base.environment import rank
 from wesep_mix.base.stops import Terminated
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -39,7 +40,9 @@ class StopInTime(Callback):
         self.num_done = 0  # batches of this process in the epoch
 
     def reason(self) -> KeyboardInterrupt:
-        """What the training was ended by, where Lightning says that it was ended."""
+        """What the training was ended by, when it was; after SIGUSR1 a Slurm job is put back into its queue."""
+        if self.number == signal.SIGUSR1 and rank() == 0 and (job := _slurm_job()):
+            _put_back(job)
         return Terminated() if self.number else KeyboardInterrupt()
 
     def state_dict(self) -> dict[str, Any]:
@@ -73,22 +76,22 @@ class StopInTime(Callback):
         size = trainer.accumulate_grad_batches
         if self.num_done % size or self.num_done == trainer.num_training_batches:  # the epoch's end has a checkpoint
             return
-        if trainer.world_size > 1:
-            if (self.num_done // size) % self.every:
-                return
-            told = torch.tensor(self.number, device=module.device)
-            torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
-            self.number = int(told)
-        if self.number:
-            self._end(trainer)
+        if trainer.world_size > 1 and (self.num_done // size) % self.every:
+            return
+        if self._told(trainer, module):
+            trainer.save_checkpoint(self.path)
+            if trainer.is_global_zero:
+                came = signal.Signals(self.number).name
+                print(f"{self.path}: step {trainer.global_step}, {came} came", flush=True)
+            self._end()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Forget the checkpoint in the middle of the epoch; there is one of its end by now."""
         self.num_done = 0
         if trainer.is_global_zero:
             self.path.unlink(missing_ok=True)
-        if self.number:
-            raise _ended(self.number, trainer)
+        if self._told(trainer, module):
+            self._end()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """The checkpoint behind a validation begins a new epoch."""
@@ -104,20 +107,26 @@ class StopInTime(Callback):
             signal.signal(number, handler)
         self.before = {}
 
-    def _end(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
-        if trainer.is_global_zero:
-            print(f"{self.path}: step {trainer.global_step}, {signal.Signals(self.number).name} came", flush=True)
-        raise _ended(self.number, trainer)
+    def _told(self, trainer: Trainer, module: LightningModule) -> bool:
+        """Whether a signal has come to any process; all of them ask at once."""
+        if trainer.world_size > 1:
+            number = torch.tensor(self.number, device=module.device)
+            torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+            self.number = int(number)
+        return self.number != 0
+
+    def _end(self) -> None:
+        """What comes now comes late: Slurm ends the processes of a job that goes back into the queue."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self.before = {}
+        raise Terminated
 
 
-def _ended(number: int, trainer: Trainer) -> Terminated:
-    """Put a Slurm job back whose time runs out; what a training is then ended by."""
-    if number == signal.SIGUSR1 and trainer.is_global_zero and (job := _slurm_job()):
-        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
-        said = f": {done.stderr.strip()}; submit it again" if done.returncode else ""
-        print(f"job {job}: {'not put back' if said else 'put back'} into Slurm's queue{said}", flush=True)
-    return Terminated()
+def _put_back(job: str) -> None:
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+    said = f": {done.stderr.strip()}; submit it again" if done.returncode else ""
+    print(f"job {job}: {'not put back' if said else 'put back'} into Slurm's queue{said}", flush=True)
 
 
 def _slurm_job() -> str | None:
