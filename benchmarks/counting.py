@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.stage import guarded
 from wesep_mix.matching.assignment import match
@@ -82,6 +83,8 @@ def _heard(student: nn.Module, teacher: nn.Module, plans: Sequence[Plan]) -> tup
     for plan in plans:
         audio = render(plan)
         found = student(torch.from_numpy(audio.mix)[None])
+        if found.presence is None:
+            raise UserError("--students: wanted one with presence (student.model.presence), found one without")
         clean = [
             torch.from_numpy(audio.sources[place, source.offset : source.offset + source.num_samples])
             for place, source in enumerate(plan.sources)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from places import ROOT
+from tiny import commands, run_sh
 
 from wesep_mix.models import checkpoint
 
@@ -27,7 +28,7 @@ ASP = {
 CONFIG = {
     "seed": 0,
     "model": ASP,
-    "trainer": {"max_steps": STEPS, "steps_per_epoch": STEPS // 2, "num_workers": 0, "keep": "last", "num_threads": 1},
+    "trainer": {"max_steps": STEPS, "steps_per_epoch": STEPS // 2, "num_workers": 1, "keep": "last", "num_threads": 1},
     "batch_size": 4,
     "chunk_s": 0.3,
 }
@@ -61,12 +62,12 @@ def train(tmp_path, prepared):
     return begin
 
 
-def curve(folder):
-    """{step: loss} of the training set, of all parts of the log."""
+def curve(folder, score="train/loss"):
+    """{step: score}, of all parts of the log."""
     found = {}
     for path in (folder / "logs" / "csv").glob("metrics*.csv"):
         with open(path) as file:
-            found |= {int(row["step"]): float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]}
+            found |= {int(row["step"]): float(row[score]) for row in csv.DictReader(file) if row[score]}
     return found
 
 
@@ -75,13 +76,14 @@ def weights(folder):
 
 
 def stop_behind(process, folder, number):
-    """Send a signal when the training has logged a step, and wait for its end; its output."""
+    """Send a signal when the training has logged a step, to all of its processes, data workers too, as
+    scancel does, and wait for its end; its output."""
     log = folder / "logs" / "csv"
     end = time.monotonic() + 100
     while not (log.is_dir() and any(path.stat().st_size for path in log.glob("metrics*.csv"))):
         assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
         time.sleep(0.01)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     return process.communicate(timeout=100)[0]
 
 
@@ -91,6 +93,8 @@ def test_two_processes_and_summed_batches_take_the_steps_of_one(train):
     said, two = train("two", "--num_procs", "2", steps_per_epoch=1)
     _, by_torchrun = train("torchrun", "--num_procs", "2", launcher=TORCHRUN, steps_per_epoch=1)
     _, summed = train("summed", accumulate=2, steps_per_epoch=1)
+    for folder in (two, by_torchrun):
+        assert curve(folder, "dev/eer") == pytest.approx(curve(alone, "dev/eer"), abs=1e-6)
     found, wanted = curve(two), curve(alone)
     assert len(wanted) == STEPS and found == pytest.approx(wanted, abs=1e-4)
     assert said.count("done in") == 1
@@ -119,3 +123,25 @@ def test_a_training_of_two_processes_that_is_told_to_end_goes_on_in_one(train):
     again, folder = train("stopped", **LONG)
     assert "processes: 2 before, 1 now" in again
     assert (weights(folder) - weights(alone)).norm() < 1e-3 * weights(alone).norm()
+
+
+def test_stages_2_to_5_run_in_two_processes_and_each_knows_what_is_done(tmp_path):
+    """Student, extractor and the network without embedding; nobody waits for a process that has nothing to do."""
+    two = ("--stop_stage", "5", "--num_procs", "2")
+    done = run_sh(tmp_path, *two)
+    assert done.returncode == 0, done.stderr
+    *_, student = commands(tmp_path, "--stage", "3", *two[:1], "3", *two[2:])
+    *_, extractor = commands(tmp_path, "--stage", "5", *two)
+    again, both = (
+        subprocess.run(
+            [sys.executable, *TORCHRUN, "-m", entry, *options],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+            capture_output=True,
+            timeout=100,
+        )
+        for entry, options in (student, (extractor[0], [*extractor[1], "--force", "true"]))
+    )
+    assert again.returncode == 0 and again.stdout.count("done already") == 1, again.stdout + again.stderr
+    assert both.returncode and "--condition matched, then with --condition none" in both.stderr

@@ -45,10 +45,11 @@ class Processes:
     num_procs: int = 1
 
     def __post_init__(self) -> None:
-        if self.ngpu < 0 or min(self.num_nodes, self.num_procs) < 1:
-            raise UserError(f"{self}: wanted GPUs from 0, machines and processes from 1")
+        for name, least in (("ngpu", 0), ("num_nodes", 1), ("num_procs", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"--{name}: wanted a number from {least} on, found {getattr(self, name)}")
         if self.ngpu and self.num_procs > 1:
-            raise UserError(f"{self}: wanted either, since each GPU has a process of its own")
+            raise UserError(f"{self}: each GPU has a process of its own, leave out one of the two")
 
     @property
     def local(self) -> int:
@@ -62,10 +63,9 @@ class Processes:
 
     def __str__(self) -> str:
         """As the options that ask for it."""
-        nodes = f" --num_nodes {self.num_nodes}" if self.num_nodes > 1 else ""
-        procs = f" --num_procs {self.num_procs}" if self.num_procs > 1 else ""
-        gpus = f" --ngpu {self.ngpu}" if self.ngpu or not procs else ""
-        return (gpus + nodes + procs).strip()
+        options = {"num_procs": self.num_procs, "ngpu": self.ngpu, "num_nodes": self.num_nodes}
+        asked = [f"--{name} {value}" for name, value in options.items() if value > (name != "ngpu")]
+        return " ".join(asked) or "--num_procs 1"
 
 
 ONE = Processes()
@@ -87,9 +87,8 @@ def settle(processes: Processes = ONE) -> None:
         os.environ["USER"] = f"uid{os.getuid()}"
     for name in NUMBERS if processes.world > 1 else ():
         _number(name)
-    if launcher(processes) == "lightning" and (
-        processes.world == 1 or "LOCAL_RANK" not in os.environ
-    ):  # no launcher started this one
+    is_first = processes.world == 1 or "LOCAL_RANK" not in os.environ  # no launcher started it
+    if launcher(processes) == "lightning" and is_first:
         for name in LAUNCHERS:
             os.environ.pop(name, None)
 

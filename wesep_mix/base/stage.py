@@ -210,11 +210,12 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
         UserError: an input is missing or damaged, or another process is at work in the folder.
     """
     part.check_needs()
+    if part.is_done() and not force:  # all processes see the same: none ends before all are at work
+        if rank() == 0:
+            print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
+        return
     if rank() > 0:
         work()
-        return
-    if part.is_done() and not force:
-        print(f"stage {part.number} ({part.title}): done already in {part.out}; --force true redoes it", flush=True)
         return
     part.check_inputs()
     start = time.monotonic()

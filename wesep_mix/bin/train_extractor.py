@@ -1,8 +1,9 @@
 """Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
 
-The two trainings are independent: on the CPU both run at once, each in a process of its own. Teacher and student
-compute the embeddings on the fly, matched as stage 4's config says. With `embeddings: ark` and `trainer.plans: static`
-they are read from --embeddings, which stage 4 writes with --set embeddings.sets=[train,dev,test].
+The two trainings are independent: on the CPU both run at once, each in a process of its own; where each has several
+processes, one runs after the other. Teacher and student compute the embeddings on the fly, matched as stage 4's config
+says. With `embeddings: ark` and `trainer.plans: static` they are read from --embeddings, which stage 4 writes with
+--set embeddings.sets=[train,dev,test].
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import sys
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
-from wesep_mix.base.environment import ONE
+from wesep_mix.base.environment import launcher
+from wesep_mix.base.errors import UserError
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import add_process_options, parser, processes_of
@@ -55,9 +57,16 @@ def _train(args: argparse.Namespace, argv: list[str]) -> int:
     for part in parts.values():
         part.check_needs()
     waiting = [condition for condition, part in parts.items() if args.force or not part.is_done()]
-    if len(waiting) > 1 and processes_of(args) == ONE:
+    processes = processes_of(args)
+    if len(waiting) > 1 and processes.world > 1 and launcher(processes) != "lightning":
+        raise UserError(
+            f"{processes}, started by {launcher(processes)}: wanted one training at a time, found two; start it with "
+            "--condition matched, then with --condition none"
+        )
+    if len(waiting) > 1 and (processes.world > 1 or not processes.ngpu):
         module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
-        return run_together([[*module, *argv, "--condition", condition] for condition in waiting])
+        commands = [[*module, *argv, "--condition", condition] for condition in waiting]
+        return run_together(commands, 1 if processes.world > 1 else len(commands))
     for condition, part in parts.items():
         run_part(part, args.force, lambda out=part.out, condition=condition: _work(args, out, condition))
     return 0

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import pickle
+import signal
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.pool import ExceptionWithTraceback
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import out_of_handles, starting
+from wesep_mix.base.stops import TERMINATED
 from wesep_mix.data.batch import MixBatch, collate
 
 NO_WORKERS = "num_workers=0"
@@ -35,7 +39,7 @@ class Loader(DataLoader[MixBatch]):
 
     def __init__(self, dataset: Dataset, batch_size: int, num_workers: int, **options: Any):
         source, join = (_Packed(dataset), _unchanged) if num_workers else (dataset, collate)
-        super().__init__(source, batch_size, num_workers=num_workers, collate_fn=join, **options)
+        super().__init__(source, batch_size, num_workers=num_workers, collate_fn=join, worker_init_fn=_stay, **options)
 
     def __iter__(self) -> Iterator[MixBatch]:
         return _unpacked(self._bytes()) if self.num_workers else super().__iter__()
@@ -46,6 +50,20 @@ class Loader(DataLoader[MixBatch]):
                 _try_out(self.num_workers)
             batches = super().__iter__()
         yield from batches
+
+
+def _stay(worker: int) -> None:
+    """Let a worker outlive the first SIGTERM, and SIGUSR1.
+
+    Slurm sends them to all processes of a job, but the training, which ends its workers by itself, wants to take its
+    step to the end. Python's own clean-up sends SIGTERM twice.
+    """
+
+    def at_second(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, lambda again, frame: os._exit(TERMINATED))
+
+    signal.signal(signal.SIGTERM, at_second)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _try_out(num_workers: int) -> None:

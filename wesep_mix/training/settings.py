@@ -54,8 +54,8 @@ class TrainerConfig(Checked):
     Attributes:
         max_steps: optimiser steps in all, whole epochs, so that the last step has a checkpoint.
         steps_per_epoch: optimiser steps of an epoch.
-        accumulate: each process works through its share of a step's mixtures in so many batches one after another: as
-            much less memory, and the same step.
+        accumulate: each process works through its share of a step's mixtures in so many batches one after another, for
+            less memory. Each batch counts as much as any other, and the log has the loss of a step's last one.
         clip: the gradient's greatest norm; 0 clips nothing.
         precision: of the computation.
         max_bad_steps: steps of the whole training whose loss or gradient may be not finite; one more ends it.

@@ -1,8 +1,8 @@
 """A training that is told to end writes a checkpoint first: SIGTERM (scancel, preemption) and SIGUSR1 (time limit).
 
-Slurm sends SIGUSR1 some time before the limit where a job asks for it (`--signal`); the job then puts itself back into
-the queue. A job that is preempted is put back by Slurm, one that is cancelled is not. A signal
-during validation waits for its end: then comes a checkpoint anyway.
+Slurm sends SIGUSR1 to what srun has started, some time before the limit, where a job asks for it (`--signal`); the job
+then puts itself back into the queue. A job that is preempted is put back by Slurm, one that is cancelled is not. During
+validation a signal waits for its end, since a checkpoint follows it anyway. Ctrl-C ends a training at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 class StopInTime(Callback):
     """Ends a training behind the step at which a signal came, with a checkpoint from which it goes on at the next.
 
-    Several processes ask each other every `every` steps; the first one's end is forwarded to those that it started.
+    Several processes ask each other every `every` steps. A signal often comes more than once: from Slurm to all
+    processes, data workers too, and from whoever started this one. Only the first counts.
 
     Args:
         path: of the checkpoint, which is removed when an epoch ends.
@@ -60,11 +61,7 @@ class StopInTime(Callback):
             sampler.skip = (trainer.current_epoch, self.num_done * trainer.train_dataloader.batch_size)
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.number == signal.SIGTERM == number:
-                raise Terminated  # the second time: at once
-            self.number = number
-            if trainer.strategy.launcher is not None:
-                trainer.strategy.launcher.kill(number)
+            self.number = self.number or number
 
         self.before = {number: signal.signal(number, note) for number in SIGNALS}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.base import plugins
-from wesep_mix.base.environment import ONE, Processes
+from wesep_mix.base.environment import ONE, Processes, rank
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
@@ -71,8 +71,9 @@ def train_teacher(settings: TeacherConfig, data: Path, out: Path, processes: Pro
         print(f"teacher {module.model.config.name}: nothing to train, its weights are pretrained", flush=True)
         if getattr(module.model.config, "centred", False):
             module.model.centre_on(speaker_means(module.model, PreparedSet(data / "train").pool))
-        write_config(out, resolved_settings(settings, module.model))
-        write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
+        if rank() == 0:
+            write_config(out, resolved_settings(settings, module.model))
+            write_model(out, "teachers", module.model, num_steps=0, num_trainable=0, num_bad_steps=0)
         return
     run(module, "teachers", TrainingMixtures(data, 1), out, processes)
 

@@ -112,3 +112,26 @@ def test_entry_points_work_with_a_notebooks_backend_and_plots_can_be_drawn(tmp_p
     backend = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | backend, capture_output=True, text=True)
     assert done.returncode == 0 and (tmp_path / "x.png").is_file(), done.stderr
+
+
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        ({"ngpu": -1}, "^--ngpu: wanted a number from 0 on, found -1$"),
+        ({"num_procs": 0}, "^--num_procs: wanted a number from 1 on, found 0$"),
+        ({"ngpu": 2, "num_procs": 3}, "^--num_procs 3 --ngpu 2: each GPU has a process of its own"),
+    ],
+)
+def test_processes_that_cannot_be_are_refused(asked, said):
+    with pytest.raises(UserError, match=said):
+        Processes(**asked)
+
+
+def test_processes_of_several_machines_want_somebody_who_starts_them(given):
+    asked = Processes(num_nodes=2, num_procs=3)
+    given({})
+    with pytest.raises(UserError, match="^--num_procs 3 --num_nodes 2: nobody .* --nodes=2 --ntasks-per-node=3"):
+        settle(asked)
+    tasks = {name: "6" for name in ("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS")}
+    given({**tasks, "SLURM_NTASKS_PER_NODE": "3", "SLURM_PROCID": "4"})
+    assert launcher(asked) == "srun" and rank() == 4
