@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import hashlib
 import os
 import random
 import re
@@ -29,7 +28,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -37,6 +36,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).with_name("helpers")))
 
+from contents import contents, differences
 from tiny import command_of, environment
 
 from wesep_mix.base.files import read_json
@@ -44,7 +44,6 @@ from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.stage import STATE_FILE
 
 PR_SET_CHILD_SUBREAPER = 36  # Linux: processes without a parent become children of this one, which waits for them
-ASIDE = ("logs", "jobs")  # folders that say when something ran, and where
 WRAPPED = ("--cmd", "tools/run_local.py", "--nj", "2")
 STAGE = re.compile(r"^== stage (\d): (.*) ==$", re.MULTILINE)
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\..*)?")
@@ -200,23 +199,6 @@ def on_disk(run: Path) -> str:
     counts = [f"{len(files)} files", f"{sum(states.values())} parts done"]
     counts += [f"begun: {begun}"] * bool(begun) + [f"{len(halves)} half-written"] * bool(halves)
     return "; ".join(counts + [f"{len(shares)} jobs' results"] * bool(shares))
-
-
-def contents(run: Path) -> dict[str, str]:
-    """{file: hash} of all that a run has made, but for when it ran and where."""
-    found = {}
-    for path in sorted(run.rglob("*")):
-        name = path.relative_to(run)
-        if path.is_file() and path.suffix != ".lock" and not set(ASIDE) & set(name.parts):
-            found[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def differences(wanted: dict[str, str], found: dict[str, str]) -> Iterator[str]:
-    """What is missing, more, or other than it should be."""
-    for name in sorted(wanted | found):
-        if wanted.get(name) != found.get(name):
-            yield f"{name} is {'missing' if name not in found else 'other' if name in wanted else 'more'}"
 
 
 def _started(command: Sequence[str], log: Path) -> subprocess.Popen:
