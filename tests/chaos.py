@@ -4,7 +4,7 @@
 
 The command, stages 1 to 9, is run undisturbed first. Then, once for every kill, it is run from an empty folder, all
 processes of its group get SIGKILL at a moment, and the same command is given again, which must complete. In the end
-every file in data and exp must be, byte for byte, that of the undisturbed run: lists, plans, checkpoints, weights,
+every file in data and exp must be, to the last bit, that of the undisturbed run: lists, plans, checkpoints, weights,
 embeddings, audio, scores, results.json, the stages' states. Left out are what says when something ran or where it was
 computed: the folders `logs` and `jobs`, and locks.
 
@@ -28,7 +28,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -44,6 +44,7 @@ from wesep_mix.base.installed import revision, shown, versions
 from wesep_mix.base.stage import STATE_FILE
 
 PR_SET_CHILD_SUBREAPER = 36  # Linux: processes without a parent become children of this one, which waits for them
+LONGER = {"trainer.max_steps": "16"}  # eight checkpoints, so that kills fall between them
 WRAPPED = ("--cmd", "tools/run_local.py", "--nj", "2")
 STAGE = re.compile(r"^== stage (\d): (.*) ==$", re.MULTILINE)
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\..*)?")
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.work.mkdir(parents=True)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     run, log = args.work.absolute() / "run", args.work.absolute() / "run.log"
-    command = command_of(run, "--stop_stage", args.stop_stage)
+    command = command_of(run, "--stop_stage", args.stop_stage, settings=LONGER)
     begun, ended = undisturbed(command, log)
     wanted = contents(run)
     run.rename(args.work / "undisturbed")
@@ -123,13 +124,10 @@ def undisturbed(command: Sequence[str], log: Path) -> tuple[list[Begun], float]:
     Raises:
         RuntimeError: it failed.
     """
-    begun: list[Begun] = []
     with _started(command, log) as process:
-        start = time.monotonic()
-        while process.poll() is None:
-            for stage, name in _stages_in(log)[len(begun) :]:
-                begun.append(Begun(stage, name, time.monotonic() - start))
-            time.sleep(POLL_S)
+        start, begun = time.monotonic(), []
+        for begun in _watched(process, log):
+            pass
     if process.returncode:
         raise RuntimeError(f"the undisturbed run failed:\n{log.read_text()}")
     return begun, time.monotonic() - start
@@ -150,17 +148,13 @@ def killed(command: Sequence[str], log: Path, run: Path, target: Begun, after: f
     """
     shutil.rmtree(run, ignore_errors=True)
     with _started(command, log) as process:
-        while process.poll() is None and (target.stage, target.name) not in _stages_in(log):
-            time.sleep(POLL_S)
         start = time.monotonic()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(after)
-        if process.returncode is None:
-            taken, hit = time.monotonic() - start, _stages_in(log)[-1]
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            after_hit = taken if hit == (target.stage, target.name) else 0.0
-            return Disturbed(Begun(*hit, target.at), after_hit, on_disk(run))
+        for begun in _watched(process, log):
+            now = time.monotonic() - start
+            if any(entry[:2] == target[:2] and now - entry.at >= after for entry in begun):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return Disturbed(begun[-1], now - begun[-1].at, on_disk(run))
     return killed(command, log, run, target, after / 2)
 
 
@@ -195,7 +189,11 @@ def on_disk(run: Path) -> str:
     files = [path for path in run.rglob("*") if path.is_file()]
     halves = [path for path in files if LEFTOVER.fullmatch(path.name)]
     shares = [path for path in files if re.fullmatch(r"share\.\d+\.pkl", path.name)]
-    begun = ", ".join("/".join(place.parts[2:]) for place, done in states.items() if not done)
+    begun = ", ".join(
+        "/".join(place.parts[2:]) + " (checkpoint)" * (run / place / "checkpoints" / "last.ckpt").is_file()
+        for place, done in states.items()
+        if not done
+    )
     counts = [f"{len(files)} files", f"{sum(states.values())} parts done"]
     counts += [f"begun: {begun}"] * bool(begun) + [f"{len(halves)} half-written"] * bool(halves)
     return "; ".join(counts + [f"{len(shares)} jobs' results"] * bool(shares))
@@ -208,8 +206,14 @@ def _started(command: Sequence[str], log: Path) -> subprocess.Popen:
         )
 
 
-def _stages_in(log: Path) -> list[tuple[int, str]]:
-    return [(int(stage), name) for stage, name in STAGE.findall(log.read_text(errors="replace"))]
+def _watched(process: subprocess.Popen, log: Path) -> Iterator[list[Begun]]:
+    """Yield, again and again until a run ends, what it has begun so far."""
+    start, begun = time.monotonic(), []
+    while process.poll() is None:
+        told = STAGE.findall(log.read_text(errors="replace"))
+        begun += [Begun(int(stage), name, time.monotonic() - start) for stage, name in told[len(begun) :]]
+        yield begun
+        time.sleep(POLL_S)
 
 
 def _print_head(args: argparse.Namespace, ended: float, num_files: int) -> None:
