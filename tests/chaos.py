@@ -125,9 +125,8 @@ def undisturbed(command: Sequence[str], log: Path) -> tuple[list[Begun], float]:
         RuntimeError: it failed.
     """
     with _started(command, log) as process:
-        start, begun = time.monotonic(), []
-        for begun in _watched(process, log):
-            pass
+        start = time.monotonic()
+        *_, begun = _watched(process, log)
     if process.returncode:
         raise RuntimeError(f"the undisturbed run failed:\n{log.read_text()}")
     return begun, time.monotonic() - start
