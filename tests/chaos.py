@@ -6,7 +6,8 @@ The command, stages 1 to 9, is run undisturbed first. Then, once for every kill,
 processes of its group get SIGKILL at a moment, and the same command is given again, which must complete. In the end
 every file in data and exp must be, to the last bit, that of the undisturbed run: lists, plans, checkpoints, weights,
 embeddings, audio, scores, results.json, the stages' states. Left out are what says when something ran or where it was
-computed: the folders `logs` and `jobs`, and locks.
+computed (the folders `logs` and `jobs`), locks, and of a checkpoint the key `current_score`, which Lightning does not
+load again.
 
 The moments are drawn from equal shares of the undisturbed run's time, one from each, so that every stage gets some. The
 first kill and every third after it are of `run.sh --cmd tools/run_local.py --nj 2`, the others of `--nj 1`. Jobs are

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+NOT_LOADED = "current_score"  # of the last new best: a Lightning callback saves it, and has none again after going on
 ASIDE = ("logs", "jobs")  # folders that say when something ran, and where
 
 
@@ -43,4 +44,5 @@ def _values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
         return
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _values(part, f"{name}.{key}")
+        if key != NOT_LOADED:
+            yield from _values(part, f"{name}.{key}")
