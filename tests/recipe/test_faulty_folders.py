@@ -16,7 +16,7 @@ from tiny import commands, environment, the_error
 
 from wesep_mix.base.stage import damage_of
 
-WRAPPER = f"{sys.executable} {ROOT / 'tools' / 'run_local.py'} --max-jobs-run 1"
+WRAPPER = f"{sys.executable} {ROOT / 'tools' / 'run_local.py'}"
 UNFINISHED = ("checkpoints", ".stage.json", ".stage.files")  # may be there before a stage is done
 FULL = {"data": ("data", "200k"), "training": ("exp", "160k"), "jobs": ("exp", "8k")}  # folder, and its room
 BUSY = {"data": "utterances.jsonl", "training": "last.ckpt", "jobs": "work.pkl"}  # files that are written midway
@@ -45,7 +45,6 @@ class Stage:
         self.argv = [sys.executable, "-m", entry, *(data.get(word, word) for word in calls[entry])]
         self.variables = {}
         if kind == "jobs":
-            self.argv += ["--nj", "2"]
             self.variables = {"WESEP_MIX_CMD": WRAPPER, "WESEP_MIX_JOBS": str(self.run_folder / "exp/jobs")}
         self.empty()
         done = self.run()
