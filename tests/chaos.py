@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1, help="the first kill to do, where earlier ones are done")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--stop_stage", type=int, default=9, help="the last stage that the command runs")
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs, not there yet")
@@ -93,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.rename(args.work / "undisturbed")
     _print_head(args, ended, len(wanted))
     failed = 0
-    for number, moment in enumerate(moments(args.kills, ended, random.Random(args.seed)), start=1):
+    drawn = moments(args.kills, ended, random.Random(args.seed))
+    for number, moment in enumerate(drawn[args.first - 1 :], start=args.first):
         full = [*command, *(WRAPPED if number % 3 == 1 else ())]
         target = max((entry for entry in begun if entry.at <= moment), key=lambda entry: entry.at, default=begun[0])
         disturbed = killed(full, log, run, target, max(0.0, moment - target.at))
@@ -103,7 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             keep(args.work / f"kill_{number}", run, log)
         shutil.rmtree(run, ignore_errors=True)
         _print_row(number, "--cmd" if "--cmd" in full else "--nj 1", disturbed, wrong)
-    print(f"\n{args.kills - failed} of {args.kills} completed with the results of the undisturbed run.")
+    print(
+        f"\n{args.kills - args.first + 1 - failed} of {args.kills - args.first + 1} completed with the results of the undisturbed run."
+    )
     return 1 if failed else 0
 
 
@@ -218,6 +222,7 @@ def _watched(process: subprocess.Popen, log: Path) -> Iterator[list[Begun]]:
 
 def _print_head(args: argparse.Namespace, ended: float, num_files: int) -> None:
     words = ["tests/chaos.py", "--kills", str(args.kills), "--seed", str(args.seed)]
+    words += ["--first", str(args.first)] * (args.first != 1)
     words += ["--stop_stage", str(args.stop_stage)] * (args.stop_stage != 9)
     print(f"`{shlex.join(['python', *words])}`, {date.today()}, revision {revision()}, {os.cpu_count()} cores,")
     print(f"{shown(versions())}. The undisturbed run took {ended:.0f} s; {num_files} of its files are compared.\n")
