@@ -9,9 +9,9 @@ embeddings, audio, scores, results.json, the stages' states. Left out are what s
 computed (the folders `logs` and `jobs`), locks, and of a checkpoint the key `current_score`, which Lightning does not
 load again.
 
-The moments are drawn from equal shares of the undisturbed run's time, one from each, so that every stage gets some. The
-first kill and every third after it are of `run.sh --cmd tools/run_local.py --nj 2`, the others of `--nj 1`. Jobs are
-in sessions of their own: those of a killed wrapper live on while the command is given again, as a cluster's do.
+The moments are drawn from equal shares of the undisturbed run's time, one from each. The first kill and every third
+after it are of `run.sh --cmd tools/run_local.py --nj 2`, the others of `--nj 1`. Jobs are in sessions of their own:
+those of a killed wrapper live on while the command is given again, as a cluster's do.
 
 Printed is a Markdown table; the status is 1 if a kill left a trace.
 """
@@ -105,9 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             keep(args.work / f"kill_{number}", run, log)
         shutil.rmtree(run, ignore_errors=True)
         _print_row(number, "--cmd" if "--cmd" in full else "--nj 1", disturbed, wrong)
-    print(
-        f"\n{args.kills - args.first + 1 - failed} of {args.kills - args.first + 1} completed with the results of the undisturbed run."
-    )
+    done = args.kills - args.first + 1
+    print(f"\n{done - failed} of {done} completed with the results of the undisturbed run.")
     return 1 if failed else 0
 
 
