@@ -104,18 +104,36 @@ def start(call: Call, number: int) -> tuple[subprocess.Popen, float]:
         The process, and when it was started.
     """
     log, command = call.log_of(number), call.command_of(number)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as file:
-        file.write(f"# {shlex.join(command)}\n# Started at {time.ctime()}\n#\n")
-        file.flush()
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        except OSError as err:
-            file.write(f"{command[0]}: {err.strerror}\n")
-            process = subprocess.Popen(["false"], start_new_session=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "w", encoding="utf-8") as file:
+            file.write(f"# {shlex.join(command)}\n# Started at {time.ctime()}\n#\n")
+            file.flush()
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                )
+            except OSError as err:
+                file.write(f"{command[0]}: {err.strerror}\n")
+                process = subprocess.Popen(["false"], start_new_session=True)
+    except OSError as err:
+        print(f"{log}: {err.strerror}; a job without a log is not started", file=sys.stderr)
+        process = subprocess.Popen(["false"], start_new_session=True)
     return process, time.time()
+
+
+def append(log: Path, text: str) -> None:
+    """Write on in a job's log; where that is full or gone, on stderr, so that the other jobs go on.
+
+    Args:
+        log: of the job.
+        text: whole lines.
+    """
+    try:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as err:
+        print(f"{log}: {err.strerror}; not written: {' '.join(text.split())}", file=sys.stderr)
 
 
 def close(log: Path, status: int, began: float) -> None:
@@ -127,8 +145,8 @@ def close(log: Path, status: int, began: float) -> None:
         began: when it was started.
     """
     code = status if status >= 0 else 128 - status
-    with open(log, "a", encoding="utf-8") as file:
-        file.write(f"# Accounting: time={time.time() - began:.0f} threads=1\n# Ended (code {code}) at {time.ctime()}\n")
+    accounting = f"# Accounting: time={time.time() - began:.0f} threads=1"
+    append(log, f"{accounting}\n# Ended (code {code}) at {time.ctime()}\n")
 
 
 def end_all(processes: Sequence[subprocess.Popen]) -> None:
@@ -207,7 +225,10 @@ def tell(call: Call, failed: Sequence[int], name: str) -> None:
     total = call.last - call.first + 1
     print(f"{name}: {len(failed)} of {total} jobs failed, see {call.log_of(failed[0])}", file=sys.stderr)
     for number in failed:
-        lines = call.log_of(number).read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = call.log_of(number).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as err:
+            lines = [f"no log: {err.strerror}"]
         body = [line for line in lines if not line.startswith("#")][-SHOWN:]
         print(f"-- {call.log_of(number)}:", *body, sep="\n", file=sys.stderr)
 
@@ -239,6 +260,9 @@ def serve(argv: Sequence[str], name: str, usage: str, work: Callable[[Call], lis
     except ValueError as err:
         print(f"{name}: {err}", file=sys.stderr)
         return 2
+    except OSError as err:
+        print(f"{name}: {err.filename}: {err.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stop:
         print(f"\n{name}: interrupted{', ' * bool(stop.args)}{stop}", file=sys.stderr)
         return 130

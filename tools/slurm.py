@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_local import Call, command_wrapper, serve
+from run_local import Call, append, command_wrapper, serve
 
 NAME = Path(__file__).name
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
@@ -196,8 +196,7 @@ class Array:
         told = (
             f"{NAME}: job {self.id}_{number} ended without a status: cancelled, out of time or memory, or its node died"
         )
-        with open(self.call.log_of(number), "a", encoding="utf-8") as file:
-            file.write(f"{told}\n# Ended (code 1) at {time.ctime()}\n")
+        append(self.call.log_of(number), f"{told}\n# Ended (code 1) at {time.ctime()}\n")
 
     def cancel(self) -> None:
         """Cancel what has not ended."""

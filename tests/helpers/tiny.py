@@ -29,24 +29,18 @@ SETTINGS = {
 }
 
 
-def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
-    """Run run.sh with the active Python on the tiny settings and `settings`; data and exp lie in `folder`."""
-    settings = base | (settings or {})
-    command = [
-        "bash",
-        str(ROOT / "run.sh"),
-        "--corpus",
-        corpus,
-        "--nj",
-        "1",
-        "--data_dir",
-        str(Path(folder) / "data"),
-        "--exp_dir",
-        str(Path(folder) / "exp"),
-        *map(str, options),
-    ]
-    for key, value in settings.items():
+def command_of(folder, *options, settings=None, corpus="mini", base=SETTINGS):
+    """run.sh's call on the tiny settings and `settings`; data and exp lie in `folder`."""
+    command = ["bash", str(ROOT / "run.sh"), "--corpus", corpus, "--nj", "1"]
+    command += ["--data_dir", str(Path(folder) / "data"), "--exp_dir", str(Path(folder) / "exp"), *map(str, options)]
+    for key, value in (base | (settings or {})).items():
         command += ["--set", f"{key}={value}"]
+    return command
+
+
+def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
+    """Run that call with the active Python."""
+    command = command_of(folder, *options, settings=settings, corpus=corpus, base=base)
     return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=300)
 
 

@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from places import ROOT
+from holding import holding, wait_until_held
 
 from wesep_mix.models import checkpoint
 
@@ -27,27 +26,12 @@ trainer: {{max_steps: {MAX_STEPS}, steps_per_epoch: 2, num_workers: 1}}
 batch_size: 2
 chunk_s: 0.3
 """
-HOLD = """
-import os, pathlib, time
-
-rename = os.replace
-
-def replace(source, target, **options):
-    rename(source, target, **options)
-    if "HELD" in os.environ and os.path.basename(target) == "last.ckpt":
-        pathlib.Path(os.environ["HELD"]).touch()
-        time.sleep(300)
-
-os.replace = replace
-"""
 
 
 @pytest.fixture
 def start(tmp_path, prepared):
     """Function: whether to hold after the first checkpoint -> the training's process, in a group of its own."""
     (tmp_path / "teacher.yaml").write_text(CONFIG)
-    (tmp_path / "hold").mkdir()
-    (tmp_path / "hold" / "sitecustomize.py").write_text(HOLD)  # Python imports it when it starts
     processes = []
 
     def run(hold: bool) -> subprocess.Popen:
@@ -60,9 +44,7 @@ def start(tmp_path, prepared):
             f"--data={prepared}/single",
             f"--out={tmp_path}/exp/teacher",
         ]
-        paths = os.pathsep.join([str(tmp_path / "hold"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-        env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-        env |= {"HELD": str(tmp_path / "held")} if hold else {}
+        env = os.environ | holding(tmp_path, "last.ckpt" if hold else None) | {"OMP_NUM_THREADS": "1"}
         processes.append(
             subprocess.Popen(
                 command,
@@ -83,12 +65,6 @@ def start(tmp_path, prepared):
             process.wait()
         process.stdout.close()
         process.stderr.close()
-
-
-def wait_until_held(process: subprocess.Popen, held: Path) -> None:
-    while not held.exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
 
 
 def end(process: subprocess.Popen, number: int | None = None) -> tuple[int, str, str]:

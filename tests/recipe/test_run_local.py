@@ -62,6 +62,19 @@ def test_a_job_that_was_killed_is_a_failed_one(tmp_path):
     assert "# Ended (code 137)" in (tmp_path / "x.log").read_text()
 
 
+def test_where_a_log_cannot_be_written_the_other_jobs_go_on(tmp_path):
+    """As when the folder of the logs is removed, or its disk is full, while jobs are at work."""
+    (tmp_path / "3.log").mkdir()
+    script = "[ JOB != 1 ] || rm JOB.log; [ JOB != 1 ] || mkdir JOB.log; touch done.JOB; exit $((JOB == 2))"
+    done = call(tmp_path, "JOB=1:4", "JOB.log", "bash", "-c", script)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    told = done.stderr.splitlines()
+    assert "3.log: Is a directory; a job without a log is not started" in told
+    assert any(line.startswith("1.log: Is a directory; not written: # Accounting: time=") for line in told)
+    assert "run_local.py: 2 of 4 jobs failed, see 2.log" in told and "no log: Is a directory" in told
+    assert [path.name for path in sorted(tmp_path.glob("done.*"))] == ["done.1", "done.2", "done.4"]
+
+
 def test_no_more_jobs_run_at_once_than_asked_for(tmp_path):
     script = "touch run.JOB; ls run.* | wc -l; sleep 0.2; rm run.JOB"
     assert call(tmp_path, "--max-jobs-run", "2", "JOB=1:6", "x.JOB.log", "bash", "-c", script).returncode == 0

@@ -67,7 +67,7 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     if done.returncode:
         raise UserError(f"{title}: {shlex.join(wrapper())} ended with status {done.returncode}; logs: {folder}")
     results = _merged(folder, len(items), num_shares, title)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     return results
 
 
@@ -78,7 +78,8 @@ def _merged(folder: Path, num_items: int, num_shares: int, title: str) -> list[A
         if not path.is_file():
             raise UserError(
                 f"{title}: the wrapper says that all is well, but there is no {path}; wanted the results of items "
-                f"{places[0]}, {places[0] + num_shares}, ... of {num_items}. Do all machines see this folder?"
+                f"{places[0]}, {places[0] + num_shares}, ... of {num_items}. "
+                "Do all machines see this folder, and was it left there?"
             )
         with open(path, "rb") as file:
             found = pickle.load(file)
@@ -117,4 +118,7 @@ def do_share(folder: Path, share: int, num_shares: int) -> None:
 
 
 if __name__ == "__main__":
-    do_share(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    try:
+        do_share(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    except (UserError, OSError) as problem:
+        sys.exit(f"share {sys.argv[2]}: {problem}")

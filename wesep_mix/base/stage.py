@@ -43,6 +43,10 @@ HELD = (errno.EAGAIN, errno.EACCES)  # errors of a lock that another process hol
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM), "; make it writable for you, or name another folder, then run again"
+    ),
+    errno.ENOENT: "; if it was removed meanwhile, run again",
     errno.EFBIG: "; raise the size that a file may have (ulimit -f), then run again",
     **dict.fromkeys(
         (errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run again"
@@ -299,7 +303,7 @@ def _line_of(err: Exception, who: str) -> str | None:
     if isinstance(err, UserError):
         return str(err)
     if isinstance(err, OSError):
-        place = f" ({err.filename})" if err.filename else ""
+        place = f" ({os.fsdecode(err.filename)})" if err.filename else ""
         return f"{who}: {err.strerror or err}{place}{ADVICE.get(err.errno, '')}"
     return None
 

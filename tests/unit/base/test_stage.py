@@ -326,6 +326,15 @@ def test_an_input_belongs_to_the_nearest_stage_folder_above_it(folder, tmp_path)
             OSError(errno.EDQUOT, "Disk quota exceeded", "x.ark"),
             "error: stage 4: Disk quota exceeded (x.ark); free space or mend the file, then run again\n",
         ),
+        (
+            OSError(errno.EROFS, "Read-only file system", b"exp/x.ark"),
+            "error: stage 4: Read-only file system (exp/x.ark); make it writable for you, or name another folder, then "
+            "run again\n",
+        ),
+        (
+            OSError(errno.ENOENT, "No such file or directory", "x.ark"),
+            "error: stage 4: No such file or directory (x.ark); if it was removed meanwhile, run again\n",
+        ),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x.wav"), "error: stage 4: File name too long (x.wav)\n"),
         (
             OSError(errno.EMFILE, "Too many open files", "x.wav"),
