@@ -192,8 +192,20 @@ def run(call: Call) -> list[int]:
     return sorted(failed)
 
 
+# Bash that `command_wrapper` wants before it. SIGUSR1 is passed on to the job. SIGTERM comes to the job by itself, and
+# the script stays until the job has ended, which may want to write a checkpoint.
+ENDING = """\
+signalled= ended=
+trap 'signalled=1; kill -USR1 "$job"' USR1
+trap 'signalled=1 ended=1' TERM
+wait_for_job() { while signalled=; wait "$job"; code=$?; [ -n "$signalled" ]; do :; done; }
+"""
+
+
 def command_wrapper(command: Sequence[str], log: Path, status: Path) -> str:
-    """A line for bash that runs a job elsewhere, with the log that `start` and `close` write here.
+    """A line for bash that runs a job elsewhere, with the log that `start` and `close` write here, appended to it.
+
+    A job that was ended from outside leaves no status: it may be run again (requeued).
 
     Args:
         command: program and arguments.
@@ -206,11 +218,13 @@ def command_wrapper(command: Sequence[str], log: Path, status: Path) -> str:
     log_word, status_word = shlex.quote(str(log)), shlex.quote(str(status))
     head = shlex.quote(f"# {shlex.join(command)}")
     return (
-        f'began=$(date +%s); {{ echo {head}; echo "# Started at $(date) on $(hostname)"; echo "#"; }} > {log_word}; '
-        f"{shlex.join(command)} >> {log_word} 2>&1 < /dev/null; code=$?; "
+        f"rm -f {status_word}; began=$(date +%s); "
+        f'{{ echo {head}; echo "# Started at $(date) on $(hostname)"; echo "#"; }} >> {log_word}; '
+        f"{shlex.join(command)} >> {log_word} 2>&1 < /dev/null & job=$!; wait_for_job; "
         f'{{ echo "# Accounting: time=$(( $(date +%s) - began )) threads=1"; '
         f'echo "# Ended (code $code) at $(date)"; }} >> {log_word}; '
-        f"echo $code > {status_word}.new && mv {status_word}.new {status_word}"
+        f'[ "$code" -ne 0 ] && [ -n "$ended" ] || '
+        f"{{ echo $code > {status_word}.new && mv {status_word}.new {status_word}; }}"
     )
 
 

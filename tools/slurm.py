@@ -6,8 +6,10 @@
 
 What each option becomes for sbatch is said by conf/slurm.conf, in ESPnet's grammar. It waits for the array, and shows
 the last lines of the jobs that failed; then the status is 1. A job that ended without a status (a node that died, a
-limit of time or memory, scancel) has failed. Ctrl-C cancels the array. Jobs run in the folder of the call, which all
-nodes must see, with its environment. Beside a log, in q/, lie the script, the statuses and the array's number.
+limit of time or memory, scancel) has failed, unless Slurm runs it again: what failed counts once Slurm no longer has
+it. SIGUSR1 (--signal B:USR1@120) is passed on to the job. Ctrl-C cancels the array. Jobs run in the folder of the call,
+which all nodes must see, with its environment. Beside a log, in q/, lie the script, the statuses and the number of the
+array.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_local import Call, append, command_wrapper, serve
+from run_local import ENDING, Call, append, command_wrapper, serve
 
 NAME = Path(__file__).name
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
@@ -134,6 +136,7 @@ class Array:
                 [
                     "#!/usr/bin/env bash",
                     f"cd {shlex.quote(str(Path.cwd()))}",
+                    ENDING,
                     'case "$SLURM_ARRAY_TASK_ID" in',
                     *cases,
                     "esac",
@@ -169,19 +172,23 @@ class Array:
         asked = time.monotonic()
         while waiting:
             time.sleep(POLL_S)
-            for number in sorted(waiting):
-                if self.status_file(number).is_file():
-                    waiting.discard(number)
-                    failed += [number] * (self.status_file(number).read_text().strip() != "0")
-            if waiting and time.monotonic() - asked >= ASK_S:
+            statuses = {number: self._status(number) for number in waiting}
+            waiting -= {number for number, status in statuses.items() if status == "0"}
+            if waiting and time.monotonic() - asked >= ASK_S and (known := self._known()) is not None:
                 asked = time.monotonic()
-                known = self._known()
-                missing = {n: missing.get(n, asked) for n in waiting if known is not None and n not in known}
-                for number in [n for n, since in missing.items() if asked - since >= LOST_S]:
-                    waiting.discard(number)
-                    failed.append(number)
+                missing = {number: missing.get(number, asked) for number in waiting - known}
+                lost = {number for number, since in missing.items() if asked - since >= LOST_S}
+                ended = {number for number in missing if statuses[number]}
+                for number in lost - ended:
                     self._note(number)
+                waiting -= lost | ended
+                failed += lost | ended
         return sorted(failed)
+
+    def _status(self, number: int) -> str:
+        """A job's exit status; empty where it has left none."""
+        file = self.status_file(number)
+        return file.read_text().strip() if file.is_file() else ""
 
     def _known(self) -> set[int] | None:
         """The jobs that the scheduler still has; None where it does not answer."""

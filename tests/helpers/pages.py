@@ -18,7 +18,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 WALKTHROUGH = "docs/contributing.md"  # followed step by step by tests/recipe/test_walkthroughs.py
-COPIED = ("run.sh", "path.sh", "setup.py", "conf", "tools", "egs", "benchmarks")
+COPIED = ("run.sh", "path.sh", "cmd.sh", "setup.py", "conf", "tools", "egs", "benchmarks")
 BLOCK = re.compile(r"(?:^<!-- needs: (?P<needs>.+?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ +(.*)$", re.M)

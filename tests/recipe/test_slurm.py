@@ -68,6 +68,32 @@ def test_a_job_that_is_cancelled_elsewhere_has_failed(cluster, tmp_path):
     assert "slurm.py: 1 of 2 jobs failed, see x.2.log" in said and "ended without a status: cancelled, out of" in said
 
 
+def test_a_job_that_slurm_runs_again_is_waited_for(cluster, tmp_path):
+    """It fails while it is requeued; its second run counts, and goes on in the same log."""
+    script = 'echo run $SLURM_RESTART_COUNT.; [ -n "$SLURM_RESTART_COUNT" ] || sleep 300'
+    command = [*SLURM, "x.log", "bash", "-c", script]
+    process = subprocess.Popen(command, cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE)
+    _until(lambda: "\nrun .\n" in _text(tmp_path / "x.log"))
+    array = (tmp_path / "q/x/array").read_text().strip()
+    subprocess.run(["scontrol", "requeue", f"{array}_1"], env=cluster, check=True)
+    now = ["scontrol", "update", f"jobid={array}_1", "StartTime=now"]  # else Slurm lets it wait for two minutes
+    _until(lambda: subprocess.run(now, env=cluster, capture_output=True) and process.poll() is not None)
+    assert process.poll() == 0, process.stderr.read()
+    log = _text(tmp_path / "x.log")
+    assert "\nrun .\n" in log and "\nrun 1.\n" in log and log.rstrip().splitlines()[-1].startswith("# Ended (code 0)")
+
+
+def test_a_signal_before_the_end_of_the_time_reaches_the_job(cluster, tmp_path):
+    script = "trap 'echo warned; exit 3' USR1; echo begun; while :; do sleep 0.1; done"
+    command = [*SLURM, "x.log", "bash", "-c", script]
+    process = subprocess.Popen(command, cwd=tmp_path, env=cluster, text=True, stderr=subprocess.PIPE)
+    _until(lambda: "\nbegun\n" in _text(tmp_path / "x.log"))
+    array = (tmp_path / "q/x/array").read_text().strip()
+    subprocess.run(["scancel", "--signal=USR1", "--batch", array], env=cluster, check=True)
+    assert process.wait(90) == 1
+    assert "\nwarned\n" in _text(tmp_path / "x.log") and "# Ended (code 3)" in _text(tmp_path / "x.log")
+
+
 def test_an_interrupt_cancels_the_array(cluster, tmp_path):
     process = begun(tmp_path, cluster, "echo JOB; sleep 300")
     _until(lambda: "\n1\n" in _text(tmp_path / "x.1.log"))
