@@ -63,30 +63,34 @@ separated=$exp/${num_spk}mix/$separator
 settings=(${set[@]+"${set[@]/#/--set=}"})
 processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # of a training
 [ -n "$cmd$train_cmd" ] || [ ! -f cmd.sh ] || . ./cmd.sh
-read -ra trainer <<< "${train_cmd:=$cmd}"
-[ "$ngpu" -eq 0 ] || [ -z "$train_cmd" ] || trainer+=(--gpu "$ngpu")
+: "${train_cmd:=$cmd}"
 
 run() {  # COMMAND...: runs it, or prints it as one would type it
     if [ "$dry_run" = true ]; then printf '%q ' "$@" && echo; else "$@"; fi
 }
 
 if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
-if [ -n "$cmd" ]; then
-    run export WESEP_MIX_CMD="$cmd" WESEP_MIX_JOBS="$exp/jobs"
+if [ -n "$train_cmd" ]; then
+    run export WESEP_MIX_CMD="$cmd" WESEP_MIX_TRAIN_CMD="$train_cmd" WESEP_MIX_JOBS="$exp/jobs"
 fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
     ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
     --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
+
+engine() {  # NUMBER: where a stage's work goes, if not to this machine
+    case $1 in
+        [235]) [ -z "$train_cmd" ] || echo ", each training a job of $train_cmd" ;;
+        [14678]) [ -z "$cmd" ] || echo ", up to $nj jobs of $cmd" ;;
+    esac
+}
 
 run_stage() {  # NUMBER ENTRY_POINT OPTION...: does nothing if the stage was not asked for
     local number=$1 entry=$2 status=0
     shift 2
     [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
     [ "$dry_run" = false ] || printf '# '
-    echo "== stage $number: ${entry//_/ }${log:+, log: $log} =="
-    run ${job[@]+"${job[@]}"} python -m "wesep_mix.bin.$entry" "$@" --force "$force" \
-        ${settings[@]+"${settings[@]}"} || status=$?
-    [ -z "${log-}" ] || [ "$dry_run" = true ] || [ "$status" -ne 0 ] || grep "^stage $number " "$log" || true
+    echo "== stage $number: ${entry//_/ }$(engine "$number") =="
+    run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
     [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # the stage has said how to go on
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
     [ "$status" -eq 0 ] || {
@@ -95,12 +99,6 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: does nothing if the stage was not
         warn "stage $number ($entry) failed (status $status); mend the cause, then $again goes on from there"
         exit "$status"
     }
-}
-
-run_training() {  # NUMBER ENTRY_POINT NAME OPTION...: as one job of --train_cmd, if there is one
-    local job=() log=
-    [ -z "$train_cmd" ] || { log=$exp/jobs/$3.log && job=("${trainer[@]}" "$log"); }
-    run_stage "$1" "$2" "${@:4}"
 }
 
 run_table() {  # NUMBER: a stage's work for the paper's tables
@@ -115,24 +113,23 @@ run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
         --out "$data/wav" --nj "$nj" --force "$force"
 
-run_training 2 train_teacher teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" \
-    "${processes[@]}"
+run_stage 2 train_teacher --config "$conf/teacher.yaml" --data "$single" --out "$teacher" "${processes[@]}"
 run_table 2
 
-run_training 3 train_student "${num_spk}mix/student" --config "$conf/student.yaml" --data "$mixtures" \
-    --teacher "$teacher/model.pt" --out "$student" "${processes[@]}" --num_spk "$num_spk"
+run_stage 3 train_student --config "$conf/student.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \
+    --out "$student" "${processes[@]}" --num_spk "$num_spk"
 run_table 3
 
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
 run_table 4
 
-run_training 5 train_extractor "${num_spk}mix/$extractor" --config "$conf/extractor/$extractor.yaml" \
-    --data "$mixtures" --embeddings "$embeddings" --embeddings_config "$conf/embeddings.yaml" \
-    --teacher "$teacher/model.pt" --student "$student/model.pt" --num_spk "$num_spk" --out "$model" "${processes[@]}"
+run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" --embeddings "$embeddings" \
+    --embeddings_config "$conf/embeddings.yaml" --teacher "$teacher/model.pt" --student "$student/model.pt" \
+    --num_spk "$num_spk" --out "$model" "${processes[@]}"
 [ -z "$separator" ] ||
-    run_training 5 train_separator "${num_spk}mix/$separator" --config "$conf/separator/$separator.yaml" \
-        --data "$mixtures" --num_spk "$num_spk" --out "$separated/separated" "${processes[@]}"
+    run_stage 5 train_separator --config "$conf/separator/$separator.yaml" --data "$mixtures" --num_spk "$num_spk" \
+        --out "$separated/separated" "${processes[@]}"
 run_table 5
 
 run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test" \

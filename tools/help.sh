@@ -29,9 +29,10 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      no other stage reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
-  --cmd COMMAND      a Kaldi-style job wrapper with its options, such as \"tools/slurm.py --mem 4G\": stages 1, 6, 7 and 8
-                     are --nj jobs of it, each training of stages 2, 3 and 5 is one, the others run here [cmd.sh]
-  --train_cmd COMMAND  the wrapper of stages 2, 3 and 5, told --gpu N with --ngpu N [cmd.sh, else --cmd]
+  --cmd COMMAND      a Kaldi-style job wrapper with its options, such as \"tools/slurm.py --mem 4G\": stages 1, 4, 6,
+                     7 and 8 are --nj jobs of it, each training of stages 2, 3 and 5 is one [cmd.sh, else all runs here]
+  --train_cmd COMMAND  the wrapper of trainings, which is also told of --ngpu, --num_procs and --num_nodes
+                     [cmd.sh, else --cmd]
   --ngpu N           GPUs of each machine, 0 for none; a training has a process for each [$ngpu]
   --num_procs N      processes of a training on the CPU of each machine [$num_procs]
   --num_nodes N      machines of a training, whose processes srun or torchrun starts [$num_nodes]

@@ -191,76 +191,31 @@ def test_ctrl_c_ends_the_run_with_130(stub_env):
     assert run.returncode == 130 and stdout == "" and stderr == ""
 
 
-WRAPPER = """#!/usr/bin/env bash
-words=()
-while [[ $1 == --* ]]; do words+=("$1" "$2") && shift 2; done
-[[ $1 == *.log ]] || { echo "wanted a log, found $1" >&2 && exit 2; }
-log=$1 && shift
-mkdir -p "$(dirname "$log")" && echo "${words[*]} $log"
-"$@" > "$log" 2>&1
-"""
-
-
-@pytest.fixture
-def wrapper(tmp_path):
-    """A job wrapper of Kaldi's form that prints its options and the log's name."""
-    path = tmp_path / "wrapper"
-    path.write_text(WRAPPER)
-    path.chmod(0o755)
-    return path
-
-
-def test_each_training_is_one_job_of_the_wrapper(tmp_path, stub_env, wrapper):
-    options = ["--exp_dir", tmp_path / "exp", "--separator", "conv_tasnet", "--ngpu", 2]
-    done = bash("run.sh", *options, "--train_cmd", f"{wrapper} --mem 8G", **stub_env)
+def said_of(*options, script="run.sh"):
+    done = bash(script, "--dry_run", "true", *options)
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "exp/mini/jobs"
-    calls = {
-        "teacher": "teacher",
-        "2mix/student": "student",
-        "2mix/stft_tcn": "extractor",
-        "2mix/conv_tasnet": "separator",
-    }
-    assert [line for line in done.stdout.splitlines() if line.startswith("--mem")] == [
-        f"--mem 8G --gpu 2 {folder}/{name}.log" for name in calls
-    ]
-    assert not any(name.startswith("train_") for name in entries(done.stdout))
-    for name, kind in calls.items():
-        assert (folder / f"{name}.log").read_text().startswith(f"<wesep_mix.bin.train_{kind}><--config>")
-        assert f": train {kind}, log: {folder}/{name}.log ==" in done.stdout
+    return done.stdout
 
 
 def test_the_wrapper_of_all_stages_is_that_of_the_trainings_unless_these_have_their_own():
-    def trained(*options):
-        done = bash("run.sh", "--dry_run", "true", "--stage", 3, "--stop_stage", 3, *options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()[-1].partition(" python ")[0], "WESEP_MIX_CMD=a" in done.stdout
-
-    assert trained("--cmd", "a.pl --mem 1G") == ("a.pl --mem 1G exp/mini/jobs/2mix/student.log", True)
-    assert trained("--cmd", "a.pl", "--train_cmd", "b.pl") == ("b.pl exp/mini/jobs/2mix/student.log", True)
-    assert trained("--train_cmd", "b.pl", "--ngpu", 1) == ("b.pl --gpu 1 exp/mini/jobs/2mix/student.log", False)
-    assert trained()[0].startswith("python -m wesep_mix.bin.train_student")
+    said = said_of("--cmd", "a.pl --mem 1G", "--nj", 7)
+    assert "WESEP_MIX_CMD=a.pl\\ --mem\\ 1G WESEP_MIX_TRAIN_CMD=a.pl\\ --mem\\ 1G WESEP_MIX_JOBS=exp/mini/jobs" in said
+    assert "# == stage 3: train student, each training a job of a.pl --mem 1G ==" in said
+    assert "# == stage 4: extract embeddings, up to 7 jobs of a.pl --mem 1G ==" in said
+    said = said_of("--cmd", "a.pl", "--train_cmd", "b.pl")
+    assert "WESEP_MIX_CMD=a.pl WESEP_MIX_TRAIN_CMD=b.pl" in said and "each training a job of b.pl ==" in said
+    said = said_of("--train_cmd", "b.pl")
+    assert "WESEP_MIX_CMD= WESEP_MIX_TRAIN_CMD=b.pl" in said and "# == stage 6: extract speech ==" in said
+    assert "WESEP_MIX" not in said_of() and "job" not in said_of()
 
 
 def test_cmd_sh_counts_where_no_wrapper_is_given(tmp_path):
     make_checkout(tmp_path)
-    (tmp_path / "cmd.sh").write_text('cmd="here.pl --mem 1G"\ntrain_cmd="there.pl --mem 9G"\n')
-    options = ["--dry_run", "true", "--stage", 3, "--stop_stage", 3]
-    said = bash(tmp_path / "run.sh", *options).stdout
-    assert "WESEP_MIX_CMD=here.pl" in said and "there.pl --mem 9G exp/mini/jobs/2mix/student.log python -m" in said
-    said = bash(tmp_path / "run.sh", *options, "--cmd", "other.pl").stdout
-    assert "here.pl" not in said and "there.pl" not in said and "other.pl exp/mini/jobs/2mix/student.log" in said
-
-
-def test_a_training_that_fails_as_a_job_fails_its_stage_with_its_last_lines(tmp_path, stub_env):
-    done = bash(
-        *("run.sh", "--exp_dir", tmp_path / "exp", "--cmd", f"{sys.executable} tools/run_local.py"),
-        **stub_env | {"FAILS": "train_student"},
-    )
-    assert done.returncode == 1 and entries(done.stdout) == ["check_config", "prepare_data"]
-    assert f"run_local.py: 1 of 1 jobs failed, see {tmp_path}/exp/mini/jobs/2mix/student.log" in done.stderr
-    assert "\n<wesep_mix.bin.train_student><--config>" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("run.sh: stage 3 (train_student) failed (status 1)")
+    (tmp_path / "cmd.sh").write_text('cmd="here.pl --mem 1G"\ntrain_cmd="there.pl"\n')
+    said = said_of(script=tmp_path / "run.sh")
+    assert "WESEP_MIX_CMD=here.pl\\ --mem\\ 1G WESEP_MIX_TRAIN_CMD=there.pl" in said
+    said = said_of("--cmd", "other.pl", script=tmp_path / "run.sh")
+    assert "WESEP_MIX_CMD=other.pl WESEP_MIX_TRAIN_CMD=other.pl" in said and "there.pl" not in said
 
 
 def test_libri_small_passes_absolute_folders(tmp_path, stub_env):

@@ -1,9 +1,12 @@
-"""Independent work as jobs of a cluster: shares of the items of `base.parallel.map_items`, by any Kaldi-style wrapper.
+"""Work as jobs of a cluster, by any Kaldi-style wrapper: shares of the items of `parallel.map_items`, and trainings.
 
-The variable WESEP_MIX_CMD (`run.sh --cmd`) holds the wrapper and its options, such as `tools/slurm.py --mem 4G`; it is
-called `$cmd JOB=1:N LOG.JOB.log python -m wesep_mix.base.jobs FOLDER JOB N`. The items, the function and each share's
-results lie in a folder below WESEP_MIX_JOBS (`exp/jobs`), which all machines must see, until all shares are there. A
-share that failed is done again alone when the same work is asked for again.
+The variable WESEP_MIX_CMD (`run.sh --cmd`) holds the wrapper of shares with its options, such as `tools/slurm.py --mem
+4G`; it is called `$cmd JOB=1:N LOG.JOB.log python -m wesep_mix.base.jobs FOLDER JOB N`. The items, the function and
+each share's results lie in a folder below WESEP_MIX_JOBS (`exp/jobs`), which all machines must see, until all shares
+are there. A share that failed is done again alone when the same work is asked for again.
+
+WESEP_MIX_TRAIN_CMD (`run.sh --train_cmd`) holds the wrapper of trainings. Each is one job, which runs the entry point
+that asked for it again, with its log in WESEP_MIX_JOBS.
 
 The files are pickles, written and read by this project alone; who may write to the folder may run code.
 """
@@ -16,23 +19,118 @@ import pickle
 import re
 import shlex
 import shutil
-import subprocess
+import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.base.environment import Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import revision
+from wesep_mix.base.processes import run_alone
+from wesep_mix.base.stage import Part, at_work
 
-CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_JOBS"
+CMD, TRAIN_CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_TRAIN_CMD", "WESEP_MIX_JOBS"
 WORK = "work.pkl"
+THREADS = "OMP_NUM_THREADS"  # which not every cluster gives to its jobs
+PATIENCE_S = 60.0  # until a shared file system shows here what a job has written
 
 
-def wrapper() -> list[str]:
-    """The wrapper and its options, as words; empty where work stays in this process and its children."""
-    return shlex.split(os.environ.get(CMD, ""))
+def wrapper(variable: str = CMD) -> list[str]:
+    """The wrapper and its options, as words; empty where work stays in this process and its children.
+
+    Args:
+        variable: CMD, or TRAIN_CMD for that of trainings.
+
+    Returns:
+        Words of a command line.
+    """
+    return shlex.split(os.environ.get(variable, ""))
+
+
+def folder_of_jobs() -> Path:
+    """Where jobs have their logs, and shares of work their files."""
+    return Path(os.environ.get(FOLDER, "exp/jobs"))
+
+
+def training_job(entry: str, argv: Sequence[str], part: Part, processes: Processes) -> Callable[[], None] | None:
+    """How a training is done by a job, for `stage.run_part`.
+
+    Args:
+        entry: its entry point, such as train_teacher.
+        argv: options of the entry point with which it makes this part alone.
+        part: what it makes.
+        processes: of the training, which the wrapper is told.
+
+    Returns:
+        What submits the job and waits for it; it raises UserError where the job fails. None where trainings stay here.
+    """
+    if not wrapper(TRAIN_CMD):
+        return None
+    threads = [f"{THREADS}={os.environ[THREADS]}"] if THREADS in os.environ else []
+    srun = ["srun"] if processes.num_nodes > 1 else []
+    command = ["env", "-u", TRAIN_CMD, *threads, *srun, sys.executable, "-m", f"wesep_mix.bin.{entry}", *argv]
+    return partial(_train, part, [*wrapper(TRAIN_CMD), *_told(processes)], [*command, "--force=false"])
+
+
+def log_of(part: Part) -> Path:
+    """The log of the job that makes a part: exp/mini/jobs/2mix/student.log for exp/mini/2mix/student."""
+    folder = folder_of_jobs()
+    place = Path(os.path.relpath(part.out, folder.parent))
+    return folder.joinpath(*(name for name in place.parts if name != "..")).with_suffix(".log")
+
+
+def _told(processes: Processes) -> list[str]:
+    """What a wrapper is told of a training's processes, unless the user has told it already."""
+    one_machine = processes.num_nodes == 1
+    asked = {
+        "gpu": processes.ngpu,
+        "num_threads": processes.num_procs if one_machine and processes.num_procs > 1 else 0,
+        "num_nodes": 0 if one_machine else processes.num_nodes,
+        "ntasks_per_node": 0 if one_machine else processes.local,
+    }
+    given = {word.lstrip("-").replace("-", "_") for word in wrapper(TRAIN_CMD) if word.startswith("--")}
+    told = {name.replace("num_threads", "num-threads"): n for name, n in asked.items() if n and name not in given}
+    return [word for name, number in told.items() for word in (f"--{name}", str(number))]
+
+
+def _train(part: Part, call: Sequence[str], command: Sequence[str]) -> None:
+    title, log = f"stage {part.number} ({part.title})", log_of(part)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{title}: a job of {shlex.join(call)}, log: {log}", flush=True)
+    if status := _submit([*call, str(log), *command], TRAIN_CMD):
+        raise UserError(f"{title}: its job ended with status {status}, see {log}; the same command goes on from there")
+    if not _soon(part.is_done, part.out):
+        raise UserError(
+            f"{title}: the wrapper says that all is well, but {part.out} is not finished; do all machines see it? "
+            f"See {log}"
+        )
+
+
+def _submit(call: Sequence[str], variable: str) -> int:
+    """Call the wrapper that a variable names; return its status. Raises: UserError if there is none."""
+    try:
+        return run_alone(call)
+    except OSError as err:
+        raise UserError(
+            f"{variable}: {call[0]}: {err.strerror}; wanted a job wrapper such as tools/run_local.py"
+        ) from err
+
+
+def _soon(is_so: Callable[[], bool], folder: Path) -> bool:
+    """Whether something written by another machine shows in a folder, now or a little later."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1.0)
+        if folder.is_dir():
+            os.listdir(folder)  # has NFS look again
+    return True
 
 
 def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares: int, title: str) -> list[Any]:
@@ -53,19 +151,16 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     num_shares = max(1, min(num_shares, len(items)))
     work = pickle.dumps((function, list(items)))
     name = re.sub(r"\W+", "-", title).strip("-")
-    digest = hashlib.sha256(work + revision().encode()).hexdigest()[:12]  # shares of other code are not taken
-    folder = Path(os.environ.get(FOLDER, "exp/jobs")).absolute() / f"{name}-{digest}-{num_shares}"
+    digest = hashlib.sha256(work + at_work().encode() + revision().encode()).hexdigest()[:12]
+    # shares of other inputs or code are not taken for these
+    folder = folder_of_jobs().absolute() / f"{name}-{digest}-{num_shares}"
     with atomic_write(folder / WORK, "wb") as file:
         file.write(work)
     logs = folder / "share.JOB.log"
     command = [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), "JOB", str(num_shares)]
     call = [*wrapper(), f"JOB=1:{num_shares}", str(logs), *command]
-    try:
-        done = subprocess.run(call)
-    except OSError as err:
-        raise UserError(f"{CMD}: {call[0]}: {err.strerror}; wanted a job wrapper such as tools/run_local.py") from err
-    if done.returncode:
-        raise UserError(f"{title}: {shlex.join(wrapper())} ended with status {done.returncode}; logs: {folder}")
+    if status := _submit(call, CMD):
+        raise UserError(f"{title}: {shlex.join(wrapper())} ended with status {status}; logs: {folder}")
     results = _merged(folder, len(items), num_shares, title)
     shutil.rmtree(folder, ignore_errors=True)
     return results
@@ -75,7 +170,7 @@ def _merged(folder: Path, num_items: int, num_shares: int, title: str) -> list[A
     results: list[Any] = [None] * num_items
     for share in range(1, num_shares + 1):
         path, places = _results(folder, share), range(share - 1, num_items, num_shares)
-        if not path.is_file():
+        if not _soon(path.is_file, folder):
             raise UserError(
                 f"{title}: the wrapper says that all is well, but there is no {path}; wanted the results of items "
                 f"{places[0]}, {places[0] + num_shares}, ... of {num_items}. "
@@ -106,6 +201,7 @@ def do_share(folder: Path, share: int, num_shares: int) -> None:
         print(f"{_results(folder, share)}: there already")
         return
     os.environ.pop(CMD, None)  # what a share does stays in its job
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the time is nearly over, which says nothing to a share
     with open(folder / WORK, "rb") as file:
         function, items = pickle.load(file)
     own = items[share - 1 :: num_shares]

@@ -54,6 +54,33 @@ def run_together(
     return status
 
 
+def run_alone(command: Sequence[str]) -> int:
+    """Run a command and wait for it, however long it takes to end after Ctrl-C or SIGTERM, which is passed on.
+
+    Args:
+        command: program and arguments.
+
+    Returns:
+        Its exit status (128 + the signal if it was killed).
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came, and the command has ended.
+        OSError: it cannot be started.
+    """
+    child = _start(command, 0, {})
+    try:
+        return _status(child.wait())
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, Terminated):
+            child.terminate()
+        child.wait()
+        raise
+
+
+def _status(returncode: int) -> int:
+    return returncode if returncode >= 0 else 128 - returncode
+
+
 def _start(command: Sequence[str], place: int, variables: Mapping[str, str]) -> subprocess.Popen:
     environment = {**os.environ, **variables, BAR_POSITION: str(place)}
     return subprocess.Popen(command, preexec_fn=_die_with_parent, env=environment)
@@ -67,7 +94,7 @@ def _reap(running: dict[int, subprocess.Popen]) -> int:
     failed = next((child for child in ended.values() if child.returncode), None)
     if failed is None:
         return 0
-    status = failed.returncode if failed.returncode > 0 else 128 - failed.returncode
+    status = _status(failed.returncode)
     if status not in (INTERRUPTED, TERMINATED):  # it has said so itself
         print(f"status {status}: {shlex.join(map(str, failed.args))}", file=sys.stderr)
     return status

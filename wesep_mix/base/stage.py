@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,9 @@ ADVICE = {
         (errno.EMFILE, errno.ENFILE), "; raise the number of files that may be open (ulimit -n), then run again"
     ),
 }
+
+
+_AT_WORK: ContextVar[str] = ContextVar("at work", default="")
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ class Part:
         )
 
 
-def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
+def run_part(part: Part, force: bool, work: Callable[[], None], elsewhere: Callable[[], None] | None = None) -> None:
     """Do the work of a part's folder, unless it is done already.
 
     Of the processes of one distributed training only the first manages the folder.
@@ -209,6 +213,7 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
         force: do the work even if it is done.
         work: imports by itself what is heavy. It finds the folder empty, or with the unfinished result of an
             interrupted run of the same settings, which it continues.
+        elsewhere: has the part done by a job that calls this function without force (base.jobs.training_job).
 
     Raises:
         UserError: an input is missing or damaged, or another process is at work in the folder.
@@ -221,16 +226,39 @@ def run_part(part: Part, force: bool, work: Callable[[], None]) -> None:
     if rank() > 0:
         work()
         return
-    part.check_inputs()
     start = time.monotonic()
+    try:
+        if elsewhere is None:
+            _do(part, force, work)
+        else:
+            _have_done(part, force, elsewhere)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(GO_ON_FORCED if force else GO_ON) from stop
+    print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def at_work() -> str:
+    """What this process makes: the part's folder, and what it is made of and how often; empty outside of any."""
+    return _AT_WORK.get()
+
+
+def _do(part: Part, force: bool, work: Callable[[], None]) -> None:
+    part.check_inputs()
     with alone_in(part.out):
         part.begin(force)
+        token = _AT_WORK.set(f"{part.out}: {_version(_own_state(part.out))}")
         try:
             work()
-        except KeyboardInterrupt as stop:
-            raise type(stop)(GO_ON_FORCED if force else GO_ON) from stop
+        finally:
+            _AT_WORK.reset(token)
         part.end()
-    print(f"stage {part.number} ({part.title}): done in {time.monotonic() - start:.0f} s, see {part.out}", flush=True)
+
+
+def _have_done(part: Part, force: bool, elsewhere: Callable[[], None]) -> None:
+    if force:  # here, since the job may be run twice, and goes on the second time
+        with alone_in(part.out):
+            part.begin(force)
+    elsewhere()
 
 
 def damage_of(folder: Path) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from wesep_mix.base.environment import Processes
+from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.jobs import TRAIN_CMD, wrapper
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -32,6 +33,11 @@ def processes_of(args: argparse.Namespace) -> Processes:
         return Processes(args.ngpu, args.num_nodes, args.num_procs)
     except UserError as err:
         raise SystemExit(f"error: {err}") from err
+
+
+def processes_here(args: argparse.Namespace) -> Processes:
+    """Those among which this process is: those of the training, or one that waits for its job."""
+    return ONE if wrapper(TRAIN_CMD) else processes_of(args)
 
 
 def boolean(text: str) -> bool:

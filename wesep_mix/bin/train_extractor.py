@@ -1,23 +1,25 @@
 """Stage 5: train the extractor, mixture and embedding -> one talker; and the same network without embedding.
 
-The two trainings are independent: on the CPU both run at once, each in a process of its own; where each has several
-processes, one runs after the other. Teacher and student compute the embeddings on the fly, matched as stage 4's config
-says. With `embeddings: ark` and `trainer.plans: static` they are read from --embeddings, which stage 4 writes with
---set embeddings.sets=[train,dev,test].
+The two trainings are independent: on the CPU both run at once, each in a process of its own, and on a cluster as two
+jobs; where each has several processes here, one runs after the other. Teacher and student compute the embeddings on the
+fly, matched as stage 4's config says. With `embeddings: ark` and `trainer.plans: static` they are read from
+--embeddings, which stage 4 writes with --set embeddings.sets=[train,dev,test].
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.environment import launcher
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.jobs import training_job
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import add_process_options, parser, processes_of
+from wesep_mix.bin.options import add_process_options, parser, processes_here, processes_of
 
 TRAINED = ("matched", "none")  # conditions that have a network of their own
 
@@ -25,7 +27,7 @@ TRAINED = ("matched", "none")  # conditions that have a network of their own
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = _parse(argv)
-    return guarded(lambda: _train(args, argv), "stage 5 (extractor)", processes_of(args))
+    return guarded(lambda: _train(args, argv), "stage 5 (extractor)", processes_here(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -57,7 +59,8 @@ def _train(args: argparse.Namespace, argv: list[str]) -> int:
     for part in parts.values():
         part.check_needs()
     waiting = [condition for condition, part in parts.items() if args.force or not part.is_done()]
-    processes = processes_of(args)
+    processes = processes_here(args)
+    alone = [*argv, "--condition"]
     if len(waiting) > 1 and processes.world > 1 and launcher(processes) != "lightning":
         raise UserError(
             f"{processes}, started by {launcher(processes)}: wanted one training at a time, found two; start it with "
@@ -65,10 +68,11 @@ def _train(args: argparse.Namespace, argv: list[str]) -> int:
         )
     if len(waiting) > 1 and (processes.world > 1 or not processes.ngpu):
         module = [sys.executable, "-m", "wesep_mix.bin.train_extractor"]
-        commands = [[*module, *argv, "--condition", condition] for condition in waiting]
+        commands = [[*module, *alone, condition] for condition in waiting]
         return run_together(commands, 1 if processes.world > 1 else len(commands))
     for condition, part in parts.items():
-        run_part(part, args.force, lambda out=part.out, condition=condition: _work(args, out, condition))
+        job = training_job("train_extractor", [*alone, condition], part, processes_of(args))
+        run_part(part, args.force, partial(_work, args, part.out, condition), job)
     return 0
 
 

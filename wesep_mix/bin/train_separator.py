@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
+from wesep_mix.base.jobs import training_job
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import add_process_options, parser, processes_of
+from wesep_mix.bin.options import add_process_options, parser, processes_here, processes_of
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     args = _parse(argv)
-    return guarded(lambda: _train(args), "stage 5 (separator)", processes_of(args))
+    return guarded(lambda: _train(args, argv), "stage 5 (separator)", processes_here(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -36,7 +38,7 @@ def _part(args: argparse.Namespace) -> Part:
     return Part(5, "separator", args.out, raw, [Need(args.data, 1)])
 
 
-def _train(args: argparse.Namespace) -> None:
+def _train(args: argparse.Namespace, argv: list[str]) -> None:
     def work() -> None:
         from wesep_mix.base.config import load_config
         from wesep_mix.training.separator import train_separator
@@ -45,7 +47,8 @@ def _train(args: argparse.Namespace) -> None:
         settings = load_config(SeparatorConfig, args.config, args.set)
         train_separator(settings, args.data, args.out, args.num_spk, processes_of(args))
 
-    run_part(_part(args), args.force, work)
+    part = _part(args)
+    run_part(part, args.force, work, training_job("train_separator", argv, part, processes_of(args)))
 
 
 if __name__ == "__main__":

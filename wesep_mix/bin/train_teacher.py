@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
+from wesep_mix.base.jobs import training_job
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin.options import add_process_options, parser, processes_of
+from wesep_mix.bin.options import add_process_options, parser, processes_here, processes_of
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     args = _parse(argv)
-    return guarded(lambda: _train(args), "stage 2 (teacher)", processes_of(args))
+    return guarded(lambda: _train(args, argv), "stage 2 (teacher)", processes_here(args))
 
 
 def parts(argv: list[str]) -> list[Part]:
@@ -34,7 +36,7 @@ def _part(args: argparse.Namespace) -> Part:
     return Part(2, "teacher", args.out, read_raw(args.config, args.set), [Need(args.data, 1)])
 
 
-def _train(args: argparse.Namespace) -> None:
+def _train(args: argparse.Namespace, argv: list[str]) -> None:
     def work() -> None:
         from wesep_mix.base.config import load_config
         from wesep_mix.training.settings import TeacherConfig
@@ -42,7 +44,8 @@ def _train(args: argparse.Namespace) -> None:
 
         train_teacher(load_config(TeacherConfig, args.config, args.set), args.data, args.out, processes_of(args))
 
-    run_part(_part(args), args.force, work)
+    part = _part(args)
+    run_part(part, args.force, work, training_job("train_teacher", argv, part, processes_of(args)))
 
 
 if __name__ == "__main__":

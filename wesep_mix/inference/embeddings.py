@@ -8,16 +8,21 @@ for single speech the plan's id. A student with presence also estimates how many
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import write_table
+from wesep_mix.base.jobs import wrapper
+from wesep_mix.base.parallel import map_items
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.exports.wespeaker import write_mixtures, write_single
@@ -30,6 +35,7 @@ from wesep_mix.models import checkpoint
 
 MAX_WORKERS = 8  # processes that render mixtures; more would only take memory
 COUNTS = "reco2num_spk"
+T = TypeVar("T")
 
 
 @dataclass
@@ -51,6 +57,12 @@ class EmbeddingTables:
     matched: dict[str, np.ndarray] = field(default_factory=dict)
     num_spk: dict[str, int] = field(default_factory=dict)
     num_heads: int = 0
+
+    def update(self, other: EmbeddingTables) -> None:
+        """Take what another holds, of other mixtures."""
+        for each in fields(self):
+            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            setattr(self, each.name, ours | theirs if isinstance(ours, dict) else theirs)
 
     def write(self, folder: Path, plans: Sequence[Plan], with_trials: bool) -> None:
         """Write `folder/{teacher,student,matched}.{ark,scp}`, and beside them what there is of `reference.{ark,scp}`,
@@ -92,23 +104,76 @@ def extract_embeddings(
         teacher_path: model file.
         student_path: model file; None leaves the sets of mixtures out.
         out: folder to write.
-        nj: 1 renders mixtures in this process, more in up to 8 others.
+        nj: 1 renders mixtures in this process, more in up to 8 others; with WESEP_MIX_CMD, jobs of a cluster.
         ngpu: 0 computes on the CPU.
+
+    Raises:
+        UserError: an embedding that should be there is not.
     """
-    device = torch.device("cuda" if ngpu else "cpu")
-    teacher = checkpoint.load_model(teacher_path, "teachers").to(device)
-    student = checkpoint.load_model(student_path, "students").to(device) if student_path else None
-    workers = 0 if nj == 1 else min(nj, MAX_WORKERS)
-    for name in settings.sets if student else ():
-        plans = read_plans(data / name / "plan.jsonl")
-        batches = _batches(plans, settings.batch_size, workers, device, name)
-        tables = mixture_embeddings(teacher, student, batches, settings.matching)
+    workers = 0 if nj == 1 or wrapper() else min(nj, MAX_WORKERS)
+    work = _Work(settings, teacher_path, student_path, "cuda" if ngpu else "cpu", workers)
+    for name in settings.sets if student_path else ():
+        plans, tables = read_plans(data / name / "plan.jsonl"), EmbeddingTables()
+        for found in work.in_shares(work.mixtures, name, plans, nj):
+            tables.update(found)
+        _check(tables.teacher, (key for plan in plans for key in speaker_keys(plan)), name)
+        _check(tables.student, (key for plan in plans for key in head_keys(plan, tables.num_heads)), name)
         tables.write(out / name, plans, with_trials=name != "train")
     if single:
-        plans = read_plans(single / "test" / "plan.jsonl")
-        batches = _batches(plans, settings.batch_size, workers, device, "single test")
-        places = write_embeddings(out / "single_test" / "teacher", single_embeddings(teacher, batches))
-        write_single(out / "single_test", plans, places)
+        plans, table = read_plans(single / "test" / "plan.jsonl"), {}
+        for found in work.in_shares(work.single, "single test", plans, nj):
+            table.update(found)
+        _check(table, (plan.id for plan in plans), "single test")
+        write_single(out / "single_test", plans, write_embeddings(out / "single_test" / "teacher", table))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Embeddings of some mixtures, here or in a job."""
+
+    settings: EmbeddingsConfig
+    teacher_path: Path
+    student_path: Path | None
+    device: str
+    workers: int
+
+    def mixtures(self, title: str, plans: Sequence[Plan]) -> EmbeddingTables:
+        student = self._load(self.student_path, "students")
+        return mixture_embeddings(self._teacher(), student, self._batches(title, plans), self.settings.matching)
+
+    def single(self, title: str, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
+        return single_embeddings(self._teacher(), self._batches(title, plans))
+
+    def in_shares(
+        self, find: Callable[[str, Sequence[Plan]], T], title: str, plans: Sequence[Plan], nj: int
+    ) -> list[T]:
+        """What is found of all plans: at once, or with WESEP_MIX_CMD in `nj` jobs, each of whole batches."""
+        # longest first: little padding, and too little memory shows at once
+        longest_first, size = sorted(plans, key=lambda plan: -plan.num_samples), self.settings.batch_size
+        if not wrapper():
+            return [find(title, longest_first)]
+        batches = [longest_first[first : first + size] for first in range(0, len(plans), size)]
+        shares = [list(itertools.chain(*batches[first::nj])) for first in range(min(nj, len(batches)))]
+        return [found for _, found in map_items(partial(find, title), shares, nj, f"embedding {title}")]
+
+    def _teacher(self) -> nn.Module:
+        return self._load(self.teacher_path, "teachers")
+
+    def _load(self, path: Path | None, kind: str) -> nn.Module:
+        return checkpoint.load_model(path, kind).to(self.device)
+
+    def _batches(self, title: str, plans: Sequence[Plan]) -> Iterator[MixBatch]:
+        loader = fixed_loader(plans, self.settings.batch_size, self.workers)
+        for batch in tqdm(loader, desc=f"embedding {title}", unit="batch", mininterval=1.0):
+            yield batch.to(torch.device(self.device))
+
+
+def _check(table: Mapping[str, np.ndarray], keys: Iterable[str], title: str) -> None:
+    if missing := [key for key in keys if key not in table]:
+        raise UserError(
+            f"stage 4 (embeddings): {title}: no embedding of {missing[0]}, one of {len(missing)} that are missing; "
+            "run the stage again with --force true"
+        )
 
 
 @torch.inference_mode()
@@ -166,13 +231,3 @@ def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
         embeddings: Tensor = teacher(batch.mix, batch.num_samples)
         table.update(zip((plan.id for plan in batch.plans), embeddings.float().cpu().numpy(), strict=True))
     return table
-
-
-def _batches(
-    plans: Sequence[Plan], batch_size: int, workers: int, device: torch.device, title: str
-) -> Iterator[MixBatch]:
-    # longest first: little padding, and too little memory shows at once
-    longest_first = sorted(plans, key=lambda plan: -plan.num_samples)
-    loader = fixed_loader(longest_first, batch_size, workers)
-    for batch in tqdm(loader, desc=f"embedding {title}", unit="batch", mininterval=1.0):
-        yield batch.to(device)

@@ -17,6 +17,7 @@ from typing import Any
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
+from wesep_mix.base.jobs import THREADS, TRAIN_CMD, wrapper
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Part, alone_in, damage_of, run_part
 from wesep_mix.mixing.plan import PLANS, read_plans
@@ -140,7 +141,10 @@ class TableStage:
         return self.entries[job.entry].parts(list(job.options))
 
     def _call(self, pairs: Pairs) -> int:
-        """Call the entry points. On the CPU a training takes one thread, so that --nj does not change its result."""
+        """Call the entry points. On the CPU a training takes one thread, so that --nj does not change its result.
+
+        Where trainings are jobs of a cluster, each has its own GPUs.
+        """
         request = self.request
         jobs = {job.out: job for pair in pairs for job in self.layout.jobs(*pair) if job.stage == request.stage}
         calls = [(self.entries[job.entry], [*job.options, *self._machine(job.entry)]) for job in jobs.values()]
@@ -148,9 +152,9 @@ class TableStage:
             statuses = (entry.main(options) for entry, options in calls)
             return next(filter(None, statuses), 0)
         commands = [[sys.executable, "-m", entry.__name__, *options] for entry, options in calls]
-        return (
-            run_together(commands, 1) if request.ngpu else run_together(commands, request.nj, {"OMP_NUM_THREADS": "1"})
-        )
+        if not request.ngpu:
+            return run_together(commands, request.nj, {THREADS: "1"})
+        return run_together(commands, request.nj if wrapper(TRAIN_CMD) else 1)
 
     def _machine(self, entry: str) -> list[str]:
         """Options that say how to work, not what to compute."""

@@ -9,8 +9,10 @@ from noting import noted
 from places import ROOT
 
 from wesep_mix.base import jobs
+from wesep_mix.base.environment import Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
+from wesep_mix.base.stage import Part, run_part
 
 LOCAL = f"{sys.executable} {ROOT / 'tools' / 'run_local.py'} --max-jobs-run 2 --mem 1G"
 
@@ -53,12 +55,77 @@ def test_a_share_that_failed_is_done_again_alone(cluster, capfd):
 
 
 def test_a_wrapper_that_does_nothing_is_noticed(cluster, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE_S", 0.0)
     monkeypatch.setenv(jobs.CMD, "true")
     with pytest.raises(UserError, match=r"squares: .* but there is no .*share.1.pkl; .* items 0, 2, ... of 3"):
         map_items(partial(noted, cluster), [1, 2, 3], 2, "squares")
     monkeypatch.setenv(jobs.CMD, "no-such-wrapper --mem 1G")
     with pytest.raises(UserError, match="WESEP_MIX_CMD: no-such-wrapper: No such file or directory"):
         map_items(partial(noted, cluster), [1, 2, 3], 2, "squares")
+
+
+def test_a_share_that_shows_late_is_waited_for(cluster, monkeypatch):
+    late = cluster / "late.sh"
+    late.write_text(
+        f'{LOCAL} "$@"\nfolder=$(dirname "$2")\nmv $folder/share.1.pkl $folder/elsewhere\n'
+        "(sleep 1.5; mv $folder/elsewhere $folder/share.1.pkl) &\n"
+    )
+    monkeypatch.setenv(jobs.CMD, f"bash {late}")
+    assert map_items(partial(noted, cluster), [1, 2, 3], 2, "squares") == [(1, 1), (2, 4), (3, 9)]
+
+
+def test_shares_of_other_inputs_are_not_taken(cluster):
+    """A share that is left from work that failed, and the same work for a part that is made of something else."""
+
+    def squares(setting):
+        part = Part(7, "scores", cluster / "scores", {"setting": setting})
+        run_part(part, False, lambda: map_items(partial(noted, cluster), [1, 2, 3, 4], 2, "squares"))
+
+    (cluster / "bad-3").touch()
+    for _ in range(2):
+        with pytest.raises(UserError):
+            squares(1)
+    (cluster / "bad-3").unlink()
+    assert (cluster / "call-2").read_text() == "x"
+    squares(2)
+    assert (cluster / "call-2").read_text() == "xx"
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "processes", "told", "srun"),
+    [
+        ("w", Processes(), [], []),
+        ("w --mem 2G", Processes(ngpu=2), ["--mem", "2G", "--gpu", "2"], []),
+        ("w", Processes(num_procs=4), ["--num-threads", "4"], []),
+        ("w --gpu a100:2 --num-threads 9", Processes(ngpu=2), ["--gpu", "a100:2", "--num-threads", "9"], []),
+        (
+            "w",
+            Processes(ngpu=4, num_nodes=2),
+            ["--gpu", "4", "--num_nodes", "2", "--ntasks_per_node", "4"],
+            ["srun"],
+        ),
+    ],
+)
+def test_the_wrapper_of_a_training_is_told_of_its_processes(cluster, monkeypatch, wrapper, processes, told, srun):
+    seen = cluster / "w"
+    seen.write_text(f'#!/usr/bin/env bash\nprintf "%s\\n" "$@" > {cluster}/told\nexit 3\n')
+    seen.chmod(0o755)
+    monkeypatch.setenv(jobs.TRAIN_CMD, f"{cluster}/{wrapper}")
+    monkeypatch.setenv(jobs.THREADS, "1")
+    part = Part(3, "student", cluster / "2mix" / "student", {})
+    job = jobs.training_job("train_student", ["--out=x", "--force=true"], part, processes)
+    with pytest.raises(UserError, match=r"stage 3 \(student\): its job ended with status 3, see .*/2mix/student.log"):
+        job()
+    command = ["env", "-u", jobs.TRAIN_CMD, "OMP_NUM_THREADS=1", *srun, sys.executable, "-m"]
+    command += ["wesep_mix.bin.train_student", "--out=x", "--force=true", "--force=false"]
+    assert (cluster / "told").read_text().splitlines() == [*told, f"{cluster}/jobs/2mix/student.log", *command]
+
+
+def test_a_training_stays_here_without_a_wrapper_and_its_log_is_of_this_experiment(cluster, monkeypatch):
+    part = Part(2, "teacher", cluster / "elsewhere" / "teacher", {})
+    assert jobs.training_job("train_teacher", [], part, Processes()) is None
+    monkeypatch.setenv(jobs.FOLDER, str(cluster / "exp" / "mini" / "jobs"))
+    assert jobs.log_of(part) == cluster / "exp/mini/jobs/elsewhere/teacher.log"
 
 
 def test_a_share_that_is_cut_off_is_noticed(cluster, monkeypatch):
