@@ -21,6 +21,7 @@ share_with=
 tables=false
 write_wav=false
 dry_run=false
+status=false
 cmd=
 train_cmd=
 set=()
@@ -65,11 +66,19 @@ processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # 
 [ -n "$cmd$train_cmd" ] || [ ! -f cmd.sh ] || . ./cmd.sh
 : "${train_cmd:=$cmd}"
 
-run() {  # COMMAND...: runs it, or prints it as one would type it
-    if [ "$dry_run" = true ]; then printf '%q ' "$@" && echo; else "$@"; fi
+calls=()
+run() {  # COMMAND...: runs it, or prints it as one would type it, or notes it
+    case $mode in
+        run) "$@" ;;
+        print) printf '%q ' "$@" && echo ;;
+        ask) calls+=("$#" "$@") ;;
+    esac
 }
+mode=run
+[ "$dry_run" = false ] || mode=print
+[ "$status" = false ] || mode=ask
 
-if [ "$dry_run" = true ]; then echo ". ./path.sh"; else . ./path.sh; fi
+if [ "$mode" = print ]; then echo ". ./path.sh"; else . ./path.sh; fi
 if [ -n "$train_cmd" ]; then
     run export WESEP_MIX_CMD="$cmd" WESEP_MIX_TRAIN_CMD="$train_cmd" WESEP_MIX_JOBS="$exp/jobs"
 fi
@@ -88,8 +97,8 @@ run_stage() {  # NUMBER ENTRY_POINT OPTION...: does nothing if the stage was not
     local number=$1 entry=$2 status=0
     shift 2
     [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
-    [ "$dry_run" = false ] || printf '# '
-    echo "== stage $number: ${entry//_/ }$(engine "$number") =="
+    [ "$mode" != print ] || printf '# '
+    [ "$mode" = ask ] || echo "== stage $number: ${entry//_/ }$(engine "$number") =="
     run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
     [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # the stage has said how to go on
     [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
@@ -153,4 +162,7 @@ run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.
 run_table 9
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
 
-[ "$stop_stage" -lt 9 ] || [ "$dry_run" = true ] || echo "results: $exp/RESULTS.md"
+if [ "$mode" = ask ]; then
+    printf '%s\0' "${calls[@]}" | WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status
+fi
+[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"

@@ -41,6 +41,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      student.optim.lr=5e-4 in student.yaml only; KEY:=TEXT takes TEXT literally, not as YAML
   --force BOOL       true: do the chosen stages again, even if they are done [$force]
   --dry_run BOOL     true: print the commands of the chosen stages, run nothing [$dry_run]
+  --status BOOL      true: show how the chosen stages stand, what failed, and jobs of the cluster; run nothing [$status]
   --data_dir DIR     lists and plans [$data_dir]
   --exp_dir DIR      models and results [$exp_dir]
   --help             this text"

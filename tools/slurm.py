@@ -7,9 +7,9 @@
 What each option becomes for sbatch is said by conf/slurm.conf, in ESPnet's grammar. It waits for the array, and shows
 the last lines of the jobs that failed; then the status is 1. A job that ended without a status (a node that died, a
 limit of time or memory, scancel) has failed, unless Slurm runs it again: what failed counts once Slurm no longer has
-it. SIGUSR1 (--signal B:USR1@120) is passed on to the job. Ctrl-C cancels the array. Jobs run in the folder of the call,
-which all nodes must see, with its environment. Beside a log, in q/, lie the script, the statuses and the number of the
-array.
+it. SIGUSR1, which Slurm sends two minutes before the time limit, is passed on to the job. Ctrl-C cancels the array.
+Jobs run in the folder of the call, which all nodes must see, with its environment. Beside a log, in q/, lie the script,
+the statuses and, while it is waited for, the number of the array.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from run_local import ENDING, Call, append, command_wrapper, serve
 
 NAME = Path(__file__).name
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
+SIGNAL = ("--signal", "B:USR1@120")  # before the time limit, for trainings; a rule of the config overrides it
 POLL_S = 1.0
 ASK_S = 5.0  # between questions to the scheduler, which many users share
 LOST_S = 15.0  # after which a job that the scheduler has forgotten, and that left no status, has failed
@@ -58,7 +59,7 @@ class Grammar:
         Raises:
             ValueError: for an option that the file does not know.
         """
-        words = list(self.command)
+        words = [*self.command, *SIGNAL]
         for name, value in {**self.defaults, **options}.items():
             fitting = [told for option, wanted, told in self.rules if option == name and wanted == value]
             fitting += [told for option, wanted, told in self.rules if option == name and wanted == "*"]
@@ -120,6 +121,11 @@ class Array:
         """Where a job leaves its exit status."""
         return self.folder / f"status.{number}"
 
+    @property
+    def id_file(self) -> Path:
+        """What holds the array's number while it is waited for."""
+        return self.folder / "array"
+
     def submit(self) -> None:
         """Write the script and submit the array.
 
@@ -154,7 +160,7 @@ class Array:
         if done.returncode:
             raise ValueError(f"sbatch refused: {' '.join(done.stderr.split())} (called: {shlex.join(told)})")
         self.id = done.stdout.strip().partition(";")[0]
-        (self.folder / "array").write_text(f"{self.id}\n", encoding="utf-8")
+        self.id_file.write_text(f"{self.id}\n", encoding="utf-8")
 
     def _line(self, number: int) -> str:
         """The line of bash that runs a job: its log, and its status once it has ended."""
@@ -234,6 +240,8 @@ def run(call: Call) -> list[int]:
     except KeyboardInterrupt as stop:
         array.cancel()
         raise KeyboardInterrupt(f"the array {array.id} was cancelled") from stop
+    finally:
+        array.id_file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 import yaml
 from places import ROOT
-from tiny import commands, run_sh
+from tiny import command_of, commands, environment, run_sh
 
 from wesep_mix.models import checkpoint
 
@@ -113,6 +114,30 @@ def test_a_training_that_is_told_to_end_goes_on_at_its_next_step(train, number):
     again, folder = train("stopped", dropout=0.1, **LONG)
     assert "going on from" in again and not (folder / "checkpoints" / "stopped.ckpt").exists()
     assert torch.equal(weights(folder), weights(alone))
+
+
+def test_a_student_that_is_told_to_end_goes_on_at_its_next_step(tmp_path):
+    """Its references are kept from one batch to the next, and so in its checkpoints."""
+    settings = {"student.trainer.max_steps": "120", "student.trainer.steps_per_epoch": "40"}
+    done = run_sh(tmp_path, "--stop_stage", "3", settings=settings)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "exp/mini/2mix/student"
+    wanted = (folder / "model.pt").read_bytes()
+    shutil.rmtree(folder)
+    command = command_of(tmp_path, "--stage", "3", "--stop_stage", "3", settings=settings)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    said = stop_behind(process, folder, signal.SIGTERM)
+    assert "stopped.ckpt: step " in said, said
+    done = run_sh(tmp_path, "--stage", "3", "--stop_stage", "3", settings=settings)
+    assert done.returncode == 0 and "going on from" in done.stdout, done.stderr
+    assert (folder / "model.pt").read_bytes() == wanted
 
 
 def test_a_training_of_two_processes_that_is_told_to_end_goes_on_in_one(train):

@@ -1,6 +1,7 @@
-"""tools/slurm.py on a real Slurm of one node, this machine; skipped where it cannot be installed (tests/slurm)."""
+"""tools/slurm.py and stages on a real Slurm of one node, this machine; skipped where it cannot be installed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,9 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from contents import contents, differences
 from places import ROOT
+from tiny import command_of, environment, run_sh
 
 SLURM = [sys.executable, str(ROOT / "tools" / "slurm.py")]
+LONGER = {"student.trainer.max_steps": "200", "student.trainer.steps_per_epoch": "50"}
 START, STOP = (str(ROOT / "tests" / "slurm" / name) for name in ("start.sh", "stop.sh"))
 
 
@@ -105,6 +109,43 @@ def test_an_interrupt_cancels_the_array(cluster, tmp_path):
 def test_what_sbatch_refuses_is_told(cluster, tmp_path):
     done = call(tmp_path, cluster, "--time", "not a time", "x.log", "true")
     assert done.returncode == 2 and done.stderr.startswith("slurm.py: sbatch refused: ")
+
+
+@pytest.fixture
+def undisturbed(tmp_path):
+    """What stages 1 to 7 make without a cluster, in the folder where a run on it will make the same."""
+    done = run_sh(tmp_path / "run", "--stop_stage", 7, settings=LONGER)
+    assert done.returncode == 0, done.stderr
+    wanted = contents(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "undisturbed")
+    return wanted
+
+
+def test_stages_1_to_7_on_a_cluster_make_the_same_even_after_a_training_was_cancelled(cluster, undisturbed, tmp_path):
+    folder, variables = tmp_path / "run", {"SLURM_CONF": cluster["SLURM_CONF"]}
+    wrapped = ["--nj", 2, "--cmd", f"{' '.join(SLURM)} --mem 1G"]
+    done = run_sh(folder, *wrapped, "--stop_stage", 2, settings=LONGER, **variables)
+    assert done.returncode == 0, done.stderr
+    command = command_of(folder, *wrapped, "--stage", 3, "--stop_stage", 7, settings=LONGER)
+    process = subprocess.Popen(
+        command, env=environment(**variables), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    jobs, student = folder / "exp/mini/jobs/2mix", folder / "exp/mini/2mix/student"
+    _until(lambda: any((student / "logs/csv").glob("*.csv")) or process.poll() is not None)
+    array = (jobs / "q/student/array").read_text().strip()
+    asked = run_sh(folder, "--status", "true", settings=LONGER, **variables)
+    assert re.search(r"^3 +student +running ", asked.stdout, re.MULTILINE), asked.stdout + asked.stderr
+    assert f"\njob {array}: 0 ended; log: {jobs}/student.log\n" in asked.stdout
+    subprocess.run(["scancel", array], env=cluster, check=True)
+    said, told = process.communicate(timeout=120)
+    assert process.returncode == 1 and "== stage 4" not in said
+    assert f"slurm.py: 1 of 1 jobs failed, see {jobs}/student.log" in told and "SIGTERM came" in told
+    assert f"its job ended with status 1, see {jobs}/student.log; the same command goes on from there" in told
+    assert (student / "checkpoints/stopped.ckpt").is_file()
+    done = run_sh(folder, *wrapped, "--stage", 3, "--stop_stage", 7, settings=LONGER, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in (jobs / "student.log").read_text()
+    assert not list(differences(undisturbed, contents(folder)))
 
 
 @pytest.mark.parametrize(

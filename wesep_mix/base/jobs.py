@@ -84,6 +84,11 @@ def log_of(part: Part) -> Path:
     return folder.joinpath(*(name for name in place.parts if name != "..")).with_suffix(".log")
 
 
+def array_of(log: Path) -> Path:
+    """What holds the number of a job while tools/slurm.py waits for it."""
+    return log.parent / "q" / log.stem / "array"
+
+
 def _told(processes: Processes) -> list[str]:
     """What a wrapper is told of a training's processes, unless the user has told it already."""
     one_machine = processes.num_nodes == 1

@@ -17,10 +17,11 @@ import json
 import os
 import shutil
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -184,6 +185,26 @@ class Part:
         forced = state.get("forced", 0) + (changed and state.get("files") is not None)
         self._write_state(forced, num_files, done=True)
 
+    def note_error(self, text: str) -> None:
+        """Note in the folder why the work failed, if it can still be written to."""
+        with suppress(OSError):
+            write_json(self.out / STATE_FILE, _own_state(self.out) | {"error": text})
+
+    def standing(self) -> str:
+        """How the work stands: `done`, `running`, `failed: WHY`, `stopped`, `made of other settings or inputs`, `out of
+        date` or `not begun`.
+        """
+        state = _own_state(self.out)
+        if is_held(self.out):
+            return "running"
+        if not state:
+            return "not begun"
+        if self.is_other():
+            return "made of other settings or inputs"
+        if not state.get("done"):
+            return f"failed: {state['error']}" if "error" in state else "stopped"
+        return "done" if outdated_by(self.out) is None else "out of date"
+
     def _has_ended(self) -> bool:
         state = _own_state(self.out)
         return bool(state.get("done")) and state.get("fingerprint") == self.fingerprint()
@@ -249,6 +270,9 @@ def _do(part: Part, force: bool, work: Callable[[], None]) -> None:
         token = _AT_WORK.set(f"{part.out}: {_version(_own_state(part.out))}")
         try:
             work()
+        except Exception as err:
+            part.note_error(_line_of(err, part.title) or f"{type(err).__name__}: {err}")
+            raise
         finally:
             _AT_WORK.reset(token)
         part.end()
@@ -354,7 +378,7 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
         UserError: another process holds the lock, and `wait` is not set.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
+    with open(_lock_of(folder), "w") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as err:
@@ -364,6 +388,21 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
                 raise
             _report_no_locks(err.strerror)
         yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether another process holds the lock of `alone_in`; asks without taking it."""
+    question = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
+    try:
+        with open(_lock_of(folder)) as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+    except OSError:  # there is none, or locks cannot be had here
+        return False
+    return struct.unpack("hhqqi", answer)[0] != fcntl.F_UNLCK
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 @cache

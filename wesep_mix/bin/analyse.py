@@ -20,6 +20,19 @@ from wesep_mix.inference.controls import CONTROLS, MIXTURE
 
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    return guarded(lambda: _analyse(args), "stage 8 (analyse)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """The folders that these options make."""
+    args = _parse(argv)
+    extracted = (part for control in CONTROLS for part in extract_speech.parts(_extraction(args, control)))
+    scored = (part for options in _scorings(args) for part in score.parts(options))
+    return [_clustering(args, load_config(ScoreConfig, args.config, args.set)), *extracted, *scored]
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/score.yaml")
     options.add_argument("--extract_config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
@@ -31,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--extractor", type=Path, required=True, help="trained extractor: EXP/Nmix/NAME")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 works on the CPU")
-    args = options.parse_args(argv)
-    return guarded(lambda: _analyse(args), "stage 8 (analyse)")
+    return options.parse_args(argv)
 
 
 def _analyse(args: argparse.Namespace) -> int:
@@ -41,9 +53,10 @@ def _analyse(args: argparse.Namespace) -> int:
     for part in (clustering, *(part for options in extractions for part in extract_speech.parts(options))):
         part.check_needs()
     run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
-    status = score.main(_scoring(args, args.extractor.parent / MIXTURE, MIXTURE))
-    for control, extraction in zip(CONTROLS, extractions, strict=True):
-        status = status or extract_speech.main(extraction) or score.main(_scoring(args, args.extractor, control))
+    mixtures, *scorings = _scorings(args)
+    status = score.main(mixtures)
+    for extraction, scoring in zip(extractions, scorings, strict=True):
+        status = status or extract_speech.main(extraction) or score.main(scoring)
     return status
 
 
@@ -80,6 +93,12 @@ def _extraction(args: argparse.Namespace, control: str) -> list[str]:
         f"--ngpu={args.ngpu}",
         *_common(args),
     ]
+
+
+def _scorings(args: argparse.Namespace) -> list[list[str]]:
+    """Options of stage 7's entry point: for the unprocessed mixtures, then for each control."""
+    mixtures = _scoring(args, args.extractor.parent / MIXTURE, MIXTURE)
+    return [mixtures, *(_scoring(args, args.extractor, control) for control in CONTROLS)]
 
 
 def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,28 @@ from wesep_mix.preparation.settings import CorpusConfig
 from wesep_mix.tables.table2 import load_tables, talker_numbers
 
 
+@dataclass(frozen=True)
+class Step:
+    """A folder of stage 1 and how it is made; `shared` ones may belong to another recipe."""
+
+    part: Part
+    work: Callable[[], None]
+    shared: bool = True
+
+
 def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    return guarded(lambda: _prepare(args), "stage 1 (data)")
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """The folders that these options make."""
+    args = _parse(argv)
+    settings, corpus = load_config(CorpusConfig, args.config, args.set), (args.shared or args.data) / "corpus"
+    return [step.part for step in _steps(args, settings, folders_now(corpus))]
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/corpus.yaml")
     options.add_argument("--data", type=Path, required=True, help="folder to write: data/CORPUS")
@@ -41,31 +63,39 @@ def main(argv: list[str] | None = None) -> int:
         help="also mixtures with the numbers of talkers that the rows of table1.yaml and table2.yaml want, if possible",
     )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
-    args = options.parse_args(argv)
-    return guarded(lambda: _prepare(args), "stage 1 (data)")
+    return options.parse_args(argv)
 
 
 def _prepare(args: argparse.Namespace) -> None:
     settings, shared = load_config(CorpusConfig, args.config, args.set), args.shared or args.data
-    corpus, raw = shared / "corpus", to_dict(settings)
-    own = shared == args.data
-    force = args.force and own
-    now = folders_now(corpus)
-    if force or not lists_part(corpus, raw, now).is_done():  # it will be listed where the settings say
-        now = {}
+    own, now = shared == args.data, folders_now(shared / "corpus")
+    steps = _steps(args, settings, now)
+    if (args.force and own) or not steps[0].part.is_done():  # it will be listed where the settings say
+        steps = _steps(args, settings, {})
         check_folders(settings.corpus)
-    lists, single = lists_part(corpus, raw, now), plans_part(shared / "single", 1, raw, SINGLE, corpus, now)
-    for part in () if own else (lists, single):
-        refuse_others(part, args.config)
-    run_part(lists, force, partial(prepare_lists, settings, corpus, args.nj))
+    for step in () if own else steps:
+        if step.part.out in (shared / "corpus", shared / "single"):
+            refuse_others(step.part, args.config)
+    for step in steps:
+        run_part(step.part, args.force and (own or not step.shared), step.work)
+    refresh_tables({shared, args.data})
+
+
+def _steps(args: argparse.Namespace, settings: CorpusConfig, now: Mapping[str, str]) -> list[Step]:
+    """All of stage 1, the lists first; `now` is where the corpus lies (preparation.relocation.folders_now)."""
+    shared, raw = args.shared or args.data, to_dict(settings)
+    corpus, nj = shared / "corpus", args.nj
+    plans = partial(prepare_plans, settings, corpus / "lists")
+    steps = [Step(lists_part(corpus, raw, now), partial(prepare_lists, settings, corpus, nj))]
     if settings.decoded:
         decoded = Part(1, "decoded audio", corpus / "decoded", {"form": "wav"}, [Need(corpus, 1)])
-        run_part(decoded, force, partial(decode_corpus, corpus / "lists", decoded.out, args.nj))
-    run_part(single, force, partial(prepare_plans, settings, corpus / "lists", single.out, 1))
+        steps.append(Step(decoded, partial(decode_corpus, corpus / "lists", decoded.out, nj)))
+    single = plans_part(shared / "single", 1, raw, SINGLE, corpus, now)
+    steps.append(Step(single, partial(plans, single.out, 1)))
     for num_spk in dict.fromkeys([*args.num_spk, *(_table_talkers(args, settings) if args.tables else ())]):
         mixtures = plans_part(args.data / f"{num_spk}mix", num_spk, raw, MIXTURES, corpus, now)
-        run_part(mixtures, args.force, partial(prepare_plans, settings, corpus / "lists", mixtures.out, num_spk))
-    refresh_tables({shared, args.data})
+        steps.append(Step(mixtures, partial(plans, mixtures.out, num_spk), shared=False))
+    return steps
 
 
 def _table_talkers(args: argparse.Namespace, settings: CorpusConfig) -> Iterator[int]:

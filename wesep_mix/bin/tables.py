@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wesep_mix.base.stage import guarded
+from wesep_mix.base.stage import Part, guarded
 from wesep_mix.bin import (
     extract_embeddings,
     extract_speech,
@@ -43,6 +43,16 @@ ENTRIES = {
 
 
 def main(argv: list[str] | None = None) -> int:
+    request = _request(argv)
+    return guarded(lambda: TableStage(request, ENTRIES).run(), title(request.stage))
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """The folders that these options make."""
+    return TableStage(_request(argv), ENTRIES).all_parts()
+
+
+def _request(argv: list[str] | None) -> Request:
     options = parser(__doc__)
     options.add_argument("--stage_number", type=int, required=True, choices=STAGES)
     options.add_argument("--egs", type=Path, required=True, help="recipe folder: egs/CORPUS")
@@ -54,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--nj", type=int, default=1, help="parallel jobs")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 works on the CPU")
     args = options.parse_args(argv)
-    request = Request(
+    return Request(
         stage=args.stage_number,
         egs=args.egs,
         data=args.data,
@@ -67,7 +77,6 @@ def main(argv: list[str] | None = None) -> int:
         ngpu=args.ngpu,
         force=args.force,
     )
-    return guarded(lambda: TableStage(request, ENTRIES).run(), title(args.stage_number))
 
 
 def _split(text: str) -> list[str]:

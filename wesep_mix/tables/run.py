@@ -115,6 +115,16 @@ class TableStage:
             )
         return status
 
+    def all_parts(self) -> list[Part]:
+        """The folders that the stage makes of all rows and seeds whose data are there."""
+        rows = [name for name in self.layout.table.rows if not self.layout.missing(name)]
+        pairs = [(name, seed) for seed in self.layout.table.seeds for name in rows]
+        jobs = {job.out: job for pair in pairs for job in self.layout.jobs(*pair) if job.stage == self.request.stage}
+        parts = [part for job in jobs.values() for part in self.parts(job)]
+        if self.request.stage == TABLE_1[-1]:
+            parts += [self.layout.metrics(*pair) for pair in pairs]
+        return parts
+
     def _writes_table(self) -> bool:
         return self.request.stage in (TABLE_1[-1], TABLE_2[-1])
 

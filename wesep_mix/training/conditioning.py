@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import reference_network
 from wesep_mix.mixing.plan import Plan, Source, speaker_keys
 
-MAX_KEPT = 500_000  # crops whose embeddings are kept, about 0.8 GB at 256 values each
+MAX_KEPT = 100_000  # crops whose embeddings are kept, also in checkpoints: about 0.1 GB at 256 values each
 Crop = tuple[str, int, int]  # utterance, first sample, number of samples
 Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
 STORED = {  # the file of stage 4 that holds the embeddings of a kind of cue, by the folder of a set
@@ -36,8 +37,9 @@ STORED = {  # the file of stage 4 that holds the embeddings of a kind of cue, by
 class TeacherReferences:
     """The frozen teacher's embeddings of clean sources: batch -> [B, S, D], zeros where a mixture has no talker.
 
-    Each crop is embedded once: it comes back in many mixtures, at other levels, which must not change its embedding.
-    The network works in full precision whatever that of the training. Copies of a training share the references (a
+    Each crop is embedded once: it comes back in many mixtures, at other levels, which must not change its embedding but
+    for its last digits. So that a training which goes on gets the same digits, checkpoints hold the embeddings. The
+    network works in full precision whatever that of the training. Copies of a training share the references (a
     moving average of weights copies a training).
 
     Args:
@@ -86,6 +88,19 @@ class TeacherReferences:
         while len(self.kept) > MAX_KEPT:  # the oldest go
             del self.kept[next(iter(self.kept))]
         return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """The embeddings that are kept, oldest first, for a checkpoint."""
+        utterances = list({utterance: None for utterance, _, _ in self.kept})
+        numbers = {utterance: number for number, utterance in enumerate(utterances)}
+        crops = [(numbers[utterance], start, length) for utterance, start, length in self.kept]
+        values = torch.stack(list(self.kept.values())) if self.kept else torch.empty(0, 0)
+        return {"utterances": utterances, "crops": torch.tensor(crops, dtype=torch.long), "values": values}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Keep the embeddings of a checkpoint."""
+        utterances, rows = state["utterances"], zip(state["crops"].tolist(), state["values"], strict=True)
+        self.kept = {(utterances[number], start, length): value for (number, start, length), value in rows}
 
     def _add(self, crops: Tensor, sizes: Tensor, rows: Mapping[Crop, int]) -> None:
         """Embed the new crops, all at once."""

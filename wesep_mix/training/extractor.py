@@ -46,6 +46,7 @@ class ExtractorTraining(TrainingModule):
         super().__init__(settings, extractor)
         check_weights(extractor, settings.loss.weights)
         self.conditioning = conditioning
+        self.references = conditioning.references if conditioning else None
 
     def loss(self, batch: MixBatch) -> Tensor:
         rows, chosen = self._targets(batch)  # [M] each: which mixtures, which of their sources

@@ -18,9 +18,10 @@ from wesep_mix.base.seeds import rng_for
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.metrics.verification import equal_error_rate, unfair_groups
 from wesep_mix.mixing.plan import Plan, Source
+from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.settings import OptimConfig, TrainingConfig
 
-WORLD = "num_processes"  # in a checkpoint
+WORLD, REFERENCES = "num_processes", "references"  # in a checkpoint
 
 
 def schedule_of(optim: OptimConfig, optimizer: Optimizer, num_steps: int) -> LRScheduler:
@@ -54,9 +55,12 @@ class TrainingModule(lightning.LightningModule):
 
     Attributes:
         monitor: name of the score on the dev set; the best epoch has the lowest.
+        references: embeddings that are kept from one batch to the next; None where there are none. Those of the first
+            process are in its checkpoints.
     """
 
     monitor: str = "dev/loss"
+    references: TeacherReferences | None = None
 
     def __init__(self, settings: TrainingConfig, model: torch.nn.Module):
         super().__init__()
@@ -89,11 +93,15 @@ class TrainingModule(lightning.LightningModule):
                 torch.distributed.broadcast(buffer, 0)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        """Note in how many processes the training runs."""
+        """Note in how many processes the training runs, and the references' embeddings."""
         checkpoint[WORLD] = self.trainer.world_size
+        if self.references is not None:
+            checkpoint[REFERENCES] = self.references.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        """Say what another number of processes means."""
+        """Take the references' embeddings, and say what another number of processes means."""
+        if self.references is not None and REFERENCES in checkpoint:
+            self.references.load_state_dict(checkpoint[REFERENCES])
         before, now = checkpoint.get(WORLD, 1), self.trainer.world_size
         if before != now and self.trainer.is_global_zero:
             print(

@@ -121,6 +121,18 @@ def test_a_student_that_is_its_own_reference_stands_for_the_teacher(batch_of, te
     assert not torch.allclose(judge(batch), TeacherReferences(teacher)(batch), atol=1e-2)
 
 
+def test_embeddings_that_were_kept_come_back_from_a_checkpoint_to_the_last_bit(batch_of, teacher, tmp_path):
+    """Computed anew, at another level or beside others, they would have other last digits."""
+    batch, first, again = batch_of(1, 0, 0), TeacherReferences(teacher), TeacherReferences(teacher)
+    first(batch)
+    first.kept = dict.fromkeys(first.kept, torch.tensor([0.25, 0.5, 0.125]))
+    torch.save(first.state_dict(), tmp_path / "state")
+    again.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert list(again.kept) == list(first.kept) and torch.equal(again(batch), first(batch))
+    again.load_state_dict(TeacherReferences(teacher).state_dict())
+    assert again.kept == {}
+
+
 def test_what_stage_4_wrote_of_such_a_student_is_its_own(tmp_path, plans):
     keys = [key for plan in plans for key in speaker_keys(plan)]
     for place, name in enumerate(("teacher", "reference", "matched")):
