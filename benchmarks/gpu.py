@@ -45,9 +45,10 @@ GPU_PAGE = Path(__file__).with_name("GPU.md")
 CLOSING_S = 5.0  # kept for the end of the script
 LEAST_S = {"cuda": 10.0, "cpu": 3.0}  # no case is begun with less time left
 LONGEST_REASON = 160
+PRELOADED = ["torch._dynamo", "wesep_mix.bin.prepare_data", "wesep_mix.training.extractor"]  # once for all cases
 NOT_RUN = "not run: out of time"
 EXTRACTORS = {"dpccn": "DPCCN", "spexplus": "SpEx+", "pdccrn": "pDCCRN"}
-WAYS = {"fp32": ("fp32", False), "bf16": ("bf16", False), "bf16, torch.compile": ("bf16", True)}
+WAYS = {"fp32": ("fp32", False), "bf16": ("bf16", False), "bf16, torch.compile": ("bf16", True)}  # compiled or not
 HEADERS = {
     "Products of matrices": ("product", "TFLOP/s"),
     "Training steps": (
@@ -94,6 +95,7 @@ class Size:
     most_workers: int = 16
     mini: Sequence[str] = ("trainer.max_steps=300", "trainer.steps_per_epoch=100")
     workers: int = 8  # of a mini training
+    backend: str = "inductor"  # of torch.compile
 
 
 TOY = Size(
@@ -113,6 +115,7 @@ TOY = Size(
     most_workers=1,
     mini=("trainer.max_steps=12", "trainer.steps_per_epoch=6", "batch_size=4", "chunk_s=1.0"),
     workers=0,
+    backend="aot_eager",  # traces all, but generates no code, which takes a minute a network
 )
 
 
@@ -144,17 +147,18 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measure(args: argparse.Namespace, given: Sequence[str]) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    end = args.start + 60 * args.minutes - CLOSING_S
     out = args.out or (GPU_PAGE if device == "cuda" else None)
     if device == "cpu" and out and out.resolve() == GPU_PAGE:
         raise UserError(f"{out}: is for figures of a GPU, found none that torch can use; give --out another name")
-    head = _head(device, given)
+    head = _head(device, given, end - time.time())
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         chosen = [case for case in cases(device, Path(folder)) if _wanted(case, args.only)]
         if not chosen:
             raise UserError(f"--only {' '.join(args.only)}: wanted a part of a case's name, found none that has it")
         found: dict[Case, Outcome] = {}
         for case in in_order(chosen):
-            left_s = args.start + 60 * args.minutes - CLOSING_S - time.time()
+            left_s = end - time.time()
             found[case] = NOT_RUN if left_s < LEAST_S[device] else outcome(case, device, left_s)
             print(f"[{len(found)}/{len(chosen)}] {case.table}, {case.title}: {_said(found[case])}", file=sys.stderr)
             if out:
@@ -191,10 +195,10 @@ def cases(device: str, folder: Path) -> list[Case]:
             for options in [{"device": device, "precision": precision, "size": size.product}]
         ),
         *(
-            Case(STEPS, f"{title}, {way}", work, {**options, "precision": precision, "compiled": compiled}, limit_s)
+            Case(STEPS, f"{title}, {way}", work, {**options, "precision": precision, "backend": backend}, limit_s)
             for title, (work, options) in networks.items()
             for way, (precision, compiled) in WAYS.items()
-            for limit_s in [120.0 if compiled else 45.0]
+            for backend, limit_s in [(size.backend, 120.0) if compiled else ("", 45.0)]
         ),
         Case(RECIPE, "data (stage 1)", gpu_work.data, prepared, 90.0),
         *(
@@ -210,7 +214,7 @@ def cases(device: str, folder: Path) -> list[Case]:
 
 def in_order(chosen: Sequence[Case]) -> list[Case]:
     """As they are run: compiled extractors, which may take long to compile, come after all others."""
-    return sorted(chosen, key=lambda case: case.work is gpu_work.extractor and case.options["compiled"])
+    return sorted(chosen, key=lambda case: case.work is gpu_work.extractor and bool(case.options["backend"]))
 
 
 def _wanted(case: Case, parts: Sequence[str]) -> bool:
@@ -229,7 +233,7 @@ def outcome(case: Case, device: str, left_s: float) -> Outcome:
         context = multiprocessing.get_context("spawn")
     else:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["gpu_work"])  # torch is imported once for all cases
+        context.set_forkserver_preload(PRELOADED)
     answer, sent = context.Pipe(duplex=False)
     process = context.Process(target=gpu_work.child, args=(sent, case.work, case.options))
     process.start()
@@ -237,6 +241,7 @@ def outcome(case: Case, device: str, left_s: float) -> Outcome:
     try:
         if answer.poll(min(case.limit_s, left_s)):
             found = answer.recv()
+            process.join(CLOSING_S)
             return f"failed: {_short(found)}" if isinstance(found, str) else found
         return NOT_RUN if left_s < case.limit_s else f"failed: took more than {case.limit_s:.0f} s"
     except EOFError:
@@ -315,21 +320,24 @@ def _recipe_cells(cost: gpu_work.Cost) -> list[str]:
     return [whole, f"{cost['steps']:.0f}", rate, peak, *(f"{cost[name]:.3f}" for name in ("first", "last"))]
 
 
-def _head(device: str, given: Sequence[str]) -> str:
+def _head(device: str, given: Sequence[str], left_s: float) -> str:
     options = shlex.join(["bash", "benchmarks/gpu.sh", *_without_start(given)])
     size = Size() if device == "cuda" else TOY
     machine = f"{cores()}, no GPU"
     where = "Peak memory is all that the process has held."
     if device == "cuda":
-        chip = torch.cuda.get_device_properties(0)
-        machine = f"{chip.name} with {chip.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda}, {cores()}"
+        chip = outcome(Case("", "the GPU", gpu_work.chip), device, left_s)
+        if isinstance(chip, str):
+            raise UserError(f"the GPU cannot be used: {chip}")
+        machine = f"{chip['name']} with {chip['memory'] / 1e9:.0f} GB, CUDA {torch.version.cuda}, {cores()}"
         where = "Peak memory is of tensors on the GPU (`torch.cuda.max_memory_allocated`), in the timed steps."
     lines = [
         "# What a GPU makes of the trainings" if device == "cuda" else "# benchmarks/gpu.sh at toy size on a CPU",
         f"`{options}`, seed {gpu_work.SEED}, revision {revision()}, {date.today()}; {shown(versions())}; {machine}. "
         "Made by `benchmarks/gpu.sh`, whose `--help` says what is measured.",
         f"- Steps: the median of {size.steps}, each waited for, after one in which operations are counted, the first, "
-        f"which compiles where that is asked for, and {gpu_work.WARM_UP} more. Products: the best of three.\n"
+        f"which compiles where that is asked for (torch.compile, {size.backend}), and {gpu_work.WARM_UP} more. "
+        "Products: the best of three.\n"
         f"- {where}\n"
         f"- Loader: batches of {BATCH_SIZE} fresh mixtures of the mini corpus, from the second batch on. The mini "
         "recipe's trainings are in bf16-mixed; whole s has start, data and dev sets in it, steps/s is of the median "

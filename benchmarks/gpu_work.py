@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import multiprocessing
 import os
 import statistics
 import time
@@ -22,8 +23,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from wesep_mix.base import plugins
 from wesep_mix.base.config import load_config
+from wesep_mix.base.environment import settle
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.stage import settle
 from wesep_mix.bin import prepare_data
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import SAMPLE_RATE
@@ -48,6 +49,7 @@ def child(answer: Connection, work: Callable[..., Cost], options: Mapping[str, A
     of its failure.
     """
     os.setsid()
+    multiprocessing.set_start_method(None, force=True)  # data workers start as in any training, not as this process
     settle()
     try:
         answer.send(work(**options))
@@ -56,20 +58,26 @@ def child(answer: Connection, work: Callable[..., Cost], options: Mapping[str, A
         answer.send(said if isinstance(err, UserError) else f"{type(err).__name__}: {said}")
 
 
+def chip() -> dict[str, Any]:
+    """The GPU's name and bytes: asked here, since a process that asks holds some GPUs for itself."""
+    found = torch.cuda.get_device_properties(0)
+    return {"name": found.name, "memory": found.total_memory}
+
+
 def product(device: str, precision: str, size: int) -> Cost:
     """Operations a second of a product of square matrices."""
     return {"speed": product_speed(device, DTYPES[precision], size)}
 
 
-def student(precision: str, compiled: bool, device: str, steps: int, options: Sequence[str]) -> Cost:
+def student(precision: str, backend: str, device: str, steps: int, options: Sequence[str]) -> Cost:
     """A step of student_step.py with its further `options`."""
     named = {"fp32": "float32"}.get(precision, precision)
     args = parsed(["--device", device, "--precision", named, *options])
     network, step = student_step(args)
-    return {**step_cost(network, step, compiled, device, steps), "mixtures": args.batch_size}
+    return {**step_cost(network, step, backend, device, steps), "mixtures": args.batch_size}
 
 
-def extractor(precision: str, compiled: bool, device: str, steps: int, path: Path, changes: Sequence[str]) -> Cost:
+def extractor(precision: str, backend: str, device: str, steps: int, path: Path, changes: Sequence[str]) -> Cost:
     """A step of an extractor with the settings of a recipe, its loss and clipping, on noise and given embeddings."""
     settings = load_config(ExtractorConfig, path, changes)
     torch.manual_seed(SEED)
@@ -87,18 +95,23 @@ def extractor(precision: str, compiled: bool, device: str, steps: int, path: Pat
         optimizer.step()
         optimizer.zero_grad()
 
-    return {**step_cost(network, step, compiled, device, steps), "mixtures": settings.batch_size}
+    return {**step_cost(network, step, backend, device, steps), "mixtures": settings.batch_size}
 
 
-def step_cost(network: nn.Module, step: Callable[[], None], compiled: bool, device: str, steps: int) -> Cost:
+def step_cost(network: nn.Module, step: Callable[[], None], backend: str, device: str, steps: int) -> Cost:
     """Operations, the first step's seconds, the median of the timed ones, and bytes at most in these.
 
-    Operations are counted before the network is compiled: inside a compiled one PyTorch sees none. On the CPU the bytes
-    are all that the process has held so far.
+    Args:
+        network: what is compiled.
+        step: takes a step of it.
+        backend: of torch.compile; "" compiles nothing. Operations are counted before: PyTorch sees none inside a
+            compiled network.
+        device: `cuda` or `cpu`, whose bytes are all that the process has held so far.
+        steps: how many are timed.
     """
     flops = count_flops(step)
-    if compiled:
-        compile_network(network)
+    if backend:
+        compile_network(network, backend)
     _, first_s = timed(step, device)
     for _ in range(WARM_UP):
         timed(step, device)
@@ -108,11 +121,11 @@ def step_cost(network: nn.Module, step: Callable[[], None], compiled: bool, devi
     return {"flops": flops, "first_s": first_s, "step_s": step_s, "peak": memory(device, at_most=True)}
 
 
-def compile_network(network: nn.Module) -> None:
+def compile_network(network: nn.Module, backend: str) -> None:
     """Compile what a step calls: the network, and the `estimates` of one that has more than its output."""
-    network.compile()
+    network.compile(backend=backend)
     if hasattr(network, "estimates"):
-        network.estimates = torch.compile(network.estimates)
+        network.estimates = torch.compile(network.estimates, backend=backend)
 
 
 def data(folder: Path, num_jobs: int, changes: Sequence[str]) -> Cost:
@@ -135,7 +148,7 @@ def loader(folder: Path, num_workers: int, steps: int) -> Cost:
 
 def training(kind: str, folder: Path, device: str, changes: Sequence[str]) -> Cost:
     """One of the mini recipe's trainings: its seconds, the median of a step's, bytes at most, losses."""
-    out = folder / "exp" / kind
+    out, changes = folder / "exp" / kind, [f"{kind}.{change}" for change in changes]
     teacher, student = (folder / "exp" / name / "model.pt" for name in ("teacher", "student"))
     mixtures, ngpu = folder / f"{NUM_SPK}mix", int(device == "cuda")
     ends: list[float] = []
