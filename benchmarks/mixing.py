@@ -236,17 +236,17 @@ def _cost_table(costs: dict[str, Cost]) -> Table:
 def _loader_text(args: argparse.Namespace, pools: dict[str, Pool]) -> str:
     parts = []
     for name, pool in pools.items():
-        rate, cpu = _loader_cost(pool, args)
+        rate, cpu = loader_cost(pool, args.num_spk, max(4, args.num // 3), num_workers=2)
         parts.append(f"from {name} {rate:.0f} mixtures/s of wall time, {1000 * cpu:.1f} ms of CPU each")
     return f"\nDataLoader, 2 workers, batches of {BATCH_SIZE}, fresh mixtures: {'; '.join(parts)}."
 
 
-def _loader_cost(pool: Pool, args: argparse.Namespace) -> tuple[float, float]:
+def loader_cost(pool: Pool, num_spk: int, steps: int, num_workers: int) -> tuple[float, float]:
     """Mixtures a second that arrive as batches, from the second batch on; CPU seconds of each, workers' included."""
     from wesep_mix.data.datasets import DynamicMixtures, dynamic_loader  # torch, which is not part of rendering
 
-    steps, cpu = max(4, args.num // 3), time.process_time() + _children_s()
-    batches = iter(dynamic_loader(DynamicMixtures(pool, args.num_spk, 0), BATCH_SIZE, steps, num_workers=2))
+    cpu = time.process_time() + _children_s()
+    batches = iter(dynamic_loader(DynamicMixtures(pool, num_spk, 0), BATCH_SIZE, steps, num_workers))
     next(batches)
     begin = time.monotonic()
     count = sum(len(batch.plans) for batch in batches)
@@ -268,16 +268,18 @@ def _listing_text(pool: Pool) -> str:
 
 
 def _head(args: argparse.Namespace) -> str:
+    command = f"python benchmarks/mixing.py --librispeech DIR{' --librimix DIR' if args.librimix else ''}"
+    return f"`{command} --num {args.num} --num_spk {args.num_spk} --rounds {args.rounds}`, {cores()}, {date.today()}:\n"
+
+
+def cores() -> str:
+    """How many cores the machine has, and of which processor."""
     names = [
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    command = f"python benchmarks/mixing.py --librispeech DIR{' --librimix DIR' if args.librimix else ''}"
-    return (
-        f"`{command} --num {args.num} --num_spk {args.num_spk} --rounds {args.rounds}`, "
-        f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}, {date.today()}:\n"
-    )
+    return f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}"
 
 
 if __name__ == "__main__":

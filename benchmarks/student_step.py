@@ -114,17 +114,30 @@ def timed(work: Callable[[], object], device: str) -> tuple[float, float]:
 
 
 def count_flops(step: Callable[[], object]) -> int:
-    """Floating point operations of products and convolutions, forward and back, as PyTorch counts them.
+    """Floating point operations of products, convolutions and LSTMs, forward and back, as PyTorch counts them.
 
-    In the backward pass of a convolution in groups it takes each group for all of them; here that costs what the
-    forward pass does, once for each gradient that is wanted.
+    In the backward pass of a convolution in groups it takes each group for all of them, and LSTMs it leaves out; here
+    a convolution's costs what the forward pass does, once for each gradient that is wanted, and an LSTM's twice that.
     """
 
     def conv_backward(grad: Sequence[int], wav: Sequence[int], weight: Sequence[int], *more, **_) -> int:
-        wanted = more[-1]  # the gradients of input, weight and bias
-        return 2 * grad[0] * torch.Size(grad[2:]).numel() * torch.Size(weight).numel() * sum(wanted[:2])
+        transposed, wanted = more[4], more[-1]  # the gradients of input, weight and bias
+        places = torch.Size((wav if transposed else grad)[2:]).numel()  # each meets the whole weight
+        return 2 * grad[0] * places * torch.Size(weight).numel() * sum(wanted[:2])
 
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: conv_backward}) as counter:
+    def lstm(frames: Sequence[int], weights: Sequence[Sequence[int]], passes: int = 1) -> int:
+        matrices = [torch.Size(weight).numel() for weight in weights if len(weight) == 2]
+        return passes * 2 * frames[0] * frames[1] * sum(matrices)
+
+    aten = torch.ops.aten
+    formulas = {
+        aten.convolution_backward: conv_backward,
+        aten._cudnn_rnn: lambda frames, weights, *_, **__: lstm(frames, weights),
+        aten._cudnn_rnn_backward: lambda frames, weights, *_, **__: lstm(frames, weights, passes=2),
+        aten.mkldnn_rnn_layer: lambda frames, one, other, *_, **__: lstm(frames, (one, other)),
+        aten.mkldnn_rnn_layer_backward: lambda frames, one, other, *_, **__: lstm(frames, (one, other), passes=2),
+    }
+    with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         step()
     return counter.get_total_flops()
 
