@@ -23,7 +23,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from wesep_mix.base import plugins
 from wesep_mix.base.config import load_config
-from wesep_mix.base.environment import settle
+from wesep_mix.base.environment import Processes, settle
 from wesep_mix.base.errors import UserError
 from wesep_mix.bin import prepare_data
 from wesep_mix.data.prepared import PreparedSet
@@ -150,18 +150,18 @@ def training(kind: str, folder: Path, device: str, changes: Sequence[str]) -> Co
     """One of the mini recipe's trainings: its seconds, the median of a step's, bytes at most, losses."""
     out, changes = folder / "exp" / kind, [f"{kind}.{change}" for change in changes]
     teacher, student = (folder / "exp" / name / "model.pt" for name in ("teacher", "student"))
-    mixtures, ngpu = folder / f"{NUM_SPK}mix", int(device == "cuda")
+    mixtures, processes = folder / f"{NUM_SPK}mix", Processes(ngpu=int(device == "cuda"))
     ends: list[float] = []
     hook = register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
     begin = time.perf_counter()
     if kind == "teacher":
-        train_teacher(load_config(TeacherConfig, MINI / "teacher.yaml", changes), folder / "single", out, ngpu)
+        train_teacher(load_config(TeacherConfig, MINI / "teacher.yaml", changes), folder / "single", out, processes)
     elif kind == "student":
         settings = load_config(StudentConfig, MINI / "student.yaml", changes)
-        train_student(settings, mixtures, teacher, out, NUM_SPK, ngpu)
+        train_student(settings, mixtures, teacher, out, NUM_SPK, processes)
     else:
         settings = load_config(ExtractorConfig, MINI / "extractor" / "stft_tcn.yaml", changes)
-        train_extractor(settings, mixtures, EmbeddingSource(teacher, student), "matched", out, NUM_SPK, ngpu)
+        train_extractor(settings, mixtures, EmbeddingSource(teacher, student), "matched", out, NUM_SPK, processes)
     whole_s = time.perf_counter() - begin
     hook.remove()
     first, *_, last = losses(out / "logs" / "csv" / "metrics.csv")

@@ -47,7 +47,7 @@ from wesep_mix.base.stage import STATE_FILE
 PR_SET_CHILD_SUBREAPER = 36  # Linux: processes without a parent become children of this one, which waits for them
 LONGER = {"trainer.max_steps": "16"}  # eight checkpoints, so that kills fall between them
 WRAPPED = ("--cmd", "tools/run_local.py", "--nj", "2")
-STAGE = re.compile(r"^== stage (\d): (.*) ==$", re.MULTILINE)
+STAGE = re.compile(r"^== stage (\d): ([^,\n]*).* ==$", re.MULTILINE)
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\..*)?")
 POLL_S = 0.01
 COLUMNS = ("kill", "by", "s after its start", "stage", "on disk", "then")

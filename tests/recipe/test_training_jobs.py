@@ -10,6 +10,7 @@ import yaml
 from places import ROOT
 from tiny import the_error
 
+from wesep_mix.base.stage import alone_in
 from wesep_mix.models import checkpoint
 
 CONFIG = {
@@ -34,12 +35,14 @@ def train(tmp_path, prepared):
     wrapper.write_text(f'echo call >> {tmp_path}/calls\nexec {sys.executable} {ROOT}/tools/run_local.py "$@"\n')
     (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(CONFIG))
 
-    def run(name, *options, as_job=True, config="teacher.yaml"):
+    def run(name, *options, as_job=True, config="teacher.yaml", wait=True):
         command = [sys.executable, "-m", "wesep_mix.bin.train_teacher", f"--config={tmp_path}/{config}"]
         command += [f"--data={prepared}/single", f"--out={tmp_path}/exp/{name}", *options]
         variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WESEP_MIX_JOBS": f"{tmp_path}/exp/jobs"}
         if as_job:
             variables["WESEP_MIX_TRAIN_CMD"] = f"bash {wrapper} --mem 1G"
+        if not wait:
+            return subprocess.Popen(command, env=os.environ | variables, text=True, stdout=subprocess.PIPE)
         return subprocess.run(command, env=os.environ | variables, text=True, capture_output=True, timeout=200)
 
     return run
@@ -69,6 +72,17 @@ def test_it_is_the_same_training_and_one_that_is_done_is_no_job(train, tmp_path)
     assert forced.returncode == 0 and "--force true" in forced.stdout and calls(tmp_path) == 2
     assert (tmp_path / "exp/there/model.pt").stat().st_mtime_ns > before
     assert torch.equal(weights(tmp_path / "exp/here"), weights(tmp_path / "exp/there"))
+
+
+def test_a_training_that_is_at_work_already_is_waited_for(train, tmp_path):
+    """As when the wrapper was killed, and its job lives on."""
+    folder = tmp_path / "exp" / "there"
+    with alone_in(folder):  # of another process than the one that asks
+        process = train("there", wait=False)
+        assert "a process is at work in" in process.stdout.readline()
+        assert calls(tmp_path) == 0
+    assert process.wait(100) == 0 and calls(tmp_path) == 1 and (folder / "model.pt").is_file()
+    process.stdout.close()
 
 
 def test_an_input_that_is_missing_is_told_before_any_job(train, tmp_path):

@@ -32,11 +32,12 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import revision
 from wesep_mix.base.processes import run_alone
-from wesep_mix.base.stage import Part, at_work
+from wesep_mix.base.stage import Part, at_work, is_held
 
 CMD, TRAIN_CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_TRAIN_CMD", "WESEP_MIX_JOBS"
 WORK = "work.pkl"
 THREADS = "OMP_NUM_THREADS"  # which not every cluster gives to its jobs
+WAIT_S = 2.0
 PATIENCE_S = 60.0  # until a shared file system shows here what a job has written
 
 
@@ -106,6 +107,12 @@ def _told(processes: Processes) -> list[str]:
 def _train(part: Part, call: Sequence[str], command: Sequence[str]) -> None:
     title, log = f"stage {part.number} ({part.title})", log_of(part)
     log.parent.mkdir(parents=True, exist_ok=True)
+    if is_held(part.out):  # by a job that has outlived the wrapper, say
+        print(f"{title}: a process is at work in {part.out} already; waiting for it", flush=True)
+        while is_held(part.out):
+            time.sleep(WAIT_S)
+        if part.is_done():
+            return
     print(f"{title}: a job of {shlex.join(call)}, log: {log}", flush=True)
     if status := _submit([*call, str(log), *command], TRAIN_CMD):
         raise UserError(f"{title}: its job ended with status {status}, see {log}; the same command goes on from there")
