@@ -1,5 +1,5 @@
 # Job wrappers of this site. Sourced by run.sh where neither --cmd nor --train_cmd is given; empty: all runs here.
-# cmd runs stages 1, 6, 7 and 8 as --nj jobs, train_cmd each training of stages 2, 3 and 5 as one; without train_cmd,
+# cmd runs stages 1, 4, 6, 7 and 8 as --nj jobs, train_cmd each training of stages 2, 3 and 5 as one; without train_cmd,
 # cmd does that too.
 #
 # Slurm; partitions and accounts are written in conf/slurm.conf:

@@ -163,6 +163,6 @@ run_table 9
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
 
 if [ "$mode" = ask ]; then
-    printf '%s\0' "${calls[@]}" | WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status
+    WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")
 fi
 [ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"

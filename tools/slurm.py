@@ -142,6 +142,7 @@ class Array:
                 [
                     "#!/usr/bin/env bash",
                     f"cd {shlex.quote(str(Path.cwd()))}",
+                    "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
                     ENDING,
                     'case "$SLURM_ARRAY_TASK_ID" in',
                     *cases,

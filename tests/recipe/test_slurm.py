@@ -56,6 +56,17 @@ def test_an_array_runs_and_its_failed_jobs_are_told(cluster, tmp_path):
         assert f"job {number} in {tmp_path} with a value\n" in log and f"# Ended (code {int(number == 3)})" in log
 
 
+def test_a_job_computes_with_the_threads_that_it_asks_for(cluster, tmp_path):
+    for options, variables, threads in (
+        ([], {}, 1),
+        (["--num-threads", "2"], {}, 2),
+        (["--num-threads", "2"], {"OMP_NUM_THREADS": "3"}, 3),
+    ):
+        environment = {name: value for name, value in cluster.items() if name != "OMP_NUM_THREADS"} | variables
+        done = call(tmp_path, environment, *options, "x.log", "bash", "-c", "echo threads: $OMP_NUM_THREADS")
+        assert done.returncode == 0 and f"\nthreads: {threads}\n" in _text(tmp_path / "x.log")
+
+
 def test_words_with_spaces_and_quotes_stay_as_they_are(cluster, tmp_path):
     word = 'it\'s a "name" with $HOME; and | pipes'
     assert call(tmp_path, cluster, "x.log", "printf", "%s|", "a b", word).returncode == 0
