@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import re
+import sys
 
 import pytest
+from places import ROOT
 from tiny import commands, run_sh
 
 from wesep_mix.bin import tables
@@ -86,11 +88,14 @@ def table(options, *more):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder in which every stage has made its part of the tables, and what each said."""
+    """A folder in which every stage has made its part of the tables, and what each said; trainings are jobs."""
     folder = tmp_path_factory.mktemp("tables")
     done = run_sh(folder, "--stop_stage", 1, "--tables", "true", settings=settings())
     assert done.returncode == 0, done.stderr
-    return folder, {stage: table(options) for stage, options in sorted(calls(folder).items())}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WESEP_MIX_TRAIN_CMD", f"{sys.executable} {ROOT}/tools/run_local.py --mem 2G")
+        patch.setenv("WESEP_MIX_JOBS", str(folder / "exp/mini/jobs"))
+        return folder, {stage: table(options) for stage, options in sorted(calls(folder).items())}
 
 
 def read(folder, name):
@@ -141,6 +146,21 @@ def test_what_rows_share_is_made_once(made):
         "table2/seed3/film/matched",
         "table2/seed3/tasnet/separated",
     }
+
+
+def test_each_training_was_one_job_of_the_wrapper(made):
+    folder, _ = made
+    jobs = folder / "exp/mini/jobs"
+    logs = {str(path.relative_to(jobs)): path.read_text() for path in jobs.rglob("*.log")}
+    assert set(logs) == {
+        "table1/seed3/teacher/teacher.log",
+        "table1/seed3/student/labels2.log",
+        "table1/seed3/student/presence1.log",
+        "table2/seed3/none/none.log",
+        "table2/seed3/film/matched.log",
+        "table2/seed3/tasnet/separated.log",
+    }
+    assert all("done in" in log and "OMP_NUM_THREADS=1 " in log for log in logs.values())
 
 
 def test_only_teachers_get_embeddings_of_single_speech(made):
