@@ -65,6 +65,8 @@ settings=(${set[@]+"${set[@]/#/--set=}"})
 processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # of a training
 [ -n "$cmd$train_cmd" ] || [ ! -f cmd.sh ] || . ./cmd.sh
 : "${train_cmd:=$cmd}"
+[ "$cmd" != none ] || cmd=
+[ "$train_cmd" != none ] || train_cmd=
 
 calls=()
 run() {  # COMMAND...: runs it, or prints it as one would type it, or notes it
@@ -79,7 +81,7 @@ mode=run
 [ "$status" = false ] || mode=ask
 
 if [ "$mode" = print ]; then echo ". ./path.sh"; else . ./path.sh; fi
-if [ -n "$train_cmd" ]; then
+if [ -n "$cmd$train_cmd" ]; then
     run export WESEP_MIX_CMD="$cmd" WESEP_MIX_TRAIN_CMD="$train_cmd" WESEP_MIX_JOBS="$exp/jobs"
 fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \

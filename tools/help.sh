@@ -30,7 +30,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      no other stage reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]
   --cmd COMMAND      a Kaldi-style job wrapper with its options, such as \"tools/slurm.py --mem 4G\": stages 1, 4, 6,
-                     7 and 8 are --nj jobs of it, each training of stages 2, 3 and 5 is one [cmd.sh, else all runs here]
+                     7 and 8 are --nj jobs of it, each training of stages 2, 3 and 5 is one; none: all runs here
+                     [cmd.sh, else none]
   --train_cmd COMMAND  the wrapper of trainings, which is also told of --ngpu, --num_procs and --num_nodes
                      [cmd.sh, else --cmd]
   --ngpu N           GPUs of each machine, 0 for none; a training has a process for each [$ngpu]

@@ -14,8 +14,10 @@ the statuses and, while it is waited for, the number of the array.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -30,7 +32,8 @@ CONFIG = Path(__file__).resolve().parents[1] / "conf" / "slurm.conf"
 SIGNAL = ("--signal", "B:USR1@120")  # before the time limit, for trainings; a rule of the config overrides it
 POLL_S = 1.0
 ASK_S = 5.0  # between questions to the scheduler, which many users share
-LOST_S = 15.0  # after which a job that the scheduler has forgotten, and that left no status, has failed
+# After which a job that the scheduler has forgotten, and that left no status, has failed: NFS may show files late.
+LOST_S = float(os.environ.get("WESEP_MIX_PATIENCE_S", 60))
 
 
 @dataclass(frozen=True)
@@ -127,31 +130,22 @@ class Array:
         return self.folder / "array"
 
     def submit(self) -> None:
-        """Write the script and submit the array.
+        """Write the script and submit the array, unless the same is still in the queue: its wrapper was killed, say.
 
         Raises:
             ValueError: with what sbatch says against it.
         """
+        script, numbers = self.folder / "job.sh", range(self.call.first, self.call.last + 1)
+        text = self._script(numbers)
+        if self.id_file.is_file() and script.read_text(encoding="utf-8") == text:
+            self.id = self.id_file.read_text().strip()
+            if self._known():
+                print(f"{NAME}: the array {self.id} is in the queue already; waiting for it", flush=True)
+                return
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in self.folder.glob("status.*"):
             old.unlink()
-        script, numbers = self.folder / "job.sh", range(self.call.first, self.call.last + 1)
-        cases = [f"{n}) {self._line(n)} ;;" for n in numbers]
-        script.write_text(
-            "\n".join(
-                [
-                    "#!/usr/bin/env bash",
-                    f"cd {shlex.quote(str(Path.cwd()))}",
-                    "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
-                    ENDING,
-                    'case "$SLURM_ARRAY_TASK_ID" in',
-                    *cases,
-                    "esac",
-                    "",
-                ]
-            ),
-            encoding="utf-8",
-        )
+        script.write_text(text, encoding="utf-8")
         most = self.call.options.get("max-jobs-run")
         spread = f"--array={self.call.first}-{self.call.last}" + (f"%{most}" if most else "")
         told = [*self.words, "--parsable", "--open-mode=append", "--output", "/dev/null", spread, str(script)]
@@ -162,6 +156,16 @@ class Array:
             raise ValueError(f"sbatch refused: {' '.join(done.stderr.split())} (called: {shlex.join(told)})")
         self.id = done.stdout.strip().partition(";")[0]
         self.id_file.write_text(f"{self.id}\n", encoding="utf-8")
+
+    def _script(self, numbers: Sequence[int]) -> str:
+        cases = [f"{n}) {self._line(n)} ;;" for n in numbers]
+        head = [
+            "#!/usr/bin/env bash",
+            f"cd {shlex.quote(str(Path.cwd()))}",
+            "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
+            ENDING,
+        ]
+        return "\n".join([*head, 'case "$SLURM_ARRAY_TASK_ID" in', *cases, "esac", ""])
 
     def _line(self, number: int) -> str:
         """The line of bash that runs a job: its log, and its status once it has ended."""
@@ -181,8 +185,10 @@ class Array:
             time.sleep(POLL_S)
             statuses = {number: self._status(number) for number in waiting}
             waiting -= {number for number, status in statuses.items() if status == "0"}
-            if waiting and time.monotonic() - asked >= ASK_S and (known := self._known()) is not None:
-                asked = time.monotonic()
+            if not waiting or time.monotonic() - asked < ASK_S:
+                continue
+            asked = time.monotonic()
+            if (known := self._known()) is not None:
                 missing = {number: missing.get(number, asked) for number in waiting - known}
                 lost = {number for number, since in missing.items() if asked - since >= LOST_S}
                 ended = {number for number in missing if statuses[number]}
@@ -193,9 +199,12 @@ class Array:
         return sorted(failed)
 
     def _status(self, number: int) -> str:
-        """A job's exit status; empty where it has left none."""
-        file = self.status_file(number)
-        return file.read_text().strip() if file.is_file() else ""
+        """A job's exit status; empty where it has left none, or is begun again."""
+        try:
+            os.listdir(self.folder)  # has NFS look again
+            return self.status_file(number).read_text().strip()
+        except OSError:
+            return ""
 
     def _known(self) -> set[int] | None:
         """The jobs that the scheduler still has; None where it does not answer."""
@@ -212,10 +221,17 @@ class Array:
         )
         append(self.call.log_of(number), f"{told}\n# Ended (code 1) at {time.ctime()}\n")
 
-    def cancel(self) -> None:
-        """Cancel what has not ended."""
-        if self.id:
-            subprocess.run(["scancel", self.id], capture_output=True)
+    def cancel(self) -> str:
+        """Cancel what has not ended, undisturbed by more signals; say what came of it."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if not self.id:
+            return "nothing was submitted"
+        done = subprocess.run(["scancel", self.id], capture_output=True, text=True, start_new_session=True)
+        if done.returncode:
+            return f"the array {self.id} lives on: scancel said {' '.join(done.stderr.split())}; call it again"
+        self.id_file.unlink(missing_ok=True)
+        return f"the array {self.id} was cancelled"
 
 
 def run(call: Call) -> list[int]:
@@ -237,12 +253,11 @@ def run(call: Call) -> list[int]:
     array = Array(call, grammar.words(given))
     try:
         array.submit()
-        return array.wait()
+        failed = array.wait()
     except KeyboardInterrupt as stop:
-        array.cancel()
-        raise KeyboardInterrupt(f"the array {array.id} was cancelled") from stop
-    finally:
-        array.id_file.unlink(missing_ok=True)
+        raise KeyboardInterrupt(array.cancel()) from stop
+    array.id_file.unlink(missing_ok=True)
+    return failed
 
 
 if __name__ == "__main__":

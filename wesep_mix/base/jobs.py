@@ -1,9 +1,9 @@
 """Work as jobs of a cluster, by any Kaldi-style wrapper: shares of the items of `parallel.map_items`, and trainings.
 
-The variable WESEP_MIX_CMD (`run.sh --cmd`) holds the wrapper of shares with its options, such as `tools/slurm.py --mem
-4G`; it is called `$cmd JOB=1:N LOG.JOB.log python -m wesep_mix.base.jobs FOLDER JOB N`. The items, the function and
-each share's results lie in a folder below WESEP_MIX_JOBS (`exp/jobs`), which all machines must see, until all shares
-are there. A share that failed is done again alone when the same work is asked for again.
+The variable WESEP_MIX_CMD (`run.sh --cmd`) holds the wrapper of shares with its options, such as `tools/slurm.py
+--mem 4G`; it is called `$cmd NUMBER=1:N LOG.NUMBER.log python -m wesep_mix.base.jobs FOLDER NUMBER N`. The items, the
+function and each share's results lie in a folder below WESEP_MIX_JOBS (`exp/jobs`), which all machines must see, until
+all shares are there. A share that failed is done again alone when the same work is asked for again.
 
 WESEP_MIX_TRAIN_CMD (`run.sh --train_cmd`) holds the wrapper of trainings. Each is one job, which runs the entry point
 that asked for it again, with its log in WESEP_MIX_JOBS.
@@ -23,22 +23,34 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wesep_mix.base.environment import Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
-from wesep_mix.base.installed import revision
+from wesep_mix.base.installed import sources_hash
 from wesep_mix.base.processes import run_alone
 from wesep_mix.base.stage import Part, at_work, is_held
 
+T = TypeVar("T")
 CMD, TRAIN_CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_TRAIN_CMD", "WESEP_MIX_JOBS"
 WORK = "work.pkl"
+NUMBER = "SHARE_NUMBER"  # which wrappers replace wherever they find it: no folder is called so
 THREADS = "OMP_NUM_THREADS"  # which not every cluster gives to its jobs
 WAIT_S = 2.0
-PATIENCE_S = 60.0  # until a shared file system shows here what a job has written
+PATIENCE_S = float(
+    os.environ.get("WESEP_MIX_PATIENCE_S", 60)
+)  # until a shared file system shows here what a job has written
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Stands for the result of an item that is bad."""
+
+    message: str
 
 
 def wrapper(variable: str = CMD) -> list[str]:
@@ -72,7 +84,10 @@ def training_job(entry: str, argv: Sequence[str], part: Part, processes: Process
     """
     if not wrapper(TRAIN_CMD):
         return None
-    threads = [f"{THREADS}={os.environ[THREADS]}"] if THREADS in os.environ else []
+    if shutil.which(program := wrapper(TRAIN_CMD)[0]) is None:
+        raise UserError(f"{TRAIN_CMD}: {program}: not found; wanted a job wrapper such as tools/run_local.py")
+    one_each = "1" if processes.num_procs > 1 else None
+    threads = [f"{THREADS}={number}" for number in [os.environ.get(THREADS, one_each)] if number]
     srun = ["srun"] if processes.num_nodes > 1 else []
     command = ["env", "-u", TRAIN_CMD, *threads, *srun, sys.executable, "-m", f"wesep_mix.bin.{entry}", *argv]
     return partial(_train, part, [*wrapper(TRAIN_CMD), *_told(processes)], [*command, "--force=false"])
@@ -114,8 +129,8 @@ def _train(part: Part, call: Sequence[str], command: Sequence[str]) -> None:
         if part.is_done():
             return
     print(f"{title}: a job of {shlex.join(call)}, log: {log}", flush=True)
-    if status := _submit([*call, str(log), *command], TRAIN_CMD):
-        raise UserError(f"{title}: its job ended with status {status}, see {log}; the same command goes on from there")
+    if (status := _submit([*call, str(log), *command], TRAIN_CMD)) and not part.is_done():
+        raise UserError(f"{title}: its job ended with status {status}, see {log}")
     if not _soon(part.is_done, part.out):
         raise UserError(
             f"{title}: the wrapper says that all is well, but {part.out} is not finished; do all machines see it? "
@@ -163,19 +178,32 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     num_shares = max(1, min(num_shares, len(items)))
     work = pickle.dumps((function, list(items)))
     name = re.sub(r"\W+", "-", title).strip("-")
-    digest = hashlib.sha256(work + at_work().encode() + revision().encode()).hexdigest()[:12]
+    digest = hashlib.sha256(work + at_work().encode() + sources_hash().encode()).hexdigest()[:12]
     # shares of other inputs or code are not taken for these
     folder = folder_of_jobs().absolute() / f"{name}-{digest}-{num_shares}"
     with atomic_write(folder / WORK, "wb") as file:
         file.write(work)
-    logs = folder / "share.JOB.log"
-    command = [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), "JOB", str(num_shares)]
-    call = [*wrapper(), f"JOB=1:{num_shares}", str(logs), *command]
+    logs = folder / f"share.{NUMBER}.log"
+    command = [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), NUMBER, str(num_shares)]
+    call = [*wrapper(), f"{NUMBER}=1:{num_shares}", str(logs), *command]
     if status := _submit(call, CMD):
         raise UserError(f"{title}: {shlex.join(wrapper())} ended with status {status}; logs: {folder}")
     results = _merged(folder, len(items), num_shares, title)
-    shutil.rmtree(folder, ignore_errors=True)
+    if bad := {place % num_shares + 1 for place, result in enumerate(results) if isinstance(result, Failure)}:
+        for share in bad:  # the others are not done again
+            _results(folder, share).unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     return results
+
+
+def in_a_job(function: Callable[[], T], title: str) -> T:
+    """Call a function that can be pickled, in one job of the wrapper, or here where there is none."""
+    return map_shares(_called, [function], 1, title)[0] if wrapper() else function()
+
+
+def _called(function: Callable[[], T]) -> T:
+    return function()
 
 
 def _merged(folder: Path, num_items: int, num_shares: int, title: str) -> list[Any]:
@@ -213,6 +241,7 @@ def do_share(folder: Path, share: int, num_shares: int) -> None:
         print(f"{_results(folder, share)}: there already")
         return
     os.environ.pop(CMD, None)  # what a share does stays in its job
+    os.environ.setdefault(THREADS, "1")  # as where the shares are processes of this machine
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the time is nearly over, which says nothing to a share
     with open(folder / WORK, "rb") as file:
         function, items = pickle.load(file)

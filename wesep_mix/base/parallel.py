@@ -33,11 +33,6 @@ LACKS = {
 }
 
 
-@dataclass(frozen=True)
-class _Failure:
-    message: str
-
-
 def map_items(
     function: Callable[[T], Any],
     items: Sequence[T],
@@ -58,7 +53,7 @@ def map_items(
     pairs, bad = [], []
     with closing(_results(function, items, nj, title)) as results:  # ends the bar's line before an error is told
         for item, result in zip(items, results, strict=True):
-            if isinstance(result, _Failure):
+            if isinstance(result, jobs.Failure):
                 bad.append(result.message)
                 if len(bad) > max_bad:
                     raise UserError(_too_many(title, bad, max_bad, setting))
@@ -141,4 +136,4 @@ class _Guarded:
                 raise out from err
             if isinstance(err, OSError):
                 raise
-            return _Failure(str(err))
+            return jobs.Failure(str(err))

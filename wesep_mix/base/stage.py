@@ -41,6 +41,7 @@ GO_ON_FORCED = (
     "the same command without --force true goes on from here (with it, all is done anew); parts not yet begun are "
     "unchanged"
 )
+QUICKLY_SEEN = 2000  # files
 HELD = (errno.EAGAIN, errno.EACCES)  # errors of a lock that another process holds
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 ADVICE = {
@@ -186,13 +187,14 @@ class Part:
         self._write_state(forced, num_files, done=True)
 
     def note_error(self, text: str) -> None:
-        """Note in the folder why the work failed, if it can still be written to."""
+        """Note in the folder why the work failed, if it is still there and can be written to."""
         with suppress(OSError):
-            write_json(self.out / STATE_FILE, _own_state(self.out) | {"error": text})
+            if state := _own_state(self.out):
+                write_json(self.out / STATE_FILE, state | {"error": text})
 
     def standing(self) -> str:
         """How the work stands: `done`, `running`, `failed: WHY`, `stopped`, `made of other settings or inputs`, `out of
-        date` or `not begun`.
+        date`, `damaged` or `not begun`. Where there are thousands of files, damage is not looked for.
         """
         state = _own_state(self.out)
         if is_held(self.out):
@@ -203,7 +205,9 @@ class Part:
             return "made of other settings or inputs"
         if not state.get("done"):
             return f"failed: {state['error']}" if "error" in state else "stopped"
-        return "done" if outdated_by(self.out) is None else "out of date"
+        if outdated_by(self.out) is not None:
+            return "out of date"
+        return "damaged" if state.get("files", 0) <= QUICKLY_SEEN and _fault(self.out, whole=False) else "done"
 
     def _has_ended(self) -> bool:
         state = _own_state(self.out)
@@ -280,6 +284,7 @@ def _do(part: Part, force: bool, work: Callable[[], None]) -> None:
 
 def _have_done(part: Part, force: bool, elsewhere: Callable[[], None]) -> None:
     if force:  # here, since the job may be run twice, and goes on the second time
+        part.check_inputs()
         with alone_in(part.out):
             part.begin(force)
     elsewhere()

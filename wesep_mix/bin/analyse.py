@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from wesep_mix.base.config import load_config
+from wesep_mix.base.jobs import in_a_job
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin import extract_speech, score
 from wesep_mix.bin.options import parser
@@ -52,7 +53,8 @@ def _analyse(args: argparse.Namespace) -> int:
     clustering, extractions = _clustering(args, settings), [_extraction(args, control) for control in CONTROLS]
     for part in (clustering, *(part for options in extractions for part in extract_speech.parts(options))):
         part.check_needs()
-    run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
+    work = partial(_cluster, args, settings, clustering.out)
+    run_part(clustering, args.force, partial(in_a_job, work, "clustering"))
     mixtures, *scorings = _scorings(args)
     status = score.main(mixtures)
     for extraction, scoring in zip(extractions, scorings, strict=True):

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from wesep_mix.base.jobs import array_of, folder_of_jobs, log_of
+from wesep_mix.base.jobs import NUMBER, array_of, folder_of_jobs, log_of
 from wesep_mix.base.stage import Part, guarded
 
 FAILED = "failed"
+ENDED = re.compile(r"^# .*(?:code|status) (\d+)\b", re.MULTILINE)  # in logs of these wrappers and Kaldi's
 COLUMNS = ("stage", "what", "state", "folder")
 MANY = 6  # folders of one call from which on those that are done or not begun are counted, not listed
 
@@ -53,9 +55,14 @@ def _calls(words: Sequence[str]) -> Iterator[tuple[ModuleType, list[str]]]:
 
 
 def _standing(part: Part) -> str:
-    """How a folder stands; a training that was submitted and holds no lock is in the cluster's queue."""
-    standing = part.standing()
-    return "queued" if standing not in ("running", "done") and array_of(log_of(part)).is_file() else standing
+    """How a folder stands; of a training that is a job, also whether that was submitted, or failed without a word."""
+    standing, log = part.standing(), log_of(part)
+    if standing not in ("not begun", "stopped"):
+        return standing
+    if array_of(log).is_file():
+        return "submitted"
+    ended = ENDED.findall(log.read_text(encoding="utf-8", errors="replace")[-200:]) if log.is_file() else []
+    return f"{FAILED}: its job ended with status {ended[-1]}" if ended and int(ended[-1]) else standing
 
 
 def _rows(parts: Sequence[Part], standings: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -80,7 +87,7 @@ def _jobs(folder: Path) -> Iterator[str]:
     for array in sorted(folder.glob("**/q/*/array")):
         statuses = [path.read_text().strip() for path in array.parent.glob("status.*") if path.suffix != ".new"]
         failed = sum(status != "0" for status in statuses)
-        log = array.parents[2] / f"{array.parent.name.replace('.JOB', '.*')}.log"
+        log = array.parents[2] / f"{array.parent.name.replace(NUMBER, '*')}.log"
         yield f"job {array.read_text().strip()}: {len(statuses)} ended{f', {failed} failed' * bool(failed)}; log: {log}"
 
 

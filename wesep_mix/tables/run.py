@@ -17,7 +17,7 @@ from typing import Any
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
-from wesep_mix.base.jobs import THREADS, TRAIN_CMD, wrapper
+from wesep_mix.base.jobs import THREADS, TRAIN_CMD, in_a_job, wrapper
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Part, alone_in, damage_of, run_part
 from wesep_mix.mixing.plan import PLANS, read_plans
@@ -186,7 +186,8 @@ class TableStage:
         plans = read_plans(layout.talkers(layout.table.rows[name].num_spk) / TEST / PLANS)
         products = {job.stage: job.product for job in layout.jobs(name, seed)}
         device = "cuda" if self.request.ngpu else "cpu"
-        metrics = row_metrics(plans, seed, device, products[2], products.get(3), products.get(4))
+        work = partial(row_metrics, plans, seed, device, products[2], products.get(3), products.get(4))
+        metrics = in_a_job(work, f"table 1, {name}, seed {seed}")
         write_json(layout.result(name, seed), metrics)
 
     def _write(self) -> str:

@@ -43,6 +43,29 @@ def test_bad_items_are_named_as_ever(cluster, capsys):
         map_items(partial(noted, cluster), [1, 7, 2], 2, "squares", setting="a.max_bad")
 
 
+def test_where_an_item_is_bad_the_other_shares_are_kept(cluster):
+    for _ in range(2):
+        with pytest.raises(UserError, match="7.wav: empty"):
+            map_items(partial(noted, cluster), [1, 7, 2, 3], 2, "squares")
+    assert (cluster / "call-1").read_text() == "x" and (cluster / "call-3").read_text() == "xx"
+
+
+def test_shares_of_other_code_are_not_taken(cluster, monkeypatch):
+    (cluster / "bad-3").touch()
+    for code in ("one", "other"):
+        monkeypatch.setattr(jobs, "sources_hash", lambda code=code: code)
+        with pytest.raises(UserError):
+            map_items(partial(noted, cluster), [1, 2, 3, 4], 2, "squares")
+    assert (cluster / "call-2").read_text() == "xx"
+
+
+def test_a_call_in_one_job_gives_what_it_gives_here(cluster, monkeypatch):
+    work = partial(noted, cluster, 5)
+    assert jobs.in_a_job(work, "one square") == 25 and (cluster / "jobs").is_dir()
+    monkeypatch.delenv(jobs.CMD)
+    assert jobs.in_a_job(work, "one square") == 25
+
+
 def test_a_share_that_failed_is_done_again_alone(cluster, capfd):
     (cluster / "bad-3").touch()
     with pytest.raises(UserError, match=r"squares: .*run_local.py .* ended with status 1; logs: .*jobs/squares-"):
@@ -89,6 +112,12 @@ def test_shares_of_other_inputs_are_not_taken(cluster):
     assert (cluster / "call-2").read_text() == "x"
     squares(2)
     assert (cluster / "call-2").read_text() == "xx"
+
+
+def test_a_wrapper_of_trainings_that_is_not_there_is_told_before_anything_is_removed(cluster, monkeypatch):
+    monkeypatch.setenv(jobs.TRAIN_CMD, "no-such-wrapper --mem 1G")
+    with pytest.raises(UserError, match="WESEP_MIX_TRAIN_CMD: no-such-wrapper: not found; wanted a job wrapper"):
+        jobs.training_job("train_teacher", [], Part(2, "teacher", cluster / "teacher", {}), Processes())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +173,7 @@ def test_the_wrapper_is_called_in_kaldis_form(cluster, monkeypatch):
     with pytest.raises(UserError, match="ended with status 1"):
         map_items(partial(noted, cluster), [1, 2, 3], 2, "squares of: x/y")
     told = (cluster / "told").read_text().splitlines()
-    assert told[:5] == ["--mem", "2G", "--gpu", "0", "JOB=1:2"]
+    assert told[:5] == ["--mem", "2G", "--gpu", "0", "SHARE_NUMBER=1:2"]
     folder = Path(told[5]).parent
-    assert folder.name.startswith("squares-of-x-y-") and told[5] == f"{folder}/share.JOB.log"
-    assert told[6:] == [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), "JOB", "2"]
+    assert folder.name.startswith("squares-of-x-y-") and told[5] == f"{folder}/share.SHARE_NUMBER.log"
+    assert told[6:] == [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), "SHARE_NUMBER", "2"]

@@ -1,12 +1,14 @@
 """How the folders of stages stand, asked from outside."""
 
 import io
+import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+from wesep_mix.base.files import write_json
 from wesep_mix.base.stage import Part, alone_in, is_held, run_part
 from wesep_mix.bin import status, train_teacher
 
@@ -74,6 +76,18 @@ def test_an_error_is_noted_in_the_folder_until_it_is_begun_again(tmp_path):
     assert part.standing() == "done"
 
 
+def test_an_error_makes_no_folder_where_there_is_none(tmp_path):
+    part = Part(7, "scores", tmp_path / "scores", {})
+
+    def fail():
+        shutil.rmtree(part.out)
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        run_part(part, False, fail)
+    assert part.standing() == "not begun" and not part.out.exists()
+
+
 def test_a_lock_is_seen_without_being_taken(call, said, tmp_path):
     whole, folder = ["python", "-m", "wesep_mix.bin.train_teacher", *call], tmp_path / "exp" / "teacher"
     assert not is_held(folder)
@@ -90,14 +104,29 @@ def test_a_lock_is_seen_without_being_taken(call, said, tmp_path):
 
 def test_jobs_that_are_waited_for_are_shown_with_their_logs(call, said, tmp_path):
     jobs = tmp_path / "exp" / "jobs"
-    for name, number, statuses in (("q/teacher", 41, ()), ("scores-1/q/share.JOB", 42, ("0", "1", "0"))):
+    for name, number, statuses in (("q/teacher", 41, ()), ("scores-1/q/share.SHARE_NUMBER", 42, ("0", "1", "0"))):
         (jobs / name).mkdir(parents=True)
         (jobs / name / "array").write_text(f"{number}\n")
         for place, code in enumerate(statuses):
             (jobs / name / f"status.{place}").write_text(f"{code}\n")
-    lines = said(["python", "-m", "wesep_mix.bin.train_teacher", *call])
-    assert state_of(lines) == "queued"
+    whole = ["python", "-m", "wesep_mix.bin.train_teacher", *call]
+    lines = said(whole)
+    assert state_of(lines) == "submitted"
     assert lines[-2:] == [
         f"job 41: 0 ended; log: {jobs}/teacher.log",
         f"job 42: 3 ended, 1 failed; log: {jobs}/scores-1/share.*.log",
     ]
+    (jobs / "q/teacher/array").unlink()
+    for ending in ("# Ended (code 137) at Sun", "# Finished at Sun Nov 29 09:39:58 UTC 2026 with status 137"):
+        (jobs / "teacher.log").write_text(f"# python\nno memory\n# Accounting: time=9 threads=1\n{ending}\n")
+        assert "stage 2 (teacher) failed: its job ended with status 137" in said(whole)
+    (jobs / "teacher.log").write_text("# python\n# Ended (code 0) at Sun\n")
+    assert state_of(said(whole)) == "not begun"
+
+
+def test_a_file_that_is_gone_is_seen(tmp_path):
+    part = Part(7, "scores", tmp_path / "scores", {})
+    run_part(part, False, lambda: write_json(part.out / "scores.json", [1]))
+    assert part.standing() == "done"
+    (part.out / "scores.json").unlink()
+    assert part.standing() == "damaged"
