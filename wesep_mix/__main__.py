@@ -7,8 +7,10 @@ import importlib
 import sys
 from pathlib import Path
 
+from wesep_mix.base.stage import guarded
+
 BIN = Path(__file__).parent / "bin"
-NO_COMMANDS = ("__init__", "options")
+NO_COMMANDS = ("__init__", "options", "status")  # the last is run.sh's
 OWN = ("candidates", "extract", "pick", "page", "models")  # for people with a recording; the others are the recipe's
 
 
@@ -16,8 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command with the options behind it; return its status, or 2 if there is no such command."""
     command, *options = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if command in ("-h", "--help"):
-        print(_help())
-        return 0
+        return guarded(lambda: print(_help()), "wesep-mix")
     if command not in commands():
         print(f"wesep-mix: no command {command!r}; there are: {', '.join(commands())}", file=sys.stderr)
         return 2

@@ -33,7 +33,7 @@ from wesep_mix.base.environment import ONE, Processes, rank, settle
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, remove_leftovers, write_json
 from wesep_mix.base.record import STATE_FILE
-from wesep_mix.base.stops import Terminated, terminable
+from wesep_mix.base.stops import UNREAD, Terminated, nobody_reads, terminable
 
 MACHINE = ("num_workers",)  # settings that change no result
 GO_ON = "the same command goes on from the last checkpoint"
@@ -334,12 +334,14 @@ def guarded(call: Callable[[], int | None], who: str, processes: Processes = ONE
 
     Returns:
         The status of `call`; 1 after an error that the user can mend, which is one line on stderr; 128 + the signal
-        after Ctrl-C or SIGTERM. Any other error is raised.
+        after Ctrl-C or SIGTERM, or where the output is no longer read. Any other error is raised.
     """
     with terminable() as stop:
         try:
             settle(processes)
-            return call() or 0
+            status = call() or 0
+            sys.stdout.flush()
+            return status
         except (KeyboardInterrupt, Exception) as err:
             interrupted = isinstance(err, KeyboardInterrupt)
             if interrupted or stop.number:
@@ -348,6 +350,8 @@ def guarded(call: Callable[[], int | None], who: str, processes: Processes = ONE
                 if rank() == 0:
                     print(f"\n{who}: {stop.word}; {(interrupted and str(err)) or GO_ON}", file=sys.stderr)
                 return stop.status
+            if isinstance(err, BrokenPipeError) and nobody_reads():
+                return UNREAD
             line = _line_of(err, who)
             if line is None:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # a shell's statuses
+# A shell's statuses.
+INTERRUPTED, TERMINATED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGPIPE
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 
 
@@ -63,6 +65,19 @@ def terminable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def nobody_reads() -> bool:
+    """Whether what read this program's output has ended, as `head` does; then the rest goes nowhere."""
+    try:
+        asked = select.poll()
+        asked.register(sys.stdout.fileno(), 0)
+        if not any(event & select.POLLERR for _, event in asked.poll(0)):
+            return False
+    except (OSError, ValueError):  # not a file, or closed
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes once more when it ends
+    return True
 
 
 def end_at_once() -> None:
