@@ -130,7 +130,9 @@ def _train(part: Part, call: Sequence[str], command: Sequence[str]) -> None:
             return
     print(f"{title}: a job of {shlex.join(call)}, log: {log}", flush=True)
     if (status := _submit([*call, str(log), *command], TRAIN_CMD)) and not part.is_done():
-        raise UserError(f"{title}: its job ended with status {status}, see {log}")
+        kind, _, why = part.standing().partition(": ")
+        told = f" ({why})" if kind == "failed" else ""
+        raise UserError(f"{title}: its job ended with status {status}{told}, see {log}")
     if not _soon(part.is_done, part.out):
         raise UserError(
             f"{title}: the wrapper says that all is well, but {part.out} is not finished; do all machines see it? "
@@ -187,7 +189,9 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     command = [sys.executable, "-m", "wesep_mix.base.jobs", str(folder), NUMBER, str(num_shares)]
     call = [*wrapper(), f"{NUMBER}=1:{num_shares}", str(logs), *command]
     if status := _submit(call, CMD):
-        raise UserError(f"{title}: {shlex.join(wrapper())} ended with status {status}; logs: {folder}")
+        raise UserError(
+            f"{title}: {shlex.join(wrapper())} ended with status {status}{_why(folder, num_shares)}; logs: {folder}"
+        )
     results = _merged(folder, len(items), num_shares, title)
     if bad := {place % num_shares + 1 for place, result in enumerate(results) if isinstance(result, Failure)}:
         for share in bad:  # the others are not done again
@@ -223,6 +227,18 @@ def _merged(folder: Path, num_items: int, num_shares: int, title: str) -> list[A
         for place, result in zip(places, found, strict=True):
             results[place] = result
     return results
+
+
+def _why(folder: Path, num_shares: int) -> str:
+    """The last line of the first share that failed, where its log has one."""
+    for share in range(1, num_shares + 1):
+        log = folder / f"share.{share}.log"
+        if _results(folder, share).is_file() or not log.is_file():
+            continue
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if said := [line for line in lines if line.strip() and not line.startswith("#")]:
+            return f", share {share}: {said[-1].strip()}"
+    return ""
 
 
 def _results(folder: Path, share: int) -> Path:

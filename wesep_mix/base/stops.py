@@ -63,8 +63,8 @@ def terminable() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # a program that is ending is not told to end once more
+            signal.signal(number, signal.SIG_IGN if stop.number and handler is _end_at_once else handler)
 
 
 def nobody_reads() -> bool:

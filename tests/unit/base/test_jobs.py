@@ -68,7 +68,10 @@ def test_a_call_in_one_job_gives_what_it_gives_here(cluster, monkeypatch):
 
 def test_a_share_that_failed_is_done_again_alone(cluster, capfd):
     (cluster / "bad-3").touch()
-    with pytest.raises(UserError, match=r"squares: .*run_local.py .* ended with status 1; logs: .*jobs/squares-"):
+    with pytest.raises(
+        UserError,
+        match=r"squares: .*run_local.py .* ended with status 1, share 1: .*no luck with 3; logs: .*jobs/squares-",
+    ):
         map_items(partial(noted, cluster), [1, 2, 3, 4], 2, "squares")
     assert "no luck with 3" in capfd.readouterr().err
     (cluster / "bad-3").unlink()

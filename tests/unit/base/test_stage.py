@@ -691,3 +691,23 @@ def test_a_signal_while_modules_are_loaded_is_a_word_and_its_status(tmp_path, nu
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 128 + number
     assert done.stderr.strip() == f"{said} before the work began; the same command begins it"
+
+
+def test_a_program_that_is_ending_is_not_told_to_end_once_more():
+    """As when a job's processes get SIGTERM from Slurm, and again from the one that started them."""
+    program = (
+        "import os, signal\n"
+        "from wesep_mix.base.stops import end_at_once\n"
+        "from wesep_mix.base.stage import guarded\n"
+        "end_at_once()\n"
+        "tell = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "status = guarded(tell, 'stage 3')\n"
+        "tell()\n"
+        "raise SystemExit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr.splitlines() == [
+        "",
+        "stage 3: ended by SIGTERM; the same command goes on from the last checkpoint",
+    ]
