@@ -11,7 +11,7 @@ import yaml
 from places import ROOT
 from tiny import the_error
 
-from wesep_mix.base.stage import alone_in
+from wesep_mix.base.locks import alone_in
 from wesep_mix.models import checkpoint
 
 CONFIG = {

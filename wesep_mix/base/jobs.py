@@ -32,8 +32,9 @@ from wesep_mix.base.environment import Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import sources_hash
+from wesep_mix.base.locks import is_held
 from wesep_mix.base.processes import run_alone
-from wesep_mix.base.stage import Part, at_work, is_held
+from wesep_mix.base.stage import Part, at_work
 
 T = TypeVar("T")
 CMD, TRAIN_CMD, FOLDER = "WESEP_MIX_CMD", "WESEP_MIX_TRAIN_CMD", "WESEP_MIX_JOBS"

@@ -11,20 +11,17 @@ torch, so that a finished stage answers at once.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
-import struct
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,7 @@ from wesep_mix.base import record
 from wesep_mix.base.environment import ONE, Processes, rank, settle
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, remove_leftovers, write_json
+from wesep_mix.base.locks import alone_in, is_held
 from wesep_mix.base.record import STATE_FILE
 from wesep_mix.base.stops import UNREAD, Terminated, nobody_reads, terminable
 
@@ -42,8 +40,6 @@ GO_ON_FORCED = (
     "unchanged"
 )
 QUICKLY_SEEN = 2000  # files
-HELD = (errno.EAGAIN, errno.EACCES)  # errors of a lock that another process holds
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO), "; free space or mend the file, then run again"),
     **dict.fromkeys(
@@ -367,60 +363,6 @@ def _line_of(err: Exception, who: str) -> str | None:
         place = f" ({os.fsdecode(err.filename)})" if err.filename else ""
         return f"{who}: {err.strerror or err}{place}{ADVICE.get(err.errno, '')}"
     return None
-
-
-@contextmanager
-def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a lock beside a folder; it ends with this process, however that ends.
-
-    A file system without locks is reported once, and nothing is locked. It is `lockf`, not `flock`: a data loader's
-    workers would inherit an `flock`, and they outlive a killed parent by seconds.
-
-    Args:
-        folder: the folder to work in.
-        wait: wait for a process that holds the lock.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        UserError: another process holds the lock, and `wait` is not set.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(_lock_of(folder), "w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as err:
-            if err.errno in HELD and not wait:
-                raise UserError(f"{folder}: another process is at work there; wait for it, or end it") from err
-            if err.errno not in NO_LOCKS:
-                raise
-            _report_no_locks(err.strerror)
-        yield
-
-
-def is_held(folder: Path) -> bool:
-    """Whether another process holds the lock of `alone_in`; asks without taking it."""
-    question = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
-    try:
-        with open(_lock_of(folder)) as file:
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
-    except OSError:  # there is none, or locks cannot be had here
-        return False
-    return struct.unpack("hhqqi", answer)[0] != fcntl.F_UNLCK
-
-
-def _lock_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
-
-
-@cache
-def _report_no_locks(reason: str) -> None:
-    print(
-        f"note: this file system has no locks ({reason}): make sure that no two runs work in one folder",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def _fault(folder: Path, whole: bool) -> str | None:

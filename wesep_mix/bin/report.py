@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from wesep_mix.base.files import remove_leftovers
-from wesep_mix.base.stage import alone_in, guarded
+from wesep_mix.base.locks import alone_in
+from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import parser
 
 

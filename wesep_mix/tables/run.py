@@ -18,8 +18,9 @@ from typing import Any
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
 from wesep_mix.base.jobs import THREADS, TRAIN_CMD, in_a_job, wrapper
+from wesep_mix.base.locks import alone_in
 from wesep_mix.base.processes import run_together
-from wesep_mix.base.stage import Part, alone_in, damage_of, run_part
+from wesep_mix.base.stage import Part, damage_of, run_part
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.tables.jobs import TEST, Job
 from wesep_mix.tables.table1 import Table1Layout

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wesep_mix.base import stage
+from wesep_mix.base import locks
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
+from wesep_mix.base.locks import alone_in
 from wesep_mix.base.record import RECORD
-from wesep_mix.base.stage import STATE_FILE, Need, Part, alone_in, damage_of, guarded, outdated_by, run_part
+from wesep_mix.base.stage import STATE_FILE, Need, Part, damage_of, guarded, outdated_by, run_part
 from wesep_mix.io.audio import write_audio
 
 
@@ -599,7 +600,7 @@ def test_two_processes_do_not_work_in_one_folder_and_a_kill_frees_it_at_once(fol
 BRIEF_HOLDER = """
 import sys, time
 from pathlib import Path
-from wesep_mix.base.stage import alone_in
+from wesep_mix.base.locks import alone_in
 
 with alone_in(Path(sys.argv[1])):
     print(flush=True)
@@ -621,8 +622,8 @@ def test_without_locks_a_stage_says_so_once_and_goes_on(folder, monkeypatch, cap
     def lockf(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(stage.fcntl, "lockf", lockf)
-    stage._report_no_locks.cache_clear()
+    monkeypatch.setattr(locks.fcntl, "lockf", lockf)
+    locks._report_no_locks.cache_clear()
     for name in ("first", "second"):
         part = Part(2, "teacher", folder / name, {})
         run_part(part, False, Work(part.out))
@@ -638,7 +639,7 @@ def test_a_lock_that_another_process_holds_is_no_missing_lock(folder, monkeypatc
     def lockf(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(stage.fcntl, "lockf", lockf)
+    monkeypatch.setattr(locks.fcntl, "lockf", lockf)
     with pytest.raises(UserError, match="another process is at work there"):
         run_part(Part(2, "teacher", folder, {}), False, Work(folder))
 

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from wesep_mix.base.files import write_json
-from wesep_mix.base.stage import Part, alone_in, is_held, run_part
+from wesep_mix.base.locks import alone_in, is_held
+from wesep_mix.base.stage import Part, run_part
 from wesep_mix.bin import status, train_teacher
 
-HOLD = "import sys, wesep_mix.base.stage as s, pathlib\nwith s.alone_in(pathlib.Path(sys.argv[1])): print(1); input()"
+HOLD = "import sys, wesep_mix.base.locks as s, pathlib\nwith s.alone_in(pathlib.Path(sys.argv[1])): print(1); input()"
 
 
 @pytest.fixture
