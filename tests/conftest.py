@@ -11,7 +11,7 @@ from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.prepare import prepare_plans
-from wesep_mix.preparation.activity import Crop, best_crops
+from wesep_mix.preparation.activity import Crop, best_crops, speech_frames, stretches_of
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
 
@@ -132,7 +132,8 @@ def _utterance(folder, spk, turn, samples, settings) -> SpeechEntry:
     path = folder / "speech" / f"{spk}-{turn}.wav"
     write_audio(path, samples)
     crops = best_crops(samples, round(settings.mixing.segment_s * RATE), settings.mixing.max_crops)
-    return SpeechEntry(f"{spk}-{turn}", spk, "f", str(path), tuple(crops))
+    speech = stretches_of(speech_frames(samples))
+    return SpeechEntry(f"{spk}-{turn}", spk, "f", str(path), tuple(crops), speech)
 
 
 @pytest.fixture(scope="session")

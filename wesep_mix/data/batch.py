@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wesep_mix.data.cues import CueBatch, Cues, as_chance, choose, collate_cues
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.mixing.activity import Activity
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import Rendered
 
@@ -76,6 +77,25 @@ class MixBatch:
     def talkers(self) -> Tensor:
         """Which of the S places have a talker: bool [B, S]."""
         return torch.arange(self.sizes.shape[1], device=self.sizes.device) < self.num_spk[:, None]
+
+    def activity(self, activity: Activity, hop_s: float) -> Tensor:
+        """Who speaks when.
+
+        Args:
+            activity: of the set that the mixtures are of.
+            hop_s: length of a frame in seconds.
+
+        Returns:
+            bool [B, S, L], false behind a mixture's end and where there is no talker.
+
+        Raises:
+            UserError: an utterance is not in the set.
+        """
+        found = [torch.from_numpy(activity.frames(plan, hop_s)) for plan in self.plans]
+        frames = torch.zeros(*self.sizes.shape, max(one.shape[1] for one in found), dtype=torch.bool)
+        for row, one in zip(frames, found, strict=True):
+            row[: one.shape[0], : one.shape[1]] = one
+        return frames.to(self.mix.device)
 
     def clean(self) -> tuple[Tensor, Tensor]:
         """The crops of all talkers, mixture by mixture: [M, longest], and their lengths: int64 [M]."""

@@ -1,7 +1,7 @@
 """Where speech is, and where a noise is silent.
 
-WebRTC voice activity detection finds the crops of an utterance that hold most speech. In silent stretches of a noise no
-SNR can be reached, so a mixture's noise does not begin there.
+WebRTC voice activity detection finds where an utterance is speech, and its crops that hold most of it. In silent
+stretches of a noise no SNR can be reached, so a mixture's noise does not begin there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from wesep_mix.io.audio import SAMPLE_RATE, SPEECH_DC_DB, dc_offset
 from wesep_mix.preparation.loudness import ABSOLUTE_GATE, crop_loudness
 
 VAD_FRAME_S = 0.03  # WebRTC VAD takes frames of 10, 20 or 30 ms
+Stretch = tuple[int, int]  # first sample, and the one after the last
 GRID_S = 0.51  # candidate crops start on this grid, a whole number of frames
 
 
@@ -48,7 +49,27 @@ def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
     return np.array([detector.is_speech(pcm[start : start + 2 * size], SAMPLE_RATE) for start in starts], dtype=bool)
 
 
-def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share: float = 0.9) -> list[Crop]:
+def stretches_of(frames: np.ndarray) -> tuple[Stretch, ...]:
+    """Where there is speech.
+
+    Args:
+        frames: voice activity, bool [L].
+
+    Returns:
+        First sample of each stretch, and the one after its last, in order.
+    """
+    size = round(VAD_FRAME_S * SAMPLE_RATE)
+    bounds = (size * np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]])))).tolist()
+    return tuple(zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def best_crops(
+    samples: np.ndarray,
+    num_samples: int,
+    max_crops: int,
+    min_share: float = 0.9,
+    frames: np.ndarray | None = None,
+) -> list[Crop]:
     """Find the crops of an utterance that hold most speech.
 
     The first is the best of all starts on the frame grid, the earliest of equals. The others lie on a half-second grid,
@@ -59,6 +80,7 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
         num_samples: length of a crop.
         max_crops: how many crops at most.
         min_share: least speech of the others, as a share of the first one's.
+        frames: the utterance's voice activity, if it is known: bool [L].
 
     Returns:
         The crops; none if the utterance is shorter than a crop or holds no speech.
@@ -66,7 +88,7 @@ def best_crops(samples: np.ndarray, num_samples: int, max_crops: int, min_share:
     if len(samples) < num_samples:
         return []
     size = round(VAD_FRAME_S * SAMPLE_RATE)
-    active = np.concatenate([[0], np.cumsum(speech_frames(samples))])
+    active = np.concatenate([[0], np.cumsum(speech_frames(samples) if frames is None else frames)])
     width = num_samples // size
     starts = np.arange((len(samples) - num_samples) // size + 1)
     counts = active[np.minimum(starts + width, len(active) - 1)] - active[starts]  # frames with speech, per start
@@ -95,8 +117,6 @@ def _crop(samples: np.ndarray, start: int, speech: float, lufs: float) -> Crop:
 FRAME_S = 0.01
 PAUSE_S = 0.25  # shorter silence is part of a noise; below the 0.4 s of the shortest mixture
 STEP = np.float32(2.01 / 32768)  # how far 16-bit samples that rest on one value may move, dither included
-
-Stretch = tuple[int, int]  # first sample, and the one after the last
 
 
 def silent_stretches(samples: np.ndarray) -> tuple[Stretch, ...]:

@@ -19,7 +19,7 @@ from wesep_mix.base.files import Journal, write_jsonl
 from wesep_mix.base.names import SETS, path_problem, utterance_problem
 from wesep_mix.io import audio
 from wesep_mix.io.roots import GENERATED, plain, roots_of, write_roots
-from wesep_mix.preparation.activity import Crop, best_crops, silent_stretches
+from wesep_mix.preparation.activity import Crop, best_crops, silent_stretches, speech_frames, stretches_of
 from wesep_mix.preparation.lists import UNUSED, NoiseEntry, SpeechEntry, write_lists
 from wesep_mix.preparation.settings import CorpusConfig
 
@@ -77,7 +77,7 @@ def _speech_entries(
     mixing = settings.mixing
     examine = functools.partial(_examine, size=round(mixing.segment_s * audio.SAMPLE_RATE), max_crops=mixing.max_crops)
     rows = _examined(examine, utterances, settings, folder, nj, title)
-    entries = [_speech_entry(u, rows[u.id]["crops"]) for u in utterances if _reason(rows, u) == ""]
+    entries = [_speech_entry(u, rows[u.id]) for u in utterances if _reason(rows, u) == ""]
     unused = [
         {"utt": u.id, "spk": u.speaker, "path": str(u.path), "reason": reason}
         for u in utterances
@@ -93,9 +93,9 @@ def _speech_entries(
     return entries, unused
 
 
-def _speech_entry(utterance: Any, crops: Sequence[dict[str, Any]]) -> SpeechEntry:
-    found = tuple(Crop(**crop) for crop in crops)
-    return SpeechEntry(utterance.id, utterance.speaker, utterance.sex, str(utterance.path), found)
+def _speech_entry(utterance: Any, row: dict[str, Any]) -> SpeechEntry:
+    crops, speech = tuple(Crop(**crop) for crop in row["crops"]), tuple(map(tuple, row["speech"]))
+    return SpeechEntry(utterance.id, utterance.speaker, utterance.sex, str(utterance.path), crops, speech)
 
 
 def _reason(rows: dict[str, dict[str, Any]], utterance: Any) -> str:
@@ -138,7 +138,7 @@ def _examined(
 ) -> dict[str, dict[str, Any]]:
     """`function` of every file by its id, those of a killed run from its journal; more than max_bad bad ones raise."""
     with Journal(folder / EXAMINED / f"{title.replace(' ', '-')}.jsonl") as journal:
-        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"rumbles", "silent"}}  # or an older one
+        rows = {key: row for key, row in journal.rows.items() if row.keys() & {"speech", "silent"}}  # or an older one
         if rows:
             print(f"note: {title}: {len(rows)} of {len(files)} files were examined before", flush=True)
         missing = [file for file in files if file.id not in rows]
@@ -171,12 +171,14 @@ def _examine(utterance: Any, size: int, max_crops: int) -> dict[str, Any]:
     """
     _check_names(utterance_problem(utterance.id, utterance.speaker, os.path.abspath(utterance.path)))  # for wav.scp
     samples = audio.read_audio(utterance.path)
-    crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops)]
+    frames = speech_frames(samples)
+    crops = [dataclasses.asdict(crop) for crop in best_crops(samples, size, max_crops, frames=frames)]
     reason = "" if crops else "short" if len(samples) < size else "silent"
     return {
         "id": utterance.id,
         "reason": reason,
         "crops": crops,
+        "speech": stretches_of(frames),
         "channels": audio.num_channels(utterance.path),
         "rumbles": audio.rumble_share(samples) > RUMBLE,
     }

@@ -1,6 +1,7 @@
 """The lists of a prepared set: its utterances with their crops, and its noises.
 
-`utterances.jsonl`: {"utt", "spk", "sex", "path", "crops": [{"start", "speech", "lufs"}]} a line, best crop first.
+`utterances.jsonl`: {"utt", "spk", "sex", "path", "crops": [{"start", "speech", "lufs"}],
+"speech": [[first, end]]} a line, best crop first; `speech` is where the utterance is speech, in samples.
 `noises.jsonl`: {"id", "path", "num_samples", "kind"} a line. A path is relative to one of the roots (io.roots); in
 memory it is where the file is. Beside them Kaldi's wav.scp (with full paths, for tools that are started elsewhere),
 utt2spk and spk2utt.
@@ -33,13 +34,17 @@ WAVS = "wav.scp"
 
 @dataclass(frozen=True, slots=True)
 class SpeechEntry:
-    """An utterance that can be a source, with its candidate crops (at least one)."""
+    """An utterance that can be a source, with its candidate crops (at least one), and where it is speech.
+
+    speech: () in lists of an older revision, which do not say.
+    """
 
     utt: str
     spk: str
     sex: str
     path: str
     crops: tuple[Crop, ...]
+    speech: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def write_noises(folder: Path, noises: Sequence[NoiseEntry]) -> None:
 def _row(entry: SpeechEntry | NoiseEntry, roots: Roots) -> dict[str, Any]:
     """An entry as its line, without what it does not have."""
     row = dataclasses.asdict(entry) | {"path": roots.short(entry.path)}
+    if not row.get("speech", True):
+        del row["speech"]
     for part in (row, *row.get("crops", ())):
         for name in ("silent", "dc"):
             if not part.get(name, True):
@@ -119,10 +126,13 @@ def _row(entry: SpeechEntry | NoiseEntry, roots: Roots) -> dict[str, Any]:
 
 def read_speech(folder: Path) -> list[SpeechEntry]:
     rows, roots = read_jsonl(folder / UTTERANCES), roots_of(folder)
-    return [
-        SpeechEntry(**row | {"path": roots.full(row["path"]), "crops": tuple(Crop(**crop) for crop in row["crops"])})
-        for row in rows
-    ]
+    return [_speech_entry(row, roots) for row in rows]
+
+
+def _speech_entry(row: dict[str, Any], roots: Roots) -> SpeechEntry:
+    crops = tuple(Crop(**crop) for crop in row["crops"])
+    speech = tuple(map(tuple, row.get("speech", ())))
+    return SpeechEntry(**row | {"path": roots.full(row["path"]), "crops": crops, "speech": speech})
 
 
 def read_noises(folder: Path) -> list[NoiseEntry]:

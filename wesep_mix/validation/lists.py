@@ -41,7 +41,9 @@ def twice(ids: Iterable[str]) -> list[str]:
 def _utterance_faults(entry: SpeechEntry) -> list[str]:
     if not entry.crops:
         return ["wanted at least one crop, found none"]
-    return [fault for crop in entry.crops for fault in _crop_faults(crop)]
+    bounds = [bound for stretch in entry.speech for bound in stretch]
+    faults = [] if bounds == sorted(set(bounds)) else [f"wanted stretches of speech in order, found {entry.speech}"]
+    return faults + [fault for crop in entry.crops for fault in _crop_faults(crop)]
 
 
 def _crop_faults(crop: Crop) -> list[str]:

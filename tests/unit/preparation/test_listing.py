@@ -17,6 +17,7 @@ from wesep_mix.corpora.sources.noise import NoiseConfig
 from wesep_mix.corpora.sources.splits import Split
 from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.preparation import listing
+from wesep_mix.preparation.activity import speech_frames, stretches_of
 from wesep_mix.preparation.listing import _speech_entries, check_folders, prepare_lists
 from wesep_mix.preparation.lists import read_noises, read_speech
 from wesep_mix.preparation.settings import CorpusConfig, MixingConfig
@@ -363,3 +364,9 @@ def test_a_corpus_without_collect_is_told_with_its_file(monkeypatch):
     monkeypatch.delattr(librispeech, "collect")
     with pytest.raises(UserError, match=r"corpora/librispeech.py: wanted a function collect\(config, .*found none"):
         check_folders(librispeech.Config())
+
+
+def test_lists_say_where_each_utterance_is_speech(speech, tmp_path):
+    prepare_lists(settings_of(speech, segment_s=0.8), tmp_path / "corpus", 1)
+    for entry in read_speech(lists(tmp_path, "train")):
+        assert entry.speech == stretches_of(speech_frames(read_audio(entry.path))) != ()

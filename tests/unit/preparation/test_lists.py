@@ -4,7 +4,7 @@ from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, read_noises, re
 
 SPEECH = [
     SpeechEntry("bob-2", "bob", "M", "/s/bob 2.wav", (Crop(480, 0.9, -27.123456789), Crop(0, 0.85, -30.5))),
-    SpeechEntry("ann-1", "ann", "F", "/s/ann-1.wav", (Crop(0, 1.0, -20.0),)),
+    SpeechEntry("ann-1", "ann", "F", "/s/ann-1.wav", (Crop(0, 1.0, -20.0),), ((480, 960), (1440, 9600))),
     SpeechEntry("bob-1", "bob", "M", "/s/bob-1.wav", (Crop(0, 1.0, -20.0),)),
 ]
 NOISES = [NoiseEntry("n1", "/n/1.wav", 5), NoiseEntry("n0", "/n/0.wav", 7)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wesep_mix.preparation.activity import best_crops, speech_frames
+from wesep_mix.preparation.activity import best_crops, speech_frames, stretches_of
 
 RATE, FRAME = 16000, 480
 
@@ -24,6 +24,18 @@ def test_speech_is_found_where_it_is_and_silence_is_not(buzz):
     assert frames.shape == (200,) and frames.dtype == bool
     assert not frames[:66].any() and not frames[140:].any()  # the detector hangs on for a few frames
     assert frames[66:134].mean() > 0.6
+
+
+def test_stretches_are_the_runs_of_frames_in_samples():
+    frames = np.array([1, 1, 0, 0, 1, 0, 1, 1], dtype=bool)
+    assert stretches_of(frames) == ((0, 960), (1920, 2400), (2880, 3840))
+    assert stretches_of(np.zeros(5, bool)) == stretches_of(np.zeros(0, bool)) == ()
+    assert stretches_of(np.ones(3, bool)) == ((0, 1440),)
+
+
+def test_crops_are_the_same_where_the_activity_is_known(buzz):
+    samples = at(buzz(120, 2.0), 2.0, 6.0)
+    assert best_crops(samples, RATE, 4, frames=speech_frames(samples)) == best_crops(samples, RATE, 4)
 
 
 def test_only_whole_frames_count():
