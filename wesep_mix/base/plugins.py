@@ -23,6 +23,7 @@ from wesep_mix.base.errors import UserError
 PACKAGES = {  # kind -> where its files lie
     "corpora": "wesep_mix.corpora",
     **{kind: f"wesep_mix.models.{kind}" for kind in ("frontends", "teachers", "students", "extractors", "separators")},
+    "memory": "wesep_mix.memory",
     "exports": "wesep_mix.exports",
 }
 

@@ -18,6 +18,7 @@ from wesep_mix.base.errors import UserError
         ("students", {"parallel_heads"}, set()),
         ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names", "wesep_settings"}),
         ("separators", {"conv_tasnet"}, {"contract"}),
+        ("memory", {"online"}, {"observing"}),
         ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
     ],
 )
@@ -35,6 +36,7 @@ def test_the_tested_kinds_are_all_kinds():
         "students",
         "extractors",
         "separators",
+        "memory",
         "exports",
     )
 
