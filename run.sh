@@ -65,8 +65,8 @@ settings=(${set[@]+"${set[@]/#/--set=}"})
 processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # of a training
 [ -n "$cmd$train_cmd" ] || [ ! -f cmd.sh ] || . ./cmd.sh
 : "${train_cmd:=$cmd}"
-[ "$cmd" != none ] || cmd=
-[ "$train_cmd" != none ] || train_cmd=
+[ "$cmd" != none ] || { cmd= && unset WESEP_MIX_CMD; }
+[ "$train_cmd" != none ] || { train_cmd= && unset WESEP_MIX_TRAIN_CMD; }
 
 calls=()
 run() {  # COMMAND...: runs it, or prints it as one would type it, or notes it

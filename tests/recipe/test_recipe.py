@@ -183,13 +183,17 @@ def test_the_same_seed_gives_the_same_results_in_one_call_and_for_any_nj(recipe,
 def test_stages_as_jobs_of_a_wrapper_give_the_same_scores(recipe, tmp_path):
     copy = shutil.copytree(recipe, tmp_path / "copy")
     tests = "exp/mini/2mix/stft_tcn/test"
+    clustering = copy / "exp/mini/2mix/clustering"
+    measures = {path.name: path.read_bytes() for path in clustering.glob("*.json")}
     shutil.rmtree(copy / tests)
+    shutil.rmtree(clustering)
     wrapper = f"{sys.executable} {ROOT}/tools/run_local.py --mem 2G --max-jobs-run 2"
     done = run_sh(copy, "--stage", 6, "--stop_stage", 8, "--nj", 3, "--cmd", wrapper)
     assert done.returncode == 0, done.stderr
     for name in ("matched", "wrong"):
         table = f"{tests}/{name}/scores/scores.csv"
         assert (copy / table).read_text() == (recipe / table).read_text()
+    assert measures and {path.name: path.read_bytes() for path in clustering.glob("*.json")} == measures
     assert list((copy / "exp/mini/jobs").iterdir()) == []  # all shares were put together
 
 

@@ -42,9 +42,7 @@ WORK = "work.pkl"
 NUMBER = "SHARE_NUMBER"  # which wrappers replace wherever they find it: no folder is called so
 THREADS = "OMP_NUM_THREADS"  # which not every cluster gives to its jobs
 WAIT_S = 2.0
-PATIENCE_S = float(
-    os.environ.get("WESEP_MIX_PATIENCE_S", 60)
-)  # until a shared file system shows here what a job has written
+PATIENCE_S = float(os.environ.get("WESEP_MIX_PATIENCE_S", 60))  # until a shared file system shows what a job wrote
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def log_of(part: Part) -> Path:
     """The log of the job that makes a part: exp/mini/jobs/2mix/student.log for exp/mini/2mix/student."""
     folder = folder_of_jobs()
     place = Path(os.path.relpath(part.out, folder.parent))
-    return folder.joinpath(*(name for name in place.parts if name != "..")).with_suffix(".log")
+    return folder.joinpath(*(name for name in place.parent.parts if name != ".."), f"{place.name}.log")
 
 
 def array_of(log: Path) -> Path:
@@ -130,9 +128,10 @@ def _train(part: Part, call: Sequence[str], command: Sequence[str]) -> None:
         if part.is_done():
             return
     print(f"{title}: a job of {shlex.join(call)}, log: {log}", flush=True)
+    before = part.standing()
     if (status := _submit([*call, str(log), *command], TRAIN_CMD)) and not part.is_done():
-        kind, _, why = part.standing().partition(": ")
-        told = f" ({why})" if kind == "failed" else ""
+        after = part.standing()  # the same as before where the job ended before its work began, or failed alike
+        told = f" ({after})" if after.startswith("failed") and after != before else ""
         raise UserError(f"{title}: its job ended with status {status}{told}, see {log}")
     if not _soon(part.is_done, part.out):
         raise UserError(
@@ -167,7 +166,7 @@ def map_shares(function: Callable[[Any], Any], items: Sequence[Any], num_shares:
     """Apply a function to every item, in jobs that the wrapper runs.
 
     Args:
-        function: of one item; its module can be imported elsewhere.
+        function: of one item; of a module that jobs import by its name, so not of one that is run as a program.
         items: what it is applied to.
         num_shares: jobs; no more than items are made.
         title: of the work; it begins the name of its folder.

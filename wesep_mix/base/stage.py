@@ -203,7 +203,7 @@ class Part:
             return f"failed: {state['error']}" if "error" in state else "stopped"
         if outdated_by(self.out) is not None:
             return "out of date"
-        return "damaged" if state.get("files", 0) <= QUICKLY_SEEN and _fault(self.out, whole=False) else "done"
+        return "damaged" if (state.get("files") or 0) <= QUICKLY_SEEN and _fault(self.out, whole=False) else "done"
 
     def _has_ended(self) -> bool:
         state = _own_state(self.out)

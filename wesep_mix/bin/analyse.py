@@ -53,8 +53,7 @@ def _analyse(args: argparse.Namespace) -> int:
     clustering, extractions = _clustering(args, settings), [_extraction(args, control) for control in CONTROLS]
     for part in (clustering, *(part for options in extractions for part in extract_speech.parts(options))):
         part.check_needs()
-    work = partial(_cluster, args, settings, clustering.out)
-    run_part(clustering, args.force, partial(in_a_job, work, "clustering"))
+    run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
     mixtures, *scorings = _scorings(args)
     status = score.main(mixtures)
     for extraction, scoring in zip(extractions, scorings, strict=True):
@@ -75,13 +74,11 @@ def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:
 
 
 def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
-    from wesep_mix.evaluation.clustering import clustering_rows, write_rows
-    from wesep_mix.mixing.plan import read_plans
+    from wesep_mix.evaluation.clustering import cluster
 
-    plans, single = (read_plans(folder / "plan.jsonl") for folder in (args.data, args.single))
     models, device = (args.teacher, args.student), "cuda" if args.ngpu else "cpu"
-    rows = clustering_rows(args.embeddings, *models, plans, single, settings.seed, device)
-    write_rows(out, rows, plans)
+    work = partial(cluster, args.embeddings, models, args.data, args.single, settings.seed, device, out)
+    in_a_job(work, "clustering")
 
 
 def _extraction(args: argparse.Namespace, control: str) -> list[str]:

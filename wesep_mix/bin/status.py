@@ -85,10 +85,19 @@ def _failure(part: Part, standing: str) -> str:
 def _jobs(folder: Path) -> Iterator[str]:
     """The arrays that tools/slurm.py waits for, with their logs."""
     for array in sorted(folder.glob("**/q/*/array")):
-        statuses = [path.read_text().strip() for path in array.parent.glob("status.*") if path.suffix != ".new"]
+        if not (number := _text(array)):  # its wrapper has just ended
+            continue
+        statuses = [_text(path) for path in array.parent.glob("status.*") if path.suffix != ".new"]
         failed = sum(status != "0" for status in statuses)
         log = array.parents[2] / f"{array.parent.name.replace(NUMBER, '*')}.log"
-        yield f"job {array.read_text().strip()}: {len(statuses)} ended{f', {failed} failed' * bool(failed)}; log: {log}"
+        yield f"job {number}: {len(statuses)} ended{f', {failed} failed' * bool(failed)}; log: {log}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from wesep_mix.evaluation.judging import (
 from wesep_mix.evaluation.kmeans_baseline import initial_frontend, kmeans_tables
 from wesep_mix.inference.embeddings import COUNTS
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.mixing.plan import Plan, single_keys
+from wesep_mix.mixing.plan import PLANS, Plan, read_plans, single_keys
 from wesep_mix.mixing.trials import Trials, fixed_trials
 from wesep_mix.models.checkpoint import load_model, load_notes, num_parameters
 
@@ -197,3 +197,21 @@ def num_trainable(path: Path, kind: str) -> int:
     """
     noted = load_notes(path, kind).get("num_trainable")
     return num_parameters(load_model(path, kind)) if noted is None else int(noted)
+
+
+def cluster(
+    embeddings: Path, models: tuple[Path, Path], data: Path, single: Path, seed: int, device: str, out: Path
+) -> None:
+    """Stage 8's measures of a test set's embeddings, computed and written.
+
+    Args:
+        embeddings: folder of stage 4.
+        models: teacher and student.
+        data: the test set's folder.
+        single: that of the voices alone.
+        seed: of k-means.
+        device: `cpu` or `cuda`.
+        out: folder to write.
+    """
+    plans, voices = (read_plans(folder / PLANS) for folder in (data, single))
+    write_rows(out, clustering_rows(embeddings, *models, plans, voices, seed, device), plans)
