@@ -68,13 +68,14 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _prepare(args: argparse.Namespace) -> None:
     settings, shared = load_config(CorpusConfig, args.config, args.set), args.shared or args.data
-    own, now = shared == args.data, folders_now(shared / "corpus")
-    steps = _steps(args, settings, now)
-    if (args.force and own) or not steps[0].part.is_done():  # it will be listed where the settings say
-        steps = _steps(args, settings, {})
+    own, corpus = shared == args.data, shared / "corpus"
+    now = folders_now(corpus)
+    if (args.force and own) or not lists_part(corpus, to_dict(settings), now).is_done():
+        now = {}  # it will be listed where the settings say
         check_folders(settings.corpus)
+    steps = _steps(args, settings, now)
     for step in () if own else steps:
-        if step.part.out in (shared / "corpus", shared / "single"):
+        if step.part.out in (corpus, shared / "single"):
             refuse_others(step.part, args.config)
     for step in steps:
         run_part(step.part, args.force and (own or not step.shared), step.work)
