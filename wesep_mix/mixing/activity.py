@@ -10,8 +10,11 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import Plan, Source
+from wesep_mix.mixing.session import Session
 from wesep_mix.preparation.activity import Stretch
 from wesep_mix.preparation.lists import UTTERANCES, SpeechEntry, read_speech
+
+MAX_PAUSE_S, MIN_TURN_S = 0.3, 0.2  # of a talker's turns in a reference of diarisation
 
 
 class Activity:
@@ -31,11 +34,11 @@ class Activity:
         if self.speech and not any(map(len, self.speech.values())):
             raise UserError(f"{where}: does not say where utterances are speech; redo stage 1 with --force true")
 
-    def stretches(self, plan: Plan) -> list[tuple[Stretch, ...]]:
+    def stretches(self, plan: Plan | Session) -> list[tuple[Stretch, ...]]:
         """Where each source of a mixture speaks.
 
         Args:
-            plan: of the mixture.
+            plan: of the mixture, or of a session, each of whose turns is a source.
 
         Returns:
             For each source, first sample in the mixture of each stretch, and the one after its last, in order.
@@ -62,12 +65,46 @@ class Activity:
         edges = hop * np.arange(np.ceil(plan.num_samples / hop) + 1)
         return np.stack([np.diff(_spoken_before(edges, self._of(source))) > hop / 2 for source in plan.sources])
 
+    def turns(self, session: Session) -> dict[str, list[Stretch]]:
+        """When each talker of a session speaks, as references of diarisation have it.
+
+        Pauses of less than 0.3 s are closed, and stretches of less than 0.2 s left out.
+
+        Args:
+            session: the session.
+
+        Returns:
+            {talker: first sample of each stretch, and the one after its last, in order}.
+
+        Raises:
+            UserError: an utterance is not in the set.
+        """
+        spoken: dict[str, list[Stretch]] = {talker: [] for talker in session.talkers}
+        for source, stretches in zip(session.sources, self.stretches(session), strict=True):
+            spoken[source.spk] += stretches
+        gap, least = round(MAX_PAUSE_S * SAMPLE_RATE), round(MIN_TURN_S * SAMPLE_RATE)
+        return {
+            talker: [(first, end) for first, end in _closed(sorted(own), gap) if end - first >= least]
+            for talker, own in spoken.items()
+        }
+
     def _of(self, source: Source) -> np.ndarray:
         """Stretches of a source in its mixture: int64 [K, 2]."""
         if source.utt not in self.speech:
             raise UserError(f"{self.where}: wanted utterance {source.utt} of a mixture, found no such line")
         cut = self.speech[source.utt].clip(source.start, source.start + source.num_samples)
         return cut[cut[:, 0] < cut[:, 1]] + (source.offset - source.start)
+
+
+def _closed(stretches: Iterable[Stretch], gap: int) -> list[Stretch]:
+    """Stretches in order, as one where less than `gap` lies between."""
+    joined: list[Stretch] = []
+    for first, end in stretches:
+        if joined and first - joined[-1][1] < gap:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((first, end))
+    return joined
 
 
 def _spoken_before(places: np.ndarray, stretches: np.ndarray) -> np.ndarray:

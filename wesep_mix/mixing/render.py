@@ -48,7 +48,7 @@ def render(plan: Plan, read: Read = read_audio) -> Rendered:
         place = slice(source.offset, source.offset + source.num_samples)
         row[place] = render_source(source, plan.sample_rate, read)
         speech[place] += row[place]
-    noise = _noise(plan.noise, plan.num_samples, plan.sample_rate, read)
+    noise = render_noise(plan.noise, plan.num_samples, plan.sample_rate, read)
     noise *= _noise_gain(speech, noise, plan.noise)
     mix = np.add(speech, noise, out=speech)
     peak = max(float(mix.max(initial=0.0)), -float(mix.min(initial=0.0)))
@@ -74,8 +74,18 @@ def render_source(source: Source, sample_rate: int, read: Read = read_audio) -> 
     return samples
 
 
-def _noise(noise: Noise, num_samples: int, sample_rate: int, read: Read) -> np.ndarray:
-    """`num_samples` samples from `noise.start` on; past its end the file starts over."""
+def render_noise(noise: Noise, num_samples: int, sample_rate: int, read: Read = read_audio) -> np.ndarray:
+    """Read a noise from its start on, before it is scaled; past its end the file starts over.
+
+    Args:
+        noise: the noise.
+        num_samples: how much of it.
+        sample_rate: in Hz.
+        read: `read_audio`, or another way to the same samples.
+
+    Returns:
+        float32 [num_samples].
+    """
     first = read(noise.path, noise.start, min(num_samples, noise.num_samples - noise.start), sample_rate)
     missing = num_samples - len(first)
     if missing == 0:
@@ -92,6 +102,23 @@ def _remove_offset(dc: float, samples: np.ndarray) -> np.ndarray:
 
 def _noise_gain(speech: np.ndarray, noise: np.ndarray, planned: Noise) -> np.float32:
     speech_power, noise_power = (float(np.square(x, dtype=np.float64).sum()) for x in (speech, noise))
+    return noise_gain(speech_power, noise_power, planned)
+
+
+def noise_gain(speech_power: float, noise_power: float, planned: Noise) -> np.float32:
+    """What a noise is multiplied by to reach its SNR.
+
+    Args:
+        speech_power: of the summed speech, over the samples that both have.
+        noise_power: of the noise as it was read, likewise.
+        planned: the noise.
+
+    Returns:
+        The linear factor.
+
+    Raises:
+        UserError: the noise is silent there.
+    """
     if noise_power == 0.0:
         raise UserError(
             f"{planned.path}: wanted an SNR of {planned.snr_db:g} dB, found that the noise {planned.id} is silent "
