@@ -19,6 +19,7 @@ num_procs=1
 tag=
 share_with=
 tables=false
+sessions=false
 write_wav=false
 dry_run=false
 status=false
@@ -85,8 +86,8 @@ if [ -n "$cmd$train_cmd" ]; then
     run export WESEP_MIX_CMD="$cmd" WESEP_MIX_TRAIN_CMD="$train_cmd" WESEP_MIX_JOBS="$exp/jobs"
 fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
-    ${separator:+--separator "$separator"} --tables "$tables" --stage "$stage" --stop_stage "$stop_stage" \
-    --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
+    ${separator:+--separator "$separator"} --tables "$tables" --sessions "$sessions" --stage "$stage" \
+    --stop_stage "$stop_stage" --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
 
 engine() {  # NUMBER: where a stage's work goes, if not to this machine
     case $1 in
@@ -117,8 +118,15 @@ run_table() {  # NUMBER: a stage's work for the paper's tables
         --single "$single" --exp "$exp" --nj "$nj" --ngpu "$ngpu"
 }
 
+run_sessions() {  # NUMBER: a stage's work for conversations of minutes
+    [ "$sessions" = false ] || run_stage "$1" sessions --stage_number "$1" --egs "egs/$corpus" --data "$data" \
+        --exp "$exp" --teacher "$teacher/model.pt" --extractor "$model/matched/model.pt" \
+        ${separator:+--separator "$separated/separated/model.pt"} --nj "$nj" --ngpu "$ngpu"
+}
+
 run_stage 1 prepare_data --config "$conf/corpus.yaml" --data "$data" --shared "$shared" --nj "$nj" \
     --num_spk "$num_spk" --tables "$tables"
+run_sessions 1
 
 [ "$write_wav" = false ] || [ "$stage" -gt 1 ] ||
     run python -m wesep_mix.bin.export_data --format librimix --data "$mixtures" --set_name train dev test \
@@ -130,6 +138,7 @@ run_table 2
 run_stage 3 train_student --config "$conf/student.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \
     --out "$student" "${processes[@]}" --num_spk "$num_spk"
 run_table 3
+run_sessions 3
 
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
@@ -160,9 +169,11 @@ run_table 8
 run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.yaml" --data "$mixtures/test" \
     --single "$single/test" --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
     --extractor "$model" --nj "$nj" --ngpu "$ngpu"
+run_sessions 8
 
 run_table 9
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+run_sessions 9
 
 if [ "$mode" = ask ]; then
     WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")

@@ -26,6 +26,8 @@ Options (defaults in brackets; paths are relative to the project's folder):
   --tables BOOL      true: the stages also make the paper's tables, with all rows and seeds of table1.yaml and
                      table2.yaml in egs/CORPUS/conf. Stages 2 to 4 and 8 make exp/CORPUS/TABLE1.md (Table 1), stages
                      5 to 7 and 9 make exp/CORPUS/TABLE2.md (Tables 2 and 4) [$tables]
+  --sessions BOOL    true: stages 1, 3, 8 and 9 also track talkers through simulated conversations of minutes, as
+                     sessions.yaml in egs/CORPUS/conf says, and make exp/CORPUS/TRACKING.md [$sessions]
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;
                      no other stage reads it [$write_wav]
   --nj N             parallel jobs; never changes a result [number of cores: $nj]

@@ -21,14 +21,18 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument(
         "--tables", type=boolean, default=False, metavar="true|false", help="also table1.yaml and table2.yaml [false]"
     )
+    options.add_argument(
+        "--sessions", type=boolean, default=False, metavar="true|false", help="also sessions.yaml [false]"
+    )
     options.add_argument("--stage", type=int, default=1, help="first stage to be run [1]")
     options.add_argument("--stop_stage", type=int, default=9, help="last stage to be run [9]")
     options.add_argument("--num_spk", type=int, default=2, help="talkers of the mixtures [2]")
     options.add_argument("--teacher", type=Path, help="stage 2's folder, for a run that begins after it")
     args = options.parse_args(argv)
     run = Run(args.stage, args.stop_stage, args.num_spk, args.teacher)
+    beside = {"tables": args.tables, "sessions": args.sessions}
     chosen = {"extractor": args.extractor, "separator": args.separator}
-    return guarded(lambda: check_recipe(args.egs / "conf", chosen, args.set, args.tables, run), "configuration")
+    return guarded(lambda: check_recipe(args.egs / "conf", chosen, args.set, beside, run), "configuration")
 
 
 if __name__ == "__main__":

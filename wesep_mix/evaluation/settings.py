@@ -1,10 +1,11 @@
-"""What conf/score.yaml (stages 7 and 8) holds."""
+"""What conf/score.yaml (stages 7 and 8) holds, and rows of conf/sessions.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from wesep_mix.base import installed
+from wesep_mix.base import config, installed
 from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.inference.controls import CONTROLS
 
@@ -36,3 +37,37 @@ class ScoreConfig(Checked):
     def is_perceptual(self, condition: str) -> bool:
         """Whether PESQ, STOI and DNSMOS are asked for what was extracted under this condition."""
         return self.perceptual_controls or condition not in CONTROLS
+
+
+Ear = Literal["student", "teacher", "separated", "frames"]
+How = Literal["memory", "revised", "average", "spectral", "voices", "enrolled", "chance"]
+REFERENCES, COHORT = "references", "cohort.npz"
+
+
+@dataclass(frozen=True)
+class TrackRow(Checked):
+    """A row: what hears the windows, and what joins them.
+
+    Attributes:
+        title: of the row.
+        ear: what hears: the student; the teacher, one embedding a window; a separator and the teacher; k-means over the
+            frames of the teacher's front-end.
+        how: `memory` as said at the time; `revised` by what merging found out later; `average` linkage or `spectral`
+            clustering of the whole session; bounds that know the truth: the nearest of the talkers' mean `voices`, or
+            of their `enrolled` ones; `chance`.
+        memory: the plugin, for the first two; its thresholds are chosen unless named in `fixed`.
+        known: clustering is told the number of talkers.
+        fixed: settings of the memory that an ablation leaves alone.
+    """
+
+    title: str
+    ear: Ear = "student"
+    how: How = "memory"
+    memory: Any = config.plugin("memory", required=False)
+    known: bool = False
+    fixed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.memory is None) == (self.how in ("memory", "revised")):
+            raise ValueError(f"memory: wanted one for how memory or revised and none else, found how {self.how}")

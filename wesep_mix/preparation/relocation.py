@@ -64,7 +64,7 @@ def as_made(settings: Mapping[str, Any], out: Path, now: Mapping[str, str], abov
 def refresh_tables(folders: Iterable[Path]) -> None:
     """Let wav.scp of all sets, with full paths for other tools, follow a corpus or a project that has moved."""
     for folder in sorted(folders):
-        for group in ("corpus/lists", "single", "*mix"):
+        for group in ("corpus/lists", "single", "*mix", "session"):
             for path in sorted(folder.glob(f"{group}/*/{WAVS}")):
                 if (path.parent / UTTERANCES).is_file():
                     refresh_wavs(path.parent)

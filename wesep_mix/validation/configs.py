@@ -16,10 +16,11 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.settings import EmbeddingsConfig, ExtractConfig
 from wesep_mix.preparation.settings import CorpusConfig
-from wesep_mix.tables import table1, table2
+from wesep_mix.tables import sessions, table1, table2
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 
 TABLES = ("table1", "table2")
+BESIDE = {**dict.fromkeys(TABLES, "--tables true"), sessions.NAME: "--sessions true"}  # which option reads them
 CLASSES = {
     "corpus": CorpusConfig,
     "teacher": TeacherConfig,
@@ -51,7 +52,11 @@ class Run:
 
 
 def check_recipe(
-    conf: Path, chosen: Mapping[str, str], overrides: list[str], tables: bool = False, run: Run = Run()
+    conf: Path,
+    chosen: Mapping[str, str],
+    overrides: list[str],
+    beside: Mapping[str, bool] | None = None,
+    run: Run = Run(),
 ) -> None:
     """Check the configs of a recipe, the overrides, and the models of the stages to be run.
 
@@ -59,7 +64,7 @@ def check_recipe(
         conf: egs/CORPUS/conf.
         chosen: {section: name} for sections that have a file a model; "" for one that is not part of this run.
         overrides: `key=value`, as in `--set key=value`.
-        tables: also check the tables' configs.
+        beside: `tables` and `sessions`: whether to check the configs of these, too.
         run: what is to be run.
 
     Raises:
@@ -67,7 +72,12 @@ def check_recipe(
             run.
     """
     paths = config_paths(conf, chosen)
-    listed = [*paths, *(check_tables(conf, overrides, run) if tables else ())]
+    wanted = beside or {}
+    listed = [
+        *paths,
+        *(check_tables(conf, overrides, run) if wanted.get("tables") else ()),
+        *(check_sessions(conf, overrides, run) if wanted.get(sessions.NAME) else ()),
+    ]
     raws = [(section_of(path), read_raw(path)) for path in listed]
     for override in overrides:
         _check_override(override, raws, paths)
@@ -148,6 +158,33 @@ def check_tables(conf: Path, overrides: list[str], run: Run = Run()) -> list[Pat
     return [*(conf / f"{table}.yaml" for table in TABLES), *dict.fromkeys(named.values())]
 
 
+def check_sessions(conf: Path, overrides: list[str], run: Run = Run()) -> list[Path]:
+    """Check the config of sessions and every student's settings.
+
+    Args:
+        conf: egs/CORPUS/conf.
+        overrides: `key=value`, as in `--set key=value`.
+        run: what is to be run.
+
+    Returns:
+        sessions.yaml.
+
+    Raises:
+        UserError: naming the first student whose settings are not valid.
+    """
+    path = conf / f"{sessions.NAME}.yaml"
+    config = sessions.load_sessions(conf, overrides)
+    load_config(CorpusConfig, conf / "corpus.yaml", [*overrides, *table1.overrides("corpus", config.corpus)])
+    for name, row in config.students.items():
+        _check_row(
+            f"{path}: student {name}",
+            [conf / "teacher.yaml", conf / "student.yaml"],
+            [*overrides, *table1.overrides("student", row.student)],
+            replace(run, num_spk=row.num_spk),
+        )
+    return [path]
+
+
 def _check_row(where: str, paths: Sequence[Path], overrides: list[str], run: Run) -> list[Any]:
     try:
         settings = _load(paths, overrides)
@@ -186,8 +223,8 @@ def _check_override(override: str, raws: Sequence[tuple[str, Mapping]], paths: S
     if accepting:
         named = " or ".join(f"{name}.{override}" for name in accepting)
         hint = f"; the setting is there, but its YAML does not write it: use --set {named}"
-    if key[0] in (*TABLES, *CHOSEN) and key[0] not in dict(raws):
-        hint = f"; {key[0]}.yaml is read only with {'--tables true' if key[0] in TABLES else f'--{key[0]} NAME'}"
+    if key[0] in (*BESIDE, *CHOSEN) and key[0] not in dict(raws):
+        hint = f"; {key[0]}.yaml is read only with {BESIDE.get(key[0], f'--{key[0]} NAME')}"
     raise UserError(f"--set {override}: unknown key in every config of this recipe{hint}")
 
 

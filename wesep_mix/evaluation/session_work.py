@@ -1,0 +1,154 @@
+"""Stage 8's work on sessions, each function a part of the stage: tracking, row by row, and extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from wesep_mix.base import config, plugins
+from wesep_mix.base.files import atomic_write, read_json, write_json
+from wesep_mix.base.parallel import map_items
+from wesep_mix.evaluation import session_speech, tracks
+from wesep_mix.evaluation.hearing import COHORT
+from wesep_mix.evaluation.settings import TrackRow
+from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, new_memory, read_cases, track
+from wesep_mix.inference.session_windows import read_arrays
+from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.metrics.diarisation import diarisation_error
+from wesep_mix.models.checkpoint import load_model
+
+CHOSEN, ROWS, SPEECH = "chosen.yaml", "rows", "speech.json"
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Where sessions and what was heard of them lie.
+
+    Attributes:
+        drawn: stage 1's folder, with a folder a set.
+        heard: {ear: folder}, `references` among them.
+    """
+
+    drawn: Path
+    heard: Mapping[str, Path]
+
+    def cases(self, ear: str, set_name: str) -> list[Case]:
+        """The sessions of a set as an ear heard them."""
+        heard, references = self.heard[ear] / set_name, self.heard["references"] / set_name
+        return read_cases(self.drawn / set_name, heard, references)
+
+    def cohort(self, row: TrackRow) -> np.ndarray | None:
+        """Others' voices, for a memory that compares with them."""
+        return read_arrays(self.heard[row.ear] / COHORT)["cohort"] if getattr(row.memory, "as_norm", False) else None
+
+
+def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: int) -> None:
+    """Choose each row's thresholds on dev sessions, track the test sessions, and score them.
+
+    Args:
+        rows: of the table.
+        sessions: where they lie.
+        out: gets rows/NAME.json, a list of scored sessions, and chosen.yaml; rows that are there are kept.
+        nj: number of processes.
+    """
+    missing = [item for item in rows.items() if not _file_of(out, item[0]).is_file()]
+    map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
+    with atomic_write(out / CHOSEN) as file:
+        yaml.safe_dump({name: read_json(_file_of(out, name))["chosen"] for name in rows}, file, sort_keys=False)
+
+
+def _track_row(sessions: Sessions, out: Path, item: tuple[str, TrackRow]) -> None:
+    name, row = item
+    cohort = sessions.cohort(row)
+    setting = choose(row, sessions.cases(row.ear, "dev"), cohort)
+    scored = [measure(case, track(row, setting, case, cohort)) for case in sessions.cases(row.ear, "test")]
+    write_json(_file_of(out, name), {"chosen": plain(setting), "sessions": scored})
+
+
+def _file_of(out: Path, name: str) -> Path:
+    return out / ROWS / f"{name}.json"
+
+
+def plain(setting: Setting) -> dict[str, Any]:
+    """A setting as plain values; `setting_of` reads it."""
+    memory = None if setting.memory is None else config.to_dict(setting.memory)
+    return {"memory": memory, "tau_presence": setting.tau_presence, "join": setting.join}
+
+
+def setting_of(values: Mapping[str, Any], where: str) -> Setting:
+    """What `plain` made plain. Raises: UserError, naming `where`, for settings that are not valid."""
+    memory = values["memory"]
+    if memory is not None:
+        memory = config.from_dict(plugins.load("memory", memory["name"]).Config, memory, where)
+    return Setting(memory, values["tau_presence"], values["join"])
+
+
+def read_row(out: Path, name: str) -> tuple[list[dict[str, Any]], Setting]:
+    """A row's scored sessions, and what was chosen for it."""
+    content = read_json(_file_of(out, name))
+    return content["sessions"], setting_of(content["chosen"], str(_file_of(out, name)))
+
+
+def extract_sessions(
+    row: TrackRow, setting: Setting, sessions: Sessions, extractor: Path, count: int, device: str, out: Path
+) -> None:
+    """Extract talkers over sessions with embeddings of several origins, and score them.
+
+    Args:
+        row: a memory's.
+        setting: its thresholds.
+        sessions: where they lie.
+        extractor: model file.
+        count: how many sessions of each regime.
+        device: `cpu` or `cuda`.
+        out: gets speech.json: {"talkers": rows of session_speech, "der": {activity: seconds of each session},
+            "floor_db": chosen on as many dev sessions}.
+    """
+    network = load_model(extractor, "extractors").to(device)
+    cohort = sessions.cohort(row)
+
+    def heard(set_name: str) -> list[tuple[Case, tracks.Track, dict[int, np.ndarray]]]:
+        cases = _first(sessions.cases(row.ear, set_name), count)
+        found = [tracks.by_memory(new_memory(setting.memory, cohort), case.windows, keep_means=True) for case in cases]
+        return [
+            (case, one, session_speech.heard_speech(case, one, network, device))
+            for case, one in zip(cases, found, strict=True)
+        ]
+
+    floor_db = _best_floor([(case, speech) for case, _, speech in heard("dev")])
+    talkers, ders = [], []
+    for case, one, speech in heard("test"):
+        talkers += session_speech.judge_session(case, one, network, device)
+        talkers += session_speech.judge_heard(case, one, speech)
+        ders.append(_scored(case, session_speech.segments_of(speech, floor_db)))
+    write_json(out / SPEECH, {"talkers": talkers, "der": ders, "floor_db": floor_db})
+
+
+def _first(cases: Sequence[Case], count: int) -> list[Case]:
+    """So many cases of each regime."""
+    regimes = dict.fromkeys(case.session.regime for case in cases)
+    return [case for regime in regimes for case in [one for one in cases if one.session.regime == regime][:count]]
+
+
+def _best_floor(heard: Sequence[tuple[Case, dict[int, np.ndarray]]]) -> float:
+    def errors(floor_db: float) -> float:
+        return sum(_errors(_scored(case, session_speech.segments_of(speech, floor_db))) for case, speech in heard)
+
+    return min(session_speech.FLOORS_DB, key=errors)
+
+
+def _errors(scored: Mapping[str, Any]) -> float:
+    return sum(scored["der"][kind] for kind in ("miss", "false_alarm", "confusion"))
+
+
+def _scored(case: Case, segments: Any) -> dict[str, Any]:
+    reference = [(a / SAMPLE_RATE, b / SAMPLE_RATE, str(k)) for k, own in enumerate(case.turns) for a, b in own]
+    whole = [(0.0, case.session.num_samples / SAMPLE_RATE)]
+    der = diarisation_error(reference, list(segments), whole)
+    return {"session": case.session.id, "regime": case.session.regime, "num_talkers": len(case.turns), "der": der}
