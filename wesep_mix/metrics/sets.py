@@ -136,17 +136,18 @@ def by_rank(values: Sequence[np.ndarray], ranks: Sequence[np.ndarray]) -> np.nda
     return np.stack([one[np.argsort(rank)] for one, rank in zip(values, ranks, strict=True)])
 
 
-def count_confusion(true: Sequence[int], counted: Sequence[int]) -> np.ndarray:
+def count_confusion(true: Sequence[int], counted: Sequence[int], heads: int) -> np.ndarray:
     """How often mixtures of each number of talkers are counted as how many.
 
     Args:
         true: number of talkers of each mixture.
         counted: number of active heads of each.
+        heads: N, the most that can be counted.
 
     Returns:
-        Numbers of mixtures, int [largest true + 1, largest counted + 1].
+        Numbers of mixtures, int [largest true + 1, N + 1].
     """
-    confusion = np.zeros((max(true) + 1, max(counted) + 1), dtype=int)
+    confusion = np.zeros((max(true) + 1, heads + 1), dtype=int)
     np.add.at(confusion, (np.asarray(true), np.asarray(counted)), 1)
     return confusion
 

@@ -54,7 +54,7 @@ def told(one):
         (heads((0.45, 0.0), (0.1, 0.4)), 2, None, ([0, 1], [], [], [0, 1])),
         # the best sum leaves the second talker to a head below the threshold, so the one above it repeats nobody
         (heads((0.4, 0.6), (0.1, 0.45)), 2, None, ([0, 1], [], [], [0, 1])),
-        # one talker and two heads at him
+        # one talker and two heads near to them
         (heads((0.8,), (0.9,)), 1, None, ([1], [0], [0], [])),
         # no head at all
         (heads((0.8,), (0.9,)), 1, [0, 0], ([NONE], [], [], [])),
@@ -135,7 +135,8 @@ def test_values_in_the_order_of_a_rank():
 
 
 def test_confusion_of_counts_by_hand():
-    assert count_confusion([1, 1, 3, 1], [1, 2, 2, 1]).tolist() == [[0, 0, 0], [0, 2, 1], [0, 0, 0], [0, 0, 1]]
+    assert count_confusion([1, 1, 3, 1], [1, 2, 2, 1], 2).tolist() == [[0, 0, 0], [0, 2, 1], [0, 0, 0], [0, 0, 1]]
+    assert count_confusion([1], [1], 3).tolist() == [[0, 0, 0, 0], [0, 1, 0, 0]]
 
 
 def test_measures_of_two_mixtures_are_quotients_of_sums():
