@@ -34,6 +34,7 @@ from wesep_mix.evaluation.conversations import Conversation, draw_conversations,
 from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
 from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.models.folder import Bundle, UseConfig, read_folder, read_settings, update_folder
@@ -121,7 +122,7 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
     told = [row for _, row in map_items(partial(_voices, _named(folder)), items, nj, "dev: voices")]
     own, others, real = ([value for row in told for value in row[name]] for name in ("own", "others", "real"))
     if own and others:
-        use = dataclasses.replace(use, like=round(_equal_error_threshold(np.array(own), np.array(others)), 3))
+        use = dataclasses.replace(use, like=round(equal_error_threshold(np.array(own), np.array(others)), 3))
     confidences = [talker.confidence for talkers in found for talker in talkers]
     if counted and len(set(real)) == 2:
         use = dataclasses.replace(use, sure=_fitted(np.array(confidences), np.array(real)))
@@ -277,10 +278,3 @@ def _fitted(confidences: np.ndarray, real: np.ndarray) -> tuple[float, float]:
     logits = logit(confidences.clip(1e-6, 1 - 1e-6))[:, None]
     fit = LogisticRegression().fit(logits, real)
     return round(float(fit.coef_[0, 0]), 3), round(float(fit.intercept_[0]), 3)
-
-
-def _equal_error_threshold(own: np.ndarray, others: np.ndarray) -> float:
-    """The cosine at which as large a share of those who are there is refused as of the others is accepted."""
-    levels = np.unique(np.concatenate([own, others]))
-    gap = [(own < level).mean() - (others >= level).mean() for level in levels]
-    return float(levels[int(np.argmin(np.abs(gap)))])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,9 +22,18 @@ class SpeakerSet(NamedTuple):
     embeddings: Tensor  # [B, N, D], unit vectors
     presence: Tensor | None = None  # [B, N], logits of a head's speaking for a talker; None: all do
 
+    def active(self) -> Tensor:
+        """Heads that speak for a talker: those with a positive logit, or the one with the highest where none has; all
+        of them without presence. bool [B, N].
+        """
+        if self.presence is None:
+            return self.embeddings.new_ones(self.embeddings.shape[:2], dtype=torch.bool)
+        first = functional.one_hot(self.presence.argmax(1), self.presence.shape[1]).bool()
+        return (self.presence > 0) | first
+
     def num_spk(self) -> Tensor | None:
-        """How many talkers were heard: heads with a positive logit, at least one. int64 [B]; None without presence."""
-        return None if self.presence is None else (self.presence > 0).sum(1).clamp(min=1)
+        """How many talkers were heard, at least one: int64 [B]; None without presence."""
+        return None if self.presence is None else self.active().sum(1)
 
 
 class OwnReference(nn.Module):

@@ -92,6 +92,27 @@ def score_equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     return _crossing(*_error_rates("EER", scores, same))
 
 
+def equal_error_threshold(own: np.ndarray, others: np.ndarray) -> float:
+    """The score from which on pairs are accepted so that both errors are equally frequent, or as nearly as can be.
+
+    Args:
+        own: scores of pairs that belong together, [P], at least one.
+        others: scores of pairs that do not, [Q], at least one.
+
+    Returns:
+        One of the scores, the lowest of those that do equally well.
+
+    Raises:
+        UserError: there are no pairs of either sort.
+    """
+    if not len(own) or not len(others):
+        raise UserError(f"threshold: wanted pairs that belong together and others, found {len(own)} and {len(others)}")
+    levels = np.unique(np.concatenate([own, others]))
+    refused = np.searchsorted(np.sort(own), levels) / len(own)
+    accepted = (len(others) - np.searchsorted(np.sort(others), levels)) / len(others)
+    return float(levels[np.argmin(np.abs(refused - accepted))])
+
+
 def min_dcf(scores: np.ndarray, same: np.ndarray, p_target: float = P_TARGET) -> float:
     """Smallest detection cost over all thresholds (NIST SRE evaluation plans, both errors at cost 1).
 

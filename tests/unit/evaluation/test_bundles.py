@@ -67,12 +67,6 @@ def test_candidates_are_assigned_one_to_one():
     assert nearest(talkers, voices[0]) == (1, pytest.approx(0.96)) and nearest([], voices[0]) == (None, -1.0)
 
 
-def test_the_threshold_is_where_both_errors_are_equal():
-    own, others = np.array([0.9, 0.8, 0.7, 0.3]), np.array([0.1, 0.2, 0.4, 0.75])
-    threshold = bundles._equal_error_threshold(own, others)
-    assert (own < threshold).mean() == (others >= threshold).mean() == 0.25
-
-
 def test_confidence_is_fitted_to_what_was_real():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 4000)

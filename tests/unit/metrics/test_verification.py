@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.metrics.verification import equal_error_rate, min_dcf, pair_scores, score_equal_error_rate
+from wesep_mix.metrics.verification import (
+    equal_error_rate,
+    equal_error_threshold,
+    min_dcf,
+    pair_scores,
+    score_equal_error_rate,
+)
 
 
 def swept(scores, same, steps=20001):
@@ -120,3 +126,24 @@ def test_scores_of_pairs_are_their_cosines(monkeypatch):
     assert np.allclose(pair_scores(emb, pairs), expected, atol=1e-6)
     monkeypatch.setattr("wesep_mix.metrics.verification.BLOCK", 4)
     assert np.allclose(pair_scores(emb, pairs), expected, atol=1e-6)
+
+
+def test_the_threshold_is_where_both_errors_are_equal():
+    own, others = np.array([0.9, 0.8, 0.7, 0.3]), np.array([0.1, 0.2, 0.4, 0.75])
+    threshold = equal_error_threshold(own, others)
+    assert threshold == 0.7
+    assert (own < threshold).mean() == (others >= threshold).mean() == 0.25
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_threshold_agrees_with_a_loop_over_all_scores(seed):
+    rng = np.random.default_rng(seed)
+    own, others = rng.normal(1, 1, 31).round(1), rng.normal(0, 1, 47).round(1)  # with ties
+    levels = sorted({*own, *others})
+    gaps = [abs((own < level).mean() - (others >= level).mean()) for level in levels]
+    assert equal_error_threshold(own, others) == levels[int(np.argmin(gaps))]
+
+
+def test_a_threshold_wants_pairs_of_both_sorts():
+    with pytest.raises(UserError, match="threshold: wanted pairs that belong together and others, found 2 and 0"):
+        equal_error_threshold(np.array([0.1, 0.2]), np.array([]))
