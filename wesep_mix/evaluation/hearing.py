@@ -25,9 +25,9 @@ from wesep_mix.inference.session_windows import (
     of_teacher,
     references,
     window_starts,
-    write_arrays,
     write_windows,
 )
+from wesep_mix.io.arrays import write_arrays
 from wesep_mix.mixing.activity import Activity
 from wesep_mix.mixing.draw import Pool, draw_enrolment
 from wesep_mix.mixing.plan import PLANS, read_plans

@@ -18,7 +18,7 @@ from wesep_mix.evaluation import session_speech, tracks
 from wesep_mix.evaluation.hearing import COHORT
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, new_memory, read_cases, track
-from wesep_mix.inference.session_windows import read_arrays
+from wesep_mix.io.arrays import read_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.metrics.diarisation import diarisation_error
 from wesep_mix.models.checkpoint import load_model

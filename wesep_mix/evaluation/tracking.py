@@ -19,7 +19,8 @@ from wesep_mix.base.seeds import rng_for
 from wesep_mix.evaluation import tracks
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.tracks import Track
-from wesep_mix.inference.session_windows import Windows, read_arrays, read_windows
+from wesep_mix.inference.session_windows import Windows, read_windows
+from wesep_mix.io.arrays import read_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.rttm import read_rttm
 from wesep_mix.metrics.diarisation import diarisation_error

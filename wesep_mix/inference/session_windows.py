@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from wesep_mix.base.errors import UserError
-from wesep_mix.base.files import atomic_path
 from wesep_mix.inference.candidates import BATCH, is_speech
 from wesep_mix.inference.chunked import chunk_starts
+from wesep_mix.io.arrays import read_arrays, write_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.session import Session, render_range
 from wesep_mix.preparation.activity import Stretch
@@ -191,12 +189,6 @@ def references(
     return found
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays as one npz, whole or not at all."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
-
-
 def write_windows(path: Path, windows: Windows) -> None:
     """Write what was heard of a session; `read_windows` reads it."""
     write_arrays(path, {each.name: getattr(windows, each.name) for each in fields(Windows)})
@@ -206,22 +198,3 @@ def read_windows(path: Path) -> Windows:
     """Read what `write_windows` wrote. Raises: UserError when it is not there or damaged."""
     arrays = read_arrays(path)
     return Windows(**{each.name: arrays[each.name] for each in fields(Windows)} | {"size": int(arrays["size"])})
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read an npz, without pickle.
-
-    Args:
-        path: the file.
-
-    Returns:
-        {name: array}.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError) as err:
-        raise UserError(f"{path}: wanted arrays of a session's windows, found none ({err}); redo its stage") from err
