@@ -1,0 +1,163 @@
+"""Rows of tracking: choosing on dev, scoring, by hand and on synthetic voices."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from wesep_mix.base.errors import UserError
+from wesep_mix.evaluation import tracking
+from wesep_mix.evaluation.session_work import Sessions, plain, read_row, setting_of, track_rows
+from wesep_mix.evaluation.settings import TrackRow
+from wesep_mix.evaluation.timeline import timeline
+from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, read_cases, spoken_by, track
+from wesep_mix.evaluation.tracks import Track
+from wesep_mix.inference.session_windows import Windows, write_windows
+from wesep_mix.io.arrays import write_arrays
+from wesep_mix.io.rttm import write_rttm
+from wesep_mix.memory.online import Config
+from wesep_mix.mixing.session import Session, write_sessions
+
+RATE, HOP, SIZE, DIM = 16000, 40000, 80000, 32
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def case_of(name, seed, num_talkers=3, num_windows=40, spread=0.9):
+    """A session in which each window has two talkers for all of its middle, heard by two heads and a third one."""
+    rng = np.random.default_rng(seed)
+    voices = unit(rng.standard_normal((num_talkers, DIM)))
+    turns = [[] for _ in range(num_talkers)]
+    embeddings = np.zeros((num_windows, 3, DIM), dtype=np.float32)
+    references = np.full((num_windows, num_talkers, DIM), np.nan, dtype=np.float32)
+    who = [rng.permutation(num_talkers)[:2] for _ in range(-(-num_windows // 4))]
+    for place in range(num_windows):
+        own = who[place // 4]
+        noise = spread * rng.standard_normal((3, DIM)) / np.sqrt(DIM)
+        embeddings[place] = unit(np.concatenate([voices[own], np.zeros((1, DIM))]) + noise)
+        references[place, own] = voices[own]
+        for talker in own:
+            turns[talker].append((place * HOP, place * HOP + SIZE))
+    presence = np.tile(np.array([0.95, 0.9, 0.3], dtype=np.float32), (num_windows, 1))
+    windows = Windows(HOP * np.arange(num_windows), SIZE, np.ones(num_windows, dtype=bool), embeddings, presence)
+    talkers = tuple(f"t{k}" for k in range(num_talkers))
+    session = Session(name, "crowd", HOP * (num_windows - 1) + SIZE, talkers, (), (), 1.0)
+    speech = np.array([[0, session.num_samples]])
+    return Case(session, tuple(map(tuple, turns)), windows, references, voices, speech)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [case_of(f"s{seed}", seed) for seed in range(4)]
+
+
+def test_thresholds_are_chosen_that_score_better_than_the_first_ones(cases):
+    row = TrackRow("online", memory=Config(tau_match=0.9, tau_new=0.9, tau_update=0.9))
+    found = choose(row, cases[:2])
+    before, after = (
+        np.mean([measure(case, track(row, setting, case))["identity"]["idf1"] for case in cases])
+        for setting in (Setting(memory=row.memory), found)
+    )
+    assert before < 0.6 and after > 0.9 and found.memory.tau_match < 0.9
+    assert choose(row, cases[:2]) == found  # nothing is drawn
+
+
+def test_what_an_ablation_fixes_is_left_alone(cases):
+    row = TrackRow("no gating", memory=Config(tau_update=-1.0), fixed=("tau_update", "confirm_hits", "confirm_windows"))
+    memory = choose(row, cases[:1]).memory
+    assert (memory.tau_update, memory.confirm_hits, memory.confirm_windows) == (-1.0, 2, 4)
+    assert memory != row.memory
+
+
+@pytest.mark.parametrize("how", ["average", "spectral", "voices", "enrolled"])
+def test_what_knows_more_is_right_where_voices_are_easy(cases, how):
+    row = TrackRow(how, how=how, known=True)
+    setting = choose(row, cases[:2])
+    found = [measure(case, track(row, setting, case)) for case in cases]
+    assert min(one["errors"]["attribution"] for one in found) > 0.95
+    assert {one["count"]["final"] for one in found} == {0}
+
+
+def test_chance_is_worse(cases):
+    row = TrackRow("chance", how="chance")
+    found = [measure(case, track(row, Setting(), case)) for case in cases]
+    assert max(one["errors"]["attribution"] for one in found) < 0.85
+
+
+def test_a_slot_speaks_in_the_middle_of_its_windows_where_there_is_speech():
+    case = dataclasses.replace(case_of("x", 0, num_windows=3), speech=np.array([[0, 50000], [65000, 120000]]))
+    labels = np.array([[4, -1, -1], [4, 7, -1], [-1, -1, 7]])
+    found = list(spoken_by(case, Track(labels, np.ones(3))))
+    # middles: up to 60000, up to 100000, up to the end at 160000
+    assert found == [
+        (0.0, 50000 / RATE, "4"),
+        (65000 / RATE, 100000 / RATE, "4"),
+        (65000 / RATE, 100000 / RATE, "7"),
+        (100000 / RATE, 120000 / RATE, "7"),
+    ]
+
+
+def test_a_perfect_track_has_no_errors(cases):
+    case = cases[0]
+    labels = np.full((40, 3), -1)
+    for place, present in enumerate(case.truth == 1):
+        labels[place, : present.sum()] = np.flatnonzero(present)[:3]
+    counts = np.logical_or.accumulate(case.truth == 1).sum(1)
+    found = measure(case, Track(labels, counts))
+    assert found["errors"]["attribution"] > 0.99 and found["errors"]["false_alarm"] == 0
+    assert found["count"] == {"mean_abs": 0.0, "final": 0, "exact": 1}
+    assert found["der"]["confusion"] == 0 and found["num_talkers"] == 3
+
+
+def test_rows_are_scored_into_files_and_kept(cases, tmp_path, monkeypatch):
+    for set_name, own in (("dev", cases[:2]), ("test", cases[2:])):
+        folder = tmp_path / "drawn" / set_name
+        write_sessions(folder / "session.jsonl", [case.session for case in own])
+        turns = {
+            case.session.id: [(a / RATE, b / RATE, f"t{k}") for k, one in enumerate(case.turns) for a, b in one]
+            for case in own
+        }
+        write_rttm(folder / "rttm", turns)
+        for case in own:
+            write_windows(tmp_path / "student" / set_name / f"{case.session.id}.npz", case.windows)
+            known = {name: getattr(case, name) for name in ("references", "enrolled", "speech")}
+            write_arrays(tmp_path / "references" / set_name / f"{case.session.id}.npz", known)
+    sessions = Sessions(tmp_path / "drawn", {ear: tmp_path / ear for ear in ("student", "references")})
+    (again, _) = read_cases(tmp_path / "drawn/dev", tmp_path / "student/dev", tmp_path / "references/dev")
+    assert again.session == cases[0].session and np.array_equal(again.truth, cases[0].truth)
+    rows = {"online": TrackRow("online", memory=Config()), "chance": TrackRow("chance", how="chance")}
+    track_rows(rows, sessions, tmp_path / "out", 1)
+    scored, setting = read_row(tmp_path / "out", "online")
+    assert [one["session"] for one in scored] == ["s2", "s3"] and setting == choose(rows["online"], cases[:2])
+    assert "chance:" in (tmp_path / "out" / "chosen.yaml").read_text()
+    monkeypatch.setattr(tracking, "choose", lambda *_: pytest.fail("was scored already"))
+    track_rows(rows, sessions, tmp_path / "out", 1)
+
+
+def test_settings_are_read_as_they_were_written():
+    for setting in (Setting(memory=Config(tau_match=0.3, tau_new=0.1)), Setting(tau_presence=0.2, join=0.7)):
+        assert setting_of(plain(setting), "x") == setting
+    with pytest.raises(UserError, match="here"):
+        setting_of({"memory": {"name": "online", "tau": 1}, "tau_presence": 0.5, "join": 0.5}, "here")
+
+
+def test_a_row_has_a_memory_if_one_is_asked():
+    with pytest.raises(ValueError, match="memory: wanted one"):
+        TrackRow("x")
+    with pytest.raises(ValueError, match="memory: wanted one"):
+        TrackRow("x", how="voices", memory=Config())
+
+
+def test_a_timeline_has_talkers_and_slots_in_one_order(cases):
+    memory = choose(TrackRow("online", memory=Config()), cases[:2]).memory
+    turns, heard, told = timeline(cases[0], memory, None)
+    assert list(turns) == ["t0", "t1", "t2"] and len(heard) >= 3
+    assert [what.split()[0] for _, what in told][:2] == ["new", "new"]
+
+    def shared(talker, slot):
+        return sum(max(0, min(b, d) - max(a, c)) for a, b in turns[talker] for c, d in heard[slot])
+
+    for talker, slot in zip(turns, list(heard)[:3], strict=True):
+        assert shared(talker, slot) == max(shared(talker, other) for other in heard)
