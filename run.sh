@@ -120,7 +120,8 @@ run_table() {  # NUMBER: a stage's work for the paper's tables
 
 run_sessions() {  # NUMBER: a stage's work for conversations of minutes
     [ "$sessions" = false ] || run_stage "$1" sessions --stage_number "$1" --egs "egs/$corpus" --data "$data" \
-        --exp "$exp" --teacher "$teacher/model.pt" --extractor "$model/matched/model.pt" \
+        --exp "$exp" --teacher "$teacher/model.pt" --student "$student/model.pt" \
+        --extractor "$model/matched/model.pt" \
         ${separator:+--separator "$separated/separated/model.pt"} --nj "$nj" --ngpu "$ngpu"
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from wesep_mix.base.stage import Part, guarded
 from wesep_mix.bin import prepare_data, train_student
 from wesep_mix.bin.options import parser
+from wesep_mix.models.shipped import find_model
 from wesep_mix.tables.sessions import NAME, SessionsLayout, load_sessions
 from wesep_mix.tables.sessions_stage import STAGES, Request, SessionsStage, title
 
@@ -37,14 +38,25 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--egs", type=Path, required=True, help="recipe folder: egs/CORPUS")
     options.add_argument("--data", type=Path, required=True, help="prepared sets: data/CORPUS")
     options.add_argument("--exp", type=Path, required=True, help="experiment: exp/CORPUS")
-    options.add_argument("--teacher", type=Path, required=True, help="EXP/teacher/model.pt")
-    options.add_argument("--extractor", type=Path, required=True, help="EXP/Nmix/NAME/matched/model.pt")
-    options.add_argument(
-        "--separator", type=Path, help="EXP/Nmix/NAME/separated/model.pt [none, and no rows of it]"
-    )
+    options.add_argument("--teacher", type=Path, help="EXP/teacher/model.pt")
+    options.add_argument("--student", type=Path, help="EXP/Nmix/student/model.pt, for a config without students")
+    options.add_argument("--extractor", type=Path, help="EXP/Nmix/NAME/matched/model.pt")
+    options.add_argument("--separator", type=Path, help="EXP/Nmix/NAME/separated/model.pt [none, and no rows of it]")
     options.add_argument("--nj", type=int, default=1, help="parallel jobs")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 works on the CPU")
-    return options.parse_args(argv)
+    options.add_argument("--model", help="a model's folder or name, instead of teacher, student and extractor")
+    args = options.parse_args(argv)
+    if not args.model and not (args.teacher and args.student and args.extractor):
+        options.error("wanted --teacher, --student and --extractor, or --model")
+    return args
+
+
+def _networks(args: argparse.Namespace) -> dict[str, Path]:
+    if args.model:
+        folder = find_model(args.model)
+        return {part: folder / f"{part}.safetensors" for part in ("teacher", "student", "extractor")}
+    named = {part: getattr(args, part) for part in ("teacher", "student", "extractor", "separator")}
+    return {part: path for part, path in named.items() if path}
 
 
 def _stage(args: argparse.Namespace) -> SessionsStage:
@@ -54,9 +66,7 @@ def _stage(args: argparse.Namespace) -> SessionsStage:
         conf=conf,
         data=args.data,
         exp=args.exp / NAME,
-        teacher=args.teacher,
-        extractor=args.extractor,
-        separator=args.separator,
+        networks=_networks(args),
         settings=args.set,
     )
     request = Request(args.stage_number, args.egs.name, args.nj, args.ngpu, args.force)

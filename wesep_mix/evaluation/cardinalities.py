@@ -24,7 +24,7 @@ from wesep_mix.metrics.clustering import cluster_metrics
 from wesep_mix.metrics.sets import NONE, MatchedSet, by_rank, count_confusion, match_set, pair_cosines, quotients
 from wesep_mix.metrics.verification import equal_error_threshold, score_equal_error_rate
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
-from wesep_mix.models.checkpoint import load_model
+from wesep_mix.models.folder import load_network
 
 DEV, TEST = "dev", "test"
 
@@ -124,7 +124,7 @@ def measure_student(
     dev = {number: folder for number in numbers if ((folder := sets[number] / DEV) / PLANS).is_file()}
     test = {number: sets[number] / TEST for number in numbers}
     dev_plans, test_plans = ({number: plans_of(one[number], number) for number in one} for one in (dev, test))
-    networks = [load_model(path, kind).to(device) for path, kind in ((teacher, "teachers"), (student, "students"))]
+    networks = [load_network(path, kind).to(device) for path, kind in ((teacher, "teachers"), (student, "students"))]
     hear = partial(hear_sets, *networks, batch_size=batch_size, num_workers=num_workers)
     config = networks[1].config
     tau, eer = threshold(

@@ -35,7 +35,7 @@ from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.prepare_sessions import SETS
 from wesep_mix.mixing.render import render, render_source
 from wesep_mix.mixing.session import SESSIONS, Session, blocks, read_sessions, render_range
-from wesep_mix.models.checkpoint import load_model
+from wesep_mix.models.folder import load_network
 from wesep_mix.preparation.activity import speech_frames, stretches_of
 
 COHORT = "cohort.npz"
@@ -108,7 +108,7 @@ def _heads(hearing: Hearing, name: str) -> Heads:
 
 @cache
 def _loaded(path: Path, kind: str, device: str) -> nn.Module:
-    return load_model(path, kind).to(device)
+    return load_network(path, kind).to(device)
 
 
 @cache

@@ -21,7 +21,7 @@ from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, new_me
 from wesep_mix.io.arrays import read_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.metrics.diarisation import diarisation_error
-from wesep_mix.models.checkpoint import load_model
+from wesep_mix.models.folder import load_network
 
 CHOSEN, ROWS, SPEECH = "chosen.yaml", "rows", "speech.json"
 
@@ -110,7 +110,7 @@ def extract_sessions(
         out: gets speech.json: {"talkers": rows of session_speech, "der": {activity: seconds of each session},
             "floor_db": chosen on as many dev sessions}.
     """
-    network = load_model(extractor, "extractors").to(device)
+    network = load_network(extractor, "extractors").to(device)
     cohort = sessions.cohort(row)
 
     def heard(set_name: str) -> list[tuple[Case, tracks.Track, dict[int, np.ndarray]]]:

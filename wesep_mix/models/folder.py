@@ -228,6 +228,26 @@ def read_folder(folder: Path) -> Bundle:
     return bundle
 
 
+def load_network(path: Path, kind: str) -> nn.Module:
+    """Load a network, be it a stage's model.pt or a part of a model's folder such as DIR/student.safetensors.
+
+    Args:
+        path: the file.
+        kind: of the model, such as `students`.
+
+    Returns:
+        The network, on the CPU and in eval mode.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another kind.
+    """
+    if path.suffix != ".safetensors":
+        return load_model(path, kind)
+    if PARTS.get(path.stem) != kind:
+        raise UserError(f"{path}: wanted a network of {kind}, found another part of a model's folder")
+    return _read_part(path.parent, path.stem, read_settings(path.parent)["parts"].get(path.stem))
+
+
 def read_settings(folder: Path) -> dict[str, Any]:
     """model.yaml of a folder as plain values; no weights are read.
 

@@ -7,7 +7,8 @@ This module imports no torch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ from wesep_mix.tables.jobs import Job, Seeds, check_named, check_rows, job, over
 NAME = "sessions"  # of the config, of the folders and of run.sh's option
 MOST_TALKERS = 5  # of mixtures that students are tried on
 TRAIN = "train"
+STAGE_OF = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}
+PART = ".safetensors"  # of a model's folder
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ class SessionsConfig(Checked):
     """conf/sessions.yaml.
 
     Attributes:
-        students: by name.
         rows: of the table of tracking, by name.
-        tracked: the student that hears the sessions.
         speech: the row whose talkers are extracted.
+        tracked: the student that hears the sessions.
+        students: by name; none: the recipe's own is the one.
         seeds: each of them trains every student.
         corpus: `key: value` over corpus.yaml for the sessions' own corpus, where the recipe's is too small for them;
             empty: they are drawn from the recipe's.
@@ -87,10 +90,10 @@ class SessionsConfig(Checked):
         statements: what is wanted of a row.
     """
 
-    students: Annotated[dict[str, StudentRow], FILLED]
     rows: Annotated[dict[str, TrackRow], FILLED]
-    tracked: str
     speech: str
+    tracked: str = "student"
+    students: dict[str, StudentRow] = field(default_factory=dict)
     seeds: Seeds = (0, 1)
     corpus: dict[str, Any] = field(default_factory=dict)
     drawn: SessionConfig = SessionConfig()
@@ -102,7 +105,8 @@ class SessionsConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rows([*self.students, *self.rows], self.seeds)
-        check_named([self.tracked], self.students)
+        if self.students:
+            check_named([self.tracked], self.students)
         check_named([self.speech, self.statements.row], self.rows)
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: wanted at most window_s, {self.window_s:g}, found {self.hop_s:g}")
@@ -124,9 +128,8 @@ class SessionsLayout:
         conf: egs/CORPUS/conf.
         data: data/CORPUS.
         exp: exp/CORPUS/sessions.
-        teacher: stage 2's model file.
-        extractor: stage 5's model file.
-        separator: a separator's model file; None where none is trained.
+        networks: model files, of a stage or parts of a model's folder: `teacher`, `extractor`, `student` (the recipe's
+            own, for a config that trains no other) and, where one is trained, `separator`.
         settings: the `--set` values of the run.
     """
 
@@ -134,9 +137,7 @@ class SessionsLayout:
     conf: Path
     data: Path
     exp: Path
-    teacher: Path
-    extractor: Path
-    separator: Path | None = None
+    networks: Mapping[str, Path]
     settings: Sequence[str] = ()
 
     @property
@@ -189,7 +190,7 @@ class SessionsLayout:
         options = {
             "config": self.conf / "student.yaml",
             "data": self.data / f"{row.num_spk}mix",
-            "teacher": self.teacher,
+            "teacher": self.networks["teacher"],
             "num_spk": row.num_spk,
             "out": out,
         }
@@ -203,16 +204,21 @@ class SessionsLayout:
 
     def rows(self) -> dict[str, TrackRow]:
         """The table's rows, without those of separated speech where no separator is trained."""
-        return {
-            name: row for name, row in self.config.rows.items() if row.ear != "separated" or self.separator is not None
-        }
+        there = "separator" in self.networks
+        return {name: row for name, row in self.config.rows.items() if row.ear != "separated" or there}
 
     def models(self, ear: str, seed: int | None = None) -> dict[str, Path]:
         """The model files that an ear needs."""
         if ear == "student":
-            return {"student": self.student(self.config.tracked, seed) / "model.pt"}
-        separator = {"separator": self.separator} if ear == "separated" else {}
-        return {"teacher": self.teacher, **separator}
+            return {"student": self.students(seed)[self.config.tracked]}
+        wanted = ("teacher", "separator") if ear == "separated" else ("teacher",)
+        return {kind: self.networks[kind] for kind in wanted}
+
+    def students(self, seed: int) -> dict[str, Path]:
+        """Model files of all students by name."""
+        if not self.config.students:
+            return {self.config.tracked: self.networks["student"]}
+        return {name: self.student(name, seed) / "model.pt" for name in self.config.students}
 
     def heard(self, ear: str, seed: int | None = None) -> Path:
         """Folder of what an ear heard; `seed` is the student's."""
@@ -220,17 +226,26 @@ class SessionsLayout:
 
     def hearing(self, ear: str, seed: int | None = None) -> Part:
         """Stage 8's part of what an ear hears."""
-        stages = {"teacher": 2, "student": 3, "separator": 5}
-        needs = [Need(path, stages[kind]) for kind, path in self.models(ear, seed).items()]
+        needs = self._made(self.models(ear, seed))
         if ear == "student":
             needs.append(Need(self.train() / PLANS, 1))
-        settings = {"ear": ear, "window_s": self.config.window_s, "hop_s": self.config.hop_s}
+        settings = {"ear": ear, "window_s": self.config.window_s, "hop_s": self.config.hop_s, **self._folders()}
         title = f"sessions heard by {ear}" + (f", seed {seed}" if seed is not None else "")
         return Part(8, title, self.heard(ear, seed), settings, [Need(self.drawn / "test" / SESSIONS, 1), *needs])
 
     def train(self) -> Path:
         """Training mixtures, from which a memory takes others' voices for as_norm."""
-        return self.data / f"{self.config.students[self.config.tracked].num_spk}mix" / TRAIN
+        row = self.config.students.get(self.config.tracked, StudentRow(""))
+        return self.data / f"{row.num_spk}mix" / TRAIN
+
+    def _made(self, networks: Mapping[str, Path]) -> list[Need]:
+        """What stages made of these networks; parts of a model's folder are of no stage."""
+        return [Need(path, STAGE_OF[kind]) for kind, path in networks.items() if path.suffix != PART]
+
+    def _folders(self) -> dict[str, str]:
+        """The model's folder that networks are parts of, by the hash of its settings."""
+        folders = {path.parent for path in self.networks.values() if path.suffix == PART}
+        return {f"model {folder.name}": _hash(folder / "model.yaml") for folder in sorted(folders)}
 
     def tracking(self, seed: int) -> Part:
         """Stage 8's part of who is tracked how well."""
@@ -243,19 +258,20 @@ class SessionsLayout:
     def speech(self, seed: int) -> Part:
         """Stage 8's part of speech extracted over sessions."""
         settings = {"row": self.config.speech, "extracted": self.config.extracted}
-        needs = [*_needs([self.tracking(seed).out]), Need(self.extractor, 5)]
+        settings |= self._folders()
+        needs = [*_needs([self.tracking(seed).out]), *self._made({"extractor": self.networks["extractor"]})]
         return Part(8, f"sessions extracted, seed {seed}", self.exp / f"seed{seed}" / "speech", settings, needs)
 
     def cardinalities(self, seed: int) -> Part:
         """Stage 8's part of students on numbers of talkers that they have not heard."""
-        students = [Need(self.student(name, seed) / "model.pt", 3) for name in self.config.students]
+        students = [need for path in self.students(seed).values() for need in self._made({"student": path})]
         plans = [Need(folder / "test" / PLANS, 1) for folder in self.mixtures().values()]
         return Part(
             8,
             f"unseen numbers of talkers, seed {seed}",
             self.exp / f"seed{seed}" / "cardinalities",
-            {"numbers": sorted(self.mixtures()), "seed": seed},
-            [*plans, Need(self.teacher, 2), *students],
+            {"numbers": sorted(self.mixtures()), "seed": seed, **self._folders()},
+            [*plans, *self._made({"teacher": self.networks["teacher"]}), *students],
         )
 
     def check_measured(self) -> None:
@@ -272,6 +288,13 @@ class SessionsLayout:
         yield from map(self.hearing, self.ears())
         for seed in self.config.seeds:
             yield from (self.hearing("student", seed), self.tracking(seed), self.speech(seed), self.cardinalities(seed))
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except FileNotFoundError as err:
+        raise UserError(f"{path}: wanted a model's folder with it, found none") from err
 
 
 def _needs(folders: Sequence[Path]) -> list[Need]:

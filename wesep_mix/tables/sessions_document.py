@@ -17,7 +17,7 @@ from wesep_mix.report.markdown import command
 from wesep_mix.report.results import rounded
 from wesep_mix.report.tables import Table
 from wesep_mix.report.tracking import FEW, MANY, MEASURES, Scored
-from wesep_mix.tables.sessions import SessionsLayout, Statements
+from wesep_mix.tables.sessions import PART, SessionsLayout, Statements
 
 DOCUMENT, RESULTS = "TRACKING.md", "tracking.json"
 SHORT = ("idf1", "attribution", "error", "confusion", "reid", "exact", "near", "der")
@@ -86,7 +86,8 @@ def _read(layout: SessionsLayout) -> dict[str, Any]:
 def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
     config, scored = layout.config, next(iter(found["rows"].values()))
     drawn = config.drawn
-    options = ("--sessions", "true", *(("--separator", layout.separator.parents[1].name) if layout.separator else ()))
+    separator = layout.networks.get("separator")
+    options = ("--sessions", "true", *(("--separator", separator.parents[1].name) if separator else ()))
     line = command(layout.exp.parent, corpus, options, layout.settings)
     regimes = ", ".join(
         f"`{name}` ({100 * regime.deep:.0f} % of turns overlap by {drawn.deep_overlap[0]:g} to "
@@ -101,10 +102,22 @@ def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
         f"Simulated conversations of {drawn.length_s[0]:g} to {drawn.length_s[1]:g} s and {counts} talkers: "
         f"{len(scored) // len(config.seeds)} of the test set. Each talker but one leaves once for "
         f"{drawn.away_s[0]:g} to {drawn.away_s[1]:g} s. Regimes: {regimes}. Windows of {config.window_s:g} s, every "
-        f"{config.hop_s:g} s. The student is `{config.tracked}`: {config.students[config.tracked].title}.\n\n"
+        f"{config.hop_s:g} s. {_student(layout)}\n\n"
         "Numbers are means over sessions, shares sums over sessions; in brackets a bootstrap interval of 95 % over "
         "sessions (1000 draws). A session's value is the mean over seeds. Thresholds of each row were chosen on dev "
         "sessions alone (best IDF1 less 0.05 for each talker miscounted), for each seed apart; `chosen.yaml` has them."
+    )
+
+
+def _student(layout: SessionsLayout) -> str:
+    name = layout.config.tracked
+    if name in layout.config.students:
+        return f"The student is `{name}`: {layout.config.students[name].title}."
+    path = layout.networks["student"]
+    return (
+        f"The student is that of the model `{path.parent.name}`."
+        if path.suffix == PART
+        else "The student is stage 3's."
     )
 
 
@@ -216,7 +229,8 @@ def _speech(speech: Sequence[Mapping[str, Any]], layout: SessionsLayout) -> Iter
             cells += _speech_cells(_rows_of(speech, origin, [regime]))
         rows.append(cells)
     yield Table(header, rows).markdown()
-    name = layout.extractor.parents[1].name
+    path = layout.networks["extractor"]
+    name = path.parent.name if path.suffix == PART else path.parents[1].name
     yield (
         f"By `{name}`, {layout.config.extracted} sessions of each regime, row `{layout.config.speech}`. Each window's "
         "middle counts. The first five embeddings are compared on the same places: where the talker speaks, has a head "

@@ -163,7 +163,7 @@ class SessionsStage:
         _, setting = read_row(layout.tracking(seed).out, config.speech)
         row, out = config.rows[config.speech], layout.speech(seed).out
         extract_sessions(
-            row, setting, self.sessions(seed), layout.extractor, config.extracted, self.request.device, out
+            row, setting, self.sessions(seed), layout.networks["extractor"], config.extracted, self.request.device, out
         )
 
     def _count(self, seed: int) -> None:
@@ -171,8 +171,8 @@ class SessionsStage:
         from wesep_mix.evaluation.cardinalities import measure_cardinalities
 
         layout = self.layout
-        students = {name: layout.student(name, seed) / "model.pt" for name in layout.config.students}
-        found = measure_cardinalities(students, layout.teacher, layout.mixtures(), seed, self.request.device)
+        students, teacher = layout.students(seed), layout.networks["teacher"]
+        found = measure_cardinalities(students, teacher, layout.mixtures(), seed, self.request.device)
         write_json(layout.cardinalities(seed).out / "cardinalities.json", found)
 
     def _write(self) -> int:
