@@ -52,6 +52,7 @@ setup(
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
+        "pyannote-metrics>=4.1,<5",  # diarisation error rate
         "espeakng-loader",
         "matplotlib",
         "tqdm",

@@ -20,7 +20,7 @@ lock=tools/requirements.lock
 extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
 modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib yaml kaldiio soundfile safetensors
-    webrtcvad pyloudnorm pesq pystoi espeakng_loader matplotlib tqdm)
+    webrtcvad pyloudnorm pesq pystoi pyannote.metrics espeakng_loader matplotlib tqdm)
 # Packages of which only files are read, without an import: they are installed without their own requirements, which
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.
@@ -67,7 +67,8 @@ use_if_whole() {  # ENV_DIR: prints it and ends if it has every package (looked 
     local lacks
     [ -x "$1/bin/python" ] || return 0
     lacks=$("$1/bin/python" -c 'import sys; from importlib.util import find_spec
-print(", ".join(name for name in sys.argv[1:] if not find_spec(name)))' "${modules[@]}") || return 0
+there = lambda name: find_spec(name.split(".")[0]) and find_spec(name)  # of a lacking parent it raises
+print(", ".join(name for name in sys.argv[1:] if not there(name)))' "${modules[@]}") || return 0
     [ -z "$lacks" ] || { say "$1 is not used, it lacks $lacks" && return 0; }
     check_pair "$1" && echo "$1" && exit 0
 }

@@ -126,7 +126,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
         UserError: the file is missing or no text, or a line is not JSON (file and line are named).
     """
     rows = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in read_lines(path):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as err:
@@ -158,7 +158,7 @@ def read_table(path: str | Path) -> dict[str, str]:
         UserError: the file is missing or no text, a line has no value, or a key is there twice.
     """
     table: dict[str, str] = {}
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in read_lines(path):
         parts = line.split(maxsplit=1)
         if len(parts) != 2:
             raise UserError(f"{path}, line {number}: wanted `key value`, found {line.strip()!r}")
@@ -168,14 +168,26 @@ def read_table(path: str | Path) -> dict[str, str]:
     return table
 
 
-def _lines(path: str | Path) -> list[str]:
+def read_lines(path: str | Path, advice: str = "redo the stage that made it") -> list[tuple[int, str]]:
+    """Read the lines of a text file that are not blank.
+
+    Args:
+        path: the file.
+        advice: what the user can do if it is no text, for the error.
+
+    Returns:
+        Number from 1 and text of each.
+
+    Raises:
+        UserError: the file is missing or no text.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as err:
         raise UserError(f"{path}: no such file") from err
     except UnicodeDecodeError as err:
-        raise UserError(f"{path}: no text, byte {err.start} is not UTF-8; redo the stage that made it") from err
-    return [line for line in text.splitlines() if line.strip()]
+        raise UserError(f"{path}: no text, byte {err.start} is not UTF-8; {advice}") from err
+    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 class Journal:

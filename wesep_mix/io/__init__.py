@@ -1,1 +1,1 @@
-"""Audio, embeddings and weights to and from files."""
+"""Audio, embeddings, segments of speech and weights to and from files."""

@@ -103,6 +103,7 @@ def test_blanks_between_key_and_value(tmp_path):
     [
         ("a b\nc\n", "t, line 2: wanted `key value`, found 'c'"),
         ("a b\na c\n", "t, line 2: key a is there twice"),
+        ("a b\n\n\nc\n", "t, line 4: wanted"),  # blank lines count
     ],
 )
 def test_a_damaged_table_is_named(tmp_path, text, said):
