@@ -71,6 +71,7 @@ class SessionConfig(Checked):
         turn_s: shortest and longest turn.
         away_s: shortest and longest time that a talker leaves for.
         deep_overlap: lowest and highest share of the shorter of two turns that overlap deeply.
+        least_speech_s: of a speaker, over utterances as long as the shortest turn, for a place in sessions.
         shift: another noise at another SNR from the middle on.
     """
 
@@ -84,6 +85,7 @@ class SessionConfig(Checked):
     turn_s: Range = (2.0, 8.0)
     away_s: Range = (15.0, 45.0)
     deep_overlap: Annotated[tuple[Share, ...], LOW_HIGH] = (0.5, 0.8)
+    least_speech_s: Annotated[float, at_least(0)] = 0.0
     shift: bool = False
 
     def __post_init__(self) -> None:
@@ -116,16 +118,26 @@ def draw_session(pool: Pool, config: SessionConfig, set_name: str, regime: str, 
     """
     num_talkers = config.talkers[place % len(config.talkers)]
     name = f"{regime}-{num_talkers}-{place:03d}"
-    if len(pool.speakers) < num_talkers:
-        raise UserError(f"session {name}: wanted {num_talkers} speakers, found {len(pool.speakers)}")
+    speakers = [spk for spk in pool.speakers if _seconds(pool.speech[spk], config) >= config.least_speech_s]
+    if len(speakers) < num_talkers:
+        raise UserError(
+            f"session {name}: wanted {num_talkers} speakers with {config.least_speech_s:g} s of speech, found "
+            f"{len(speakers)} in the {set_name} set; lower least_speech_s or talkers, or add speech"
+        )
     rng = rng_for(seed, "session", set_name, regime, place)
-    chosen = rng.choice(len(pool.speakers), size=num_talkers, replace=False)
-    talkers = tuple(sorted(pool.speakers[one] for one in chosen))
+    chosen = rng.choice(len(speakers), size=num_talkers, replace=False)
+    talkers = tuple(sorted(speakers[one] for one in chosen))
     length = round(float(rng.uniform(*config.length_s)) * SAMPLE_RATE)
     sources = tuple(_Floor(name, pool, talkers, config, length, rng).turns(config.regimes[regime]))
     num_samples = max(length, *(source.offset + source.num_samples for source in sources))
     speech = Session(name, regime, num_samples, talkers, sources, (), 1.0)
     return _scaled(dataclasses.replace(speech, beds=tuple(_beds(speech, pool, config, rng))))
+
+
+def _seconds(entries: Sequence[SpeechEntry], config: SessionConfig) -> float:
+    """From the first to the last speech of each utterance that makes a turn."""
+    spans = [(entry.speech[-1][1] - entry.speech[0][0]) / SAMPLE_RATE for entry in entries if entry.speech]
+    return sum(span for span in spans if span >= config.turn_s[0])
 
 
 class _Floor:

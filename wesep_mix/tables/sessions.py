@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from wesep_mix.base.config import FILLED, Checked, Count, above, load_config, to_dict
+from wesep_mix.base.config import FILLED, Checked, Count, above, between, load_config, to_dict
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import Need, Part
 from wesep_mix.evaluation.settings import TrackRow
@@ -23,7 +23,7 @@ from wesep_mix.mixing.session import SESSIONS
 from wesep_mix.tables.jobs import Job, Seeds, check_named, check_rows, job, overrides
 
 NAME = "sessions"  # of the config, of the folders and of run.sh's option
-MOST_TALKERS = 5  # of mixtures that students are tried on
+MOST_TALKERS = 5
 TRAIN = "train"
 STAGE_OF = {"teacher": 2, "student": 3, "extractor": 5, "separator": 5}
 PART = ".safetensors"  # of a model's folder
@@ -84,6 +84,7 @@ class SessionsConfig(Checked):
         corpus: `key: value` over corpus.yaml for the sessions' own corpus, where the recipe's is too small for them;
             empty: they are drawn from the recipe's.
         drawn: how sessions are drawn.
+        mixed: numbers of talkers of the mixtures that students are tried on, beside single speakers.
         window_s: seconds of a window.
         hop_s: seconds from window to window.
         extracted: sessions of each regime whose talkers are extracted.
@@ -97,6 +98,7 @@ class SessionsConfig(Checked):
     seeds: Seeds = (0, 1)
     corpus: dict[str, Any] = field(default_factory=dict)
     drawn: SessionConfig = SessionConfig()
+    mixed: Annotated[tuple[Annotated[int, between(2, MOST_TALKERS)], ...], FILLED] = (2, 3, 4, 5)
     window_s: Annotated[float, above(0)] = 5.0
     hop_s: Annotated[float, above(0)] = 2.5
     extracted: Count = 8
@@ -156,8 +158,7 @@ class SessionsLayout:
         return [*self.settings, *overrides("corpus", self.config.corpus)]
 
     def corpus_job(self) -> Job:
-        """The call of stage 1 that lists the corpus and draws mixtures of 1 to 5 talkers."""
-        numbers = range(2, MOST_TALKERS + 1)
+        """The call of stage 1 that lists the corpus and draws mixtures."""
         made = job(
             1,
             "prepare_data",
@@ -166,16 +167,12 @@ class SessionsLayout:
             {"config": self.conf / "corpus.yaml", "data": self.own_data},
             self.corpus_settings,
         )
-        return dataclasses.replace(made, options=(*made.options, "--num_spk", *map(str, numbers)))
+        return dataclasses.replace(made, options=(*made.options, "--num_spk", *map(str, self.config.mixed)))
 
     def mixtures(self) -> dict[int, Path]:
-        """Prepared mixtures by their number of talkers, 1 to 5; those that are there."""
-        folders = {number: self.own_data / f"{number}mix" for number in range(2, MOST_TALKERS + 1)}
-        return {
-            number: folder
-            for number, folder in {1: self.own_data / "single", **folders}.items()
-            if (folder / "test" / PLANS).is_file()
-        }
+        """Prepared mixtures by their number of talkers."""
+        folders = {number: self.own_data / f"{number}mix" for number in sorted(self.config.mixed)}
+        return {1: self.own_data / "single", **folders}
 
     def student(self, name: str, seed: int) -> Path:
         """Folder of a student."""

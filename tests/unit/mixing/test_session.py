@@ -202,7 +202,7 @@ def test_sessions_are_read_as_they_were_written(sessions, tmp_path):
 
 def test_what_cannot_be_drawn_is_told(talk):
     few = Pool.of(talk.speech["ann"], talk.noises, talk.config)
-    with pytest.raises(UserError, match="wanted 2 speakers, found 1"):
+    with pytest.raises(UserError, match="wanted 2 speakers with 0 s of speech, found 1 in the test set"):
         draw_session(few, SMALL, "test", "talk", 0, 0)
     short = Pool.of([one for own in talk.speech.values() for one in own[:2]], talk.noises, talk.config)
     with pytest.raises(UserError, match="found no more of its talkers after"):
