@@ -35,9 +35,9 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "exports": {"io", "mixing", "preparation"},
     "validation": {"evaluation", "exports", "inference", "io", "mixing", "preparation", "tables", "training"},
     "inference": {"data", "exports", "io", "losses", "matching", "mixing", "models", "models.layers", "preparation"},
-    "evaluation": {"inference", "io", "metrics", "mixing", "models"},
+    "evaluation": {"inference", "io", "memory", "metrics", "mixing", "models", "preparation"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
-    "tables": {"evaluation", "mixing", "report"},
+    "tables": {"evaluation", "metrics", "mixing", "preparation", "report"},
     "page": {"inference", "io", "models"},
     "bin": {
         "evaluation",

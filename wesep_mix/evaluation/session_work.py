@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import yaml
+from tqdm import tqdm
 
 from wesep_mix.base import config, plugins
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.parallel import map_items
 from wesep_mix.evaluation import session_speech, tracks
 from wesep_mix.evaluation.hearing import COHORT
+from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, new_memory, read_cases, track
 from wesep_mix.io.arrays import read_arrays
@@ -23,7 +25,8 @@ from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.metrics.diarisation import diarisation_error
 from wesep_mix.models.folder import load_network
 
-CHOSEN, ROWS, SPEECH = "chosen.yaml", "rows", "speech.json"
+CHOSEN, ROWS, SPACES, SPEECH = "chosen.yaml", "rows", "spaces.json", "speech.json"
+OTHER_SPACES = ("frames",)  # ears whose embeddings are not in the teacher's space
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,15 @@ def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: 
     Args:
         rows: of the table.
         sessions: where they lie.
-        out: gets rows/NAME.json, a list of scored sessions, and chosen.yaml; rows that are there are kept.
+        out: gets rows/NAME.json, a list of scored sessions, chosen.yaml, and spaces.json, which tells of each ear
+            without any memory; rows that are there are kept.
         nj: number of processes.
     """
     missing = [item for item in rows.items() if not _file_of(out, item[0]).is_file()]
     map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
+    ears = dict.fromkeys(row.ear for row in rows.values() if row.ear not in OTHER_SPACES)
+    heard = map_items(partial(_space, sessions), list(ears), nj, "spaces")
+    write_json(out / SPACES, dict(heard))
     with atomic_write(out / CHOSEN) as file:
         yaml.safe_dump({name: read_json(_file_of(out, name))["chosen"] for name in rows}, file, sort_keys=False)
 
@@ -69,6 +76,10 @@ def _track_row(sessions: Sessions, out: Path, item: tuple[str, TrackRow]) -> Non
     setting = choose(row, sessions.cases(row.ear, "dev"), cohort)
     scored = [measure(case, track(row, setting, case, cohort)) for case in sessions.cases(row.ear, "test")]
     write_json(_file_of(out, name), {"chosen": plain(setting), "sessions": scored})
+
+
+def _space(sessions: Sessions, ear: str) -> list[dict[str, Any]]:
+    return [space(case) for case in sessions.cases(ear, "test")]
 
 
 def _file_of(out: Path, name: str) -> Path:
@@ -98,7 +109,7 @@ def read_row(out: Path, name: str) -> tuple[list[dict[str, Any]], Setting]:
 def extract_sessions(
     row: TrackRow, setting: Setting, sessions: Sessions, extractor: Path, count: int, device: str, out: Path
 ) -> None:
-    """Extract talkers over sessions with embeddings of several origins, and score them.
+    """Extract talkers over sessions with embeddings of several origins, and score them; and see how slots drift.
 
     Args:
         row: a memory's.
@@ -107,27 +118,28 @@ def extract_sessions(
         extractor: model file.
         count: how many sessions of each regime.
         device: `cpu` or `cuda`.
-        out: gets speech.json: {"talkers": rows of session_speech, "der": {activity: seconds of each session},
-            "floor_db": chosen on as many dev sessions}.
+        out: gets speech.json: {"talkers": rows of session_speech, "der": rows of diarisation by extraction, "floor_db":
+            chosen for it on as many dev sessions, "drift": rows of session_space over all test sessions}.
     """
     network = load_network(extractor, "extractors").to(device)
     cohort = sessions.cohort(row)
 
-    def heard(set_name: str) -> list[tuple[Case, tracks.Track, dict[int, np.ndarray]]]:
-        cases = _first(sessions.cases(row.ear, set_name), count)
-        found = [tracks.by_memory(new_memory(setting.memory, cohort), case.windows, keep_means=True) for case in cases]
-        return [
-            (case, one, session_speech.heard_speech(case, one, network, device))
-            for case, one in zip(cases, found, strict=True)
-        ]
+    def tracked(case: Case) -> tracks.Track:
+        return tracks.by_memory(new_memory(setting.memory, cohort), case.windows, keep_means=True)
 
-    floor_db = _best_floor([(case, speech) for case, _, speech in heard("dev")])
+    def speech_of(case: Case) -> dict[int, np.ndarray]:
+        return session_speech.heard_speech(case, tracked(case), network, device)
+
+    dev, test = (sessions.cases(row.ear, set_name) for set_name in ("dev", "test"))
+    floor_db = _best_floor([(case, speech_of(case)) for case in tqdm(_first(dev, count), desc="extracting dev")])
     talkers, ders = [], []
-    for case, one, speech in heard("test"):
+    for case in tqdm(_first(test, count), desc="extracting test"):
+        one, speech = tracked(case), speech_of(case)
         talkers += session_speech.judge_session(case, one, network, device)
         talkers += session_speech.judge_heard(case, one, speech)
         ders.append(_scored(case, session_speech.segments_of(speech, floor_db)))
-    write_json(out / SPEECH, {"talkers": talkers, "der": ders, "floor_db": floor_db})
+    drifts = [found for case in test for found in drift(case, tracked(case))]
+    write_json(out / SPEECH, {"talkers": talkers, "der": ders, "floor_db": floor_db, "drift": drifts})
 
 
 def _first(cases: Sequence[Case], count: int) -> list[Case]:

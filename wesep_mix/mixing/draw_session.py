@@ -45,10 +45,12 @@ class Regime(Checked):
     Attributes:
         deep: of those that overlap it by `deep_overlap` of the shorter of both.
         short: of those that begin a moment before its end.
+        shift: another noise at another SNR from the middle of the session on.
     """
 
     deep: Share = 0.0
     short: Share = 0.0
+    shift: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,7 +74,6 @@ class SessionConfig(Checked):
         away_s: shortest and longest time that a talker leaves for.
         deep_overlap: lowest and highest share of the shorter of two turns that overlap deeply.
         least_speech_s: of a speaker, over utterances as long as the shortest turn, for a place in sessions.
-        shift: another noise at another SNR from the middle on.
     """
 
     dev: Count = 12
@@ -86,7 +87,6 @@ class SessionConfig(Checked):
     away_s: Range = (15.0, 45.0)
     deep_overlap: Annotated[tuple[Share, ...], LOW_HIGH] = (0.5, 0.8)
     least_speech_s: Annotated[float, at_least(0)] = 0.0
-    shift: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,7 +131,7 @@ def draw_session(pool: Pool, config: SessionConfig, set_name: str, regime: str, 
     sources = tuple(_Floor(name, pool, talkers, config, length, rng).turns(config.regimes[regime]))
     num_samples = max(length, *(source.offset + source.num_samples for source in sources))
     speech = Session(name, regime, num_samples, talkers, sources, (), 1.0)
-    return _scaled(dataclasses.replace(speech, beds=tuple(_beds(speech, pool, config, rng))))
+    return _scaled(dataclasses.replace(speech, beds=tuple(_beds(speech, pool, config.regimes[regime].shift, rng))))
 
 
 def _seconds(entries: Sequence[SpeechEntry], config: SessionConfig) -> float:
@@ -269,9 +269,9 @@ class _Store:
         return None
 
 
-def _beds(session: Session, pool: Pool, config: SessionConfig, rng: np.random.Generator) -> Iterator[Bed]:
+def _beds(session: Session, pool: Pool, shift: bool, rng: np.random.Generator) -> Iterator[Bed]:
     """Noise for a session without any; its gains are measured."""
-    edges = [0, session.num_samples // 2, session.num_samples] if config.shift else [0, session.num_samples]
+    edges = [0, session.num_samples // 2, session.num_samples] if shift else [0, session.num_samples]
     for first, end in itertools.pairwise(edges):
         noise = draw_noise(pool, rng)
         bed = Bed(noise, first, end, 1.0)

@@ -53,6 +53,8 @@ def write_document(layout: SessionsLayout, corpus: str, sessions_of: Callable[[i
     blocks = [
         _head(layout, corpus, found),
         *_tracking(layout, found["rows"]),
+        *_spaces(found["spaces"]),
+        *_drift(found["speech"]),
         *_statements(layout.config.statements, found),
         *_speech(found["speech"], layout),
         *_cardinalities(found["cardinalities"], layout),
@@ -72,7 +74,7 @@ def _titles(layout: SessionsLayout) -> dict[str, str]:
 
 def _read(layout: SessionsLayout) -> dict[str, Any]:
     """All that stage 8 measured, of all seeds together."""
-    from wesep_mix.evaluation.session_work import SPEECH, read_row
+    from wesep_mix.evaluation.session_work import SPACES, SPEECH, read_row
 
     seeds = layout.config.seeds
     rows = {
@@ -80,7 +82,8 @@ def _read(layout: SessionsLayout) -> dict[str, Any]:
     }
     speech = [read_json(layout.speech(seed).out / SPEECH) for seed in seeds]
     cardinalities = {seed: read_json(layout.cardinalities(seed).out / "cardinalities.json") for seed in seeds}
-    return {"rows": rows, "speech": speech, "cardinalities": cardinalities}
+    spaces = [read_json(layout.tracking(seed).out / SPACES) for seed in seeds]
+    return {"rows": rows, "speech": speech, "cardinalities": cardinalities, "spaces": spaces}
 
 
 def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
@@ -193,6 +196,48 @@ def _of_speech(wanted: Statements, speech: Sequence[Mapping[str, Any]]) -> Itera
             f"SI-SDRi with the memory's embedding less that with the window's own: {memory - own:+.2f} dB; wanted -0.5 "
             f"or more: {_verdict(memory - own >= -0.5)}"
         )
+
+
+def _spaces(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether the spaces hold: Acc, NMI, EER and cosines of the heads of a session, without a memory."""
+    ears = list(dict.fromkeys(ear for one in found for ear in one))
+    regimes = list(dict.fromkeys(row["regime"] for row in found[0][ears[0]]))
+    columns = {"acc": "Acc %", "nmi": "NMI %", "eer": "EER %", "cos": "cos %"}
+    rows = []
+    for ear in ears:
+        for regime in regimes:
+            own = [row for one in found for row in one[ear] if row["regime"] == regime]
+            rows.append([f"{ear}, {regime}", *(_mean_shown(_by_session(own, name)) for name in columns)])
+    yield "## Embeddings of a session without a memory"
+    yield Table(["heard by", *columns.values()], rows).markdown()
+    yield (
+        "Of the heads that are some talker's by the clean voices: k-means of a session's embeddings into its talkers "
+        "(Acc, NMI), cosines of pairs of different windows (EER), and of each to the teacher's embedding of the clean "
+        "voice in the window (cos)."
+    )
+
+
+def _mean_shown(values: np.ndarray) -> str:
+    if not len(values):
+        return "-"
+    interval = bootstrap(values, 0)
+    shown = f"{100 * values.mean():.1f}"
+    return f"{shown} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})" if interval else shown
+
+
+def _drift(speech: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How near slots stay to their talkers, with and without another noise from the middle on."""
+    regimes = dict.fromkeys(row["regime"] for row in speech[0]["drift"])
+    rows = []
+    for regime in regimes:
+        own = [row for one in speech for row in one["drift"] if row["regime"] == regime]
+        rows.append([regime, *(_mean_shown(_by_session(own, name)) for name in ("before", "after"))])
+    yield "## Drift of slots"
+    yield Table(["regime", "first half cos %", "second half cos %"], rows).markdown()
+    yield (
+        "Mean cosine of a talker's slot to the mean of the teacher's embeddings of the clean voice, over the windows "
+        "of the session's first and second half. In `drift` the noise changes in the middle."
+    )
 
 
 def _verdict(holds: bool) -> str:
@@ -318,6 +363,7 @@ def _numbers(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> d
         "git": revision(),
         "versions": versions(),
         "rows": rows,
+        "spaces": [dict(one) for one in found["spaces"]],
         "speech": [dict(one) for one in found["speech"]],
         "cardinalities": {str(seed): one for seed, one in found["cardinalities"].items()},
     }

@@ -7,6 +7,7 @@ import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation import tracking
+from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.session_work import Sessions, plain, read_row, setting_of, track_rows
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.timeline import timeline
@@ -161,3 +162,23 @@ def test_a_timeline_has_talkers_and_slots_in_one_order(cases):
 
     for talker, slot in zip(turns, list(heard)[:3], strict=True):
         assert shared(talker, slot) == max(shared(talker, other) for other in heard)
+
+
+def test_a_space_holds_where_voices_are_apart(cases):
+    easy, hard = space(cases[0]), space(case_of("hard", 0, spread=8.0))
+    assert easy["acc"] == 1.0 and easy["eer"] < 0.05 and 0.5 < easy["cos"] < 1 and easy["num"] > 75
+    assert hard["acc"] < 0.8 and hard["eer"] > 0.2 and hard["cos"] < easy["cos"]
+    nobody = dataclasses.replace(cases[0], references=np.full_like(cases[0].references, np.nan))
+    assert space(nobody) | {"num": 0} == space(nobody) and space(nobody)["acc"] is None
+
+
+def test_a_slot_that_leaves_its_talker_drifts(cases):
+    case = cases[0]
+    labels = np.where(case.truth == 1, np.arange(3), -1)
+    voices = [own / np.linalg.norm(own) for own in (np.nanmean(case.references[:, k], axis=0) for k in range(3))]
+    stays, leaves = dict(enumerate(voices)), {0: voices[0], 1: -voices[1], 2: voices[2]}
+    middle = int((case.windows.starts + SIZE / 2 <= case.session.num_samples / 2).sum())
+    means = (*(stays,) * middle, *(leaves,) * (40 - middle))
+    rows = {row["talker"]: row for row in drift(case, Track(labels, np.full(40, 3), (), means))}
+    assert rows["t0"]["before"] == pytest.approx(1) and rows["t0"]["after"] == pytest.approx(1)
+    assert rows["t1"]["before"] == pytest.approx(1) and rows["t1"]["after"] == pytest.approx(-1)

@@ -135,7 +135,8 @@ def test_the_noise_has_its_snr_and_the_mixture_is_the_sum_of_all(sessions):
 
 
 def test_the_noise_changes_in_the_middle_where_it_shall(talk):
-    session = draw_session(talk, dataclasses.replace(SMALL, shift=True), "test", "talk", 0, 3)
+    regimes = {"talk": Regime(0.3, 0.35, shift=True)}
+    session = draw_session(talk, dataclasses.replace(SMALL, regimes=regimes), "test", "talk", 0, 3)
     first, second = session.beds
     assert (first.first, second.end) == (0, session.num_samples) and first.end == second.first
     for bed in session.beds:
