@@ -13,7 +13,7 @@ from wesep_mix.base.config import Bounds, Checked, Filled, LowHigh, Parity
 from wesep_mix.tables import table1, table2
 from wesep_mix.validation.configs import CLASSES
 
-KINDS = ("frontends", "teachers", "students", "extractors", "separators", "corpora", "exports")
+KINDS = ("frontends", "teachers", "students", "extractors", "separators", "memory", "corpora", "exports")
 PLUGINS = [plugins.load(kind, name).Config for kind in KINDS for name in plugins.names(kind)]
 TABLES = [table1.Table1Config, table1.Table1Row, table2.Table2Config, table2.Table2Row]
 

@@ -172,6 +172,7 @@ def _score(row: TrackRow, setting: Setting, cases: Sequence[Case], cohort: np.nd
 
 
 Step = Callable[[Setting], Iterator[Setting]]
+DUPLICATES = (0.6, 0.7, 0.8, 0.9, 0.95)
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -203,18 +204,24 @@ def _changed(memory: Any, trial: Callable[[Any], Iterable[Mapping[str, float]]],
 def _matches(memory: Any) -> Iterator[dict[str, float]]:
     """All cosines of the online memory moved together, as far apart as they are."""
     for tau in COSINES:
-        moved = tau - memory.tau_match
+        scaled = tau * _scale(memory)
+        moved = scaled - memory.tau_match
         yield {
-            "tau_match": tau,
+            "tau_match": round(scaled, 3),
             "tau_new": round(memory.tau_new + moved, 3),
             "tau_update": round(memory.tau_update + moved, 3),
             "tau_merge": round(min(tau + 0.3, 0.95), 3),
         }
 
 
+def _scale(memory: Any) -> float:
+    """Of scores: cosines, or with `as_norm` standard deviations above others."""
+    return 8.0 if memory.as_norm else 1.0
+
+
 def _around(name: str, *gaps: float) -> Callable[[Any], Iterator[dict[str, float]]]:
-    """Values of one cosine that lie so far from `tau_match`."""
-    return lambda memory: ({name: round(memory.tau_match + gap, 3)} for gap in gaps)
+    """Scores that lie so far from `tau_match`."""
+    return lambda memory: ({name: round(memory.tau_match + gap * _scale(memory), 3)} for gap in gaps)
 
 
 def _values(*names: str, at: Sequence[float], apart: float = 0.0) -> Callable[[Any], Iterator[dict[str, float]]]:
@@ -228,18 +235,33 @@ def _confirmed(memory: Any) -> Iterator[dict[str, float]]:
     )
 
 
+_JOINING = (
+    _values("tau", at=COSINES),
+    _values("tau_presence", at=PRESENCES),
+    _values("tau_duplicate", at=DUPLICATES),
+    _values("tau", at=COSINES),
+)
 TRIALS: dict[str, tuple[Callable[[Any], Iterable[Mapping[str, float]]], ...]] = {  # of each memory that comes with us
     "online": (
         _matches,
         _values("tau_presence", "tau_new_presence", at=PRESENCES, apart=0.1),
         _around("tau_new", 0.0, -0.05, -0.1, -0.15, -0.2, -0.3),
-        _around("tau_merge", 0.1, 0.2, 0.3, 0.4, NEVER),
-        _values("tau_duplicate", at=(0.6, 0.7, 0.8, 0.9, 0.95)),
+        _values("tau_merge", at=(*COSINES[8:], NEVER)),
+        _values("tau_duplicate", at=DUPLICATES),
         _values("min_quality", at=(0.1, 0.2, 0.3, 0.4, 0.5)),
         _confirmed,
         _matches,
         _values("tau_new_presence", at=PRESENCES),
         _around("tau_update", -0.1, 0.0, 0.1),
+    ),
+    "leader": _JOINING,
+    "stitch": _JOINING,
+    "incremental": (
+        _values("delta_new", at=COSINES),
+        _values("tau_active", at=PRESENCES),
+        _values("rho_update", at=PRESENCES),
+        _values("tau_duplicate", at=DUPLICATES),
+        _values("delta_new", at=COSINES),
     ),
 }
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.special import expit, logit
-from sklearn.cluster import AgglomerativeClustering
 
 from wesep_mix.inference.chunked import chunk_starts
 from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.memory.offline import linked
 from wesep_mix.models.folder import UseConfig
 from wesep_mix.preparation.activity import speech_frames
 
@@ -27,7 +27,6 @@ LEAST_WINDOWS = 2  # in which a talker of a long recording must have been heard
 LONG = 10  # windows, from which on a recording is long
 BATCH = 4  # windows that go through the student together
 BLOCK = 300  # windows that are joined at a time
-APART = 2.0  # distance of two heads of one window, more than that of any two directions in use
 
 
 @dataclass(frozen=True)
@@ -169,34 +168,21 @@ def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float
     """
     place = np.unique(np.asarray(windows), return_inverse=True)[1] if len(windows) else np.zeros(0, dtype=int)
     if len(embeddings) == 0 or place.max() < BLOCK:
-        return _linked(np.asarray(embeddings), place[:, None] == place, join)
+        return linked(np.asarray(embeddings), place[:, None] == place, join)
     stacked, block = np.stack(embeddings), place // BLOCK
     groups: list[np.ndarray] = []  # of each stretch's talkers, which embeddings are theirs
     for one in range(block.max() + 1):
         own = np.flatnonzero(block == one)
-        labels = np.array(_linked(stacked[own], place[own][:, None] == place[own], join))
+        labels = np.array(linked(stacked[own], place[own][:, None] == place[own], join))
         groups += [own[labels == label] for label in np.unique(labels)]
     means = np.stack([stacked[group].mean(0) for group in groups])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     heard = [set(place[group].tolist()) for group in groups]
     apart = np.array([[not one.isdisjoint(other) for other in heard] for one in heard])
     found = np.zeros(len(embeddings), dtype=int)
-    for group, label in zip(groups, _linked(means, apart, join), strict=True):
+    for group, label in zip(groups, linked(means, apart, join), strict=True):
         found[group] = label
     return found.tolist()
-
-
-def _linked(stacked: np.ndarray, apart: np.ndarray, join: float) -> list[int]:
-    """Average linkage of unit vectors [M, D], of which those that are `apart`, bool [M, M], never come together."""
-    if len(stacked) < 2:
-        return [0] * len(stacked)
-    distances = (1 - stacked @ stacked.T).clip(min=0).astype(np.float64)
-    distances[apart] = APART * len(stacked)  # in a mean, more than any others can make good
-    np.fill_diagonal(distances, 0.0)
-    clustering = AgglomerativeClustering(
-        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - join
-    )
-    return clustering.fit_predict(distances).tolist()
 
 
 @torch.inference_mode()

@@ -1,7 +1,8 @@
 """What a memory is asked, and what it answers: the contract of this room's plugins.
 
 A plugin has a `Config` and a `Model(config)` with `observe(embeddings, presence, time_s) -> Observed`. A label is the
-number of a slot, which stands for one talker for the whole recording, or NOBODY.
+number of a slot, which stands for one talker for the whole recording, or NOBODY. What else a `Model` has is in
+`memory.slots.Slots`, from which all of ours are derived.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def checked(embeddings: np.ndarray, presence: np.ndarray, dim: int | None) -> tu
     """Check what a window gives.
 
     Args:
-        embeddings: [N, D], of any length above 0.
+        embeddings: [N, D], of any length above 0; N may be 0.
         presence: [N], probability that a head speaks for a talker.
         dim: D of the windows before; None for the first.
 
@@ -70,11 +71,29 @@ def checked(embeddings: np.ndarray, presence: np.ndarray, dim: int | None) -> tu
     if found.ndim != 2 or sure.shape != found.shape[:1] or (dim is not None and found.shape[1] != dim):
         wanted = f"[N, {'D' if dim is None else dim}] and [N]"
         raise UserError(f"memory: wanted embeddings and presence {wanted}, found {found.shape} and {sure.shape}")
-    if not (np.isfinite(found).all() and np.isfinite(sure).all()):
-        raise UserError("memory: wanted finite embeddings and presence, found others")
-    if ((sure < 0) | (sure > 1)).any():
+    if not ((sure >= 0) & (sure <= 1)).all():
         raise UserError(f"memory: wanted a presence from 0 to 1, found {sure.tolist()}")
+    return directions(found), sure
+
+
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of any length above 0 as unit vectors.
+
+    Args:
+        vectors: [M, D].
+
+    Returns:
+        float64 [M, D].
+
+    Raises:
+        UserError: another shape, values that are not finite, a vector of length 0.
+    """
+    found = np.asarray(vectors, dtype=np.float64)
+    if found.ndim != 2:
+        raise UserError(f"memory: wanted embeddings [M, D], found {found.shape}")
+    if not np.isfinite(found).all():
+        raise UserError("memory: wanted finite embeddings, found others")
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     if not lengths.all():
         raise UserError("memory: found an embedding of length 0, which points nowhere")
-    return found / lengths, sure
+    return found / lengths

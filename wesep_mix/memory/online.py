@@ -9,20 +9,20 @@ N heads, D values of an embedding, K slots. Unit vectors all.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from wesep_mix.base.config import Checked, Count, CountOrZero, above, at_least
 from wesep_mix.base.errors import UserError
-from wesep_mix.memory.observing import NOBODY, Event, Observed, checked
+from wesep_mix.memory import slots
+from wesep_mix.memory.observing import NOBODY, Event, Observed, directions
+from wesep_mix.memory.pairing import margin, pairs
 
 BEST = 3  # exemplars that count in a score
-NO_PAIR = -1e9
+LEAST_SPREAD = 1e-6  # of a head's scores with a cohort
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Config(Checked):
         expire_s: after which a slot that was not confirmed goes.
         merge_every: windows between two looks for slots to merge; 0 for never.
         back_s: silence after which a talker who is heard again is told as `back`.
+        as_norm: whether a head's scores are told in standard deviations from the mean of its cosines with a cohort of
+            training talkers' embeddings (`Model.cohort`), before `continuity` is added. `tau_match`, `tau_new`,
+            `tau_update` and `continuity` are of such scores then.
+
+    Parts are left out, to see what each is worth, by `continuity: 0`, `exemplars: 0`, `tau_update: -1` (a slot always
+    moves), `confirm_hits: 1`, `merge_every: 0` and `half_life_s: .inf`.
     """
 
     name: str = "online"
@@ -71,6 +77,7 @@ class Config(Checked):
     expire_s: Annotated[float, above(0)] = 15.0
     merge_every: CountOrZero = 10
     back_s: Annotated[float, above(0)] = 15.0
+    as_norm: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +86,7 @@ class Config(Checked):
 
 
 @dataclass
-class Slot:
+class Slot(slots.Slot):
     """One talker.
 
     Attributes:
@@ -92,7 +99,6 @@ class Slot:
         exemplars: [R, D], with their qualities and times.
     """
 
-    total: np.ndarray
     weight: float
     first_s: float
     last_s: float
@@ -104,31 +110,50 @@ class Slot:
     qualities: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
 
-    @property
-    def mean(self) -> np.ndarray:
-        """The talker's embedding, a unit vector [D]."""
-        return self.total / np.linalg.norm(self.total)
+    def __post_init__(self) -> None:
+        self.beside = set(self.beside)  # saved as a list
 
 
-class Model:
+class Norms(NamedTuple):
+    """Mean and standard deviation of each head's scores with a cohort, [N, 1]."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+class Model(slots.Slots):
     """See the module. The same windows give the same answers, and the order of heads does not matter.
 
     Attributes:
         slots: by number; numbers are never used again.
+        spoke: slots that were heard in the window before.
+        cohort: for `as_norm`; it may be set after the memory was built.
     """
 
-    def __init__(self, config: Config):
-        self.config = config
-        self.slots: dict[int, Slot] = {}
-        self.num_windows, self.num_opened = 0, 0
-        self.time_s = -np.inf
-        self.spoke: set[int] = set()  # in the window before
+    KIND = Slot
+
+    def __init__(self, config: Config, cohort: np.ndarray | None = None):
+        super().__init__(config)
+        self.spoke: set[int] = set()
+        self.cohort = cohort
+
+    @property
+    def cohort(self) -> np.ndarray | None:
+        """Embeddings of training talkers that `as_norm` measures scores by, unit vectors [C, D]; saved with the rest.
+
+        Setting it takes vectors of any length above 0, and raises a UserError for what cannot be a cohort.
+        """
+        return self._cohort
+
+    @cohort.setter
+    def cohort(self, embeddings: np.ndarray | None) -> None:
+        self._cohort = None if embeddings is None else directions(embeddings)
 
     def observe(self, embeddings: np.ndarray, presence: np.ndarray, time_s: float) -> Observed:
         """Say who the heads of the next window are, and learn from them.
 
         Args:
-            embeddings: [N, D].
+            embeddings: [N, D]; N may be 0.
             presence: probability of each head's speaking for a talker, [N].
             time_s: of the window; later than that before.
 
@@ -136,23 +161,19 @@ class Model:
             The labels, margins and events.
 
         Raises:
-            UserError: what is given cannot be an observation, or does not follow on the one before.
+            UserError: what is given cannot be an observation, or does not follow on the one before; with `as_norm`,
+                the cohort is missing or does not fit.
         """
-        dim = next((len(slot.total) for slot in self.slots.values()), None)
-        found, sure = checked(embeddings, presence, dim)
-        if not time_s > self.time_s:
-            raise UserError(f"memory: wanted a window later than {self.time_s:g} s, found {time_s:g} s")
+        found, sure, heads = self.heard(embeddings, presence, time_s)
+        norms = self._norms(found[heads])
         events = list(self._expire(time_s))
-        heads = self._distinct(found, sure)
         quality = _quality(found, sure, heads)
         numbers = sorted(self.slots)
-        scores = np.array([[self._score(found[head], number) for number in numbers] for head in heads])
-        scores = scores.reshape(len(heads), len(numbers))
+        scores = self._scores(found[heads], numbers, norms)
         labels, margins = np.full(len(found), NOBODY), np.zeros(len(found))
-        for row, column in self._pairs(scores):
-            labels[heads[row]] = numbers[column]
-            margins[heads[row]] = scores[row, column] - max(np.delete(scores[row], column), default=-np.inf)
-        taken = {number for number in labels if number != NOBODY}
+        for row, column in pairs(scores, self.config.tau_match):
+            labels[heads[row]], margins[heads[row]] = numbers[column], margin(scores[row], column)
+        taken = set(labels.tolist())
         free = [column for column, number in enumerate(numbers) if number not in taken]
         for row, head in enumerate(heads):
             if (number := int(labels[head])) != NOBODY:
@@ -165,40 +186,54 @@ class Model:
                 if len(self.slots) < self.config.max_slots:
                     labels[head], margins[head] = self._open(found[head], quality[head], time_s), np.inf
                     events.append(Event("new", int(labels[head]), time_s))
-        heard = {int(number) for number in labels if number != NOBODY and int(number) in self.slots}
+        heard = {number for number in labels.tolist() if number in self.slots}
         for number in heard:
             self.slots[number].beside |= heard - {number}
         self.spoke, self.time_s = heard, time_s
         self.num_windows += 1
         events += self._merge(time_s) if self._merges_now() else ()
-        return Observed(tuple(int(number) for number in labels), margins, tuple(events))
+        return Observed(tuple(labels.tolist()), margins, tuple(events))
 
-    def means(self, confirmed: bool = True) -> dict[int, np.ndarray]:
-        """Each talker's embedding by its slot, unit vectors [D]; `confirmed`: only of those who are."""
-        return {number: slot.mean for number, slot in self.slots.items() if slot.confirmed or not confirmed}
+    def _scores(self, heads: np.ndarray, numbers: list[int], norms: Norms | None) -> np.ndarray:
+        """Of each head, unit vectors [N, D], for each slot: [N, K]."""
+        kept = [self.slots[number] for number in numbers]
+        means = [slot.mean for slot in kept]
+        scores = np.array([[one.dot(mean) for mean in means] for one in heads]).reshape(len(heads), len(kept))
+        near, share = self._nearest(heads, kept)
+        scores = (1 - share) * scores + share * near
+        if norms is not None:
+            scores = (scores - norms.mean) / norms.spread
+        return scores + self.config.continuity * np.array([number in self.spoke for number in numbers], dtype=bool)
 
-    def _distinct(self, found: np.ndarray, sure: np.ndarray) -> list[int]:
-        """Heads that are heard, each talker once, the most present first."""
-        kept: list[int] = []
-        for head in _by(sure, found):
-            near = found[kept] @ found[head] if kept else np.zeros(0)
-            if sure[head] > self.config.tau_presence and not (near > self.config.tau_duplicate).any():
-                kept.append(head)
-        return kept
+    def _nearest(self, heads: np.ndarray, kept: list[Slot]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean cosines of the heads and the nearest exemplars of each slot, [N, K], and the share they have, [K]."""
+        counts = np.array([len(slot.exemplars) for slot in kept], dtype=int)
+        cosines = np.full((len(heads), len(kept), counts.max(initial=0)), -np.inf)
+        for column, slot in enumerate(kept):
+            for row, one in enumerate(heads if counts[column] else ()):
+                cosines[row, column, : counts[column]] = slot.exemplars.dot(one)
+        cosines.sort(axis=2)
+        best = cosines[:, :, -BEST:]
+        best[np.isinf(best)] = 0.0  # fewer exemplars than that
+        near = best.sum(2) / np.clip(counts, 1, BEST)
+        return near, np.where(counts > 0, self.config.exemplar_share, 0.0)
 
-    def _score(self, one: np.ndarray, number: int) -> float:
-        slot, share = self.slots[number], self.config.exemplar_share
-        score = float(one @ slot.mean)
-        if len(slot.exemplars):
-            score = (1 - share) * score + share * float(np.sort(slot.exemplars @ one)[-BEST:].mean())
-        return score + self.config.continuity * (number in self.spoke)
-
-    def _pairs(self, scores: np.ndarray) -> Iterator[tuple[int, int]]:
-        """Heads and slots, one to one, with the largest sum over pairs of what is above `tau_match`."""
-        gain = np.where(scores >= self.config.tau_match, scores - self.config.tau_match, NO_PAIR)
-        for row, column in zip(*linear_sum_assignment(np.maximum(gain, 0.0), maximize=True), strict=True):
-            if gain[row, column] > NO_PAIR:
-                yield int(row), int(column)
+    def _norms(self, heads: np.ndarray) -> Norms | None:
+        """What the heads' scores are with the cohort, where `as_norm` asks for it."""
+        if not self.config.as_norm:
+            return None
+        if self.cohort is None:
+            raise UserError("memory: as_norm: there is no cohort; give training talkers' embeddings, or as_norm: false")
+        if self.cohort.shape[1] != heads.shape[1]:
+            raise UserError(f"memory: wanted a cohort [C, {heads.shape[1]}], found {self.cohort.shape}")
+        scores = heads @ self.cohort.T
+        norms = Norms(scores.mean(1, keepdims=True), scores.std(1, keepdims=True))
+        if (norms.spread < LEAST_SPREAD).any():
+            raise UserError(
+                f"memory: as_norm: a head is equally near to all {len(self.cohort)} embeddings of the cohort; wanted "
+                "those of many talkers"
+            )
+        return norms
 
     def _is_new(self, sure: float, quality: float, best: float) -> bool:
         config = self.config
@@ -217,9 +252,7 @@ class Model:
         slot = Slot(quality * one, quality, time_s, time_s, time_s, [self.num_windows])
         slot.confirmed = self.config.confirm_hits == 1
         self._keep_exemplar(slot, one, quality, time_s)
-        self.slots[self.num_opened] = slot
-        self.num_opened += 1
-        return self.num_opened - 1
+        return self.opened(slot)
 
     def _hear(self, number: int, one: np.ndarray, quality: float, score: float, time_s: float) -> Iterator[Event]:
         slot, config = self.slots[number], self.config
@@ -285,38 +318,25 @@ class Model:
             self.spoke = (self.spoke - {other}) | {one}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """All that it remembers.
+        """All that it remembers; later windows do not change what was given.
 
         Returns:
             What JSON can hold, and arrays by name; `load` takes both.
         """
-        slots, arrays = {}, {}
-        for number, slot in self.slots.items():
-            kept = {each.name: getattr(slot, each.name) for each in dataclasses.fields(Slot)}
-            arrays[f"{number}.total"], arrays[f"{number}.exemplars"] = kept.pop("total"), kept.pop("exemplars")
-            slots[str(number)] = kept | {"beside": sorted(slot.beside)}
-        own = {name: getattr(self, name) for name in ("num_windows", "num_opened")}
-        time_s = None if np.isinf(self.time_s) else self.time_s
-        return {**own, "time_s": time_s, "spoke": sorted(self.spoke), "slots": slots}, arrays
+        state, arrays = super().state()
+        own = {} if self.cohort is None else {"cohort": self.cohort}
+        return {**state, "spoke": sorted(self.spoke)}, {**arrays, **own}
 
     def load(self, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Remember what `state` gave."""
-        self.num_windows, self.num_opened = state["num_windows"], state["num_opened"]
-        self.time_s = -np.inf if state["time_s"] is None else state["time_s"]
+        """Remember what `state` gave.
+
+        Args:
+            state: what JSON can hold.
+            arrays: by name.
+        """
+        super().load(state, arrays)
         self.spoke = set(state["spoke"])
-        self.slots = {
-            int(number): Slot(
-                total=np.array(arrays[f"{number}.total"]),
-                exemplars=np.array(arrays[f"{number}.exemplars"]),
-                **{**kept, "beside": set(kept["beside"])},
-            )
-            for number, kept in state["slots"].items()
-        }
-
-
-def _by(sure: np.ndarray, found: np.ndarray) -> list[int]:
-    """Heads, the most present first; equals by their embeddings, so that their order does not matter."""
-    return sorted(range(len(sure)), key=lambda head: (-sure[head], found[head].tolist()))
+        self._cohort = np.array(arrays["cohort"]) if "cohort" in arrays else None
 
 
 def _quality(found: np.ndarray, sure: np.ndarray, heads: list[int]) -> np.ndarray:

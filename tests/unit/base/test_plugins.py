@@ -18,7 +18,11 @@ from wesep_mix.base.errors import UserError
         ("students", {"parallel_heads"}, set()),
         ("extractors", {"dpccn", "stft_tcn"}, {"contract", "wesep_names", "wesep_settings"}),
         ("separators", {"conv_tasnet"}, {"contract"}),
-        ("memory", {"online"}, {"observing"}),
+        (
+            "memory",
+            {"online", "leader", "incremental", "stitch"},
+            {"observing", "pairing", "slots", "baseline", "offline"},
+        ),
         ("exports", {"librimix", "wesep_v01_shards"}, {"job", "settings", "shards", "signals", "wavs", "embeddings"}),
     ],
 )

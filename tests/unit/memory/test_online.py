@@ -1,35 +1,15 @@
 """The online memory on synthetic talkers: directions on a sphere, and embeddings around them."""
 
-import json
-
 import numpy as np
 import pytest
+import yaml
+from voices import HOP_S, Voices, hear
 
+from wesep_mix.base.config import from_dict, to_dict
 from wesep_mix.base.errors import UserError
 from wesep_mix.memory.observing import NOBODY
 from wesep_mix.memory.online import Config
 from wesep_mix.memory.online import Model as Memory
-
-DIM, HOP_S, SPREAD = 64, 2.5, 1.45  # the spread gives d' 2.8 between cosines of the same and of other talkers
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-class Voices:
-    """Talkers who may be heard: `window(3, 0)` is one in which talkers 3 and 0 speak, and one head that does not."""
-
-    def __init__(self, count, seed=0, spread=SPREAD):
-        self.rng, self.spread = np.random.default_rng(seed), spread
-        self.centres = unit(self.rng.standard_normal((count, DIM)))
-
-    def window(self, *talkers, heads=3):
-        noise = self.rng.standard_normal((heads, DIM)) / np.sqrt(DIM)
-        found = noise
-        found[: len(talkers)] = self.centres[list(talkers)] + self.spread * noise[: len(talkers)]
-        presence = np.where(np.arange(heads) < len(talkers), 0.9, 0.1)
-        return unit(found), presence
 
 
 def test_the_voices_are_as_hard_to_tell_apart_as_those_of_a_student():
@@ -47,22 +27,12 @@ def config():
     return Config(tau_match=0.25, tau_new=0.2, tau_update=0.25, tau_merge=0.5)
 
 
-def run(memory, voices, turns, start=0):
-    """{talker: its labels} over windows in which `turns` speak."""
-    labels = {}
-    for place, talkers in enumerate(turns):
-        answer = memory.observe(*voices.window(*talkers), (start + place) * HOP_S)
-        for talker, label in zip(talkers, answer.labels, strict=False):
-            labels.setdefault(talker, []).append(label)
-    return labels
-
-
 @pytest.mark.parametrize("count", [2, 3, 4, 5])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_talkers_keep_their_slots_and_are_counted(config, count, seed):
     voices, memory = Voices(count, seed), Memory(config)
     turns = [voices.rng.permutation(count)[: 1 + voices.rng.integers(min(3, count))].tolist() for _ in range(200)]
-    labels = run(memory, voices, turns)
+    labels = hear(memory, voices, turns)
     usual = {talker: max(set(own), key=own.count) for talker, own in labels.items()}
     right = sum(own.count(usual[talker]) for talker, own in labels.items())
     assert right / sum(map(len, labels.values())) > 0.95
@@ -71,19 +41,10 @@ def test_talkers_keep_their_slots_and_are_counted(config, count, seed):
         assert memory.means()[slot] @ voices.centres[talker] > 0.9
 
 
-def test_two_heads_never_share_a_slot_and_silent_heads_are_nobody(config):
-    voices, memory = Voices(4, 2), Memory(config)
-    for place in range(100):
-        talkers = voices.rng.permutation(4)[:3].tolist()[: 1 + place % 3]
-        labels = memory.observe(*voices.window(*talkers), place * HOP_S).labels
-        known = [label for label in labels if label != NOBODY]
-        assert len(set(known)) == len(known) and set(labels[len(talkers) :]) <= {NOBODY}
-
-
 def test_who_comes_back_after_a_hundred_windows_is_told_and_has_the_same_slot(config):
     voices, memory = Voices(3, 3), Memory(config)
-    before = run(memory, voices, [(0, 1)] * 8)
-    run(memory, voices, [(1, 2)] * 100, start=8)
+    before = hear(memory, voices, [(0, 1)] * 8)
+    hear(memory, voices, [(1, 2)] * 100, start=8)
     answer = memory.observe(*voices.window(0), 108 * HOP_S)
     assert answer.labels[0] == before[0][-1]
     (back,) = [event for event in answer.events if event.kind == "back"]
@@ -92,7 +53,7 @@ def test_who_comes_back_after_a_hundred_windows_is_told_and_has_the_same_slot(co
 
 def test_a_sound_that_passes_is_nobody_after_a_while_and_confirmed_talkers_stay(config):
     voices, memory = Voices(3, 4), Memory(config)
-    run(memory, voices, [(0,), (0,), (0, 1)])
+    hear(memory, voices, [(0,), (0,), (0, 1)])
     assert list(memory.means()) == [0] and sorted(memory.slots) == [0, 1]
     gone = [
         event.slot
@@ -101,23 +62,23 @@ def test_a_sound_that_passes_is_nobody_after_a_while_and_confirmed_talkers_stay(
         if event.kind == "gone"
     ]
     assert gone == [1] and list(memory.slots) == [0]
-    run(memory, voices, [()] * 400, start=12)
+    hear(memory, voices, [()] * 400, start=12)
     assert list(memory.means()) == [0]
 
 
 def test_where_all_slots_are_taken_the_lightest_passing_one_goes(config):
     voices = Voices(5, 5, spread=0.3)
     memory = Memory(Config(max_slots=3, tau_match=0.5, tau_new=0.45))
-    run(memory, voices, [(0, 1), (0, 1), (2,), (3,)])
+    hear(memory, voices, [(0, 1), (0, 1), (2,), (3,)])
     assert sorted(memory.means()) == [0, 1] and sorted(memory.slots) == [0, 1, 3]
-    run(memory, voices, [(3,)], start=4)
+    hear(memory, voices, [(3,)], start=4)
     answer = memory.observe(*voices.window(4), 5 * HOP_S)  # all three are confirmed
     assert answer.labels[0] == NOBODY and sorted(memory.means()) == [0, 1, 3]
 
 
 def test_slots_of_one_talker_are_merged_and_those_heard_together_are_not():
     voices, memory = Voices(2, 6, spread=0.2), Memory(Config(tau_match=1.1, tau_new=1.1, merge_every=0))
-    labels = run(memory, voices, [(0,), (0,), (0, 1)])  # nothing matches: each is a slot of its own
+    labels = hear(memory, voices, [(0,), (0,), (0, 1)])  # nothing matches: each is a slot of its own
     (first, again, beside), (other,) = labels[0], labels[1]
     assert sorted(memory.slots) == [0, 1, 2, 3] and [first, again] == [0, 1]
     memory.config = Config(merge_every=4)
@@ -130,33 +91,6 @@ def test_slots_of_one_talker_are_merged_and_those_heard_together_are_not():
     assert memory.slots[other].beside == {first} and memory.slots[first].beside == {other}
 
 
-def test_the_order_of_heads_changes_nothing(config):
-    one, other, voices = Memory(config), Memory(config), Voices(3, 7)
-    for place in range(60):
-        found, presence = voices.window(*voices.rng.permutation(3)[: 1 + place % 3].tolist())
-        order = voices.rng.permutation(3)
-        first = one.observe(found, presence, place * HOP_S)
-        second = other.observe(found[order], presence[order], place * HOP_S)
-        assert [first.labels[head] for head in order] == list(second.labels) and first.events == second.events
-    assert all(np.array_equal(one.slots[number].total, other.slots[number].total) for number in one.slots)
-
-
-def test_it_goes_on_from_its_state_as_if_nothing_had_been(config, tmp_path):
-    whole, stopped, voices = Memory(config), Memory(config), Voices(4, 8)
-    windows = [voices.window(*voices.rng.permutation(4)[: place % 4].tolist()) for place in range(80)]
-    for place, window in enumerate(windows):
-        if place == 37:
-            state, arrays = stopped.state()
-            (tmp_path / "state.json").write_text(json.dumps(state))
-            np.savez(tmp_path / "state.npz", **arrays)
-            stopped = Memory(config)
-            with np.load(tmp_path / "state.npz", allow_pickle=False) as loaded:
-                stopped.load(json.loads((tmp_path / "state.json").read_text()), loaded)
-        first, second = (memory.observe(*window, place * HOP_S) for memory in (whole, stopped))
-        assert first.labels == second.labels and first.events == second.events
-    assert json.dumps(whole.state()[0]) == json.dumps(stopped.state()[0])
-
-
 def test_exemplars_are_the_best_and_apart_in_time():
     voices, memory = Voices(1, 9, spread=0.2), Memory(Config(exemplars=3, exemplar_gap_s=5.0))
     for place, sure in enumerate([0.7, 0.9, 0.95, 0.8, 0.6, 0.99, 0.65, 0.97, 0.7]):
@@ -167,31 +101,135 @@ def test_exemplars_are_the_best_and_apart_in_time():
     assert np.diff(sorted(slot.times)).min() >= 5.0
 
 
-@pytest.mark.parametrize(
-    ("found", "presence", "said"),
-    [
-        (np.zeros((2, 3, 4)), [1, 1], "wanted embeddings and presence"),
-        (np.eye(2, 4), [1, 1, 1], "wanted embeddings and presence"),
-        (np.eye(2, 5), [1, 1], r"\[N, 4\]"),
-        (np.full((1, 4), np.nan), [1], "wanted finite"),
-        (np.eye(1, 4), [1.5], "wanted a presence from 0 to 1"),
-        (np.zeros((1, 4)), [1], "length 0"),
-    ],
-)
-def test_what_is_no_observation_is_refused(found, presence, said):
-    memory = Memory(Config())
-    memory.observe(np.eye(1, 4), [1.0], 0.0)
-    with pytest.raises(UserError, match=said):
-        memory.observe(found, presence, 1.0)
-
-
-def test_time_goes_on():
-    memory = Memory(Config())
-    memory.observe(np.eye(1, 4), [1.0], 5.0)
-    with pytest.raises(UserError, match="wanted a window later than 5 s, found 5 s"):
-        memory.observe(np.eye(1, 4), [1.0], 5.0)
-
-
 def test_thresholds_that_cross_are_refused():
     with pytest.raises(ValueError, match="tau_new: wanted at most tau_match, 0.5, found 0.6"):
         Config(tau_new=0.6)
+
+
+@pytest.mark.parametrize("exemplars", [0, 1, 2, 3, 5])
+def test_a_score_is_of_the_mean_and_the_nearest_three_exemplars(exemplars):
+    settings = {"exemplars": exemplars, "exemplar_gap_s": 0.0, "continuity": 0.0, "half_life_s": np.inf}
+    voices, memory = Voices(2, 10, spread=0.5), Memory(Config(**settings))
+    hear(memory, voices, [(0, 1)] * 6)
+    found, presence = voices.window(1)
+    scores = []
+    for number, slot in sorted(memory.slots.items()):
+        cosine = found[0] @ memory.means()[number]
+        near = sorted(found[0] @ one for one in slot.exemplars)[-3:]
+        scores.append(0.7 * cosine + 0.3 * np.mean(near) if near else cosine)
+        assert len(slot.exemplars) == exemplars
+    answer = memory.observe(found, presence, 6 * HOP_S)
+    assert answer.labels[0] == np.argmax(scores) and answer.margins[0] == pytest.approx(max(scores) - min(scores))
+
+
+@pytest.fixture
+def cohort():
+    """Embeddings of two hundred training talkers."""
+    voices = Voices(200, 99)
+    return np.concatenate([voices.window(talker)[0][:1] for talker in range(200)])
+
+
+NORMED = {"as_norm": True, "tau_match": 2.5, "tau_new": 2.3, "tau_update": 2.5, "tau_merge": 0.5, "continuity": 0.4}
+
+
+def test_a_normed_score_is_told_in_deviations_from_the_cohorts(cohort):
+    voices = Voices(2, 11, spread=0.5)
+    settings = {**NORMED, "exemplars": 0, "continuity": 0.25}
+    memory = Memory(Config(**settings), 3 * cohort)
+    hear(memory, voices, [(0, 1), (0, 1), (1,)])
+    found, presence = voices.window(0)
+    with_cohort = [float(found[0] @ one) for one in cohort]
+    mean = sum(with_cohort) / 200
+    deviation = (sum((cosine - mean) ** 2 for cosine in with_cohort) / 200) ** 0.5
+    own, other = ((found[0] @ memory.means()[number] - mean) / deviation for number in (0, 1))
+    answer = memory.observe(found, presence, 3 * HOP_S)
+    assert answer.labels[0] == 0 and answer.margins[0] == pytest.approx(own - (other + 0.25))  # the other spoke last
+
+
+def test_talkers_keep_their_slots_by_normed_scores(cohort):
+    voices, memory = Voices(3, 12), Memory(Config(**NORMED), cohort)
+    turns = [voices.rng.permutation(3)[: 1 + voices.rng.integers(3)].tolist() for _ in range(150)]
+    labels = hear(memory, voices, turns)
+    usual = {talker: max(set(own), key=own.count) for talker, own in labels.items()}
+    assert len(memory.means()) == 3 == len(set(usual.values()))
+    assert sum(own.count(usual[talker]) for talker, own in labels.items()) / sum(map(len, labels.values())) > 0.95
+
+
+def test_the_cohort_is_saved_and_may_come_later(cohort):
+    first, later, loaded = Memory(Config(**NORMED), cohort), Memory(Config(**NORMED)), Memory(Config(**NORMED))
+    later.cohort = cohort
+    loaded.load(*first.state())
+    window = Voices(2, 13).window(0, 1)
+    assert len({memory.observe(*window, 0.0).labels for memory in (first, later, loaded)}) == 1
+    assert first.nbytes == loaded.nbytes > cohort.nbytes
+    later.load(*Memory(Config()).state())
+    assert later.cohort is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "as_norm: there is no cohort"),
+        (np.eye(5), r"wanted a cohort \[C, 64\], found \(5, 5\)"),
+        (np.ones((4, 64)), "a head is equally near to all 4 embeddings of the cohort"),
+        (np.eye(1, 64), "a head is equally near to all 1 embeddings"),
+    ],
+)
+def test_a_cohort_that_says_nothing_is_refused(given, said):
+    memory = Memory(Config(**NORMED), given)
+    with pytest.raises(UserError, match=said):
+        memory.observe(*Voices(1, 14).window(0), 0.0)
+    with pytest.raises(UserError, match="length 0"):
+        memory.cohort = np.zeros((3, 64))
+
+
+WITHOUT = {
+    "continuity": {"continuity": 0.0},
+    "exemplars": {"exemplars": 0},
+    "gating": {"tau_update": -1.0},
+    "confirmation": {"confirm_hits": 1},
+    "merge": {"merge_every": 0},
+    "decay": {"half_life_s": float("inf")},
+}
+
+
+@pytest.mark.parametrize("part", WITHOUT)
+def test_it_works_without_each_of_its_parts(part, config):
+    raw = yaml.safe_load(yaml.safe_dump({**to_dict(config), **WITHOUT[part]}))  # as from a file
+    voices, memory = Voices(3, 15), Memory(from_dict(Config, raw, part))
+    turns = [voices.rng.permutation(3)[: 1 + voices.rng.integers(3)].tolist() for _ in range(100)]
+    labels = hear(memory, voices, turns)
+    usual = {talker: max(set(own), key=own.count) for talker, own in labels.items()}
+    assert len(set(usual.values())) == 3
+    assert sum(own.count(usual[talker]) for talker, own in labels.items()) / sum(map(len, labels.values())) > 0.9
+
+
+def slots_of(*heads, **settings):
+    """Slots after heads of presence 0.9, one a window of a second, or the seconds that stand before one."""
+    memory, time_s = Memory(Config(**{"tau_match": 0.3, "tau_new": 0.3, "tau_update": 0.6, **settings})), 0.0
+    for head in heads:
+        time_s += head if isinstance(head, float) else 1.0
+        if not isinstance(head, float):
+            memory.observe(np.array([head]), [0.9], time_s)
+    return memory.slots
+
+
+def test_what_its_parts_do_is_left_out_with_them():
+    x, near = [1.0, 0, 0], [0.5, 0.75**0.5, 0]
+    assert slots_of(x, near)[0].total == pytest.approx([0.9, 0, 0])  # 0.5 is not sure enough
+    assert slots_of(x, near, tau_update=-1.0)[0].total == pytest.approx([0.9 * 1.5, 0.9 * 0.75**0.5, 0], rel=0.01)
+    assert slots_of(x, 119.0, x, half_life_s=120.0, expire_s=999.0)[0].weight == pytest.approx(0.9 * 1.5)
+    assert slots_of(x, 119.0, x, half_life_s=np.inf, expire_s=999.0)[0].weight == pytest.approx(0.9 * 2)
+    assert not slots_of(x)[0].confirmed and slots_of(x, confirm_hits=1)[0].confirmed
+    assert len(slots_of(x)[0].exemplars) == 1 and len(slots_of(x, exemplars=0)[0].exemplars) == 0
+
+
+def test_who_spoke_last_is_ahead_by_the_continuity():
+    voices = Voices(2, 16, spread=0.2)
+    margins = []
+    for continuity in (0.0, 0.05):
+        memory = Memory(Config(continuity=continuity))
+        for place, heads in enumerate(([0, 1], [0, 1], [0])):
+            memory.observe(voices.centres[heads], [0.9] * len(heads), place * HOP_S)
+        margins.append(memory.observe(voices.centres[[0]], [0.9], 3 * HOP_S).margins[0])
+    assert margins[1] - margins[0] == pytest.approx(0.05)
