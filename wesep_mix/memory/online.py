@@ -83,6 +83,9 @@ class Config(Checked):
         super().__post_init__()
         if self.tau_new > self.tau_match:
             raise ValueError(f"tau_new: wanted at most tau_match, {self.tau_match:g}, found {self.tau_new:g}")
+        if self.confirm_hits > self.confirm_windows:
+            wanted = f"at most confirm_windows, {self.confirm_windows}"
+            raise ValueError(f"confirm_hits: wanted {wanted}, found {self.confirm_hits}")
 
 
 @dataclass
@@ -260,9 +263,8 @@ class Model(slots.Slots):
             yield Event("back", number, time_s, away_s=time_s - slot.last_s)
         slot.last_s = time_s
         if score > config.tau_update:
-            fade = 0.5 ** ((time_s - slot.updated_s) / config.half_life_s)
-            slot.total, slot.weight = fade * slot.total + quality * one, fade * slot.weight + quality
-            slot.updated_s = time_s
+            self._fade(slot, time_s)
+            slot.total, slot.weight = slot.total + quality * one, slot.weight + quality
             self._keep_exemplar(slot, one, quality, time_s)
         if not slot.confirmed:
             slot.hits = [hit for hit in slot.hits if self.num_windows - hit < config.confirm_windows]
@@ -271,11 +273,16 @@ class Model(slots.Slots):
                 slot.confirmed = True
                 yield Event("confirmed", number, time_s)
 
+    def _fade(self, slot: Slot, time_s: float) -> None:
+        """What a slot remembers becomes less until a time."""
+        fade = 0.5 ** ((time_s - slot.updated_s) / self.config.half_life_s)
+        slot.total, slot.weight, slot.updated_s = fade * slot.total, fade * slot.weight, time_s
+
     def _keep_exemplar(self, slot: Slot, one: np.ndarray, quality: float, time_s: float) -> None:
         """The best by quality are kept, no two nearer in time than `exemplar_gap_s`."""
         if not self.config.exemplars:
             return
-        near = [place for place, at in enumerate(slot.times) if time_s - at < self.config.exemplar_gap_s]
+        near = [place for place, at in enumerate(slot.times) if abs(time_s - at) < self.config.exemplar_gap_s]
         worst = near or (range(len(slot.times)) if len(slot.times) >= self.config.exemplars else [])
         place = min(worst, key=lambda each: (slot.qualities[each], each)) if worst else len(slot.times)
         if worst and slot.qualities[place] >= quality:
@@ -306,6 +313,9 @@ class Model(slots.Slots):
 
     def _join(self, one: int, other: int) -> None:
         kept, gone = self.slots[one], self.slots.pop(other)
+        until = max(kept.updated_s, gone.updated_s)
+        for slot in (kept, gone):
+            self._fade(slot, until)
         kept.total, kept.weight = kept.total + gone.total, kept.weight + gone.weight
         kept.last_s, kept.confirmed = max(kept.last_s, gone.last_s), kept.confirmed or gone.confirmed
         kept.beside |= gone.beside

@@ -233,3 +233,33 @@ def test_who_spoke_last_is_ahead_by_the_continuity():
             memory.observe(voices.centres[heads], [0.9] * len(heads), place * HOP_S)
         margins.append(memory.observe(voices.centres[[0]], [0.9], 3 * HOP_S).margins[0])
     assert margins[1] - margins[0] == pytest.approx(0.05)
+
+
+def test_slots_that_are_merged_have_faded_to_the_same_time():
+    config = Config(tau_match=1.1, tau_new=1.1, merge_every=0, half_life_s=10, exemplars=0, expire_s=99)
+    memory, one = Memory(config), np.eye(2)[:1]
+    for time_s in (0.0, 20.0):  # nothing matches: two slots of one talker
+        memory.observe(one, np.array([0.8]), time_s)
+    memory.config = Config(merge_every=1, tau_match=1.1, tau_new=-1.0, half_life_s=10)
+    memory.observe(np.zeros((0, 2)), np.zeros(0), 20.5)
+    (slot,) = memory.slots.values()
+    assert slot.weight == pytest.approx(0.8 * 0.5**2 + 0.8) and slot.updated_s == 20.0
+
+
+def test_exemplars_of_a_merged_slot_are_near_in_time_whichever_is_older(config):
+    memory = Memory(config)
+    slot = next(iter(with_a_slot(memory).slots.values()))
+    times = (100.0, 50.0, 98.0)
+    for time_s, quality in zip(times, (0.5, 0.4, 0.9), strict=True):
+        memory._keep_exemplar(slot, np.eye(4)[1], quality, time_s)
+    assert sorted(slot.times) == [0.0, 50.0, 98.0]
+
+
+def with_a_slot(memory):
+    memory.observe(np.eye(4)[:1], np.array([0.9]), 0.0)
+    return memory
+
+
+def test_a_talker_cannot_be_asked_for_more_often_than_there_are_windows():
+    with pytest.raises(ValueError, match="confirm_hits: wanted at most confirm_windows, 4, found 5"):
+        Config(confirm_hits=5)
