@@ -11,7 +11,7 @@ from wesep_mix.base.stage import guarded
 
 BIN = Path(__file__).parent / "bin"
 NO_COMMANDS = ("__init__", "options", "status")  # the last is run.sh's
-OWN = ("candidates", "extract", "pick", "page", "models")  # for people with a recording; the others are the recipe's
+OWN = ("candidates", "extract", "pick", "track", "page", "models")  # for people with a recording; else: the recipe's
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ model = wesep_mix.load("my_model")
 talkers = model.candidates(wav, sample_rate)
 speech = model.extract(wav, talkers[0], sample_rate)
 each = model.extract(wav, talkers, sample_rate)
+track = model.track(wav, sample_rate)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wesep_mix.inference.candidates import Talker, find_talkers
 from wesep_mix.inference.listening import embed_voice, extract_talker
 from wesep_mix.inference.own_recordings import unit_vector
 from wesep_mix.inference.streaming import Stream
+from wesep_mix.inference.tracking import Account, Track, Tracker, follow
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import Recording, at_rate, from_samples
 from wesep_mix.models.folder import Bundle, read_folder
@@ -80,6 +82,29 @@ class Model:
         embedding = self._embedding(talker)
         speech = extract_talker(self.bundle.extractor, recording.samples, embedding, self.bundle.use, self.device)
         return _as_given(at_rate(speech, recording.sample_rate, recording.num_frames), wav)
+
+    def track(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> Track:
+        """Find out who speaks when, window by window as if it came live (inference.tracking).
+
+        Args:
+            wav: as for `candidates`, of any length.
+            sample_rate: its rate in Hz.
+
+        Returns:
+            The talkers with their turns of speech, which `extract` takes as well, and what happened.
+
+        Raises:
+            UserError: for a recording that is too short or not finite.
+        """
+        return follow(self.tracker(), Account(), _recording(wav, sample_rate).samples)
+
+    def tracker(self) -> Tracker:
+        """Follow talkers in samples as they come, at 16 kHz.
+
+        Returns:
+            What samples are pushed to; its `talkers()` gives the embeddings so far, which `extract` takes.
+        """
+        return Tracker(self.bundle.student, self.bundle.use, device=self.device)
 
     def stream(self, talker: Talker | Wav) -> LiveExtraction:
         """Extract one talker from samples as they come; the model's extractor must be causal.

@@ -34,10 +34,11 @@ class Talker:
     """One talker that was heard in a recording.
 
     Attributes:
-        number: from 1; the one who was heard longest is first.
+        number: from 1; the one who was heard longest is first, in tracking the one who was confirmed first.
         embedding: unit vector, float32 [D].
         confidence: probability that there is such a talker, from the mean with which the heads said that they speak for
-            this one (`sure` of models.folder.UseConfig); None for a student without presence.
+            this one (`sure` of models.folder.UseConfig); None for a student without presence, and where it was not
+            asked for (inference.tracking).
         share: of the windows with speech, those in which this talker was heard.
         spans: where that was, (begin, end) in seconds, in order and apart.
     """
@@ -47,6 +48,11 @@ class Talker:
     confidence: float | None
     share: float
     spans: tuple[tuple[float, float], ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long all spans are together."""
+        return sum(end - begin for begin, end in self.spans)
 
 
 @dataclass(frozen=True)
@@ -148,8 +154,30 @@ def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
 
 def is_speech(samples: np.ndarray) -> bool:
     """Whether somebody speaks in samples at 16 kHz [T], by WebRTC VAD."""
-    frames = speech_frames(np.asarray(samples))
+    return has_speech(speech_frames(np.asarray(samples)))
+
+
+def has_speech(frames: np.ndarray) -> bool:
+    """Whether somebody speaks in a window, by its voice activity, bool [L]."""
     return bool(len(frames)) and bool(frames.mean() >= LEAST_SPEECH)
+
+
+@torch.inference_mode()
+def heads_of(student: torch.nn.Module, windows: torch.Tensor, device: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a student's heads say.
+
+    Args:
+        student: mixture -> set of embeddings.
+        windows: float32 [B, T] at 16 kHz.
+        device: where the student is.
+
+    Returns:
+        Unit vectors, float32 [B, N, D], and the probabilities that a head speaks for a talker, float32 [B, N]; None
+        for a student without presence.
+    """
+    found = student(windows.to(device))
+    presence = None if found.presence is None else found.presence.float().sigmoid().cpu().numpy()
+    return found.embeddings.float().cpu().numpy(), presence
 
 
 def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float) -> list[int]:
@@ -185,7 +213,6 @@ def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float
     return found.tolist()
 
 
-@torch.inference_mode()
 def _heard(
     student: torch.nn.Module, samples: np.ndarray, starts: Sequence[int], size: int, device: str
 ) -> Iterator[list[Heard]]:
@@ -193,9 +220,7 @@ def _heard(
     for first in range(0, len(starts), BATCH):
         group = starts[first : first + BATCH]
         windows = torch.from_numpy(np.stack([np.asarray(samples[start : start + size]) for start in group]))
-        found = student(windows.to(device))
-        embeddings = found.embeddings.float().cpu().numpy()  # [B, N, D]
-        presence = None if found.presence is None else found.presence.float().sigmoid().cpu().numpy()  # [B, N]
+        embeddings, presence = heads_of(student, windows, device)
         for row, start in enumerate(group):
             told = [None] * len(embeddings[row]) if presence is None else presence[row].tolist()
             yield [Heard(start, embedding, sure) for embedding, sure in zip(embeddings[row], told, strict=True)]

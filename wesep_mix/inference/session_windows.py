@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wesep_mix.inference.candidates import BATCH, is_speech
+from wesep_mix.inference.candidates import BATCH, heads_of, is_speech
 from wesep_mix.inference.chunked import chunk_starts
 from wesep_mix.io.arrays import read_arrays, write_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
@@ -107,12 +107,9 @@ def _stacked(found: Mapping[int, tuple[np.ndarray, np.ndarray]], count: int) -> 
 def of_student(student: nn.Module, device: str) -> Heads:
     """What a student's heads say; without presence all of them speak."""
 
-    @torch.inference_mode()
     def heads(mix: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        found = student(mix.to(device))
-        embeddings = found.embeddings.float().cpu().numpy()
-        sure = np.ones(embeddings.shape[:2], dtype=np.float32)
-        return embeddings, sure if found.presence is None else found.presence.float().sigmoid().cpu().numpy()
+        embeddings, presence = heads_of(student, mix, device)
+        return embeddings, np.ones(embeddings.shape[:2], dtype=np.float32) if presence is None else presence
 
     return heads
 

@@ -11,7 +11,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.plan import Plan, Source
 from wesep_mix.mixing.session import Session
-from wesep_mix.preparation.activity import Stretch
+from wesep_mix.preparation.activity import Stretch, closed
 from wesep_mix.preparation.lists import UTTERANCES, SpeechEntry, read_speech
 
 MAX_PAUSE_S, MIN_TURN_S = 0.3, 0.2  # of a talker's turns in a reference of diarisation
@@ -84,7 +84,7 @@ class Activity:
             spoken[source.spk] += stretches
         gap, least = round(MAX_PAUSE_S * SAMPLE_RATE), round(MIN_TURN_S * SAMPLE_RATE)
         return {
-            talker: [(first, end) for first, end in _closed(sorted(own), gap) if end - first >= least]
+            talker: [(first, end) for first, end in closed(sorted(own), gap) if end - first >= least]
             for talker, own in spoken.items()
         }
 
@@ -94,17 +94,6 @@ class Activity:
             raise UserError(f"{self.where}: wanted utterance {source.utt} of a mixture, found no such line")
         cut = self.speech[source.utt].clip(source.start, source.start + source.num_samples)
         return cut[cut[:, 0] < cut[:, 1]] + (source.offset - source.start)
-
-
-def _closed(stretches: Iterable[Stretch], gap: int) -> list[Stretch]:
-    """Stretches in order, as one where less than `gap` lies between."""
-    joined: list[Stretch] = []
-    for first, end in stretches:
-        if joined and first - joined[-1][1] < gap:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((first, end))
-    return joined
 
 
 def _spoken_before(places: np.ndarray, stretches: np.ndarray) -> np.ndarray:

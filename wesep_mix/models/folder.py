@@ -48,6 +48,8 @@ class UseConfig(Checked):
         sure: slope and offset from the logit of a candidate's mean presence to that of its confidence.
         chunk_s: seconds of a chunk that the extractor hears at a time.
         overlap_s: seconds that two chunks share.
+        memory: settings of the memory of talkers (a plugin, wesep_mix.memory) that were chosen for this model, as they
+            are; none: derived of these thresholds (inference.tracking.memory_config).
     """
 
     window_s: Annotated[float, at_least(1)] = 8.0
@@ -58,6 +60,7 @@ class UseConfig(Checked):
     sure: tuple[float, float] = (1.0, 0.0)
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
+    memory: Any = configs.plugin("memory", required=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

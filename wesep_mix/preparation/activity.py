@@ -6,6 +6,7 @@ stretches of a noise no SNR can be reached, so a mixture's noise does not begin 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,25 @@ def stretches_of(frames: np.ndarray) -> tuple[Stretch, ...]:
     size = round(VAD_FRAME_S * SAMPLE_RATE)
     bounds = (size * np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]])))).tolist()
     return tuple(zip(bounds[::2], bounds[1::2], strict=True))
+
+
+def closed(stretches: Iterable[Stretch], gap: int) -> list[Stretch]:
+    """Stretches as one where they overlap, or less than `gap` samples lie between them.
+
+    Args:
+        stretches: in order of their beginnings.
+        gap: see above.
+
+    Returns:
+        The stretches, in order and apart.
+    """
+    joined: list[Stretch] = []
+    for first, end in stretches:
+        if joined and first - joined[-1][1] < gap:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((first, end))
+    return joined
 
 
 def best_crops(

@@ -1,4 +1,4 @@
-"""Plots for RESULTS.md, which show what the means hide, and one picture of a prepared folder.
+"""Plots for RESULTS.md, which show what the means hide, and pictures of a prepared folder and of a tracked recording.
 
 No number depends on them.
 """
@@ -114,6 +114,35 @@ def data_plot(contents: Sequence[FolderContent], path: Path) -> None:
         for panel, column in zip(row[1:], DATA_COLUMNS[1:], strict=True):
             _histogram(panel, column, drawn.get(column))
     save_figure(figure, path)
+
+
+def timeline_plot(turns: Mapping[str, Sequence[tuple[float, float]]], seconds: float, path: Path) -> None:
+    """Write a PNG of who speaks when: a row a talker, the first on top.
+
+    Args:
+        turns: {talker: (begin, end) in seconds}.
+        seconds: of the recording.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(11, 1.2 + 0.4 * max(1, len(turns))))
+    panel = figure.subplots()
+    draw_turns(panel, turns)
+    panel.set(xlim=(0, seconds), xlabel="s")
+    save_figure(figure, path)
+
+
+def draw_turns(panel: Axes, turns: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Draw who speaks when, a row a talker, the first on top.
+
+    Args:
+        panel: to draw into.
+        turns: {talker: (begin, end) in seconds}.
+    """
+    for row, spans in enumerate(turns.values()):
+        panel.broken_barh([(begin, end - begin) for begin, end in spans], (row - 0.35, 0.7), color=f"C{row % 10}")
+    panel.set_ylim(max(1, len(turns)) - 0.5, -0.5)
+    panel.set_yticks(range(len(turns)), list(turns))
+    panel.grid(axis="x", alpha=0.4)
 
 
 def _hours(panel: Axes, group: str, contents: Sequence[FolderContent]) -> None:

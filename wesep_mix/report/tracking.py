@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wesep_mix.metrics.intervals import bootstrap, mean, paired_bootstrap, pooled
-from wesep_mix.report.plots import save_figure
+from wesep_mix.report.plots import draw_turns, save_figure
 from wesep_mix.report.tables import Table
 
 Scored = Mapping[str, Any]  # a session, as evaluation.tracking.measure gives it
@@ -214,7 +213,7 @@ def ahead(
     return float(np.nanmean(values[0] - values[1])), paired_bootstrap(*values, 0)
 
 
-def timeline_plot(
+def session_plot(
     turns: Mapping[str, Sequence[tuple[float, float]]],
     slots: Mapping[str, Sequence[tuple[float, float]]],
     events: Sequence[tuple[float, str]],
@@ -233,7 +232,7 @@ def timeline_plot(
     figure = Figure(figsize=(12, 1.2 + 0.32 * (len(turns) + len(slots))))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[len(turns) or 1, len(slots) or 1])
     for panel, rows, label in ((above, turns, "spoke"), (below, slots, "heard")):
-        _bars(panel, rows)
+        draw_turns(panel, rows)
         panel.set_ylabel(label)
     for second, what in events:
         below.axvline(second, color="0.4", linewidth=0.8, linestyle=":")
@@ -243,11 +242,3 @@ def timeline_plot(
     above.set_title(title)
     below.set_xlabel("seconds")
     save_figure(figure, path)
-
-
-def _bars(panel: Axes, rows: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-    for place, (_, stretches) in enumerate(rows.items()):
-        spans = [(first, end - first) for first, end in stretches]
-        panel.broken_barh(spans, (place - 0.4, 0.8), color=f"C{place % 10}")
-    panel.set_yticks(range(len(rows)), list(rows), fontsize="x-small")
-    panel.invert_yaxis()

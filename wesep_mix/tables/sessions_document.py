@@ -345,7 +345,7 @@ def _timelines(layout: SessionsLayout, sessions_of: Callable[[int], Any]) -> Ite
         case = next((case for case in own if len(case.session.talkers) == 4), own[0])
         path = layout.exp / "plots" / f"{case.session.id}.png"
         title = f"{case.session.id}, row {config.speech}"
-        tracking.timeline_plot(*timeline(case, setting.memory, cohort), title, path)
+        tracking.session_plot(*timeline(case, setting.memory, cohort), title, path)
         yield f"Session `{case.session.id}`: who spoke, and whom the memory heard, with what it told", path
 
 

@@ -5,6 +5,7 @@ import torch
 import yaml
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.memory import online
 from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import stft_tcn
 from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, read_settings, update_folder, write_folder
@@ -83,6 +84,26 @@ def test_use_and_about_are_written_anew_beside_the_same_weights(folder):
     assert after.use.presence == 0.7 and after.about.measured == measured
     assert read_settings(folder)["parts"] == before["parts"]
     assert "| 2 | yes | 1.23 | - |" in (folder / "README.md").read_text()
+
+
+def test_settings_of_a_memory_travel_and_are_checked(folder):
+    assert read_folder(folder).use.memory is None
+    chosen = online.Config(tau_match=0.4, tau_new=0.3, max_slots=4)
+    bundle = read_folder(folder)
+    update_folder(dataclasses.replace(bundle, use=UseConfig(memory=chosen)), folder)
+    assert read_folder(folder).use.memory == chosen
+    use = read_settings(folder)["use"]
+    damage(folder, use={name: value for name, value in use.items() if name != "memory"})
+    assert read_folder(folder).use.memory is None  # as the folders of earlier versions
+    for memory, said in (
+        ({"name": "online", "max_slot": 4}, "use: memory: max_slot: unknown key, did you mean max_slots"),
+        ({"name": "online", "max_slots": 0}, "use: memory: max_slots: wanted 1 or more, found 0"),
+        ({"max_slots": 4}, "use: memory: wanted a mapping with `name:`"),
+        ({"name": "offline"}, "use: memory: memory: no 'offline', did you mean online"),
+    ):
+        damage(folder, use={"memory": memory})
+        with pytest.raises(UserError, match=said):
+            read_folder(folder)
 
 
 def test_networks_that_do_not_fit_each_other_are_no_model(saved, tmp_path):

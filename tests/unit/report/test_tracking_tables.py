@@ -11,8 +11,8 @@ from wesep_mix.report.tracking import (
     chosen,
     gaps_table,
     rows_table,
+    session_plot,
     summary,
-    timeline_plot,
 )
 
 
@@ -93,6 +93,6 @@ def test_a_row_is_ahead_by_the_difference_of_the_same_sessions():
 
 def test_a_timeline_is_a_picture(tmp_path):
     turns = {"ann": [(0.0, 4.0), (6.0, 8.0)], "bob": [(3.0, 7.0)]}
-    timeline_plot(turns, {"slot 0": [(0.0, 4.0)], "slot 1": []}, [(2.5, "new 0")], "x", tmp_path / "x.png")
+    session_plot(turns, {"slot 0": [(0.0, 4.0)], "slot 1": []}, [(2.5, "new 0")], "x", tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     assert set(tracking.MEASURES) >= {"idf1", "reid", "der"}
