@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,10 +22,11 @@ from tqdm import tqdm
 
 from wesep_mix.base import config as configs
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.files import atomic_path, atomic_write, write_json, write_jsonl
+from wesep_mix.base.files import atomic_write, write_json, write_jsonl
 from wesep_mix.inference.candidates import Talker
 from wesep_mix.inference.own_recordings import load_bundle, write_vector
 from wesep_mix.inference.tracking import Account, HeardWindow, TalkerEvent, Track, Tracker, follow, memory_config
+from wesep_mix.io.arrays import read_arrays, write_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.recording import Recording, read_recording
@@ -38,7 +38,7 @@ STATE, SUMMARY, EVENTS, TIMELINE = "track.state.npz", "track.json", "events.json
 SAVE_EVERY = 50  # windows from one state to the next
 LONG_VALUES = ("content", "student")  # hashes, which tell a reader nothing
 ENDS = 2**20  # bytes at a file's begin and end, by which it is known again
-DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile)
+DAMAGED = (UserError, ValueError, TypeError, KeyError, AttributeError)  # of a state that is none
 Say = Callable[[str], None]
 Draw = Callable[[Mapping[str, Sequence[tuple[float, float]]], float, Path], None]  # turns of each, seconds, file
 
@@ -277,8 +277,7 @@ def _begun(
     if out is None or not (out / STATE).is_file():
         return tracker, account
     try:
-        with np.load(out / STATE, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(out / STATE)
         state = json.loads(arrays.pop("state").tobytes())
         other = _difference(state["made_of"], made_of)
         if other is None:
@@ -305,8 +304,7 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 def _save(out: Path, made_of: Mapping[str, Any], tracker: Tracker, account: Account) -> None:
     own, arrays = tracker.state()
     state = json.dumps({"made_of": made_of, "tracker": own, "account": account.state()})
-    with atomic_path(out / STATE) as temporary:
-        np.savez(temporary, state=np.frombuffer(state.encode(), dtype=np.uint8), **arrays)
+    write_arrays(out / STATE, {"state": np.frombuffer(state.encode(), dtype=np.uint8), **arrays})
 
 
 @contextmanager

@@ -240,7 +240,7 @@ def test_slots_that_are_merged_have_faded_to_the_same_time():
     memory, one = Memory(config), np.eye(2)[:1]
     for time_s in (0.0, 20.0):  # nothing matches: two slots of one talker
         memory.observe(one, np.array([0.8]), time_s)
-    memory.config = Config(merge_every=1, tau_match=1.1, tau_new=-1.0, half_life_s=10)
+    memory.config = Config(merge_every=1, half_life_s=10, expire_s=99)
     memory.observe(np.zeros((0, 2)), np.zeros(0), 20.5)
     (slot,) = memory.slots.values()
     assert slot.weight == pytest.approx(0.8 * 0.5**2 + 0.8) and slot.updated_s == 20.0
