@@ -154,10 +154,11 @@ def hear_cohort(hearing: Hearing, train: Path, out: Path) -> None:
     Args:
         hearing: a student's.
         train: its training set.
-        out: gets cohort.npz: `cohort`, the embeddings of all heads that speak in some mixtures, float32 [M, D].
+        out: gets cohort.npz: `cohort`, the embeddings of all heads that speak in some mixtures, and of the most present
+            one in each, float32 [M, D].
     """
     heads, found = _heads(hearing, ""), []
     for plan in tqdm(read_plans(train / PLANS)[:NUM_MIXTURES], desc="cohort", mininterval=1.0):
         embeddings, presence = heads(torch.from_numpy(render(plan).mix)[None])
-        found.append(embeddings[0][presence[0] > 0.5])
+        found.append(embeddings[0][presence[0] >= min(0.5, presence[0].max())])
     write_arrays(out / COHORT, {"cohort": np.concatenate(found)})
