@@ -19,7 +19,7 @@ from wesep_mix.evaluation import session_speech, tracks
 from wesep_mix.evaluation.hearing import COHORT
 from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.settings import TrackRow
-from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, new_memory, read_cases, track
+from wesep_mix.evaluation.tracking import Case, Setting, choose, like, measure, new_memory, read_cases, track
 from wesep_mix.io.arrays import read_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.metrics.diarisation import diarisation_error
@@ -46,9 +46,9 @@ class Sessions:
         heard, references = self.heard[ear] / set_name, self.heard["references"] / set_name
         return read_cases(self.drawn / set_name, heard, references)
 
-    def cohort(self, row: TrackRow) -> np.ndarray | None:
+    def cohort(self, ear: str, memory: Any) -> np.ndarray | None:
         """Others' voices, for a memory that compares with them."""
-        return read_arrays(self.heard[row.ear] / COHORT)["cohort"] if getattr(row.memory, "as_norm", False) else None
+        return read_arrays(self.heard[ear] / COHORT)["cohort"] if getattr(memory, "as_norm", False) else None
 
 
 def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: int) -> None:
@@ -61,8 +61,10 @@ def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: 
             without any memory; rows that are there are kept.
         nj: number of processes.
     """
-    missing = [item for item in rows.items() if not _file_of(out, item[0]).is_file()]
-    map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
+    for own in (True, False):  # those that are like another come after it
+        wanted = [(name, row) for name, row in rows.items() if bool(row.like) != own]
+        missing = [(name, row) for name, row in wanted if not _file_of(out, name).is_file()]
+        map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
     ears = dict.fromkeys(row.ear for row in rows.values() if row.ear not in OTHER_SPACES)
     heard = map_items(partial(_space, sessions), list(ears), nj, "spaces")
     write_json(out / SPACES, dict(heard))
@@ -72,8 +74,12 @@ def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: 
 
 def _track_row(sessions: Sessions, out: Path, item: tuple[str, TrackRow]) -> None:
     name, row = item
-    cohort = sessions.cohort(row)
-    setting = choose(row, sessions.cases(row.ear, "dev"), cohort)
+    if row.like:
+        setting = like(row, read_row(out, row.like)[1])
+        cohort = sessions.cohort(row.ear, setting.memory)
+    else:
+        cohort = sessions.cohort(row.ear, row.memory)
+        setting = choose(row, sessions.cases(row.ear, "dev"), cohort)
     scored = [measure(case, track(row, setting, case, cohort)) for case in sessions.cases(row.ear, "test")]
     write_json(_file_of(out, name), {"chosen": plain(setting), "sessions": scored})
 
@@ -122,7 +128,7 @@ def extract_sessions(
             chosen for it on as many dev sessions, "drift": rows of session_space over all test sessions}.
     """
     network = load_network(extractor, "extractors").to(device)
-    cohort = sessions.cohort(row)
+    cohort = sessions.cohort(row.ear, setting.memory)
 
     def tracked(case: Case) -> tracks.Track:
         return tracks.by_memory(new_memory(setting.memory, cohort), case.windows, keep_means=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wesep_mix.base import config, installed
@@ -55,19 +55,24 @@ class TrackRow(Checked):
         how: `memory` as said at the time; `revised` by what merging found out later; `average` linkage or `spectral`
             clustering of the whole session; bounds that know the truth: the nearest of the talkers' mean `voices`, or
             of their `enrolled` ones; `chance`.
-        memory: the plugin, for the first two; its thresholds are chosen unless named in `fixed`.
+        memory: the plugin, for the first two; its thresholds are chosen.
+        like: instead, the row whose memory and thresholds it takes.
+        changes: of that memory.
         known: clustering is told the number of talkers.
-        fixed: settings of the memory that an ablation leaves alone.
     """
 
     title: str
     ear: Ear = "student"
     how: How = "memory"
     memory: Any = config.plugin("memory", required=False)
+    like: str = ""
+    changes: dict[str, Any] = field(default_factory=dict)
     known: bool = False
-    fixed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.memory is None) == (self.how in ("memory", "revised")):
-            raise ValueError(f"memory: wanted one for how memory or revised and none else, found how {self.how}")
+        given = (self.memory is not None) + bool(self.like)
+        if given != (self.how in ("memory", "revised")):
+            raise ValueError(f"wanted memory or like for how memory or revised and none else, found how {self.how}")
+        if self.changes and not self.like:
+            raise ValueError("changes: wanted them of the memory of another row, found no like")

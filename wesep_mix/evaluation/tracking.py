@@ -6,7 +6,7 @@ W windows, K talkers, S slots.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,9 @@ from wesep_mix.mixing.prepare_sessions import RTTM
 from wesep_mix.mixing.session import SESSIONS, Session, read_sessions
 
 COLLAR_S = 0.25
-COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))  # tried first
+COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
+PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+NUM_DRAWN, NUM_NEAR, NEW_SHARE = 120, 60, 0.3  # settings of a memory that are tried; fields that are drawn anew
 COUNT_COST = 0.05  # in IDF1, of a talker too many or too few in the end
 NEVER = 2.0  # a cosine that is never reached
 
@@ -142,7 +144,9 @@ def new_memory(config: Any, cohort: np.ndarray | None = None) -> Any:
 
 
 def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = None) -> Setting:
-    """Choose a row's thresholds on dev sessions, a few at a time: the best IDF1, less 0.05 a talker miscounted.
+    """Choose a row's thresholds on dev sessions: the best IDF1, less 0.05 a talker miscounted.
+
+    Those of a memory are drawn at random, all together, and then some of the best ones anew.
 
     Args:
         row: the row.
@@ -152,12 +156,18 @@ def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = Non
     Returns:
         The setting.
     """
-    best = Setting(memory=row.memory)
-    for step in _steps(row):
-        tried = [best, *(setting for setting in step(best) if setting != best)]
-        scores = [_score(row, setting, cases, cohort) for setting in tried]
-        best = tried[int(np.argmax(scores))]
+    best, score = Setting(memory=row.memory), -np.inf
+    for propose in _proposals(row):
+        for setting in propose(best):
+            found = _score(row, setting, cases, cohort)
+            if found > score:
+                best, score = setting, found
     return best
+
+
+def like(row: TrackRow, other: Setting) -> Setting:
+    """The setting of a row that has another's but for its `changes`."""
+    return dataclasses.replace(other, memory=dataclasses.replace(other.memory, **row.changes))
 
 
 def _score(row: TrackRow, setting: Setting, cases: Sequence[Case], cohort: np.ndarray | None) -> float:
@@ -171,98 +181,84 @@ def _score(row: TrackRow, setting: Setting, cases: Sequence[Case], cohort: np.nd
     return float(np.mean(scores))
 
 
-Step = Callable[[Setting], Iterator[Setting]]
-DUPLICATES = (0.6, 0.7, 0.8, 0.9, 0.95)
-PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+Propose = Callable[[Setting], Iterator[Setting]]  # from the best setting so far
 
 
-def _steps(row: TrackRow) -> Iterator[Step]:
-    """What is tried, one after another, each around the best of those before."""
+def _proposals(row: TrackRow) -> Iterator[Propose]:
+    """What is tried, one after another."""
+    yield lambda best: iter([best])
     if row.memory is not None:
-        trials = TRIALS.get(row.memory.name, ())
-        for trial in trials:
-            yield lambda best, trial=trial: (
-                dataclasses.replace(best, memory=memory) for memory in _changed(best.memory, trial, row.fixed)
-            )
+        if draw := DRAWS.get(row.memory.name):
+            rng = rng_for(0, "thresholds", row.memory.name)
+            yield lambda best: _drawn(row.memory, draw, rng, NUM_DRAWN)
+            for _ in range(NUM_NEAR):
+                yield lambda best: _near(best.memory, draw, rng)
         return
-    if row.ear != "frames" or row.how == "average":
-        yield lambda best: (dataclasses.replace(best, tau_presence=one) for one in PRESENCES)
+    yield lambda best: (dataclasses.replace(best, tau_presence=one) for one in PRESENCES)
     if row.how == "average":
         yield lambda best: (dataclasses.replace(best, join=join) for join in COSINES)
         yield lambda best: (dataclasses.replace(best, tau_presence=one) for one in PRESENCES)
 
 
-def _changed(memory: Any, trial: Callable[[Any], Iterable[Mapping[str, float]]], fixed: Sequence[str]) -> Iterator[Any]:
-    for changes in trial(memory):
-        wanted = {name: value for name, value in changes.items() if name not in fixed}
-        try:
-            yield dataclasses.replace(memory, **wanted)
-        except ValueError:  # thresholds that do not go together
-            continue
+Draw = Callable[[Any, np.random.Generator], dict[str, float]]  # from a memory's config, values of some fields
 
 
-def _matches(memory: Any) -> Iterator[dict[str, float]]:
-    """All cosines of the online memory moved together, as far apart as they are."""
-    for tau in COSINES:
-        scaled = tau * _scale(memory)
-        moved = scaled - memory.tau_match
-        yield {
-            "tau_match": round(scaled, 3),
-            "tau_new": round(memory.tau_new + moved, 3),
-            "tau_update": round(memory.tau_update + moved, 3),
-            "tau_merge": round(min(tau + 0.3, 0.95), 3),
-        }
+def _drawn(memory: Any, draw: Draw, rng: np.random.Generator, count: int) -> Iterator[Setting]:
+    for _ in range(count):
+        yield Setting(dataclasses.replace(memory, **draw(memory, rng)))
 
 
-def _scale(memory: Any) -> float:
-    """Of scores: cosines, or with `as_norm` standard deviations above others."""
-    return 8.0 if memory.as_norm else 1.0
+def _near(memory: Any, draw: Draw, rng: np.random.Generator) -> Iterator[Setting]:
+    """The memory with some values drawn anew, where these go together with the others."""
+    changes = {name: value for name, value in draw(memory, rng).items() if rng.random() < NEW_SHARE}
+    try:
+        yield Setting(dataclasses.replace(memory, **changes))
+    except ValueError:
+        return
 
 
-def _around(name: str, *gaps: float) -> Callable[[Any], Iterator[dict[str, float]]]:
-    """Scores that lie so far from `tau_match`."""
-    return lambda memory: ({name: round(memory.tau_match + gap * _scale(memory), 3)} for gap in gaps)
+def _online(memory: Any, rng: np.random.Generator) -> dict[str, float]:
+    scale = 8.0 if memory.as_norm else 1.0  # scores are cosines, or standard deviations above others
+    match, presence = rng.uniform(0.3, 0.8), _one(rng, PRESENCES)
+    hits, windows = ((2, 3), (2, 4), (3, 5), (4, 8))[int(rng.integers(4))]
+    cosines = {
+        "tau_match": scale * match,
+        "tau_new": scale * (match - _one(rng, (0.0, 0.05, 0.1, 0.15, 0.2, 0.25))),
+        "tau_update": scale * (match + _one(rng, (-0.1, 0.0, 0.1))),
+        "tau_taken": scale * _one(rng, (0.6, 0.7, 0.8, 0.9, NEVER)),
+        "tau_merge": rng.uniform(0.4, 0.95),
+        "merge_share": _one(rng, (0.0, 0.05, 0.1, 0.2, 0.3)),
+        "tau_duplicate": rng.uniform(0.6, 0.95),
+        "min_quality": rng.uniform(0.0, 0.5),
+        "continuity": scale * _one(rng, (0.0, 0.05, 0.1, 0.15)),
+        "exemplar_share": _one(rng, (0.0, 0.3, 0.6)),
+        "tau_presence": presence,
+        "tau_new_presence": max(presence, _one(rng, PRESENCES)),
+    }
+    rounded = {name: round(float(value), 3) for name, value in cosines.items()}
+    return {**rounded, "confirm_hits": hits, "confirm_windows": windows, "merge_every": int(_one(rng, (1, 4, 10)))}
 
 
-def _values(*names: str, at: Sequence[float], apart: float = 0.0) -> Callable[[Any], Iterator[dict[str, float]]]:
-    return lambda memory: ({name: round(value + place * apart, 3) for place, name in enumerate(names)} for value in at)
+def _joining(memory: Any, rng: np.random.Generator) -> dict[str, float]:
+    cosines = {"tau": rng.uniform(0.2, 0.9), "tau_duplicate": rng.uniform(0.6, 0.95)}
+    return {name: round(float(value), 3) for name, value in cosines.items()} | {"tau_presence": _one(rng, PRESENCES)}
 
 
-def _confirmed(memory: Any) -> Iterator[dict[str, float]]:
-    """How often a talker must be heard in how many windows in a row."""
-    yield from (
-        {"confirm_hits": hits, "confirm_windows": windows} for hits, windows in ((2, 3), (2, 4), (3, 5), (4, 8))
-    )
+def _incremental(memory: Any, rng: np.random.Generator) -> dict[str, float]:
+    cosines = {"delta_new": rng.uniform(0.1, 1.0), "tau_duplicate": rng.uniform(0.6, 0.95)}
+    presences = {name: _one(rng, PRESENCES) for name in ("tau_active", "rho_update")}
+    return {name: round(float(value), 3) for name, value in cosines.items()} | presences
 
 
-_JOINING = (
-    _values("tau", at=COSINES),
-    _values("tau_presence", at=PRESENCES),
-    _values("tau_duplicate", at=DUPLICATES),
-    _values("tau", at=COSINES),
-)
-TRIALS: dict[str, tuple[Callable[[Any], Iterable[Mapping[str, float]]], ...]] = {  # of each memory that comes with us
-    "online": (
-        _matches,
-        _values("tau_presence", "tau_new_presence", at=PRESENCES, apart=0.1),
-        _around("tau_new", 0.0, -0.05, -0.1, -0.15, -0.2, -0.3),
-        _values("tau_merge", at=(*COSINES[8:], NEVER)),
-        _values("tau_duplicate", at=DUPLICATES),
-        _values("min_quality", at=(0.1, 0.2, 0.3, 0.4, 0.5)),
-        _confirmed,
-        _matches,
-        _values("tau_new_presence", at=PRESENCES),
-        _around("tau_update", -0.1, 0.0, 0.1),
-    ),
-    "leader": _JOINING,
-    "stitch": _JOINING,
-    "incremental": (
-        _values("delta_new", at=COSINES),
-        _values("tau_active", at=PRESENCES),
-        _values("rho_update", at=PRESENCES),
-        _values("tau_duplicate", at=DUPLICATES),
-        _values("delta_new", at=COSINES),
-    ),
+def _one(rng: np.random.Generator, values: Sequence[float]) -> float:
+    return values[int(rng.integers(len(values)))]
+
+
+DRAWS: dict[str, Draw] = {  # of each memory that comes with us; others keep what their config says
+    "online": _online,
+    "leader": _joining,
+    "stitch": _joining,
+    "incremental": _incremental,
 }
 
 

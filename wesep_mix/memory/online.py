@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from wesep_mix.base.config import Checked, Count, CountOrZero, above, at_least
+from wesep_mix.base.config import Checked, Count, CountOrZero, above, at_least, between
 from wesep_mix.base.errors import UserError
 from wesep_mix.memory import slots
 from wesep_mix.memory.observing import NOBODY, Event, Observed, directions
@@ -36,8 +36,11 @@ class Config(Checked):
         tau_duplicate: cosine of two heads from which they are one; the more present stays.
         tau_match: least score of a head for its slot.
         tau_new: a head is somebody new where its best score among the slots that are free in this window is below.
+        tau_taken: a head whose score for a slot that another head has in this window is as high is nobody new: it hears
+            that talker, too.
         tau_update: score from which a head moves its slot.
         tau_merge: cosine of two slots from which they are one talker, if they never spoke in one window.
+        merge_share: of the windows of a slot, up to which two may have spoken together and still be merged.
         half_life_s: in which a slot's mean forgets half.
         exemplars: kept for each slot.
         exemplar_gap_s: least time between two exemplars.
@@ -66,6 +69,8 @@ class Config(Checked):
     tau_new: float = 0.45
     tau_update: float = 0.5
     tau_merge: float = 0.8
+    merge_share: Annotated[float, between(0, 1)] = 0.1
+    tau_taken: float = 0.8
     half_life_s: Annotated[float, above(0)] = 120.0
     exemplars: CountOrZero = 8
     exemplar_gap_s: Annotated[float, at_least(0)] = 5.0
@@ -98,7 +103,8 @@ class Slot(slots.Slot):
         first_s: when opened, last_s: when last heard, updated_s: to when it has faded.
         hits: numbers of the windows in which it was heard; of one that is confirmed, no more.
         confirmed: whether it is more than a passing sound.
-        beside: slots that spoke in a window with it, which are others' for sure.
+        windows: in how many it was heard.
+        beside: in how many of these each other slot spoke, too.
         exemplars: [R, D], with their qualities and times.
     """
 
@@ -108,13 +114,14 @@ class Slot(slots.Slot):
     updated_s: float
     hits: list[int] = field(default_factory=list)
     confirmed: bool = False
-    beside: set[int] = field(default_factory=set)
+    windows: int = 0
+    beside: dict[int, int] = field(default_factory=dict)
     exemplars: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     qualities: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.beside = set(self.beside)  # saved as a list
+        self.beside = {int(number): count for number, count in self.beside.items()}  # names in JSON are text
 
 
 class Norms(NamedTuple):
@@ -184,14 +191,17 @@ class Model(slots.Slots):
                 events += self._hear(number, found[head], quality[head], score, time_s)
         for row, head in enumerate(heads):
             best = max(scores[row, free], default=-np.inf)
-            if labels[head] == NOBODY and self._is_new(sure[head], quality[head], best):
+            known = max(np.delete(scores[row], free), default=-np.inf) >= self.config.tau_taken
+            if labels[head] == NOBODY and not known and self._is_new(sure[head], quality[head], best):
                 events += self._make_room(time_s)
                 if len(self.slots) < self.config.max_slots:
                     labels[head], margins[head] = self._open(found[head], quality[head], time_s), np.inf
                     events.append(Event("new", int(labels[head]), time_s))
         heard = {number for number in labels.tolist() if number in self.slots}
         for number in heard:
-            self.slots[number].beside |= heard - {number}
+            self.slots[number].windows += 1
+            for other in heard - {number}:
+                self.slots[number].beside[other] = self.slots[number].beside.get(other, 0) + 1
         self.spoke, self.time_s = heard, time_s
         self.num_windows += 1
         events += self._merge(time_s) if self._merges_now() else ()
@@ -305,11 +315,16 @@ class Model(slots.Slots):
         """Two slots of one talker become the older."""
         for one in sorted(self.slots):
             for other in sorted(number for number in self.slots if number > one):
-                if one not in self.slots or other in self.slots[one].beside:
+                if one not in self.slots or not self._may_be_one(one, other):
                     continue
                 if self.slots[one].mean @ self.slots[other].mean > self.config.tau_merge:
                     self._join(one, other)
                     yield Event("merged", one, time_s, other)
+
+    def _may_be_one(self, one: int, other: int) -> bool:
+        """Whether two slots have hardly ever spoken in one window, where they would be two talkers."""
+        both, fewer = self.slots[one].beside.get(other, 0), min(self.slots[each].windows for each in (one, other))
+        return both <= self.config.merge_share * fewer
 
     def _join(self, one: int, other: int) -> None:
         kept, gone = self.slots[one], self.slots.pop(other)
@@ -318,10 +333,13 @@ class Model(slots.Slots):
             self._fade(slot, until)
         kept.total, kept.weight = kept.total + gone.total, kept.weight + gone.weight
         kept.last_s, kept.confirmed = max(kept.last_s, gone.last_s), kept.confirmed or gone.confirmed
-        kept.beside |= gone.beside
+        kept.windows += gone.windows
+        for number, count in gone.beside.items():
+            kept.beside[number] = kept.beside.get(number, 0) + count
         for slot in self.slots.values():
             if other in slot.beside:
-                slot.beside = (slot.beside - {other}) | {one}
+                slot.beside[one] = slot.beside.get(one, 0) + slot.beside.pop(other)
+        kept.beside.pop(one, None)
         for row, quality, at in zip(gone.exemplars, gone.qualities, gone.times, strict=True):
             self._keep_exemplar(kept, row, quality, at)
         if other in self.spoke:

@@ -112,6 +112,9 @@ class SessionsConfig(Checked):
         check_named([self.speech, self.statements.row], self.rows)
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: wanted at most window_s, {self.window_s:g}, found {self.hop_s:g}")
+        for name, row in self.rows.items():
+            if row.like and getattr(self.rows.get(row.like), "memory", None) is None:
+                raise ValueError(f"rows.{name}: like: wanted a row with a memory, found {row.like}")
         if self.rows[self.speech].how != "memory":
             raise ValueError(f"speech: wanted a row with how: memory, found {self.speech}")
 

@@ -339,7 +339,7 @@ def _timelines(layout: SessionsLayout, sessions_of: Callable[[int], Any]) -> Ite
     seed, config = layout.config.seeds[0], layout.config
     row, sessions = config.rows[config.speech], sessions_of(seed)
     _, setting = read_row(layout.tracking(seed).out, config.speech)
-    cases, cohort = sessions.cases(row.ear, "test"), sessions.cohort(row)
+    cases, cohort = sessions.cases(row.ear, "test"), sessions.cohort(row.ear, setting.memory)
     for regime in config.drawn.regimes:
         own = [case for case in cases if case.session.regime == regime]
         case = next((case for case in own if len(case.session.talkers) == 4), own[0])

@@ -11,7 +11,7 @@ from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.session_work import Sessions, plain, read_row, setting_of, track_rows
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.timeline import timeline
-from wesep_mix.evaluation.tracking import Case, Setting, choose, measure, read_cases, spoken_by, track
+from wesep_mix.evaluation.tracking import Case, Setting, choose, like, measure, read_cases, spoken_by, track
 from wesep_mix.evaluation.tracks import Track
 from wesep_mix.inference.session_windows import Windows, write_windows
 from wesep_mix.io.arrays import write_arrays
@@ -65,11 +65,12 @@ def test_thresholds_are_chosen_that_score_better_than_the_first_ones(cases):
     assert choose(row, cases[:2]) == found  # nothing is drawn
 
 
-def test_what_an_ablation_fixes_is_left_alone(cases):
-    row = TrackRow("no gating", memory=Config(tau_update=-1.0), fixed=("tau_update", "confirm_hits", "confirm_windows"))
-    memory = choose(row, cases[:1]).memory
-    assert (memory.tau_update, memory.confirm_hits, memory.confirm_windows) == (-1.0, 2, 4)
-    assert memory != row.memory
+def test_an_ablation_has_the_thresholds_of_its_row_but_for_its_changes(cases):
+    found = choose(TrackRow("online", memory=Config()), cases[:1])
+    row = TrackRow("no gating", like="online", changes={"tau_update": -1.0})
+    assert like(row, found) == dataclasses.replace(found, memory=dataclasses.replace(found.memory, tau_update=-1.0))
+    with pytest.raises(TypeError, match="nothing"):
+        like(TrackRow("x", like="online", changes={"nothing": 1}), found)
 
 
 @pytest.mark.parametrize("how", ["average", "spectral", "voices", "enrolled"])
@@ -127,7 +128,11 @@ def test_rows_are_scored_into_files_and_kept(cases, tmp_path, monkeypatch):
     sessions = Sessions(tmp_path / "drawn", {ear: tmp_path / ear for ear in ("student", "references")})
     (again, _) = read_cases(tmp_path / "drawn/dev", tmp_path / "student/dev", tmp_path / "references/dev")
     assert again.session == cases[0].session and np.array_equal(again.truth, cases[0].truth)
-    rows = {"online": TrackRow("online", memory=Config()), "chance": TrackRow("chance", how="chance")}
+    rows = {
+        "revised": TrackRow("revised", how="revised", like="online"),
+        "online": TrackRow("online", memory=Config()),
+        "chance": TrackRow("chance", how="chance"),
+    }
     track_rows(rows, sessions, tmp_path / "out", 1)
     scored, setting = read_row(tmp_path / "out", "online")
     assert [one["session"] for one in scored] == ["s2", "s3"] and setting == choose(rows["online"], cases[:2])
@@ -144,10 +149,12 @@ def test_settings_are_read_as_they_were_written():
 
 
 def test_a_row_has_a_memory_if_one_is_asked():
-    with pytest.raises(ValueError, match="memory: wanted one"):
+    with pytest.raises(ValueError, match="wanted memory or like"):
         TrackRow("x")
-    with pytest.raises(ValueError, match="memory: wanted one"):
+    with pytest.raises(ValueError, match="wanted memory or like"):
         TrackRow("x", how="voices", memory=Config())
+    with pytest.raises(ValueError, match="changes: wanted them"):
+        TrackRow("x", memory=Config(), changes={"tau_match": 0.3})
 
 
 def test_a_timeline_has_talkers_and_slots_in_one_order(cases):

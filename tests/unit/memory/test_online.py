@@ -88,7 +88,7 @@ def test_slots_of_one_talker_are_merged_and_those_heard_together_are_not():
         ("merged", first, beside),
     ]
     assert sorted(memory.slots) == [first, other]
-    assert memory.slots[other].beside == {first} and memory.slots[first].beside == {other}
+    assert memory.slots[other].beside == {first: 1} and memory.slots[first].beside == {other: 1}
 
 
 def test_exemplars_are_the_best_and_apart_in_time():
@@ -263,3 +263,24 @@ def with_a_slot(memory):
 def test_a_talker_cannot_be_asked_for_more_often_than_there_are_windows():
     with pytest.raises(ValueError, match="confirm_hits: wanted at most confirm_windows, 4, found 5"):
         Config(confirm_hits=5)
+
+
+def test_a_second_head_on_a_talker_whose_slot_is_taken_is_nobody_new():
+    near = np.array([0.8, 0.6])
+    for tau_taken, labels in ((0.75, (0, NOBODY)), (0.85, (0, 1))):
+        memory = Memory(Config(tau_taken=tau_taken, tau_duplicate=0.95, continuity=0))
+        memory.observe(np.eye(2)[:1], np.array([0.9]), 0.0)
+        answer = memory.observe(np.stack([np.eye(2)[0], near]), np.array([0.9, 0.9]), 2.5)
+        assert answer.labels == labels
+
+
+def test_slots_that_were_hardly_ever_heard_together_may_be_merged():
+    def slots_after(merge_share):
+        config = Config(tau_taken=2, tau_duplicate=0.95, merge_every=10, tau_merge=0.7, merge_share=merge_share)
+        memory, near = Memory(config), np.array([0.75, 0.66])
+        memory.observe(np.stack([np.eye(2)[0], near]), np.array([0.9, 0.9]), 0.0)  # both of one talker
+        for place in range(1, 20):
+            memory.observe(np.eye(2)[:1] if place % 2 else near[None], np.array([0.9]), 2.5 * place)
+        return sorted(memory.slots)
+
+    assert slots_after(0.0) == [0, 1] and slots_after(0.3) == [0]
