@@ -14,7 +14,8 @@ ROWS = (
     "teacher: {title: whole windows, ear: teacher, memory: {name: online}}, "
     "separated: {title: separation first, ear: separated, memory: {name: online}}, "
     "frames: {title: frames, ear: frames, memory: {name: online}}, "
-    "norm: {title: normalised, memory: {name: online, as_norm: true}}}"
+    "norm: {title: normalised, memory: {name: online, as_norm: true}}, "
+    "no_merging: {title: unmerged, like: online, changes: {merge_every: 0}}}"
 )
 SETTINGS = {
     "sessions.rows": ROWS,
@@ -87,6 +88,7 @@ def test_sessions_are_drawn_heard_tracked_extracted_and_reported(folder, capsys)
         "separated",
         "frames",
         "norm",
+        "no_merging",
     }
     assert numbers["rows"]["chance"]["all"]["idf1"]["num"] == 4
     assert {row["origin"] for one in numbers["speech"] for row in one["talkers"]} >= {"heard"}
