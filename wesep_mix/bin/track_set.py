@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from wesep_mix.base.errors import UserError
-from wesep_mix.base.files import read_json, read_table, write_json
+from wesep_mix.base.files import read_table, write_json
 from wesep_mix.base.stage import guarded
 from wesep_mix.bin import track
 from wesep_mix.bin.options import add_model_options
@@ -38,21 +37,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _score(args: argparse.Namespace) -> int:
-    from wesep_mix.evaluation.tracked_sets import pooled, score_recording
-    from wesep_mix.io.rttm import read_rttm, read_uem
+    from wesep_mix.evaluation.tracked_sets import pooled, read_references, score_tracked
 
-    wavs, references = read_table(args.wavs), read_rttm(args.rttm)
-    scored = read_uem(args.uem) if args.uem else {}
-    for name in wavs:
-        if name not in references or (args.uem and name not in scored):
-            raise UserError(f"{args.uem if name in references else args.rttm}: wanted a line of {name}, found none")
-    rows = []
+    wavs, rows = read_table(args.wavs), []
+    references = read_references(args.rttm, args.uem, wavs)
     for name, file in wavs.items():
         if status := _track(args, name, Path(file)):
             return status
-        summary = read_json(args.out / name / SUMMARY)
-        found = read_rttm(args.out / name / f"{summary['recording']}.rttm").get(summary["recording"], [])
-        rows.append(score_recording(name, found, references[name], scored.get(name, [(0.0, summary["seconds"])])))
+        rows.append(score_tracked(name, args.out / name, *references[name]))
     together = pooled(rows)
     write_json(args.out / SCORES, {"recordings": rows, "all": together})
     print(_text(rows, together))

@@ -42,12 +42,28 @@ class Sessions:
     heard: Mapping[str, Path]
 
     def cases(self, ear: str, set_name: str) -> list[Case]:
-        """The sessions of a set as an ear heard them."""
+        """The sessions of a set as an ear heard them.
+
+        Args:
+            ear: whose.
+            set_name: dev or test.
+
+        Returns:
+            A case a session.
+        """
         heard, references = self.heard[ear] / set_name, self.heard["references"] / set_name
         return read_cases(self.drawn / set_name, heard, references)
 
     def cohort(self, ear: str, memory: Any) -> np.ndarray | None:
-        """Others' voices, for a memory that compares with them."""
+        """Others' voices, for a memory that compares with them.
+
+        Args:
+            ear: whose.
+            memory: its config.
+
+        Returns:
+            float32 [M, D]; None for a memory that does not ask for them.
+        """
         return read_arrays(self.heard[ear] / COHORT)["cohort"] if getattr(memory, "as_norm", False) else None
 
 
@@ -99,7 +115,18 @@ def plain(setting: Setting) -> dict[str, Any]:
 
 
 def setting_of(values: Mapping[str, Any], where: str) -> Setting:
-    """What `plain` made plain. Raises: UserError, naming `where`, for settings that are not valid."""
+    """Read what `plain` made plain.
+
+    Args:
+        values: plain.
+        where: they are from, for the error.
+
+    Returns:
+        The setting.
+
+    Raises:
+        UserError: they are not valid.
+    """
     memory = values["memory"]
     if memory is not None:
         memory = config.from_dict(plugins.load("memory", memory["name"]).Config, memory, where)
@@ -107,7 +134,15 @@ def setting_of(values: Mapping[str, Any], where: str) -> Setting:
 
 
 def read_row(out: Path, name: str) -> tuple[list[dict[str, Any]], Setting]:
-    """A row's scored sessions, and what was chosen for it."""
+    """A row's scored sessions, and what was chosen for it.
+
+    Args:
+        out: folder of `track_rows`.
+        name: of the row.
+
+    Returns:
+        The sessions of the test set as `evaluation.tracking.measure` scores them, and the setting.
+    """
     content = read_json(_file_of(out, name))
     return content["sessions"], setting_of(content["chosen"], str(_file_of(out, name)))
 

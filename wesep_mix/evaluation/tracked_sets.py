@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.io.rttm import Segment
+from wesep_mix.base.files import read_json
+from wesep_mix.io.rttm import Segment, read_rttm, read_uem
 from wesep_mix.metrics.diarisation import diarisation_error
 
 COLLAR_S = 0.25
 ERRORS = ("miss", "false_alarm", "confusion")
+
+
+Stretches = list[tuple[float, float]]
+
+
+def read_references(rttm: Path, uem: Path | None, names: Iterable[str]) -> dict[str, tuple[list[Segment], Stretches]]:
+    """Read who speaks when in recordings, and what of them is scored.
+
+    Args:
+        rttm: who speaks when.
+        uem: what is scored; None: all.
+        names: of the recordings.
+
+    Returns:
+        {recording: segments, and stretches (start_s, end_s), empty for all}.
+
+    Raises:
+        UserError: a recording is not in a file, or a line cannot be read.
+    """
+    references, scored = read_rttm(rttm), read_uem(uem) if uem else {}
+    found = {}
+    for name in names:
+        if name not in references or (uem and name not in scored):
+            raise UserError(f"{uem if name in references else rttm}: wanted a line of {name}, found none")
+        found[name] = references[name], scored.get(name, [])
+    return found
+
+
+def score_tracked(name: str, folder: Path, reference: Sequence[Segment], scored: Stretches) -> dict[str, Any]:
+    """Score what `wesep-mix track` has written of a recording.
+
+    Args:
+        name: of the recording.
+        folder: that it wrote to.
+        reference: who speaks when.
+        scored: the stretches that count; empty for all.
+
+    Returns:
+        As `score_recording`.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    summary = read_json(folder / "track.json")
+    found = read_rttm(folder / f"{summary['recording']}.rttm").get(summary["recording"], [])
+    return score_recording(name, found, reference, scored or [(0.0, summary["seconds"])])
 
 
 def score_recording(
@@ -53,6 +101,9 @@ def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         {"recordings", "der", "der_collar": shares; "miss", "false_alarm", "confusion": of the speech, without a collar;
         "count": share of recordings whose number of talkers is right, "count_error": mean of how far it is off}; None
         where nobody speaks.
+
+    Raises:
+        UserError: there is no recording.
     """
     if not rows:
         raise UserError("scores: wanted a recording, found none")

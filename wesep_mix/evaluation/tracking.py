@@ -138,7 +138,15 @@ def track(row: TrackRow, setting: Setting, case: Case, cohort: np.ndarray | None
 
 
 def new_memory(config: Any, cohort: np.ndarray | None = None) -> Any:
-    """A memory that knows nobody yet."""
+    """A memory that knows nobody yet.
+
+    Args:
+        config: of its plugin.
+        cohort: others' voices, for as_norm, [M, D].
+
+    Returns:
+        The memory.
+    """
     module = plugins.load("memory", config.name)
     return module.Model(config, cohort) if getattr(config, "as_norm", False) else module.Model(config)
 
@@ -166,7 +174,15 @@ def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = Non
 
 
 def like(row: TrackRow, other: Setting) -> Setting:
-    """The setting of a row that has another's but for its `changes`."""
+    """The setting of a row that has another's but for its `changes`.
+
+    Args:
+        row: with `like` and `changes`.
+        other: the other row's setting.
+
+    Returns:
+        The setting.
+    """
     return dataclasses.replace(other, memory=dataclasses.replace(other.memory, **row.changes))
 
 
@@ -299,6 +315,10 @@ def spoken_by(case: Case, track: Track) -> Iterator[tuple[float, float, str]]:
 
     Yields:
         (start_s, end_s, slot).
+
+    Args:
+        case: the session.
+        track: of it.
     """
     starts, size, num_samples = case.windows.starts, case.windows.size, case.session.num_samples
     centres = starts + size // 2

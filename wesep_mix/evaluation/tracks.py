@@ -156,7 +156,16 @@ def by_voices(windows: Windows, voices: np.ndarray, tau_presence: float) -> Trac
 
 
 def mean_voices(windows: Windows, names: np.ndarray, num_talkers: int) -> np.ndarray:
-    """The mean of each talker's own heads over the session: float [K, D], NaN for one without any."""
+    """The mean of each talker's own heads over the session.
+
+    Args:
+        windows: of the session.
+        names: the talker of each head, int [W, N].
+        num_talkers: K.
+
+    Returns:
+        float [K, D], NaN for a talker without any head.
+    """
     voices = np.full((num_talkers, windows.embeddings.shape[-1]), np.nan)
     for talker in range(num_talkers):
         if (names == talker).any():
@@ -165,7 +174,17 @@ def mean_voices(windows: Windows, names: np.ndarray, num_talkers: int) -> np.nda
 
 
 def by_chance(windows: Windows, num_talkers: int, tau_presence: float, rng: np.random.Generator) -> Track:
-    """Give the heads that are heard any talkers, one to one."""
+    """Give the heads that are heard any talkers, one to one.
+
+    Args:
+        windows: of the session.
+        num_talkers: K.
+        tau_presence: presence above which a head is heard.
+        rng: draws them.
+
+    Returns:
+        The track, whose slots are the talkers.
+    """
     labels = np.full(windows.presence.shape, NOBODY)
     for place in np.flatnonzero(windows.heard):
         heads = np.flatnonzero(windows.presence[place] > tau_presence)[:num_talkers]

@@ -82,14 +82,33 @@ def hear_windows_of(num_samples: int, cut: Cut, heads: Heads, window_s: float, h
 
 
 def hear_session(session: Session, heads: Heads, window_s: float, hop_s: float) -> Windows:
-    """`hear_windows_of` a session."""
+    """`hear_windows_of` a session.
+
+    Args:
+        session: the session.
+        heads: what is heard.
+        window_s: seconds of a window.
+        hop_s: seconds from window to window.
+
+    Returns:
+        What was heard.
+    """
     return hear_windows_of(
         session.num_samples, lambda start, stop: render_range(session, start, stop).mix, heads, window_s, hop_s
     )
 
 
 def window_starts(num_samples: int, window_s: float, hop_s: float) -> tuple[list[int], int]:
-    """First sample of each window, and their length; the last window ends with the session."""
+    """Where windows begin.
+
+    Args:
+        num_samples: of the session.
+        window_s: seconds of a window.
+        hop_s: seconds from window to window.
+
+    Returns:
+        First sample of each window, the last of which ends with the session, and the samples of a window.
+    """
     size = min(round(window_s * SAMPLE_RATE), num_samples)
     return chunk_starts(num_samples, size, size - round(hop_s * SAMPLE_RATE), 1), size
 
@@ -105,7 +124,15 @@ def _stacked(found: Mapping[int, tuple[np.ndarray, np.ndarray]], count: int) -> 
 
 
 def of_student(student: nn.Module, device: str) -> Heads:
-    """What a student's heads say; without presence all of them speak."""
+    """What a student's heads say; without presence all of them speak.
+
+    Args:
+        student: mixture -> set of embeddings.
+        device: where it is.
+
+    Returns:
+        The function.
+    """
 
     def heads(mix: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         embeddings, presence = heads_of(student, mix, device)
@@ -115,7 +142,15 @@ def of_student(student: nn.Module, device: str) -> Heads:
 
 
 def of_teacher(teacher: nn.Module, device: str) -> Heads:
-    """One embedding of the mixture as a whole, as diarisation by windows has it."""
+    """One embedding of the mixture as a whole, as diarisation by windows has it.
+
+    Args:
+        teacher: speech -> embedding.
+        device: where it is.
+
+    Returns:
+        The function.
+    """
 
     @torch.inference_mode()
     def heads(mix: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +164,14 @@ def of_separated(separator: nn.Module, teacher: nn.Module, device: str) -> Heads
     """The teacher's embeddings of what a separator makes of the mixture.
 
     The presence of an output is its power's share of the loudest one's, 0.5 at 20 dB below it.
+
+    Args:
+        separator: mixture -> talkers.
+        teacher: speech -> embedding.
+        device: where both are.
+
+    Returns:
+        The function.
     """
 
     @torch.inference_mode()
@@ -187,7 +230,12 @@ def references(
 
 
 def write_windows(path: Path, windows: Windows) -> None:
-    """Write what was heard of a session; `read_windows` reads it."""
+    """Write what was heard of a session; `read_windows` reads it.
+
+    Args:
+        path: the npz to write.
+        windows: of the session.
+    """
     write_arrays(path, {each.name: getattr(windows, each.name) for each in fields(Windows)})
 
 

@@ -54,7 +54,15 @@ class Session:
 
 
 def blocks(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Ranges of at most 30 s that cover the samples from `first` to `end`."""
+    """Ranges of at most 30 s that cover the samples from `first` to `end`.
+
+    Args:
+        first: sample.
+        end: the one after the last.
+
+    Returns:
+        First sample and the one after the last of each.
+    """
     step = round(BLOCK_S * SAMPLE_RATE)
     return ((start, min(start + step, end)) for start in range(first, end, step))
 
@@ -101,7 +109,17 @@ def render_range(session: Session, start: int, stop: int, read: Read = read_audi
 
 
 def render_bed(bed: Bed, first: int, end: int, read: Read = read_audio) -> np.ndarray:
-    """The noise of a session's samples from `first` to `end`, which lie in the bed: float32 [end - first]."""
+    """The noise of a stretch of a session.
+
+    Args:
+        bed: that covers these samples.
+        first: sample of the session.
+        end: the one after the last.
+        read: `read_audio`, or another way to the same samples.
+
+    Returns:
+        float32 [end - first].
+    """
     start = (bed.noise.start + first - bed.first) % bed.noise.num_samples
     samples = render_noise(dataclasses.replace(bed.noise, start=start), end - first, SAMPLE_RATE, read)
     samples *= np.float32(bed.gain)

@@ -106,12 +106,29 @@ def group_of(one: Scored) -> str:
 
 
 def chosen(scored: Iterable[Scored], regime: str = ALL, talkers: str = ALL) -> list[Scored]:
-    """The sessions of a regime and of some numbers of talkers."""
+    """The sessions of a regime and of some numbers of talkers.
+
+    Args:
+        scored: sessions.
+        regime: its name, or all.
+        talkers: 2-3, 4-5, or all.
+
+    Returns:
+        Those of the sessions.
+    """
     return [one for one in scored if regime in (ALL, one["regime"]) and talkers in (ALL, group_of(one))]
 
 
 def by_session(scored: Iterable[Scored], measure: Measure) -> np.ndarray:
-    """Each session's value, [M], or its part and whole, [M, 2], over all seeds; NaN where it is not defined."""
+    """Each session's value over all seeds.
+
+    Args:
+        scored: sessions, of several seeds.
+        measure: the measure.
+
+    Returns:
+        A value a session, [M], NaN where it is not defined; or its part and whole, [M, 2].
+    """
     values: dict[str, list[Any]] = {}
     for one in scored:
         values.setdefault(one["session"], []).append(measure.of(one))
@@ -148,7 +165,15 @@ def summary(scored: Sequence[Scored], seed: int = 0) -> dict[str, dict[str, floa
 
 
 def shown(measure: Measure, found: Mapping[str, float | None]) -> str:
-    """`82.1 (78.0-85.9)`; a dash where it is not defined."""
+    """`82.1 (78.0-85.9)`; a dash where it is not defined.
+
+    Args:
+        measure: of the number.
+        found: its value and interval.
+
+    Returns:
+        The text.
+    """
     if found["value"] is None:
         return "-"
     text = f"{measure.factor * found['value']:.{measure.digits}f}"

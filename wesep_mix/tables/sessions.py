@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from wesep_mix.base.config import FILLED, Checked, Count, above, between, load_config, to_dict
+from wesep_mix.base.config import FILLED, Checked, Count, CountOrZero, above, between, load_config, to_dict
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.stage import Need, Part
 from wesep_mix.evaluation.settings import TrackRow
@@ -37,11 +37,13 @@ class StudentRow(Checked):
         title: of the row, naming the numbers of talkers it is trained on.
         num_spk: its heads, and the most talkers of its training mixtures.
         student: `key: value`, as in `--set key=value`, over student.yaml.
+        seeds: of its trainings; none: all of the config's.
     """
 
     title: str
     num_spk: Count = 3
     student: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[CountOrZero, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class SessionsConfig(Checked):
         check_rows([*self.students, *self.rows], self.seeds)
         if self.students:
             check_named([self.tracked], self.students)
+            if self.students[self.tracked].seeds:
+                raise ValueError(f"students.{self.tracked}: hears the sessions of every seed, leave out its seeds")
         check_named([self.speech, self.statements.row], self.rows)
         if self.hop_s > self.window_s:
             raise ValueError(f"hop_s: wanted at most window_s, {self.window_s:g}, found {self.hop_s:g}")
@@ -120,7 +124,18 @@ class SessionsConfig(Checked):
 
 
 def load_sessions(conf: Path, settings: Sequence[str]) -> SessionsConfig:
-    """conf/sessions.yaml of a recipe. Raises: UserError when it is missing or not valid."""
+    """Read conf/sessions.yaml of a recipe.
+
+    Args:
+        conf: egs/CORPUS/conf.
+        settings: the `--set` values of the run.
+
+    Returns:
+        The config.
+
+    Raises:
+        UserError: it is missing or not valid.
+    """
     return load_config(SessionsConfig, conf / f"{NAME}.yaml", list(settings))
 
 
@@ -178,12 +193,24 @@ class SessionsLayout:
         return {1: self.own_data / "single", **folders}
 
     def student(self, name: str, seed: int) -> Path:
-        """Folder of a student."""
+        """Folder of a student.
+
+        Args:
+            name: of the student.
+            seed: of its training.
+
+        Returns:
+            The folder.
+        """
         return self.exp / f"seed{seed}" / "student" / name
 
     def student_jobs(self) -> list[Job]:
         """The calls of stage 3's entry point."""
-        return [self._student_job(name, seed) for seed in self.config.seeds for name in self.config.students]
+        return [self._student_job(name, seed) for seed in self.config.seeds for name in self._trained(seed)]
+
+    def _trained(self, seed: int) -> list[str]:
+        """The students that are trained with a seed."""
+        return [name for name, row in self.config.students.items() if not row.seeds or seed in row.seeds]
 
     def _student_job(self, name: str, seed: int) -> Job:
         row, out = self.config.students[name], self.student(name, seed)
@@ -208,7 +235,15 @@ class SessionsLayout:
         return {name: row for name, row in self.config.rows.items() if row.ear != "separated" or there}
 
     def models(self, ear: str, seed: int | None = None) -> dict[str, Path]:
-        """The model files that an ear needs."""
+        """The model files that an ear needs.
+
+        Args:
+            ear: what hears.
+            seed: of the student's training.
+
+        Returns:
+            {kind: file}.
+        """
         if ear == "student":
             return {"student": self.students(seed)[self.config.tracked]}
         wanted = ("teacher", "separator") if ear == "separated" else ("teacher",)
@@ -218,14 +253,30 @@ class SessionsLayout:
         """Model files of all students by name."""
         if not self.config.students:
             return {self.config.tracked: self.networks["student"]}
-        return {name: self.student(name, seed) / "model.pt" for name in self.config.students}
+        return {name: self.student(name, seed) / "model.pt" for name in self._trained(seed)}
 
     def heard(self, ear: str, seed: int | None = None) -> Path:
-        """Folder of what an ear heard; `seed` is the student's."""
+        """Folder of what an ear heard.
+
+        Args:
+            ear: what hears.
+            seed: of the student's training; no other ear depends on it.
+
+        Returns:
+            The folder.
+        """
         return self.exp / f"seed{seed}" / "heard" if ear == "student" else self.exp / "heard" / ear
 
     def hearing(self, ear: str, seed: int | None = None) -> Part:
-        """Stage 8's part of what an ear hears."""
+        """Stage 8's part of what an ear hears.
+
+        Args:
+            ear: what hears.
+            seed: of the student's training.
+
+        Returns:
+            The part.
+        """
         needs = self._made(self.models(ear, seed))
         if ear == "student":
             needs.append(Need(self.train() / PLANS, 1))
