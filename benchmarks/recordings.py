@@ -1,4 +1,4 @@
-"""Recordings of one's own: time and memory of `candidates` and `extract` by length and talkers, and of streaming.
+"""Recordings of one's own: time and memory of the commands by length and talkers, and of streaming.
 
     python benchmarks/recordings.py --model DIR --data data/mini/2mix
     python benchmarks/recordings.py --model DIR --data data/mini/2mix --peer_python /path/to/env/bin/python
@@ -83,6 +83,7 @@ def _commands(args: argparse.Namespace, wav: Path, seconds: int, num_spk: int) -
         ("candidates", [*ours, "candidates", str(wav), *rest]),
         ("extract --pick 1", [*ours, "extract", str(wav), "--pick", "1", *rest]),
         ("extract --all", [*ours, "extract", str(wav), "--all", *rest]),
+        ("track", [*ours, "track", str(wav), *rest]),
     ]
     if args.peer_python and num_spk > 1 and seconds <= args.peer_seconds:
         found.append(

@@ -67,7 +67,7 @@ def test_help_lists_stages_and_defaults(tmp_path):
     assert done.returncode == 0 and done.stderr == ""
     assert re.findall(r"^  (\d)  ", done.stdout, flags=re.M) == list("123456789")
     for option in (
-        "stage stop_stage corpus num_spk extractor separator share_with tables write_wav nj "
+        "stage stop_stage corpus num_spk extractor separator share_with tables sessions write_wav nj "
         "ngpu tag set force dry_run data_dir exp_dir"
     ).split():
         assert f"\n  --{option} " in done.stdout

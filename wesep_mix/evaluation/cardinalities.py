@@ -19,8 +19,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.evaluation.breakdown import overlap_step
 from wesep_mix.inference.heads import HeardSet, hear_sets
-from wesep_mix.metrics.bootstrap import quotient, resampled
 from wesep_mix.metrics.clustering import cluster_metrics
+from wesep_mix.metrics.intervals import quotient, resampled
 from wesep_mix.metrics.sets import NONE, MatchedSet, by_rank, count_confusion, match_set, pair_cosines, quotients
 from wesep_mix.metrics.verification import equal_error_threshold, score_equal_error_rate
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans

@@ -1,4 +1,6 @@
-"""How sure a number is: bootstrap intervals over sessions, which are drawn with replacement (percentile method).
+"""How sure a number is: bootstrap intervals over sessions or mixtures, drawn with replacement (percentile method).
+
+The talkers of a mixture or session share its noise and each other, so they are not drawn one by one.
 
 A session where the measure is not defined, None or NaN, is left out. Not scipy.stats.bootstrap: it warns and gives up
 where the measure of a single draw is not defined.
@@ -95,3 +97,38 @@ def _defined(values: Sequence | np.ndarray) -> np.ndarray:
     if np.isinf(rows).any():
         raise UserError(f"bootstrap: wanted finite values, found {int(np.isinf(rows).sum())} infinite ones")
     return rows[~np.isnan(rows).any(axis=tuple(range(1, rows.ndim)))]
+
+
+def resampled(num: int, rng: np.random.Generator, draws: int = 1000) -> np.ndarray:
+    """Draw as many mixtures as there are, with replacement, over and over.
+
+    Args:
+        num: M mixtures.
+        rng: draws them.
+        draws: R, how often.
+
+    Returns:
+        How often each mixture is in each draw, int [R, M].
+    """
+    return rng.multinomial(num, np.full(num, 1 / num), size=draws)
+
+
+def quotient(over: np.ndarray, under: np.ndarray, weights: np.ndarray, level: float = 0.95) -> dict[str, float] | None:
+    """A sum over mixtures divided by another one, with a bootstrap interval over mixtures (Efron's percentiles).
+
+    Args:
+        over: what is summed above the line, of each of M mixtures, [M].
+        under: the same below it, [M].
+        weights: how often each mixture is in each of R draws, int [R, M], from `resampled`.
+        level: share of the draws that lie within the interval.
+
+    Returns:
+        `value`, and `low` and `high` of the draws that can be divided; None where the whole cannot be.
+    """
+    over, under = np.asarray(over, dtype=float), np.asarray(under, dtype=float)
+    if not under.sum():
+        return None
+    above, below = weights @ over, weights @ under
+    drawn = above[below > 0] / below[below > 0]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return {"value": float(over.sum() / under.sum()), "low": float(low), "high": float(high)}

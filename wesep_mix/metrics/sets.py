@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from wesep_mix.metrics.bootstrap import quotient
 from wesep_mix.metrics.clustering import normalised
+from wesep_mix.metrics.intervals import quotient
 
 NONE = -1  # the head of a talker who has none
 QUOTIENTS = {  # measure: the sum of what, divided by the sum of what

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.metrics.bootstrap import resampled
+from wesep_mix.metrics.intervals import resampled
 from wesep_mix.metrics.sets import (
     NONE,
     by_rank,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wesep_mix.metrics.bootstrap import quotient, resampled
+from wesep_mix.metrics.intervals import quotient, resampled
 
 
 def test_each_draw_has_as_many_as_there_are():
