@@ -16,6 +16,7 @@ from wesep_mix.base import config, plugins
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.parallel import map_items
 from wesep_mix.evaluation import session_speech, tracks
+from wesep_mix.evaluation.cardinalities import measure_cardinalities
 from wesep_mix.evaluation.hearing import COHORT
 from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.settings import TrackRow
@@ -25,6 +26,7 @@ from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.metrics.diarisation import diarisation_error
 from wesep_mix.models.folder import load_network
 
+CARDINALITIES = "cardinalities.json"
 CHOSEN, ROWS, SPACES, SPEECH = "chosen.yaml", "rows", "spaces.json", "speech.json"
 OTHER_SPACES = ("frames",)  # ears whose embeddings are not in the teacher's space
 
@@ -181,6 +183,22 @@ def extract_sessions(
         ders.append(_scored(case, session_speech.segments_of(speech, floor_db)))
     drifts = [found for case in test for found in drift(case, tracked(case))]
     write_json(out / SPEECH, {"talkers": talkers, "der": ders, "floor_db": floor_db, "drift": drifts})
+
+
+def try_students(
+    students: Mapping[str, Path], teacher: Path, sets: Mapping[int, Path], seed: int, device: str, out: Path
+) -> None:
+    """Try students on numbers of talkers that they were not trained on.
+
+    Args:
+        students: model files by name.
+        teacher: model file.
+        sets: prepared mixtures by their number of talkers.
+        seed: of k-means and of the intervals.
+        device: `cpu` or `cuda`.
+        out: gets cardinalities.json, as `evaluation.cardinalities.measure_cardinalities` gives it.
+    """
+    write_json(out / CARDINALITIES, measure_cardinalities(students, teacher, sets, seed, device))
 
 
 def _first(cases: Sequence[Case], count: int) -> list[Case]:

@@ -74,14 +74,14 @@ def _titles(layout: SessionsLayout) -> dict[str, str]:
 
 def _read(layout: SessionsLayout) -> dict[str, Any]:
     """All that stage 8 measured, of all seeds together."""
-    from wesep_mix.evaluation.session_work import SPACES, SPEECH, read_row
+    from wesep_mix.evaluation.session_work import CARDINALITIES, SPACES, SPEECH, read_row
 
     seeds = layout.config.seeds
     rows = {
         name: [one for seed in seeds for one in read_row(layout.tracking(seed).out, name)[0]] for name in layout.rows()
     }
     speech = [read_json(layout.speech(seed).out / SPEECH) for seed in seeds]
-    cardinalities = {seed: read_json(layout.cardinalities(seed).out / "cardinalities.json") for seed in seeds}
+    cardinalities = {seed: read_json(layout.cardinalities(seed).out / CARDINALITIES) for seed in seeds}
     spaces = [read_json(layout.tracking(seed).out / SPACES) for seed in seeds]
     return {"rows": rows, "speech": speech, "cardinalities": cardinalities, "spaces": spaces}
 

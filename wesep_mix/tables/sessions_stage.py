@@ -9,7 +9,7 @@ from functools import partial
 from types import ModuleType
 
 from wesep_mix.base.config import load_config, to_dict
-from wesep_mix.base.jobs import THREADS, TRAIN_CMD, wrapper
+from wesep_mix.base.jobs import THREADS, TRAIN_CMD, in_a_job, wrapper
 from wesep_mix.base.locks import alone_in
 from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Part, run_part
@@ -140,8 +140,8 @@ class SessionsStage:
         models, out = layout.models(ear, seed), layout.heard(ear, seed)
         hearing = Hearing(ear, models, config.window_s, config.hop_s, device=self.request.device)
         if ear == "student":
-            hear_cohort(hearing, layout.train(), out)
-        hear_sets(hearing, layout.drawn, out, self.request.nj)
+            in_a_job(partial(hear_cohort, hearing, layout.train(), out), "cohort")
+        hear_sets(hearing, layout.drawn, out, 1 if self.request.ngpu else self.request.nj)
 
     def _track(self, seed: int) -> None:
         from wesep_mix.evaluation.session_work import track_rows
@@ -162,18 +162,26 @@ class SessionsStage:
         layout, config = self.layout, self.layout.config
         _, setting = read_row(layout.tracking(seed).out, config.speech)
         row, out = config.rows[config.speech], layout.speech(seed).out
-        extract_sessions(
-            row, setting, self.sessions(seed), layout.networks["extractor"], config.extracted, self.request.device, out
+        work = partial(
+            extract_sessions,
+            row,
+            setting,
+            self.sessions(seed),
+            layout.networks["extractor"],
+            config.extracted,
+            self.request.device,
+            out,
         )
+        in_a_job(work, "speech over sessions")
 
     def _count(self, seed: int) -> None:
-        from wesep_mix.base.files import write_json
-        from wesep_mix.evaluation.cardinalities import measure_cardinalities
+        from wesep_mix.evaluation.session_work import try_students
 
         layout = self.layout
         students, teacher = layout.students(seed), layout.networks["teacher"]
-        found = measure_cardinalities(students, teacher, layout.mixtures(), seed, self.request.device)
-        write_json(layout.cardinalities(seed).out / "cardinalities.json", found)
+        out = layout.cardinalities(seed).out
+        work = partial(try_students, students, teacher, layout.mixtures(), seed, self.request.device, out)
+        in_a_job(work, "unseen numbers of talkers")
 
     def _write(self) -> int:
         from wesep_mix.tables.sessions_document import write_document
