@@ -188,3 +188,23 @@ def test_a_slot_that_leaves_its_talker_drifts(cases):
     rows = {row["talker"]: row for row in drift(case, Track(labels, np.full(40, 3), (), means))}
     assert rows["t0"]["before"] == pytest.approx(1) and rows["t0"]["after"] == pytest.approx(1)
     assert rows["t1"]["before"] == pytest.approx(1) and rows["t1"]["after"] == pytest.approx(-1)
+
+
+def test_a_session_of_silence_has_no_errors_and_no_talkers(cases):
+    case = cases[0]
+    windows = dataclasses.replace(case.windows, heard=np.zeros(40, dtype=bool))
+    silent = dataclasses.replace(case, windows=windows, turns=((), (), ()), speech=np.zeros((0, 2), dtype=int))
+    for row in (TrackRow("x", memory=Config()), TrackRow("x", how="average"), TrackRow("x", how="voices")):
+        found = measure(silent, track(row, choose(row, [silent]), silent))
+        assert found["count"] == {"mean_abs": 0.0, "final": 0, "exact": 1}
+        assert found["errors"]["num"] == found["errors"]["false_alarm"] == 0
+        assert found["identity"]["idf1"] is None and found["der"]["der"] is None
+    assert space(silent)["acc"] is None
+
+
+def test_an_embedding_that_is_not_finite_ends_it_with_a_sentence(cases):
+    bad = cases[0].windows.embeddings.copy()
+    bad[3, 1, 0] = np.nan
+    case = dataclasses.replace(cases[0], windows=dataclasses.replace(cases[0].windows, embeddings=bad))
+    with pytest.raises(UserError, match="finite"):
+        track(TrackRow("x", memory=Config()), Setting(memory=Config()), case)

@@ -212,3 +212,22 @@ def test_what_cannot_be_drawn_is_told(talk):
         Regime(0.7, 0.4)
     with pytest.raises(ValueError, match="away_s"):
         SessionConfig(length_s=(30.0, 40.0))
+
+
+def test_one_talker_alone_takes_turns_with_nobody(talk):
+    alone = dataclasses.replace(SMALL, talkers=(1,))
+    for regime in alone.regimes:
+        session = draw_session(talk, alone, "test", regime, 0, 0)
+        assert len(session.talkers) == 1
+        for before, after in pairwise(session.sources):
+            assert end(before) <= after.offset
+
+
+def test_only_those_who_say_enough_are_in_sessions(talk):
+    speech = [one for name, own in talk.speech.items() for one in own[: 24 if name in ("ann", "eva") else 6]]
+    pool = Pool.of(speech, talk.noises, talk.config)
+    config = dataclasses.replace(SMALL, talkers=(2,), least_speech_s=30.0)
+    for place in range(4):
+        assert draw_session(pool, config, "test", "talk", place, 0).talkers == ("ann", "eva")
+    with pytest.raises(UserError, match="wanted 3 speakers with 30 s of speech, found 2 in the dev set"):
+        draw_session(pool, dataclasses.replace(config, talkers=(3,)), "dev", "talk", 0, 0)
