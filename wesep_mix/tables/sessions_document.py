@@ -6,39 +6,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import revision, versions
 from wesep_mix.base.installed import shown as shown_versions
-from wesep_mix.metrics.intervals import bootstrap, pooled
-from wesep_mix.report import tracking
+from wesep_mix.report import sessions, tracking
 from wesep_mix.report.markdown import command
 from wesep_mix.report.results import rounded
-from wesep_mix.report.tables import Table
 from wesep_mix.report.tracking import FEW, MANY, MEASURES, Scored
 from wesep_mix.tables.sessions import PART, SessionsLayout, Statements
 
 DOCUMENT, RESULTS = "TRACKING.md", "tracking.json"
 SHORT = ("idf1", "attribution", "error", "confusion", "reid", "exact", "near", "der")
 LONG = ("count", "switches", "purity", "coverage", "der_collar")
-ORIGINS = {
-    "own": "the window's own embedding of the talker, named by the truth",
-    "memory": "the memory's at that time",
-    "first": "that with which the slot was opened",
-    "enrolled": "the teacher's, of other clean speech of the talker",
-    "wrong": "the memory's of another slot",
-    "heard": "the memory's, and only where it hears the slot: what a user gets over the whole session",
-}
 
 
-def write_document(layout: SessionsLayout, corpus: str, sessions_of: Callable[[int], Any]) -> str:
+def write_document(layout: SessionsLayout, corpus: str, tracks_of: Callable[[int], Any]) -> str:
     """Write EXP/TRACKING.md, tracking.json and plots of what is done.
 
     Args:
         layout: where everything lies.
         corpus: the recipe's name.
-        sessions_of: where sessions lie and what was heard of them, for a seed (evaluation.session_work.Sessions).
+        tracks_of: where sessions lie and what was heard of them, for a seed (evaluation.session_work.Sessions).
 
     Returns:
         The table of regimes as text for a terminal.
@@ -49,14 +37,14 @@ def write_document(layout: SessionsLayout, corpus: str, sessions_of: Callable[[i
     layout.check_measured()
     found = _read(layout)
     folder = layout.exp.parent
-    plots = list(_timelines(layout, sessions_of))
+    plots = list(_timelines(layout, tracks_of))
     blocks = [
         _head(layout, corpus, found),
         *_tracking(layout, found["rows"]),
         *_spaces(found["spaces"]),
-        *_drift(found["speech"]),
+        *_drift(found["drift"]),
         *_statements(layout.config.statements, found),
-        *_speech(found["speech"], layout),
+        *_speech(found, layout),
         *_cardinalities(found["cardinalities"], layout),
         "## Timelines",
         *(f"![{caption}]({path.relative_to(folder)})\n\n{caption}." for caption, path in plots),
@@ -83,7 +71,16 @@ def _read(layout: SessionsLayout) -> dict[str, Any]:
     speech = [read_json(layout.speech(seed).out / SPEECH) for seed in seeds]
     cardinalities = {seed: read_json(layout.cardinalities(seed).out / CARDINALITIES) for seed in seeds}
     spaces = [read_json(layout.tracking(seed).out / SPACES) for seed in seeds]
-    return {"rows": rows, "speech": speech, "cardinalities": cardinalities, "spaces": spaces}
+    regimes = list(layout.config.drawn.regimes)
+    return {
+        "rows": rows,
+        "speech": speech,
+        "speech_numbers": sessions.speech_numbers(speech, regimes),
+        "der_by_extraction": sessions.der_by_extraction(speech, regimes),
+        "drift": sessions.drift_numbers(speech),
+        "spaces": sessions.space_numbers(spaces),
+        "cardinalities": cardinalities,
+    }
 
 
 def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
@@ -189,27 +186,25 @@ def _of_rows(wanted: Statements, rows: Mapping[str, Sequence[Scored]]) -> Iterat
 
 
 def _of_speech(wanted: Statements, speech: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    values = {origin: _improvements(speech, origin, wanted.regimes) for origin in ("own", "memory")}
-    if all(map(len, values.values())):
-        own, memory = (float(np.mean(values[origin])) for origin in ("own", "memory"))
+    rows = [one for found in speech for one in found["talkers"] if one["regime"] in wanted.regimes]
+    own, memory = (
+        sessions.by_session([one for one in rows if one["origin"] == origin], "si_sdri") for origin in ("own", "memory")
+    )
+    if len(own) and len(memory):
+        difference = float(memory.mean() - own.mean())
         yield (
-            f"SI-SDRi with the memory's embedding less that with the window's own: {memory - own:+.2f} dB; wanted -0.5 "
-            f"or more: {_verdict(memory - own >= -0.5)}"
+            f"SI-SDRi with the memory's embedding less that with the window's own: {difference:+.2f} dB; wanted -0.5 "
+            f"or more: {_verdict(difference >= -0.5)}"
         )
 
 
-def _spaces(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Whether the spaces hold: Acc, NMI, EER and cosines of the heads of a session, without a memory."""
-    ears = list(dict.fromkeys(ear for one in found for ear in one))
-    regimes = list(dict.fromkeys(row["regime"] for row in found[0][ears[0]]))
-    columns = {"acc": "Acc %", "nmi": "NMI %", "eer": "EER %", "cos": "cos %"}
-    rows = []
-    for ear in ears:
-        for regime in regimes:
-            own = [row for one in found for row in one[ear] if row["regime"] == regime]
-            rows.append([f"{ear}, {regime}", *(_mean_shown(_by_session(own, name)) for name in columns)])
+def _verdict(holds: bool) -> str:
+    return "it is" if holds else "**it is not**"
+
+
+def _spaces(numbers: Mapping[str, Any]) -> Iterator[str]:
     yield "## Embeddings of a session without a memory"
-    yield Table(["heard by", *columns.values()], rows).markdown()
+    yield sessions.space_table(numbers).markdown()
     yield (
         "Of the heads that are some talker's by the clean voices: k-means of a session's embeddings into its talkers "
         "(Acc, NMI), cosines of pairs of different windows (EER), and of each to the teacher's embedding of the clean "
@@ -217,63 +212,18 @@ def _spaces(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     )
 
 
-def _mean_shown(values: np.ndarray) -> str:
-    if not len(values):
-        return "-"
-    interval = bootstrap(values, 0)
-    shown = f"{100 * values.mean():.1f}"
-    return f"{shown} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})" if interval else shown
-
-
-def _drift(speech: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """How near slots stay to their talkers, with and without another noise from the middle on."""
-    regimes = dict.fromkeys(row["regime"] for row in speech[0]["drift"])
-    rows = []
-    for regime in regimes:
-        own = [row for one in speech for row in one["drift"] if row["regime"] == regime]
-        rows.append([regime, *(_mean_shown(_by_session(own, name)) for name in ("before", "after"))])
+def _drift(numbers: Mapping[str, Any]) -> Iterator[str]:
     yield "## Drift of slots"
-    yield Table(["regime", "first half cos %", "second half cos %"], rows).markdown()
+    yield sessions.drift_table(numbers).markdown()
     yield (
         "Mean cosine of a talker's slot to the mean of the teacher's embeddings of the clean voice, over the windows "
         "of the session's first and second half. In `drift` the noise changes in the middle."
     )
 
 
-def _verdict(holds: bool) -> str:
-    return "it is" if holds else "**it is not**"
-
-
-def _rows_of(speech: Sequence[Mapping[str, Any]], origin: str, regimes: Sequence[str]) -> list[Mapping[str, Any]]:
-    return [one for found in speech for one in found["talkers"] if one["origin"] == origin and one["regime"] in regimes]
-
-
-def _improvements(speech: Sequence[Mapping[str, Any]], origin: str, regimes: Sequence[str]) -> np.ndarray:
-    """SI-SDRi of each session, the mean over its talkers: [M]."""
-    return _by_session(_rows_of(speech, origin, regimes), "si_sdri")
-
-
-def _by_session(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    values: dict[str, list[float]] = {}
-    for one in rows:
-        if one[name] is not None:
-            values.setdefault(one["session"], []).append(one[name])
-    return np.array([np.mean(own) for own in values.values()])
-
-
-def _speech(speech: Sequence[Mapping[str, Any]], layout: SessionsLayout) -> Iterator[str]:
+def _speech(found: Mapping[str, Any], layout: SessionsLayout) -> Iterator[str]:
     yield "## Extraction over sessions"
-    header = ["embedding"]
-    regimes = list(layout.config.drawn.regimes)
-    for regime in regimes:
-        header += [f"{regime}: SI-SDRi dB", "leakage dB", "wrong talker %", "silent %"]
-    rows = []
-    for origin in ORIGINS:
-        cells = [origin]
-        for regime in regimes:
-            cells += _speech_cells(_rows_of(speech, origin, [regime]))
-        rows.append(cells)
-    yield Table(header, rows).markdown()
+    yield sessions.speech_table(found["speech_numbers"]).markdown()
     path = layout.networks["extractor"]
     name = path.parent.name if path.suffix == PART else path.parents[1].name
     yield (
@@ -282,38 +232,13 @@ def _speech(speech: Sequence[Mapping[str, Any]], layout: SessionsLayout) -> Iter
         "and has a slot by then. SI-SDRi: over the talker's active stretches, mean over sessions of the mean over "
         "talkers. Leakage: level of the output where the talker is silent against where the talker speaks. Wrong "
         "talker: windows whose output is nearer, by SI-SDR, to another talker who speaks in it. Silent: talkers for "
-        "whom nothing came out.\n\n" + "\n".join(f"- `{origin}`: {note}." for origin, note in ORIGINS.items())
+        "whom nothing came out.\n\n" + "\n".join(f"- `{origin}`: {note}." for origin, note in sessions.ORIGINS.items())
     )
-    yield _der_by_extraction(speech, regimes)
-
-
-def _speech_cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not rows:
-        return ["-"] * 4
-    improvements, leaks = _by_session(rows, "si_sdri"), _by_session(rows, "leak_db")
-    interval = bootstrap(improvements, 0)
-    shown = f"{improvements.mean():.2f}" + (f" ({interval[0]:.2f}-{interval[1]:.2f})" if interval else "")
-    wrong, num = (sum(one[name] for one in rows) for name in ("wrong", "num"))
-    silent = sum(one["si_sdri"] is None for one in rows)
-    return [
-        shown if len(improvements) else "-",
-        f"{leaks.mean():.1f}" if len(leaks) else "-",
-        f"{100 * wrong / num:.1f}" if num else "-",
-        f"{100 * silent / len(rows):.1f}",
-    ]
-
-
-def _der_by_extraction(speech: Sequence[Mapping[str, Any]], regimes: Sequence[str]) -> str:
-    lines = []
-    for regime in regimes:
-        own = [one["der"] for found in speech for one in found["der"] if one["regime"] == regime]
-        pairs = [(sum(one[kind] for kind in ("miss", "false_alarm", "confusion")), one["total"]) for one in own]
-        if pairs and (value := pooled(np.array(pairs))) is not None:
-            lines.append(f"{regime} {100 * value:.1f} %")
-    floors = ", ".join(f"{found['floor_db']:g}" for found in speech)
-    return (
+    rates = (f"{name} {100 * rate:.1f} %" for name, rate in found["der_by_extraction"].items() if rate is not None)
+    floors = ", ".join(f"{one['floor_db']:g}" for one in found["speech"])
+    yield (
         f"Diarisation by extraction (a slot speaks where its extracted speech is not more than so many dB below its "
-        f"loudest, chosen on dev: {floors}), DER without a collar: {', '.join(lines)}."
+        f"loudest, chosen on dev: {floors}), DER without a collar: {', '.join(rates)}."
     )
 
 
@@ -331,15 +256,15 @@ def _cardinalities(found: Mapping[int, Any], layout: SessionsLayout) -> Iterator
         yield f"![Unseen numbers of talkers, seed {seed}]({path.relative_to(layout.exp.parent)})"
 
 
-def _timelines(layout: SessionsLayout, sessions_of: Callable[[int], Any]) -> Iterator[tuple[str, Path]]:
+def _timelines(layout: SessionsLayout, tracks_of: Callable[[int], Any]) -> Iterator[tuple[str, Path]]:
     """A plot of one session of each regime, the first with four talkers where there is one."""
     from wesep_mix.evaluation.session_work import read_row
     from wesep_mix.evaluation.timeline import timeline
 
     seed, config = layout.config.seeds[0], layout.config
-    row, sessions = config.rows[config.speech], sessions_of(seed)
+    row, heard = config.rows[config.speech], tracks_of(seed)
     _, setting = read_row(layout.tracking(seed).out, config.speech)
-    cases, cohort = sessions.cases(row.ear, "test"), sessions.cohort(row.ear, setting.memory)
+    cases, cohort = heard.cases(row.ear, "test"), heard.cohort(row.ear, setting.memory)
     for regime in config.drawn.regimes:
         own = [case for case in cases if case.session.regime == regime]
         case = next((case for case in own if len(case.session.talkers) == 4), own[0])
@@ -363,7 +288,9 @@ def _numbers(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> d
         "git": revision(),
         "versions": versions(),
         "rows": rows,
-        "spaces": [dict(one) for one in found["spaces"]],
-        "speech": [dict(one) for one in found["speech"]],
+        "spaces": found["spaces"],
+        "drift": found["drift"],
+        "speech": found["speech_numbers"],
+        "der_by_extraction": found["der_by_extraction"],
         "cardinalities": {str(seed): one for seed, one in found["cardinalities"].items()},
     }
