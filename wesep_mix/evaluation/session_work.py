@@ -28,6 +28,7 @@ from wesep_mix.models.folder import load_network
 
 CARDINALITIES = "cardinalities.json"
 CHOSEN, ROWS, SPACES, SPEECH = "chosen.yaml", "rows", "spaces.json", "speech.json"
+STUDENT = "student"
 OTHER_SPACES = ("frames",)  # ears whose embeddings are not in the teacher's space
 
 
@@ -69,37 +70,73 @@ class Sessions:
         return read_arrays(self.heard[ear] / COHORT)["cohort"] if getattr(memory, "as_norm", False) else None
 
 
-def track_rows(rows: Mapping[str, TrackRow], sessions: Sessions, out: Path, nj: int) -> None:
-    """Choose each row's thresholds on dev sessions, track the test sessions, and score them.
+def choose_rows(rows: Mapping[str, TrackRow], sessions: Sequence[Sessions], out: Path, nj: int) -> None:
+    """Choose each row's thresholds on the dev sessions that the students of all seeds have heard.
 
     Args:
         rows: of the table.
-        sessions: where they lie.
-        out: gets rows/NAME.json, a list of scored sessions, chosen.yaml, and spaces.json, which tells of each ear
-            without any memory; rows that are there are kept.
+        sessions: where they lie, for each seed.
+        out: gets NAME.json for each row that is not like another, and chosen.yaml of all; what is there is kept.
         nj: number of processes.
     """
-    for own in (True, False):  # those that are like another come after it
-        wanted = [(name, row) for name, row in rows.items() if bool(row.like) != own]
-        missing = [(name, row) for name, row in wanted if not _file_of(out, name).is_file()]
-        map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
+    own = {name: row for name, row in rows.items() if not row.like}
+    missing = [(name, row) for name, row in own.items() if not (out / f"{name}.json").is_file()]
+    map_items(partial(_choose_row, sessions, out), missing, nj, "choosing")
+    with atomic_write(out / CHOSEN) as file:
+        yaml.safe_dump({name: plain(chosen_for(rows, name, out)) for name in rows}, file, sort_keys=False)
+
+
+def _choose_row(sessions: Sequence[Sessions], out: Path, item: tuple[str, TrackRow]) -> None:
+    name, row = item
+    heard = sessions if row.ear == STUDENT else sessions[:1]  # other ears hear the same whatever the seed
+    cases = [case for one in heard for case in one.cases(row.ear, "dev")]
+    write_json(out / f"{name}.json", plain(choose(row, cases, heard[0].cohort(row.ear, row.memory))))
+
+
+def chosen_for(rows: Mapping[str, TrackRow], name: str, chosen: Path) -> Setting:
+    """The setting of a row.
+
+    Args:
+        rows: all of the table.
+        name: of the row.
+        chosen: folder of `choose_rows`.
+
+    Returns:
+        What was chosen for it, or for the row that it is like, with its changes.
+
+    Raises:
+        UserError: nothing was.
+    """
+    row = rows[name]
+    path = chosen / f"{row.like or name}.json"
+    setting = setting_of(read_json(path), str(path))
+    return like(row, setting) if row.like else setting
+
+
+def track_rows(rows: Mapping[str, TrackRow], chosen: Path, sessions: Sessions, out: Path, nj: int) -> None:
+    """Track the test sessions by every row, and score them.
+
+    Args:
+        rows: of the table.
+        chosen: folder of `choose_rows`.
+        sessions: where they lie.
+        out: gets rows/NAME.json, a list of scored sessions, and spaces.json, which tells of each ear without any
+            memory; rows that are there are kept.
+        nj: number of processes.
+    """
+    settings = {name: chosen_for(rows, name, chosen) for name in rows}
+    missing = [(name, row, settings[name]) for name, row in rows.items() if not _file_of(out, name).is_file()]
+    map_items(partial(_track_row, sessions, out), missing, nj, "tracking")
     ears = dict.fromkeys(row.ear for row in rows.values() if row.ear not in OTHER_SPACES)
     heard = map_items(partial(_space, sessions), list(ears), nj, "spaces")
     write_json(out / SPACES, dict(heard))
-    with atomic_write(out / CHOSEN) as file:
-        yaml.safe_dump({name: read_json(_file_of(out, name))["chosen"] for name in rows}, file, sort_keys=False)
 
 
-def _track_row(sessions: Sessions, out: Path, item: tuple[str, TrackRow]) -> None:
-    name, row = item
-    if row.like:
-        setting = like(row, read_row(out, row.like)[1])
-        cohort = sessions.cohort(row.ear, setting.memory)
-    else:
-        cohort = sessions.cohort(row.ear, row.memory)
-        setting = choose(row, sessions.cases(row.ear, "dev"), cohort)
+def _track_row(sessions: Sessions, out: Path, item: tuple[str, TrackRow, Setting]) -> None:
+    name, row, setting = item
+    cohort = sessions.cohort(row.ear, setting.memory)
     scored = [measure(case, track(row, setting, case, cohort)) for case in sessions.cases(row.ear, "test")]
-    write_json(_file_of(out, name), {"chosen": plain(setting), "sessions": scored})
+    write_json(_file_of(out, name), scored)
 
 
 def _space(sessions: Sessions, ear: str) -> list[dict[str, Any]]:
@@ -135,18 +172,17 @@ def setting_of(values: Mapping[str, Any], where: str) -> Setting:
     return Setting(memory, values["tau_presence"], values["join"])
 
 
-def read_row(out: Path, name: str) -> tuple[list[dict[str, Any]], Setting]:
-    """A row's scored sessions, and what was chosen for it.
+def read_row(out: Path, name: str) -> list[dict[str, Any]]:
+    """Read a row's scored sessions.
 
     Args:
         out: folder of `track_rows`.
         name: of the row.
 
     Returns:
-        The sessions of the test set as `evaluation.tracking.measure` scores them, and the setting.
+        The sessions of the test set as `evaluation.tracking.measure` scores them.
     """
-    content = read_json(_file_of(out, name))
-    return content["sessions"], setting_of(content["chosen"], str(_file_of(out, name)))
+    return read_json(_file_of(out, name))
 
 
 def extract_sessions(

@@ -298,13 +298,17 @@ class SessionsLayout:
         folders = {path.parent for path in self.networks.values() if path.suffix == PART}
         return {f"model {folder.name}": _hash(folder / "model.yaml") for folder in sorted(folders)}
 
+    def choosing(self) -> Part:
+        """Stage 8's part of each row's thresholds."""
+        rows = {name: to_dict(row) for name, row in self.rows().items()}
+        heard = [*(self.heard("student", seed) for seed in self.config.seeds), *map(self.heard, self.ears())]
+        return Part(8, "thresholds on dev sessions", self.exp / "chosen", {"rows": rows}, _needs(heard))
+
     def tracking(self, seed: int) -> Part:
         """Stage 8's part of who is tracked how well."""
-        rows = {name: to_dict(row) for name, row in self.rows().items()}
         heard = [self.heard("student", seed), *map(self.heard, self.ears())]
-        return Part(
-            8, f"sessions tracked, seed {seed}", self.exp / f"seed{seed}" / "tracking", {"rows": rows}, _needs(heard)
-        )
+        needs = _needs([self.choosing().out, *heard])
+        return Part(8, f"sessions tracked, seed {seed}", self.exp / f"seed{seed}" / "tracking", {}, needs)
 
     def speech(self, seed: int) -> Part:
         """Stage 8's part of speech extracted over sessions."""
@@ -337,8 +341,10 @@ class SessionsLayout:
     def measured(self) -> Iterator[Part]:
         """All parts of stage 8."""
         yield from map(self.hearing, self.ears())
+        yield from (self.hearing("student", seed) for seed in self.config.seeds)
+        yield self.choosing()
         for seed in self.config.seeds:
-            yield from (self.hearing("student", seed), self.tracking(seed), self.speech(seed), self.cardinalities(seed))
+            yield from (self.tracking(seed), self.speech(seed), self.cardinalities(seed))
 
 
 def _hash(path: Path) -> str:

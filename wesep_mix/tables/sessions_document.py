@@ -66,7 +66,7 @@ def _read(layout: SessionsLayout) -> dict[str, Any]:
 
     seeds = layout.config.seeds
     rows = {
-        name: [one for seed in seeds for one in read_row(layout.tracking(seed).out, name)[0]] for name in layout.rows()
+        name: [one for seed in seeds for one in read_row(layout.tracking(seed).out, name)] for name in layout.rows()
     }
     speech = [read_json(layout.speech(seed).out / SPEECH) for seed in seeds]
     cardinalities = {seed: read_json(layout.cardinalities(seed).out / CARDINALITIES) for seed in seeds}
@@ -105,7 +105,8 @@ def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
         f"{config.hop_s:g} s. {_student(layout)}\n\n"
         "Numbers are means over sessions, shares sums over sessions; in brackets a bootstrap interval of 95 % over "
         "sessions (1000 draws). A session's value is the mean over seeds. Thresholds of each row were chosen on dev "
-        "sessions alone (best IDF1 less 0.05 for each talker miscounted), for each seed apart; `chosen.yaml` has them."
+        "sessions alone (best IDF1 less 0.05 for each talker miscounted), over all seeds: "
+        "`sessions/chosen/chosen.yaml`."
     )
 
 
@@ -258,12 +259,12 @@ def _cardinalities(found: Mapping[int, Any], layout: SessionsLayout) -> Iterator
 
 def _timelines(layout: SessionsLayout, tracks_of: Callable[[int], Any]) -> Iterator[tuple[str, Path]]:
     """A plot of one session of each regime, the first with four talkers where there is one."""
-    from wesep_mix.evaluation.session_work import read_row
+    from wesep_mix.evaluation.session_work import chosen_for
     from wesep_mix.evaluation.timeline import timeline
 
     seed, config = layout.config.seeds[0], layout.config
     row, heard = config.rows[config.speech], tracks_of(seed)
-    _, setting = read_row(layout.tracking(seed).out, config.speech)
+    setting = chosen_for(layout.rows(), config.speech, layout.choosing().out)
     cases, cohort = heard.cases(row.ear, "test"), heard.cohort(row.ear, setting.memory)
     for regime in config.drawn.regimes:
         own = [case for case in cases if case.session.regime == regime]

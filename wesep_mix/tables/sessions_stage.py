@@ -128,6 +128,8 @@ class SessionsStage:
             steps.append((layout.hearing(ear), partial(self._hear, ear, None)))
         for seed in layout.config.seeds:
             steps.append((layout.hearing("student", seed), partial(self._hear, "student", seed)))
+        steps.append((layout.choosing(), self._choose))
+        for seed in layout.config.seeds:
             steps.append((layout.tracking(seed), partial(self._track, seed)))
             steps.append((layout.speech(seed), partial(self._extract, seed)))
             steps.append((layout.cardinalities(seed), partial(self._count, seed)))
@@ -143,10 +145,19 @@ class SessionsStage:
             in_a_job(partial(hear_cohort, hearing, layout.train(), out), "cohort")
         hear_sets(hearing, layout.drawn, out, 1 if self.request.ngpu else self.request.nj)
 
+    def _choose(self) -> None:
+        from wesep_mix.evaluation.session_work import choose_rows
+
+        layout = self.layout
+        heard = [self.sessions(seed) for seed in layout.config.seeds]
+        choose_rows(layout.rows(), heard, layout.choosing().out, self.request.nj)
+
     def _track(self, seed: int) -> None:
         from wesep_mix.evaluation.session_work import track_rows
 
-        track_rows(self.layout.rows(), self.sessions(seed), self.layout.tracking(seed).out, self.request.nj)
+        layout = self.layout
+        out = layout.tracking(seed).out
+        track_rows(layout.rows(), layout.choosing().out, self.sessions(seed), out, self.request.nj)
 
     def sessions(self, seed: int) -> object:
         """Where sessions lie, and what was heard of them with the student of a seed."""
@@ -157,10 +168,10 @@ class SessionsStage:
         return Sessions(layout.drawn, heard)
 
     def _extract(self, seed: int) -> None:
-        from wesep_mix.evaluation.session_work import extract_sessions, read_row
+        from wesep_mix.evaluation.session_work import chosen_for, extract_sessions
 
         layout, config = self.layout, self.layout.config
-        _, setting = read_row(layout.tracking(seed).out, config.speech)
+        setting = chosen_for(layout.rows(), config.speech, layout.choosing().out)
         row, out = config.rows[config.speech], layout.speech(seed).out
         work = partial(
             extract_sessions,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.evaluation import tracking
+from wesep_mix.evaluation import session_work, tracking
 from wesep_mix.evaluation.session_space import drift, space
-from wesep_mix.evaluation.session_work import Sessions, plain, read_row, setting_of, track_rows
+from wesep_mix.evaluation.session_work import Sessions, choose_rows, chosen_for, plain, read_row, setting_of, track_rows
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.timeline import timeline
 from wesep_mix.evaluation.tracking import Case, Setting, choose, like, measure, read_cases, spoken_by, track
@@ -47,6 +47,12 @@ def case_of(name, seed, num_talkers=3, num_windows=40, spread=0.9):
     session = Session(name, "crowd", HOP * (num_windows - 1) + SIZE, talkers, (), (), 1.0)
     speech = np.array([[0, session.num_samples]])
     return Case(session, tuple(map(tuple, turns)), windows, references, voices, speech)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr(tracking, "NUM_DRAWN", 40)
+    monkeypatch.setattr(tracking, "NUM_NEAR", 10)
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +139,17 @@ def test_rows_are_scored_into_files_and_kept(cases, tmp_path, monkeypatch):
         "online": TrackRow("online", memory=Config()),
         "chance": TrackRow("chance", how="chance"),
     }
-    track_rows(rows, sessions, tmp_path / "out", 1)
-    scored, setting = read_row(tmp_path / "out", "online")
-    assert [one["session"] for one in scored] == ["s2", "s3"] and setting == choose(rows["online"], cases[:2])
-    assert "chance:" in (tmp_path / "out" / "chosen.yaml").read_text()
-    monkeypatch.setattr(tracking, "choose", lambda *_: pytest.fail("was scored already"))
-    track_rows(rows, sessions, tmp_path / "out", 1)
+    choose_rows(rows, [sessions, sessions], tmp_path / "chosen", 1)
+    assert chosen_for(rows, "online", tmp_path / "chosen") == choose(rows["online"], [*cases[:2], *cases[:2]])
+    assert chosen_for(rows, "revised", tmp_path / "chosen") == chosen_for(rows, "online", tmp_path / "chosen")
+    assert "chance:" in (tmp_path / "chosen" / "chosen.yaml").read_text()
+    track_rows(rows, tmp_path / "chosen", sessions, tmp_path / "out", 1)
+    scored = read_row(tmp_path / "out", "online")
+    assert [one["session"] for one in scored] == ["s2", "s3"]
+    monkeypatch.setattr(session_work, "choose", lambda *_: pytest.fail("was chosen already"))
+    monkeypatch.setattr(session_work, "measure", lambda *_: pytest.fail("was scored already"))
+    choose_rows(rows, [sessions], tmp_path / "chosen", 1)
+    track_rows(rows, tmp_path / "chosen", sessions, tmp_path / "out", 1)
 
 
 def test_settings_are_read_as_they_were_written():
