@@ -56,14 +56,23 @@ def bootstrap(
     rows = _defined(values)
     if len(rows) < 2:
         return None
-    statistic = statistic or (mean if rows.ndim == 1 else pooled)
     draws = rng_for(seed, "bootstrap").integers(len(rows), size=(num, len(rows)))
-    found = np.array([statistic(rows[draw]) for draw in draws], dtype=np.float64)
+    found = (
+        _usual(rows[draws]) if statistic is None else np.array([statistic(rows[draw]) for draw in draws], dtype=float)
+    )
     found = found[~np.isnan(found)]
     if not len(found):
         return None
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _usual(drawn: np.ndarray) -> np.ndarray:
+    """`mean` or `pooled` of each draw, of values [R, M] or of their parts and wholes [R, M, 2]: [R]."""
+    if drawn.ndim == 2:
+        return drawn.mean(1)
+    part, whole = np.moveaxis(drawn.sum(1), -1, 0)
+    return np.divide(part, whole, out=np.full(len(drawn), np.nan), where=whole != 0)
 
 
 def paired_bootstrap(
