@@ -21,16 +21,21 @@ from wesep_mix.training.student import build_student
 
 CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
 RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
+BESIDE = {"table1", "table2", "sessions"}  # not every corpus has them
 TABLES = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/table1.yaml"))
 SEPARATORS = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/separator/*.yaml"))
 
 
-def check(corpus: str, extractor: str, *settings: str, tables: bool = False) -> int:
+SESSIONS = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/sessions.yaml"))
+
+
+def check(corpus: str, extractor: str, *settings: str, tables: bool = False, sessions: bool = False) -> int:
     return check_config.main(
         [
             f"--egs={ROOT / 'egs' / corpus}",
             f"--extractor={extractor}",
             f"--tables={str(tables).lower()}",
+            f"--sessions={str(sessions).lower()}",
             *(f"--set={setting}" for setting in settings),
         ]
     )
@@ -57,6 +62,14 @@ def test_every_row_of_the_tables_is_valid(corpus, capsys):
     assert check(corpus, extractor, tables=True) == 0, capsys.readouterr().err
 
 
+@pytest.mark.parametrize("corpus", [corpus for corpus in SESSIONS if corpus != "libri2mix"])
+def test_the_sessions_of_a_recipe_are_valid(corpus):
+    """Libri2mix's teacher wants pretrained weights, which are not here."""
+    extractor = next(name for recipe, name in RECIPES if recipe == corpus)
+    assert check(corpus, extractor, sessions=True) == 0
+    assert check(corpus, extractor, "sessions.speech=nobody", sessions=True) == 1
+
+
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     conf = ROOT / "egs" / corpus / "conf"
@@ -65,7 +78,7 @@ def test_the_default_extractor_is_there_and_no_config_is_left_over(corpus):
     extractor, num_spk, share_with = subprocess.run(command, text=True, capture_output=True).stdout.strip().split(",")
     assert (corpus, extractor) in RECIPES
     assert num_spk in ("", "2", "3", "4", "5") and share_with in ("", *CORPORA)
-    files = {path.stem for path in conf.glob("*.yaml")} - {"table1", "table2"}  # not every corpus has them
+    files = {path.stem for path in conf.glob("*.yaml")} - BESIDE
     assert files == set(SECTIONS) - set(CHOSEN)
 
 
@@ -73,7 +86,7 @@ def test_libri3mix_is_libri2mix_but_for_the_number_of_mixtures():
     """A file that libri2mix has more would be missed there."""
     two, three = (ROOT / "egs" / corpus / "conf" for corpus in ("libri2mix", "libri3mix"))
     files = {path.relative_to(three) for path in three.rglob("*.yaml")}
-    assert files == {path.relative_to(two) for path in two.rglob("*.yaml") if path.stem not in ("table1", "table2")}
+    assert files == {path.relative_to(two) for path in two.rglob("*.yaml") if path.stem not in BESIDE}
     for file in files:
         raw, other = read_raw(three / file), read_raw(two / file)
         assert {key for key in raw if raw[key] != other[key]} == ({"mixtures"} if file.stem == "corpus" else set())

@@ -99,7 +99,7 @@ def test_settings_of_a_memory_travel_and_are_checked(folder):
         ({"name": "online", "max_slot": 4}, "use: memory: max_slot: unknown key, did you mean max_slots"),
         ({"name": "online", "max_slots": 0}, "use: memory: max_slots: wanted 1 or more, found 0"),
         ({"max_slots": 4}, "use: memory: wanted a mapping with `name:`"),
-        ({"name": "offline"}, "use: memory: memory: no 'offline', did you mean online"),
+        ({"name": "onlin"}, "use: memory: memory: no 'onlin', did you mean online"),
     ):
         damage(folder, use={"memory": memory})
         with pytest.raises(UserError, match=said):
