@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.tracking import Case
 from wesep_mix.evaluation.tracks import Track, named
 from wesep_mix.memory.observing import NOBODY
@@ -25,9 +24,10 @@ def space(case: Case) -> dict[str, Any]:
         case: of an ear whose embeddings are in the teacher's space.
 
     Returns:
-        {"session", "regime", "num_talkers", "acc", "nmi", "eer", "cos", "num"}: of the heads that are some talker's,
-        k-means accuracy and normalised mutual information, the equal error rate of their cosines (pairs of other
-        windows), and the mean cosine to the teacher's embedding of the clean voice; None where the session has too few.
+        {"session", "regime", "num_talkers", "acc", "nmi", "eer", "cos", "num"} of the heads that are some talker's.
+        Accuracy and normalised mutual information are k-means's; the equal error rate is that of cosines between
+        windows; "cos" is the mean cosine to the teacher's embedding of the clean voice. They are None where fewer than
+        two talkers have heads, or each has one.
     """
     names = named(case.windows, case.references)
     places, heads = np.nonzero(names != NOBODY)
@@ -35,10 +35,9 @@ def space(case: Case) -> dict[str, Any]:
     clean = case.references[places, talkers]
     row = {"session": case.session.id, "regime": case.session.regime, "num_talkers": len(case.session.talkers)}
     nothing = dict.fromkeys(("acc", "nmi", "eer", "cos"))
-    try:
-        metrics, _ = cluster_metrics(emb, [str(talker) for talker in talkers])
-    except UserError:  # fewer than two talkers, or one head each
+    if not 1 < len(np.unique(talkers)) < len(talkers):
         return {**row, **nothing, "num": len(emb)}
+    metrics, _ = cluster_metrics(emb, [str(talker) for talker in talkers])
     unit = emb / np.linalg.norm(emb, axis=1, keepdims=True)
     pairs = np.triu(places[:, None] != places, k=1)
     scores, same = (unit @ unit.T)[pairs], (talkers[:, None] == talkers)[pairs]

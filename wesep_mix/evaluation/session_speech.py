@@ -51,13 +51,6 @@ class Spoken:
     wrong: tuple[int, int]
 
 
-def middles(case: Case) -> list[tuple[int, int]]:
-    """Which samples of the session each window stands for."""
-    centres = case.windows.starts + case.windows.size // 2
-    edges = [0, *((centres[:-1] + centres[1:]) // 2).tolist(), case.session.num_samples]
-    return list(zip(edges[:-1], edges[1:], strict=True))
-
-
 def embeddings_of(case: Case, track: Track) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
     """The embeddings to compare.
 
@@ -131,7 +124,7 @@ def judge_session(case: Case, track: Track, extractor: nn.Module, device: str) -
     heard: dict[tuple[int, str], list[Spoken]] = {}
     spoken = _activity(case)
     for place, talkers in wanted.items():
-        start, (first, end) = int(case.windows.starts[place]), middles(case)[place]
+        start, (first, end) = int(case.windows.starts[place]), case.middles[place]
         audio = render_range(case.session, start, start + case.windows.size)
         stacked = np.stack([embeddings[origin] for embeddings in talkers.values() for origin in ORIGINS])
         est = extract_windows(extractor, audio.mix, stacked, device).reshape(len(talkers), len(ORIGINS), -1)
@@ -212,7 +205,7 @@ def heard_speech(case: Case, track: Track, extractor: nn.Module, device: str) ->
         {slot: float32 [T]}, silence where it is not heard.
     """
     speech: dict[int, np.ndarray] = {}
-    for place, (first, end) in enumerate(middles(case)):
+    for place, (first, end) in enumerate(case.middles):
         slots = sorted({int(slot) for slot in track.labels[place] if slot in track.means[place]})
         if slots:
             start = int(case.windows.starts[place])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,7 @@ from wesep_mix.evaluation.session_space import drift, space
 from wesep_mix.evaluation.settings import TrackRow
 from wesep_mix.evaluation.tracking import Case, Setting, choose, like, measure, new_memory, read_cases, track
 from wesep_mix.io.arrays import read_arrays
-from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.metrics.diarisation import diarisation_error
+from wesep_mix.metrics.diarisation import ERRORS
 from wesep_mix.models.folder import load_network
 
 CARDINALITIES = "cardinalities.json"
@@ -245,17 +244,13 @@ def _first(cases: Sequence[Case], count: int) -> list[Case]:
 
 def _best_floor(heard: Sequence[tuple[Case, dict[int, np.ndarray]]]) -> float:
     def errors(floor_db: float) -> float:
-        return sum(_errors(_scored(case, session_speech.segments_of(speech, floor_db))) for case, speech in heard)
+        scored = (case.diarisation_error(session_speech.segments_of(speech, floor_db)) for case, speech in heard)
+        return sum(one[kind] for one in scored for kind in ERRORS)
 
     return min(session_speech.FLOORS_DB, key=errors)
 
 
-def _errors(scored: Mapping[str, Any]) -> float:
-    return sum(scored["der"][kind] for kind in ("miss", "false_alarm", "confusion"))
-
-
-def _scored(case: Case, segments: Any) -> dict[str, Any]:
-    reference = [(a / SAMPLE_RATE, b / SAMPLE_RATE, str(k)) for k, own in enumerate(case.turns) for a, b in own]
-    whole = [(0.0, case.session.num_samples / SAMPLE_RATE)]
-    der = diarisation_error(reference, list(segments), whole)
-    return {"session": case.session.id, "regime": case.session.regime, "num_talkers": len(case.turns), "der": der}
+def _scored(case: Case, segments: Iterable[tuple[float, float, str]]) -> dict[str, Any]:
+    session = case.session
+    der = case.diarisation_error(segments)
+    return {"session": session.id, "regime": session.regime, "num_talkers": len(session.talkers), "der": der}

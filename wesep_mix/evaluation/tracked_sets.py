@@ -9,11 +9,7 @@ from typing import Any
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
 from wesep_mix.io.rttm import Segment, read_rttm, read_uem
-from wesep_mix.metrics.diarisation import diarisation_error
-
-COLLAR_S = 0.25
-ERRORS = ("miss", "false_alarm", "confusion")
-
+from wesep_mix.metrics.diarisation import COLLAR_S, ERRORS, diarisation_error
 
 Stretches = list[tuple[float, float]]
 

@@ -6,7 +6,8 @@ W windows, K talkers, S slots.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from wesep_mix.inference.session_windows import Windows, read_windows
 from wesep_mix.io.arrays import read_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.rttm import read_rttm
-from wesep_mix.metrics.diarisation import diarisation_error
+from wesep_mix.metrics.diarisation import COLLAR_S, diarisation_error
 from wesep_mix.metrics.tracking import (
     count_error,
     gap_counts,
@@ -36,7 +37,6 @@ from wesep_mix.metrics.tracking import (
 from wesep_mix.mixing.prepare_sessions import RTTM
 from wesep_mix.mixing.session import SESSIONS, Session, read_sessions
 
-COLLAR_S = 0.25
 COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 NUM_DRAWN, NUM_NEAR, NEW_SHARE = 120, 60, 0.3  # settings of a memory that are tried; fields that are drawn anew
@@ -68,6 +68,26 @@ class Case:
     def truth(self) -> np.ndarray:
         """Who speaks in each window: int [W, K], as `tracks.present`."""
         return tracks.present(self.turns, self.windows.starts, self.windows.size)
+
+    @property
+    def middles(self) -> list[tuple[int, int]]:
+        """Which samples of the session each window stands for: up to halfway to the neighbours' middles."""
+        centres = self.windows.starts + self.windows.size // 2
+        edges = [0, *((centres[:-1] + centres[1:]) // 2).tolist(), self.session.num_samples]
+        return list(itertools.pairwise(edges))
+
+    def diarisation_error(self, found: Iterable[tuple[float, float, str]], collar_s: float = 0.0) -> dict[str, Any]:
+        """Score who is said to speak when over the whole session.
+
+        Args:
+            found: segments (start_s, end_s, slot).
+            collar_s: left out on either side of each boundary of the truth.
+
+        Returns:
+            As `metrics.diarisation.diarisation_error`.
+        """
+        reference = [(a / SAMPLE_RATE, b / SAMPLE_RATE, str(k)) for k, own in enumerate(self.turns) for a, b in own]
+        return diarisation_error(reference, found, [(0.0, self.session.num_samples / SAMPLE_RATE)], collar_s)
 
 
 def read_cases(data: Path, heard: Path, references: Path) -> list[Case]:
@@ -292,9 +312,7 @@ def measure(case: Case, track: Track) -> dict[str, Any]:
     truth, active, times = case.truth, track.active(), case.windows.times
     slot_of = one_to_one(truth, active)
     found = reidentified(truth, active, times, slot_of)
-    reference = [(a / SAMPLE_RATE, b / SAMPLE_RATE, str(k)) for k, own in enumerate(case.turns) for a, b in own]
-    hypothesis = list(spoken_by(case, track))
-    whole = [(0.0, case.session.num_samples / SAMPLE_RATE)]
+    segments = list(spoken_by(case, track))
     return {
         "session": case.session.id,
         "regime": case.session.regime,
@@ -305,25 +323,22 @@ def measure(case: Case, track: Track) -> dict[str, Any]:
         "count": count_error(truth, track.counts),
         "openings": openings(truth, active, times, slot_of),
         "identity": identity(truth, active, times, slot_of),
-        "der": diarisation_error(reference, hypothesis, whole),
-        "der_collar": diarisation_error(reference, hypothesis, whole, COLLAR_S),
+        "der": case.diarisation_error(segments),
+        "der_collar": case.diarisation_error(segments, COLLAR_S),
     }
 
 
 def spoken_by(case: Case, track: Track) -> Iterator[tuple[float, float, str]]:
     """When each slot speaks, by voice activity: where the mixture is speech in the middle of a window that it is in.
 
-    Yields:
-        (start_s, end_s, slot).
-
     Args:
         case: the session.
         track: of it.
+
+    Yields:
+        (start_s, end_s, slot).
     """
-    starts, size, num_samples = case.windows.starts, case.windows.size, case.session.num_samples
-    centres = starts + size // 2
-    edges = np.concatenate([[0], (centres[:-1] + centres[1:]) // 2, [num_samples]])
-    for place, (first, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for place, (first, end) in enumerate(case.middles):
         slots = sorted({int(slot) for slot in track.labels[place] if slot >= 0})
         for a, b in case.speech:
             begin, stop = max(a, first), min(b, end)

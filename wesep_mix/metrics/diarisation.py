@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from wesep_mix.base.errors import UserError
 
+COLLAR_S = 0.25  # NIST's
+ERRORS = ("miss", "false_alarm", "confusion")
+
 if TYPE_CHECKING:
     from pyannote.core import Annotation
 

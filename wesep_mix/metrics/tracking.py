@@ -251,10 +251,10 @@ def openings(
         slot_of: [K].
 
     Returns:
-        delay_s, mean over found talkers, from the first window in which one is present to the first in which his slot
-        is active as well; counts {found, talkers, slots}, talkers being those ever present and slots those ever active;
-        recall, found / talkers; precision, found / slots; false_per_min, of the session's time to its last window's
-        end.
+        delay_s, from the first window in which a talker is present to the first in which his slot is active as well,
+        mean over found talkers. Counts {found, talkers, slots}: talkers who were ever present, slots that were ever
+        active. recall is found / talkers, precision found / slots. false_per_min counts false slots a minute of the
+        session, up to its last window's end.
 
     Raises:
         UserError: these are no arrays of one session.

@@ -203,15 +203,17 @@ class _Floor:
         )
 
     def _is_there(self, talker: str, at: int) -> bool:
+        """Whether a talker can take a turn now; who is still to leave keeps something to say for the return."""
         leaves, back = self.away.get(talker, (at + self.shortest, 0))
-        return bool(self.stores[talker]) and (leaves - at >= self.shortest or back <= at)
+        kept = 1 if talker != self.stays and back > at else 0
+        return len(self.stores[talker]) > kept and (leaves - at >= self.shortest or back <= at)
 
     def _leaves_after(self, talker: str, at: int) -> bool:
         return talker in self.away and self.away[talker][0] > at
 
     def _is_back(self, talker: str, at: int) -> bool:
         """Whether a talker has not spoken since the return, or is to return yet."""
-        return talker in self.away and self.heard[talker] <= self.away[talker][1] and bool(self.stores[talker])
+        return talker in self.away and self.heard[talker] <= self.away[talker][1]
 
     def _free(self, talker: str, at: int) -> int:
         """From when a talker who is there at a time can speak."""
@@ -243,8 +245,8 @@ class _Store:
         order = rng.permutation(len(entries)).tolist()
         self.left = [(entries[place], entries[place].speech) for place in order if self._is_long(entries[place].speech)]
 
-    def __bool__(self) -> bool:
-        return bool(self.left)
+    def __len__(self) -> int:
+        return len(self.left)
 
     def _is_long(self, speech: Sequence[Stretch]) -> bool:
         return bool(speech) and speech[-1][1] - speech[0][0] >= self.shortest

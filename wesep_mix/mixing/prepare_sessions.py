@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from wesep_mix.base.stage import Need, Part
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.roots import name_corpus
 from wesep_mix.io.rttm import write_rttm, write_uem
-from wesep_mix.mixing.activity import read_activity
+from wesep_mix.mixing.activity import Activity, read_activity
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.draw_session import SessionConfig, draw_session
 from wesep_mix.mixing.prepare import MIXING
@@ -58,13 +58,14 @@ def prepare_sessions(config: SessionConfig, corpus: CorpusConfig, lists: Path, f
     write_json(folder / MIXING, to_dict(corpus.mixing))
     name_corpus(folder, lists.parent)
     for name in SETS:
+        activity = read_activity(lists / name)  # before any work, since lists of an older revision do not have it
         pool = Pool.of(read_speech(lists / name), read_noises(lists / name), corpus.mixing)
         count = getattr(config, name)
         wanted = [(regime, place) for regime in config.regimes for place in range(count)]
         drawn = map_items(partial(_draw, pool, config, name, corpus.seed), wanted, nj, f"{name} sessions")
         sessions = [session for _, session in drawn]
         copy_lists(lists / name, folder / name, pool.noises)
-        write_tables(folder / name, sessions)
+        write_tables(folder / name, sessions, activity)
         write_sessions(folder / name / SESSIONS, sessions)
 
 
@@ -72,14 +73,14 @@ def _draw(pool: Pool, config: SessionConfig, set_name: str, seed: int, wanted: t
     return draw_session(pool, config, set_name, *wanted, seed)
 
 
-def write_tables(folder: Path, sessions: list[Session]) -> None:
+def write_tables(folder: Path, sessions: Sequence[Session], activity: Activity) -> None:
     """Write who speaks when (`rttm`), and that all of it is scored (`uem`).
 
     Args:
-        folder: of the set, with its lists.
-        sessions: drawn from them.
+        folder: of the set.
+        sessions: its sessions.
+        activity: where the set's utterances are speech.
     """
-    activity = read_activity(folder)
     turns = {
         session.id: [
             (first / SAMPLE_RATE, end / SAMPLE_RATE, talker)

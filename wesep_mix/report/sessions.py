@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wesep_mix.metrics.diarisation import ERRORS
 from wesep_mix.metrics.intervals import bootstrap, pooled
 from wesep_mix.report.tables import Table
 
@@ -125,7 +126,7 @@ def der_by_extraction(speech: Sequence[Row], regimes: Sequence[str]) -> dict[str
     rates = {}
     for regime in regimes:
         own = [one["der"] for found in speech for one in found["der"] if one["regime"] == regime]
-        pairs = [(sum(one[kind] for kind in ("miss", "false_alarm", "confusion")), one["total"]) for one in own]
+        pairs = [(sum(one[kind] for kind in ERRORS), one["total"]) for one in own]
         rates[regime] = pooled(np.array(pairs)) if pairs else None
     return rates
 

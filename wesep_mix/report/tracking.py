@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from wesep_mix.metrics.diarisation import ERRORS
 from wesep_mix.metrics.intervals import bootstrap, mean, paired_bootstrap, pooled
 from wesep_mix.report.plots import draw_turns, save_figure
 from wesep_mix.report.tables import Table
@@ -47,7 +48,7 @@ def _errors(*names: str) -> Callable[[Scored], tuple[float, float]]:
 
 
 def _der(name: str) -> Callable[[Scored], tuple[float, float]]:
-    return lambda one: (sum(one[name][kind] for kind in ("miss", "false_alarm", "confusion")), one[name]["total"])
+    return lambda one: (sum(one[name][kind] for kind in ERRORS), one[name]["total"])
 
 
 MEASURES = {
@@ -61,7 +62,7 @@ MEASURES = {
     ),
     "error": Measure(
         "errors %",
-        _errors("miss", "false_alarm", "confusion"),
+        _errors(*ERRORS),
         "missed, false and confused talkers of a window, of those who speak: DER with windows for seconds",
     ),
     "confusion": Measure("confused %", _errors("confusion"), "of these the confused ones alone"),

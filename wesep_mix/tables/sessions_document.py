@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import revision, versions
 from wesep_mix.base.installed import shown as shown_versions
 from wesep_mix.report import sessions, tracking
-from wesep_mix.report.markdown import command
+from wesep_mix.report.markdown import command, portable
 from wesep_mix.report.results import rounded
 from wesep_mix.report.tracking import FEW, MANY, MEASURES, Scored
 from wesep_mix.tables.sessions import PART, SessionsLayout, Statements
@@ -86,9 +87,7 @@ def _read(layout: SessionsLayout) -> dict[str, Any]:
 def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
     config, scored = layout.config, next(iter(found["rows"].values()))
     drawn = config.drawn
-    separator = layout.networks.get("separator")
-    options = ("--sessions", "true", *(("--separator", separator.parents[1].name) if separator else ()))
-    line = command(layout.exp.parent, corpus, options, layout.settings)
+    line = _command(layout, corpus)
     regimes = ", ".join(
         f"`{name}` ({100 * regime.deep:.0f} % of turns overlap by {drawn.deep_overlap[0]:g} to "
         f"{drawn.deep_overlap[1]:g} of the shorter, {100 * regime.short:.0f} % begin a moment early)"
@@ -110,6 +109,19 @@ def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
     )
 
 
+def _command(layout: SessionsLayout, corpus: str) -> str:
+    """What made the numbers, for its reader to type."""
+    student = layout.networks.get("student", Path())
+    if student.suffix == PART:
+        own = ["--egs", f"egs/{corpus}", "--data", str(layout.data), "--exp", str(layout.exp.parent)]
+        words = ["python", "-m", "wesep_mix.bin.sessions", *own, "--model", student.parent.name]
+        words += [word for setting in layout.settings for word in ("--set", portable(setting))]
+        return "\n".join(shlex.join([*words, "--stage_number", str(stage)]) for stage in (1, 8, 9))
+    separator = layout.networks.get("separator")
+    options = ("--sessions", "true", *(("--separator", separator.parents[1].name) if separator else ()))
+    return command(layout.exp.parent, corpus, options, layout.settings)
+
+
 def _student(layout: SessionsLayout) -> str:
     name = layout.config.tracked
     if name in layout.config.students:
@@ -128,6 +140,10 @@ def _tracking(layout: SessionsLayout, rows: Mapping[str, Sequence[Scored]]) -> I
         own = {name: tracking.chosen(scored, regime) for name, scored in rows.items()}
         yield f"## Regime `{regime}`"
         yield tracking.rows_table(own, titles, SHORT).markdown()
+    together = layout.config.statements.regimes
+    both = {name: [one for one in scored if one["regime"] in together] for name, scored in rows.items()}
+    yield f"## Regimes {' and '.join(f'`{regime}`' for regime in together)} together"
+    yield tracking.rows_table(both, titles, SHORT).markdown()
     yield "## All regimes, other measures"
     yield tracking.rows_table(rows, titles, LONG).markdown()
     yield "Columns:\n\n" + "\n".join(f"- {one.title}: {one.rule}." for one in MEASURES.values())

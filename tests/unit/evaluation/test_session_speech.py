@@ -11,7 +11,6 @@ from wesep_mix.evaluation.session_speech import (
     heard_speech,
     judge_heard,
     judge_session,
-    middles,
     segments_of,
 )
 from wesep_mix.evaluation.tracking import Case
@@ -70,8 +69,8 @@ def track():
 
 
 def test_windows_stand_for_their_middles(case):
-    assert middles(case)[0] == (0, 60000) and middles(case)[-1] == (260000, 320000)
-    assert [first for first, _ in middles(case)[1:]] == [end for _, end in middles(case)[:-1]]
+    assert case.middles[0] == (0, 60000) and case.middles[-1] == (260000, 320000)
+    assert [first for first, _ in case.middles[1:]] == [end for _, end in case.middles[:-1]]
 
 
 def test_embeddings_of_all_origins_are_compared_on_the_same_places(case, track):
@@ -102,7 +101,7 @@ def test_a_user_hears_a_slot_where_the_memory_does(case, track):
     labels[4:, 0] = -1  # Ann is not heard from the fifth window on, which stands for what follows 8.75 s
     one = Track(labels, track.counts, (), track.means)
     speech = heard_speech(case, one, Bands(), "cpu")
-    first = middles(case)[4][0]
+    first = case.middles[4][0]
     assert sorted(speech) == [3, 5] and not speech[3][first:].any() and speech[3][:first].any()
     ann = render_range(case.session, 0, first).sources[0]
     assert np.corrcoef(ann[RATE:-RATE], speech[3][RATE : first - RATE])[0, 1] > 0.99

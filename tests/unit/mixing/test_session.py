@@ -231,3 +231,21 @@ def test_only_those_who_say_enough_are_in_sessions(talk):
         assert draw_session(pool, config, "test", "talk", place, 0).talkers == ("ann", "eva")
     with pytest.raises(UserError, match="wanted 3 speakers with 30 s of speech, found 2 in the dev set"):
         draw_session(pool, dataclasses.replace(config, talkers=(3,)), "dev", "talk", 0, 0)
+
+
+def test_a_talker_with_little_to_say_keeps_some_of_it_for_the_return(talk):
+    """Two of the five have four utterances of 3 s: each is heard again, or the session is refused."""
+    speech = [one for name, own in talk.speech.items() for one in own[: 4 if name in ("ann", "bob") else 24]]
+    pool, drawn = Pool.of(speech, talk.noises, talk.config), 0
+    for place in range(24):
+        try:
+            session = draw_session(pool, dataclasses.replace(SMALL, talkers=(3,)), "test", "talk", place, 0)
+        except UserError:
+            continue
+        drawn += 1
+        silences = [
+            max((after.offset - end(before) for before, after in pairwise(turns_of(session, talker))), default=0)
+            for talker in session.talkers
+        ]
+        assert sum(silence >= 4.0 * RATE for silence in silences) >= 2
+    assert drawn > 12
