@@ -118,7 +118,7 @@ def test_a_training_that_is_told_to_end_goes_on_at_its_next_step(train, number):
 
 def test_a_student_that_is_told_to_end_goes_on_at_its_next_step(tmp_path):
     """Its references are kept from one batch to the next, and so in its checkpoints."""
-    settings = {"student.trainer.max_steps": "120", "student.trainer.steps_per_epoch": "40"}
+    settings = {"student.trainer.max_steps": "120", "student.trainer.steps_per_epoch": "120"}
     done = run_sh(tmp_path, "--stop_stage", "3", settings=settings)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "exp/mini/2mix/student"

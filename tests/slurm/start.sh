@@ -37,7 +37,7 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 ReturnToService=2
 MpiDefault=none
-KillWait=5
+KillWait=30
 MinJobAge=60
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool

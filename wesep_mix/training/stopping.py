@@ -77,10 +77,7 @@ class StopInTime(Callback):
             return
         if self._told(trainer, module):
             trainer.save_checkpoint(self.path)
-            if trainer.is_global_zero:
-                came = signal.Signals(self.number).name
-                print(f"{self.path}: step {trainer.global_step}, {came} came", flush=True)
-            self._end()
+            self._end(trainer, self.path)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Forget the checkpoint in the middle of the epoch; there is one of its end by now."""
@@ -88,7 +85,7 @@ class StopInTime(Callback):
         if trainer.is_global_zero:
             self.path.unlink(missing_ok=True)
         if self._told(trainer, module):
-            self._end()
+            self._end(trainer, self.path.parent)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """The checkpoint behind a validation begins a new epoch."""
@@ -112,8 +109,14 @@ class StopInTime(Callback):
             self.number = int(number)
         return self.number != 0
 
-    def _end(self) -> None:
-        """What comes now comes late: Slurm ends the processes of a job that goes back into the queue."""
+    def _end(self, trainer: Trainer, where: Path) -> None:
+        """Say where the checkpoint is, and end.
+
+        What comes now comes late: Slurm ends the processes of a job that goes back into the queue.
+        """
+        if trainer.is_global_zero:
+            came = signal.Signals(self.number).name
+            print(f"{where}: step {trainer.global_step}, {came} came", flush=True)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         self.before = {}

@@ -120,6 +120,27 @@ def test_ctrl_c_and_sigterm_are_told_as_interrupts_and_the_training_goes_on_late
     assert notes(train())["num_steps"] == 6
 
 
+@pytest.mark.parametrize(
+    ("hook", "step", "said"),
+    [("on_train_batch_start", 2, "/stopped.ckpt: step 3"), ("on_validation_start", 4, ": step 4")],
+)
+def test_a_signal_is_told_with_its_checkpoint_wherever_it_comes(train, capsys, hook, step, said):
+    undisturbed = weights(train("undisturbed"))
+
+    class Signalled(TeacherTraining):
+        pass
+
+    def come(self, *_):
+        if self.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    setattr(Signalled, hook, come)
+    with pytest.raises(KeyboardInterrupt):
+        train(using=Signalled)
+    assert f"/checkpoints{said}, SIGTERM came\n" in capsys.readouterr().out
+    assert same(weights(train()), undisturbed)
+
+
 def test_a_loss_that_is_not_finite_is_skipped_and_counted(train):
     bad = with_losses({1: NAN, 3: INF, 4: -INF})
     folder = train(using=bad)
