@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import functools
 import importlib
 import pkgutil
 import traceback
@@ -94,10 +95,14 @@ def _files(kind: str) -> dict[str, Path]:
 
 def _defines_config(path: Path) -> bool:
     try:
-        content = ast.parse(path.read_bytes())
+        return _binds_config(path.read_bytes())
     except (SyntaxError, ValueError, OSError):  # importing it says what is wrong
         return True
-    return "Config" in _top_level_names(content)
+
+
+@functools.lru_cache(maxsize=256)
+def _binds_config(source: bytes) -> bool:
+    return "Config" in _top_level_names(ast.parse(source))
 
 
 def _top_level_names(node: ast.AST) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.rttm import read_rttm
 from wesep_mix.metrics.diarisation import COLLAR_S, diarisation_error
 from wesep_mix.metrics.tracking import (
+    LONG,
     count_error,
     gap_counts,
     identity,
@@ -38,9 +40,10 @@ from wesep_mix.mixing.prepare_sessions import RTTM
 from wesep_mix.mixing.session import SESSIONS, Session, read_sessions
 
 COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
-PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-NUM_DRAWN, NUM_NEAR, NEW_SHARE = 120, 60, 0.3  # settings of a memory that are tried; fields that are drawn anew
-COUNT_COST = 0.05  # in IDF1, of a talker too many or too few in the end
+PRESENCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+NUM_DRAWN, NUM_NEAR, NEW_SHARE = 200, 60, 0.3  # settings of a memory that are tried; fields that are drawn anew
+NUM_KEPT, FIRST_SHARE = 24, 0.25  # of many settings, those that are tried on all sessions, after a share of them
+COUNT_COST, AGAIN_GAIN = 0.05, 0.25  # in IDF1: of a talker miscounted in the end, of all returns recognised
 NEVER = 2.0  # a cosine that is never reached
 
 
@@ -172,9 +175,11 @@ def new_memory(config: Any, cohort: np.ndarray | None = None) -> Any:
 
 
 def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = None) -> Setting:
-    """Choose a row's thresholds on dev sessions: the best IDF1, less 0.05 a talker miscounted.
+    """Choose a row's thresholds on dev sessions, by IDF1, returns after 15 s and the count in the end.
 
-    Those of a memory are drawn at random, all together, and then some of the best ones anew.
+    What counts is the mean IDF1, less 0.05 a talker miscounted, plus a fourth of the share of returns that are right.
+    A memory's thresholds are drawn at random, all together, and then some of the best ones anew; of many the best on a
+    fourth of the sessions are tried on all.
 
     Args:
         row: the row.
@@ -186,7 +191,7 @@ def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = Non
     """
     best, score = Setting(memory=row.memory), -np.inf
     for propose in _proposals(row):
-        for setting in propose(best):
+        for setting in _promising(row, list(propose(best)), cases, cohort):
             found = _score(row, setting, cases, cohort)
             if found > score:
                 best, score = setting, found
@@ -206,15 +211,29 @@ def like(row: TrackRow, other: Setting) -> Setting:
     return dataclasses.replace(other, memory=dataclasses.replace(other.memory, **row.changes))
 
 
+def _promising(
+    row: TrackRow, settings: list[Setting], cases: Sequence[Case], cohort: np.ndarray | None
+) -> list[Setting]:
+    """Of many settings those that are best on some of the sessions."""
+    if len(settings) <= NUM_KEPT:
+        return settings
+    some = rng_for(0, "some").permutation(len(cases))[: math.ceil(FIRST_SHARE * len(cases))]
+    ranked = sorted(settings, key=lambda one: -_score(row, one, [cases[place] for place in some], cohort))
+    return ranked[:NUM_KEPT]
+
+
 def _score(row: TrackRow, setting: Setting, cases: Sequence[Case], cohort: np.ndarray | None) -> float:
-    scores = []
+    scores, back = [], []
     for case in cases:
         truth, found = case.truth, track(row, setting, case, cohort)
         active = found.active()
-        idf1 = identity(truth, active, case.windows.times, one_to_one(truth, active))["idf1"]
+        times, slot_of = case.windows.times, one_to_one(truth, active)
+        idf1 = identity(truth, active, times, slot_of)["idf1"]
         final = count_error(truth, found.counts)["final"]
         scores.append((idf1 or 0.0) - COUNT_COST * abs(final or 0))
-    return float(np.mean(scores))
+        back += reidentified(truth, active, times, slot_of)
+    right, num = gap_counts(back)[LONG]
+    return float(np.mean(scores)) + AGAIN_GAIN * (right / num if num else 0.0)
 
 
 Propose = Callable[[Setting], Iterator[Setting]]  # from the best setting so far
@@ -267,6 +286,7 @@ def _online(memory: Any, rng: np.random.Generator) -> dict[str, float]:
         "tau_duplicate": rng.uniform(0.6, 0.95),
         "min_quality": rng.uniform(0.0, 0.5),
         "continuity": scale * _one(rng, (0.0, 0.05, 0.1, 0.15)),
+        "doubt": scale * _one(rng, (0.0, 0.05, 0.1, 0.2, 0.3)),
         "exemplar_share": _one(rng, (0.0, 0.3, 0.6)),
         "tau_presence": presence,
         "tau_new_presence": max(presence, _one(rng, PRESENCES)),

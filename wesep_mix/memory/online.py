@@ -35,6 +35,8 @@ class Config(Checked):
         min_quality: quality (presence times distance to the nearest other head) from which it may be somebody new.
         tau_duplicate: cosine of two heads from which they are one; the more present stays.
         tau_match: least score of a head for its slot.
+        doubt: taken off the scores of a head for slots, times what its presence lacks to 1: who hardly seems to speak
+            has to be nearer. With it, `tau_presence` may be low.
         tau_new: a head is somebody new where its best score among the slots that are free in this window is below.
         tau_taken: a head whose score for a slot that another head has in this window is as high is nobody new: it hears
             that talker, too.
@@ -66,6 +68,7 @@ class Config(Checked):
     min_quality: float = 0.1
     tau_duplicate: float = 0.9
     tau_match: float = 0.5
+    doubt: Annotated[float, at_least(0)] = 0.0
     tau_new: float = 0.45
     tau_update: float = 0.5
     tau_merge: float = 0.8
@@ -179,7 +182,8 @@ class Model(slots.Slots):
         events = list(self._expire(time_s))
         quality = _quality(found, sure, heads)
         numbers = sorted(self.slots)
-        scores = self._scores(found[heads], numbers, norms)
+        near = self._near(found[heads], numbers, norms)
+        scores = near - self.config.doubt * (1.0 - sure[heads])[:, None]
         labels, margins = np.full(len(found), NOBODY), np.zeros(len(found))
         for row, column in pairs(scores, self.config.tau_match):
             labels[heads[row]], margins[heads[row]] = numbers[column], margin(scores[row], column)
@@ -190,8 +194,8 @@ class Model(slots.Slots):
                 score = scores[row, numbers.index(number)]
                 events += self._hear(number, found[head], quality[head], score, time_s)
         for row, head in enumerate(heads):
-            best = max(scores[row, free], default=-np.inf)
-            known = max(np.delete(scores[row], free), default=-np.inf) >= self.config.tau_taken
+            best = max(near[row, free], default=-np.inf)
+            known = max(np.delete(near[row], free), default=-np.inf) >= self.config.tau_taken
             if labels[head] == NOBODY and not known and self._is_new(sure[head], quality[head], best):
                 events += self._make_room(time_s)
                 if len(self.slots) < self.config.max_slots:
@@ -207,8 +211,8 @@ class Model(slots.Slots):
         events += self._merge(time_s) if self._merges_now() else ()
         return Observed(tuple(labels.tolist()), margins, tuple(events))
 
-    def _scores(self, heads: np.ndarray, numbers: list[int], norms: Norms | None) -> np.ndarray:
-        """Of each head, unit vectors [N, D], for each slot: [N, K]."""
+    def _near(self, heads: np.ndarray, numbers: list[int], norms: Norms | None) -> np.ndarray:
+        """How near each head, unit vectors [N, D], is to each slot, those that spoke before being nearer: [N, K]."""
         kept = [self.slots[number] for number in numbers]
         means = [slot.mean for slot in kept]
         scores = np.array([[one.dot(mean) for mean in means] for one in heads]).reshape(len(heads), len(kept))

@@ -26,7 +26,7 @@ from wesep_mix.base.errors import UserError
 
 NO_SLOT = -1
 GAPS = ((5.0, 15.0), (15.0, 45.0), (45.0, math.inf))  # seconds, the upper end not in it
-LONG_GAP = (15.0, math.inf)
+LONG_GAP, LONG = (15.0, math.inf), "15+"  # as `gap_counts` names it
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from wesep_mix.metrics.diarisation import ERRORS
 from wesep_mix.metrics.intervals import bootstrap, mean, paired_bootstrap, pooled
+from wesep_mix.metrics.tracking import LONG
 from wesep_mix.report.plots import draw_turns, save_figure
 from wesep_mix.report.tables import Table
 
@@ -68,7 +69,7 @@ MEASURES = {
     "confusion": Measure("confused %", _errors("confusion"), "of these the confused ones alone"),
     "reid": Measure(
         "again %",
-        lambda one: one["returns"]["15+"],
+        lambda one: one["returns"][LONG],
         "returns after more than 15 s whose first window has the talker's slot",
     ),
     "exact": Measure(

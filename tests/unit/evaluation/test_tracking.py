@@ -17,6 +17,7 @@ from wesep_mix.inference.session_windows import Windows, write_windows
 from wesep_mix.io.arrays import write_arrays
 from wesep_mix.io.rttm import write_rttm
 from wesep_mix.memory.online import Config
+from wesep_mix.metrics.tracking import Return
 from wesep_mix.mixing.session import Session, write_sessions
 
 RATE, HOP, SIZE, DIM = 16000, 40000, 40000, 32
@@ -69,6 +70,25 @@ def test_thresholds_are_chosen_that_score_better_than_the_first_ones(cases):
     )
     assert before < 0.6 and after > 0.9 and found.memory.tau_match < 0.9
     assert choose(row, cases[:2]) == found  # nothing is drawn
+
+
+def test_what_thresholds_are_chosen_by(cases, monkeypatch):
+    """IDF1 .8 and .6, one and no talker miscounted, three of four returns right: .7 - .025 + .1875."""
+    one, other = cases[:2]
+    values = {
+        id(one.truth): (0.8, 1, [(6.0, True), (20.0, True), (50.0, False)]),
+        id(other.truth): (0.6, 0, [(15.0, True), (16.0, True)]),
+    }
+
+    def of(truth):
+        return values[id(truth)]
+
+    monkeypatch.setattr(tracking, "identity", lambda truth, *_: {"idf1": of(truth)[0]})
+    monkeypatch.setattr(tracking, "count_error", lambda truth, _: {"final": of(truth)[1]})
+    found = {key: [(Return(0, 1, away_s), right, True) for away_s, right in value[2]] for key, value in values.items()}
+    monkeypatch.setattr(tracking, "reidentified", lambda truth, *_: found[id(truth)])
+    row = TrackRow("online", memory=Config())
+    assert tracking._score(row, Setting(memory=row.memory), [one, other], None) == pytest.approx(0.8625)
 
 
 def test_an_ablation_has_the_thresholds_of_its_row_but_for_its_changes(cases):

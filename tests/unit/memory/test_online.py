@@ -91,6 +91,15 @@ def test_slots_of_one_talker_are_merged_and_those_heard_together_are_not():
     assert memory.slots[other].beside == {first: 1} and memory.slots[first].beside == {other: 1}
 
 
+@pytest.mark.parametrize(("sure", "matched"), [(0.8, True), (0.4, False)])
+def test_who_hardly_seems_to_speak_has_to_be_nearer(sure, matched):
+    """Cosine .8, less doubt .3 times .2 (.74) or .6 (.62), against tau_match .7."""
+    memory = Memory(Config(tau_match=0.7, doubt=0.3, tau_presence=0.1, continuity=0, exemplars=0))
+    memory.observe(np.array([[1.0, 0.0]]), np.array([1.0]), 0.0)
+    answer = memory.observe(np.array([[0.8, 0.6]]), np.array([sure]), HOP_S)
+    assert answer.labels == ((0,) if matched else (NOBODY,))
+
+
 def test_exemplars_are_the_best_and_apart_in_time():
     voices, memory = Voices(1, 9, spread=0.2), Memory(Config(exemplars=3, exemplar_gap_s=5.0))
     for place, sure in enumerate([0.7, 0.9, 0.95, 0.8, 0.6, 0.99, 0.65, 0.97, 0.7]):
