@@ -44,16 +44,20 @@ def cautions(rows: Mapping[str, Row], kin: Kin) -> list[str]:
         A sentence each; none where no row has PESQ.
     """
     rated = {name: row for name, row in rows.items() if "pesq" in row}
-    sentences = [_order(list(rated.values())), _controls(rated, kin), *_stoi(rated, kin)] if rated else []
+    sentences = [_order(rated, kin), _controls(rated, kin), *_stoi(rated, kin)] if rated else []
     return [sentence for sentence in sentences if sentence]
 
 
-def _order(rows: Sequence[Row]) -> str:
-    """Where PESQ lies, and how often it contradicts SI-SDR."""
-    pesq, si_sdr = [row["pesq"] for row in rows], [row["si_sdr"] for row in rows]
-    pairs = list(itertools.combinations(zip(pesq, si_sdr, strict=True), 2))
-    odd = sum((one[0] - other[0]) * (one[1] - other[1]) < 0 for one, other in pairs)
-    against = f" and puts {odd} of their {len(pairs)} pairs in the other order than SI-SDR does" if odd else ""
+def _order(rows: Mapping[str, Row], kin: Kin) -> str:
+    """Where PESQ lies, and how often it contradicts SI-SDR among rows of the same mixtures."""
+    pesq, si_sdr = ([row[metric] for row in rows.values()] for metric in ("pesq", "si_sdr"))
+    pairs = [
+        (rows[one], rows[other])
+        for one, other in itertools.combinations(rows, 2)
+        if kin.mixture.get(one, one) == kin.mixture.get(other, other)
+    ]
+    odd = sum((one["pesq"] - other["pesq"]) * (one["si_sdr"] - other["si_sdr"]) < 0 for one, other in pairs)
+    against = f"; it puts {odd} of {len(pairs)} pairs of them in the other order than SI-SDR does" if odd else ""
     where = f"at SI-SDRs of {_range(SI_SDR, si_sdr)} dB"
     little = f"PESQ says little {where}: it" if max(si_sdr) < LOW_SI_SDR else f"PESQ, {where},"
     return (

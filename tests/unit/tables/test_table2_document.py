@@ -118,7 +118,7 @@ def test_what_pesq_and_stoi_cannot_tell_stands_below_each(table, tmp_path):
     for name in ("TABLE2.md", "TABLE4.md"):
         text = (tmp_path / name).read_text()
         # wrong is rated above the three others, and its SI-SDR is below theirs
-        assert "is 1.50 to 1.60 over 4 rows" in text and "puts 3 of their 6 pairs in the other order" in text
+        assert "is 1.50 to 1.60 over 4 rows" in text and "puts 3 of 6 pairs of them in the other order" in text
         assert "it puts 'other' (1.60 at -8.00 dB) above 'film' (1.50 at 4.00 dB): there it measures nothing." in text
         assert "STOI hardly moves: by +0.000 to +0.000 from the unprocessed mixtures over 2 rows" in text
 
