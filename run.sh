@@ -160,10 +160,11 @@ run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test"
         --nj "$nj" --ngpu "$ngpu"
 run_table 6
 
-run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" --nj "$nj"
+run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$model" \
+    --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu"
 [ -z "$separator" ] ||
     run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$separated" \
-        --condition separated --nj "$nj"
+        --condition separated --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu"
 run_table 7
 
 run_table 8

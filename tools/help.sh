@@ -9,7 +9,7 @@ Stages (each runs alone; a finished one is skipped, an interrupted one goes on):
   4  embeddings of the dev and test sets as Kaldi ark,scp
   5  extractor: mixture and embedding -> that talker's speech; and the same network without embedding
   6  extract the test set to wav
-  7  score every mixture and talker: SI-SDR, PESQ, STOI
+  7  score every mixture and talker: SI-SDR, PESQ, STOI and more
   8  analyse: clustering of the embeddings, controls of the extraction
   9  report: RESULTS.md, results.json and the table
 
@@ -25,7 +25,7 @@ Options (defaults in brackets; paths are relative to the project's folder):
                      else CORPUS itself]
   --tables BOOL      true: the stages also make the paper's tables, with all rows and seeds of table1.yaml and
                      table2.yaml in egs/CORPUS/conf. Stages 2 to 4 and 8 make exp/CORPUS/TABLE1.md (Table 1), stages
-                     5 to 7 and 9 make exp/CORPUS/TABLE2.md (Tables 2 and 4) [$tables]
+                     5 to 7 and 9 make exp/CORPUS/TABLE2.md and TABLE4.md [$tables]
   --sessions BOOL    true: stages 1, 3, 8 and 9 also track talkers through simulated conversations of minutes, as
                      sessions.yaml in egs/CORPUS/conf says, and make exp/CORPUS/TRACKING.md [$sessions]
   --write_wav BOOL   true: stage 1 also writes the fixed mixtures as a LibriMix folder tree, to DATA_DIR/CORPUS/wav;

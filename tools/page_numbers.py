@@ -2,7 +2,8 @@
 
     cp exp/mini/results.json egs/mini/ && python tools/page_numbers.py
 
-A marked table follows `<!-- numbers: NAME -->`; its first columns stay, so titles of rows are the pages' own.
+A marked table follows `<!-- numbers: NAME -->`; its first columns stay, so titles of rows are the pages' own. The list
+behind `<!-- cautions -->` is what has to be said of PESQ and STOI in the table of extraction.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from wesep_mix.report.markdown import extraction_cautions  # noqa: E402
 from wesep_mix.report.tables import embedding_table, extraction_table  # noqa: E402
 
 RESULTS = ROOT / "egs" / "mini" / "results.json"
@@ -57,6 +59,8 @@ def rewritten(text: str, results: dict[str, Any]) -> str:
         return f"<!-- numbers: {name} -->\n" + "\n".join(lines) + "\n"
 
     text = re.sub(r"<!-- numbers: (\w+) -->\n((?:\|.*\n)+)", table, text)
+    said = "".join(f"- {sentence}\n" for sentence in extraction_cautions(results["extraction"]))
+    text = re.sub(r"<!-- cautions -->\n(?:- .*\n)*", lambda _: f"<!-- cautions -->\n{said}", text)
     return re.sub(r"(?<=<!-- revision -->)\w+", results["git"], text)
 
 

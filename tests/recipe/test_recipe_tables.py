@@ -41,7 +41,7 @@ ROWS = {
 }
 EXTRACTOR = {"num_spk": 2, "model": "extractor", "config": "stft_tcn", "student": "labels2"}
 SPEECH_ROWS = {
-    "noisy": {"title": "two: noisy", "num_spk": 2, "model": "mixture", "paper": {"pesq": 1.18}},
+    "noisy": {"title": "two: noisy", "num_spk": 2, "model": "mixture", "paper": {"table2": {"pesq": 1.18}}},
     "none": {"title": "two: no embedding", **EXTRACTOR, "settings": {"model.fusion": "none"}},
     "film": {"title": "two: FiLM", **EXTRACTOR},
     **{name: {"title": f"two: FiLM, {name}", **EXTRACTOR, "embedding": name} for name in ("wrong", "random", "oracle")},
@@ -115,9 +115,22 @@ def test_every_row_of_table_1_is_there(made):
     assert [each["holds"] is None for each in found["statements"]] == [False, True, False]  # one seed
 
 
-def test_every_row_of_table_2_is_there(made):
-    folder, said = made
+def test_table_2_is_of_one_target_a_mixture_and_without_separators(made):
+    folder, _ = made
     found, document = read(folder, "table2")
+    of_all, _ = read(folder, "table4")
+    assert set(found["rows"]) == set(SPEECH_ROWS) - {"tasnet"} and "one target a mixture" in document
+    num_mixtures = len((folder / "data/mini/2mix/test/plan.jsonl").read_text().splitlines())
+    assert {row["num"] for row in found["by_seed"]["3"].values()} == {num_mixtures}
+    assert found["rows"]["film"]["si_sdri"] != of_all["rows"]["film"]["si_sdri"]
+    for row in (found["rows"]["film"], of_all["rows"]["wrong"]):
+        assert -1 <= row["voice_cos"]["mean"] <= 1 and 0 <= row["wrong_talker"]["mean"] <= 1
+    assert "voice_cos" not in found["rows"]["noisy"] and "No row is to be ranked by it alone." in document
+
+
+def test_every_row_of_table_4_is_there(made):
+    folder, said = made
+    found, document = read(folder, "table4")
     assert set(found["rows"]) == set(SPEECH_ROWS) and found["left_out"] == []
     for row in SPEECH_ROWS.values():
         assert f"| {row['title']} |" in document and re.search(f"^{row['title']} ", said[9], flags=re.M)
@@ -180,4 +193,4 @@ def test_what_is_done_is_skipped_and_what_changed_is_redone(made, capfd):
     said = table(changed[9])
     assert "left out none, film, wrong, random, oracle: " in said
     assert "embeddings/labels2 was made with other settings or inputs" in said
-    assert set(read(folder, "table2")[0]["rows"]) == {"noisy", "tasnet"}
+    assert set(read(folder, "table4")[0]["rows"]) == {"noisy", "tasnet"}

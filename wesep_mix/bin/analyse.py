@@ -106,7 +106,10 @@ def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[
         f"--config={args.config}",
         f"--extractor={extractor}",
         f"--condition={condition}",
+        f"--teacher={args.teacher}",
+        f"--embeddings={args.embeddings / 'test'}",
         f"--nj={args.nj}",
+        f"--ngpu={args.ngpu}",
         *_common(args),
     ]
 

@@ -1,4 +1,6 @@
-"""Stage 7: score the extracted test set: SI-SDR, SI-SDRi, PESQ, STOI of each talker, DNSMOS with `dnsmos: true`."""
+"""Stage 7: score each talker of the extracted test set: SI-SDR, PESQ, STOI, whether it came out at all; with `dnsmos:
+true` DNSMOS too, and with --teacher and --embeddings the cosine of the teacher's embeddings of estimate and target.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,10 @@ from pathlib import Path
 from wesep_mix.base.config import load_config
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
-from wesep_mix.evaluation.settings import ScoreConfig
+from wesep_mix.evaluation.settings import PERCEPTUAL, RATIOS, SHARES, ScoreConfig
 from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED, model_of
+
+CLEAN = "teacher.scp"  # embeddings of clean sources
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,15 +40,31 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         help="as --condition of stage 6; separated for a separator; mixture scores the unprocessed "
         "mixtures and needs no model [matched]",
     )
+    options.add_argument("--teacher", type=Path, help="EXP/teacher/model.pt, for its cosine [none]")
+    options.add_argument(
+        "--embeddings", type=Path, help="EXP/Nmix/embeddings/test, with the teacher's of clean sources"
+    )
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
-    return options.parse_args(argv)
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs, for the teacher; 0 computes on the CPU")
+    args = options.parse_args(argv)
+    if (args.teacher is None) != (args.embeddings is None):
+        options.error("--teacher and --embeddings belong together: wanted both or none")
+    return args
 
 
 def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
     needs, extracted = [Need(args.data / "plan.jsonl", 1)], args.extractor / "test" / args.condition
     if args.condition != MIXTURE:
         needs += [Need(model_of(args.extractor, args.condition), 5), Need(extracted / "wav" / "wav.scp", 6)]
-    defining = {"max_bad": settings.max_bad, "dnsmos": settings.dnsmos}
+    if args.teacher:
+        needs += [Need(args.teacher, 2), Need(args.embeddings / CLEAN, 4)]
+    defining = {
+        "max_bad": settings.max_bad,
+        "metrics": [*RATIOS, *SHARES, *PERCEPTUAL],
+        "dnsmos": settings.dnsmos,
+        "targets": settings.targets,
+        "seed": settings.seed,
+    }
     if not settings.is_perceptual(args.condition):
         defining["perceptual"] = False
     return Part(7, f"score, {args.condition}", extracted / "scores", defining, needs)
@@ -54,9 +74,11 @@ def _score(args: argparse.Namespace) -> None:
     settings = load_config(ScoreConfig, args.config, args.set)
 
     def work() -> None:
-        from wesep_mix.evaluation.scoring import score_extracted
+        from wesep_mix.evaluation.scoring import Voices, score_extracted
 
-        score_extracted(args.condition, args.data, args.extractor, settings, args.nj)
+        device = "cuda" if args.ngpu else "cpu"
+        voices = Voices(args.teacher, args.embeddings / CLEAN, device) if args.teacher else None
+        score_extracted(args.condition, args.data, args.extractor, settings, args.nj, voices)
 
     run_part(_part(args, settings), args.force, work)
 

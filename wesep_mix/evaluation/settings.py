@@ -9,6 +9,9 @@ from wesep_mix.base import config, installed
 from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.inference.controls import CONTROLS
 
+RATIOS, SHARES, PERCEPTUAL = ("si_sdr", "si_sdri"), ("extracted", "wrong_talker"), ("pesq", "stoi", "estoi")
+Targets = Literal["one", "all"]
+
 
 @dataclass(frozen=True)
 class ScoreConfig(Checked):
@@ -16,14 +19,17 @@ class ScoreConfig(Checked):
 
     Attributes:
         max_bad: how many utterances of a condition may fail, each named, before the stage does.
-        seed: of k-means and of the choice of random embeddings.
+        seed: of k-means, of the choice of random embeddings and of that of one target a mixture.
+        targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
+            training. Every talker is scored, whichever it is.
         dnsmos: score by DNSMOS P.835 too, which takes longer than the other metrics together.
-        perceptual_controls: PESQ, STOI and DNSMOS of the controls too, nearly all of their time. Where an output is
-            another talker's they say little: the controls are told apart by SI-SDR.
+        perceptual_controls: PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an output
+            is another talker's they say little: the controls are told apart by SI-SDR.
     """
 
     max_bad: CountOrZero = 0
     seed: int = 0
+    targets: Targets = "all"
     dnsmos: bool = False
     perceptual_controls: bool = True
 
@@ -35,7 +41,7 @@ class ScoreConfig(Checked):
             raise ValueError(f"dnsmos: {installed.how_to_get('dnsmos')}")
 
     def is_perceptual(self, condition: str) -> bool:
-        """Whether PESQ, STOI and DNSMOS are asked for what was extracted under this condition."""
+        """Whether PESQ, STOI, ESTOI and DNSMOS are asked for what was extracted under this condition."""
         return self.perceptual_controls or condition not in CONTROLS
 
 

@@ -1,4 +1,4 @@
-"""PESQ and STOI by the packages `pesq` and `pystoi`; a failure of theirs becomes a UserError that names the metric."""
+"""PESQ, STOI and ESTOI by the packages `pesq` and `pystoi`; a failure of theirs becomes a UserError that says whose."""
 
 from __future__ import annotations
 
@@ -37,28 +37,30 @@ def pesq_wideband(est: np.ndarray, source: np.ndarray, sample_rate: int = PESQ_S
         raise UserError(f"PESQ: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
 
 
-def stoi(est: np.ndarray, source: np.ndarray, sample_rate: int = 16000) -> float:
-    """Short-time objective intelligibility (Taal et al., TASLP 2011; not the extended form).
+def stoi(est: np.ndarray, source: np.ndarray, sample_rate: int = 16000, extended: bool = False) -> float:
+    """Short-time objective intelligibility (Taal et al., TASLP 2011), or its extended form.
 
     Args:
         est: the estimate, [T].
         source: the reference, [T].
         sample_rate: Hz.
+        extended: ESTOI (Jensen and Taal, TASLP 2016), which hears interferers that come and go, as talkers do.
 
     Returns:
-        0 to 1.
+        0 to 1; the extended form may be below 0.
 
     Raises:
         UserError: the signals cannot be scored (si_sdr.check_pair), or too few frames of the reference are within 40 dB
             of its loudest one (pystoi then warns and returns 1e-5, which must not enter a mean).
     """
-    est, source = _check_pair("STOI", est, source)
+    name = "ESTOI" if extended else "STOI"
+    est, source = _check_pair(name, est, source)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return float(pystoi.stoi(source, est, sample_rate))
+            return float(pystoi.stoi(source, est, sample_rate, extended))
         except RuntimeWarning as err:
-            raise UserError(f"STOI: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
+            raise UserError(f"{name}: {_reason(err)} ({_levels(est, source, sample_rate)})") from err
 
 
 def _check_pair(metric: str, est: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

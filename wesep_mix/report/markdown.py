@@ -14,10 +14,12 @@ from typing import Any
 
 from wesep_mix.base.installed import shown as shown_versions
 from wesep_mix.report.breakdown import breakdown_tables
+from wesep_mix.report.cautions import FOREIGN, Kin, cautions
 from wesep_mix.report.results import extractors, separators
 from wesep_mix.report.tables import (
     EMBEDDING_COLUMNS,
     SPEECH_COLUMNS,
+    TARGETS,
     embedding_table,
     extraction_table,
     ordered_rows,
@@ -94,8 +96,9 @@ def document(results: Mapping[str, Any], context: Context) -> str:
         blocks += [
             "## Extraction",
             extraction_table(results["extraction"]).markdown(),
+            *extraction_cautions(results["extraction"]),
             _rows_explained(results["extraction"]),
-            _extraction_rules(results["extraction"], context),
+            _extraction_rules(results["extraction"], results["targets"], context),
         ]
     tables = breakdown_tables(results)
     if tables:
@@ -150,12 +153,27 @@ def _embedding_rules(rows: Mapping[str, Any]) -> str:
     return f"{rule} {left_out}: {', '.join(missing)}." if missing else rule
 
 
-def _extraction_rules(rows: Mapping[str, Any], context: Context) -> str:
+def extraction_cautions(rows: Mapping[str, Any]) -> list[str]:
+    """What is to be said of PESQ and STOI below the table of extraction.
+
+    Args:
+        rows: as `results["extraction"]`.
+
+    Returns:
+        A sentence each.
+    """
+    mixture = {name: "mixture" for name in rows if name != "mixture"}
+    right = {name: name.partition("/")[0] for name in rows if name.partition("/")[2] in FOREIGN}
+    return cautions(rows, Kin(mixture, right))
+
+
+def _extraction_rules(rows: Mapping[str, Any], targets: str, context: Context) -> str:
     params = "all parameters of the extractor or separator, without the model that computes the embedding"
-    meanings = rules(shown(SPEECH_COLUMNS, rows), num="talkers of all mixtures", params=params)
+    over, num = TARGETS[targets]
+    meanings = rules(shown(SPEECH_COLUMNS, rows), num=num, params=params)
     rule = (
-        "Every number is the mean ± standard deviation (of the population: divided by num) over all talkers of all "
-        f"test mixtures.\n\n{meanings}"
+        f"Every number is the mean ± standard deviation (of the population: divided by num), or a share, over {over}."
+        f"\n\n{meanings}"
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
     return f"{rule}\n\nUtterances that could not be scored and are in no mean: {', '.join(bad)}." if bad else rule

@@ -65,6 +65,7 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         "git": git,
         "versions": versions(),
         "trained_with": trained_with(exp, num_spk),
+        "targets": scored_targets(mixtures),
     }
     return head | {"embeddings": embeddings, "extraction": extraction} | breakdowns(mixtures)
 
@@ -106,6 +107,31 @@ def _speech_row(folder: Path) -> dict[str, float]:
     rows, summary = read_scored(folder)
     metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in rows[0] or not column.maybe]
     return _pick(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
+
+
+def scored_targets(mixtures: Path) -> str:
+    """Which talkers the means of extraction are of.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+
+    Returns:
+        `one` of each mixture, or `all`; `all` where nothing is scored.
+
+    Raises:
+        UserError: rows differ in it, and so cannot stand in one table.
+    """
+    found = {name: read_scored(folder)[1]["targets"] for name, folder in scored_conditions(mixtures).items()}
+    if len(set(found.values())) > 1:
+        told = "; ".join(
+            f"targets {each}: {', '.join(name for name in found if found[name] == each)}"
+            for each in sorted(set(found.values()))
+        )
+        raise UserError(
+            f"{mixtures}: wanted rows of the same score.targets, found {told}; run again with --stage 7, once for each "
+            "extractor and separator"
+        )
+    return next(iter(found.values()), "all")
 
 
 def scored_conditions(mixtures: Path) -> dict[str, Path]:

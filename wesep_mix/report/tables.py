@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wesep_mix.inference.controls import CONTROLS
+from wesep_mix.metrics.extraction import EXTRACTED_DB
 from wesep_mix.metrics.verification import P_TARGET
 from wesep_mix.mixing.trials import MAX_TRIALS
 
@@ -42,6 +43,7 @@ class Column:
         digits: behind the decimal point.
         rule: what the metric is, for the reader of the table.
         maybe: not every kind of row has it.
+        is_share: of things that are so or not, so that a standard deviation over them says nothing more.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Column:
     digits: int
     rule: str
     maybe: bool = False
+    is_share: bool = False
 
     @property
     def title(self) -> str:
@@ -116,13 +119,42 @@ EMBEDDING_COLUMNS = {
 SPEECH_COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", 1, 2, "scale-invariant signal-to-distortion ratio, the mean not removed"),
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "improvement of SI-SDR over the unprocessed mixture"),
+    "extracted": Column(
+        "Extracted",
+        "%",
+        100,
+        1,
+        f"extraction accuracy, the share of estimates with an SI-SDRi above {EXTRACTED_DB:g} dB",
+        maybe=True,
+        is_share=True,
+    ),
+    "wrong_talker": Column(
+        "Wrong talker",
+        "%",
+        100,
+        1,
+        "wrong-talker rate, the share of estimates whose SI-SDR is higher against another talker of the mixture than "
+        "against the wanted one; what extracts nobody has the share of talkers who are not the loudest",
+        maybe=True,
+        is_share=True,
+    ),
     "pesq": Column("PESQ", "", 1, 2, "perceived quality, wideband, 1.0 to 4.64", maybe=True),
     "stoi": Column("STOI", "", 1, 3, "intelligibility, 0 to 1, not the extended form", maybe=True),
+    "estoi": Column("ESTOI", "", 1, 3, "its extended form, made for interferers that come and go", maybe=True),
     "sig": Column(
         "SIG", "", 1, 2, "DNSMOS P.835 rating of the speech, 1 to 5, computed without a reference", maybe=True
     ),
     "bak": Column("BAK", "", 1, 2, "the same for the background", maybe=True),
     "ovrl": Column("OVRL", "", 1, 2, "the same for the whole", maybe=True),
+    "voice_cos": Column(
+        "Voice", "", 1, 3, "mean cosine of the teacher's embeddings of the estimate and of the clean source", maybe=True
+    ),
+}
+
+
+TARGETS = {  # what means are of: in a sentence, and the meaning of `num`
+    "all": ("all talkers of all test mixtures", "talkers of all mixtures"),
+    "one": ("one target of each test mixture, drawn at random as in training", "mixtures, each with one target"),
 }
 
 
@@ -148,7 +180,7 @@ def embedding_table(rows: Mapping[str, Row]) -> Table:
 
 
 def extraction_table(rows: Mapping[str, Row]) -> Table:
-    """Scores of extracted speech, mean ± standard deviation; `-` for a metric that the row does not have."""
+    """Scores of extracted speech, mean ± standard deviation or share; `-` for a metric that the row does not have."""
     columns = shown(SPEECH_COLUMNS, rows)
     header = ("extraction", *(column.title for column in columns.values()), "num", "params")
     return Table(header, [(name, *_extraction_cells(rows[name], columns)) for name in ordered_rows(rows)])
@@ -188,7 +220,10 @@ def _embedding_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
 
 def _extraction_cells(row: Row, columns: Mapping[str, Column]) -> list[str]:
     means = [
-        column.number(row[metric], row[f"{metric}_std"]) if metric in row else "-" for metric, column in columns.items()
+        column.cell(row, metric)
+        if metric not in row or column.is_share
+        else column.number(row[metric], row[f"{metric}_std"])
+        for metric, column in columns.items()
     ]
     return [*means, str(int(row["num"])), millions(row["params"])]
 

@@ -60,7 +60,8 @@ class TableContent:
 
     Attributes:
         title: heading of the document.
-        name: of the files and of the config, such as table1.
+        name: of the files, such as table4.
+        config: of the YAML that plans it, such as table2.
         stage: that writes them.
         rows: of the config, by name.
         table: the numbers.
@@ -68,11 +69,13 @@ class TableContent:
         notes: {row: how its numbers came about, for readers}.
         statements: about the numbers.
         rules: what the numbers mean.
+        cautions: what the numbers cannot tell, sentences below the table.
         breakdown: tables for the end of the document.
     """
 
     title: str
     name: str
+    config: str
     stage: int
     rows: Mapping[str, Any]
     table: Table
@@ -80,6 +83,7 @@ class TableContent:
     notes: Mapping[str, str]
     statements: Sequence[Statement]
     rules: str
+    cautions: Sequence[str] = ()
     breakdown: Sequence[Table] = ()
 
 
@@ -98,6 +102,7 @@ def write(results: TableResults, content: TableContent) -> str:
         results.exp / f"{content.name}.json",
         rounded(
             {
+                "title": content.title,
                 "corpus": results.corpus,
                 "seeds": results.seeds,
                 "git": results.git,
@@ -152,6 +157,7 @@ def _document(results: TableResults, content: TableContent, averages: Mapping[st
         f"Produced by\n\n```\n{line}\n```",
         origin,
         content.table.markdown(),
+        *content.cautions,
         gone,
         _fewer_seeds(results, content),
         _other_seeds(results, content),
@@ -181,4 +187,6 @@ def _fewer_seeds(results: TableResults, content: TableContent) -> str:
 
 def _other_seeds(results: TableResults, content: TableContent) -> str:
     seeds = ", ".join(map(str, results.others))
-    return f"Not in this table: seeds {seeds}, which have results but are not in {content.name}.seeds." if seeds else ""
+    return (
+        f"Not in this table: seeds {seeds}, which have results but are not in {content.config}.seeds." if seeds else ""
+    )

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.files import read_json, write_json
+from wesep_mix.base.files import write_json
 from wesep_mix.base.jobs import THREADS, TRAIN_CMD, in_a_job, wrapper
 from wesep_mix.base.locks import alone_in
 from wesep_mix.base.processes import run_together
@@ -29,7 +29,10 @@ from wesep_mix.tables.table2 import Table2Layout, check_seeds, load_tables
 TABLE_1, TABLE_2 = (2, 3, 4, 8), (5, 6, 7, 9)  # stages; the last of each writes the table
 STAGES = sorted((*TABLE_1, *TABLE_2))
 TRAININGS = (2, 3, 5)
-MACHINE_OPTIONS = {"extract_embeddings": ("nj", "ngpu"), "score": ("nj",)}  # of an entry point; others take ngpu alone
+MACHINE_OPTIONS = {
+    "extract_embeddings": ("nj", "ngpu"),
+    "score": ("nj", "ngpu"),
+}  # of an entry point; others take ngpu alone
 
 Layout = Table1Layout | Table2Layout
 Pairs = Sequence[tuple[str, int]]  # a row and a seed
@@ -204,14 +207,15 @@ class TableStage:
         folders = [folder.name.removeprefix("seed") for folder in layout.exp.glob("seed*")]
         others = sorted({int(seed) for seed in folders if seed.isdecimal()} - set(layout.table.seeds))
         results = TableResults(request.exp, request.egs.name, request.settings, revision(), found, others)
-        document = table1_document if request.stage in TABLE_1 else table2_document
-        return document.write_table(results, layout.table)
+        if request.stage in TABLE_1:
+            return table1_document.write_table(results, layout.table)
+        return table2_document.write_tables(results, layout.table)
 
     def _result(self, name: str, seed: int) -> dict[str, Any] | None:
         """The row's numbers; None where they are not there or not of today's settings."""
         if self._reason(name, seed) or not self.layout.is_measured(name, seed):
             return None
-        return read_json(self.layout.result(name, seed))
+        return self.layout.measured(name, seed)
 
 
 def _layout(request: Request) -> Layout:

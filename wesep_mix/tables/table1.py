@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from wesep_mix.base.config import FILLED, Checked, Count, at_least
+from wesep_mix.base.files import read_json
 from wesep_mix.base.stage import Need, Part
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
@@ -238,6 +239,18 @@ class Table1Layout:
             Whether the numbers can be used.
         """
         return self.metrics(name, seed).is_done()
+
+    def measured(self, name: str, seed: int) -> dict[str, Any]:
+        """The row's numbers.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            {metric: number}.
+        """
+        return read_json(self.result(name, seed))
 
     def _training(self, name: str) -> tuple | None:
         """What tells two students apart; None for a row without one."""

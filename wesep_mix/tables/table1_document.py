@@ -55,6 +55,7 @@ def write_table(results: TableResults, table: Table1Config) -> str:
         TableContent(
             title="Table 1",
             name="table1",
+            config="table1",
             stage=8,
             rows=table.rows,
             table=row_table(table.rows, averages),

@@ -1,23 +1,28 @@
 """Tables 2 and 4 of arXiv 2604.03219 as one plan: which extractor or separator a row trains, extracts and scores.
 
-Table 4 is Table 2 beside Conv-TasNet. A row becomes calls of the entry points of stages 5 to 7; an extractor's
-teacher, student and embeddings are those of a row of Table 1. This module imports no torch.
+The paper prints other numbers of the same extractors in Table 4, beside Conv-TasNet. Our reading: Table 2 scores one
+target a mixture, as in training; Table 4 all talkers of each, as a separator gives them. A row becomes calls of the
+entry points of stages 5 to 7; an extractor's teacher, student and embeddings are those of a row of Table 1. This module
+imports no torch.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from wesep_mix.base.config import FILLED, Checked, at_least, load_config
 from wesep_mix.base.errors import UserError
+from wesep_mix.evaluation.settings import Targets
 from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
 Embedding = Literal["matched", "wrong", "random", "oracle"]
+Paper = Literal["table2", "table4"]
+TARGETS: dict[Paper, Targets] = {"table2": "one", "table4": "all"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Table2Row(Checked):
             its size.
         embedding: which one it is given in the test, the student's of the talker (`matched`) or a control's; rows that
             only differ in this have one network.
-        paper: numbers of the paper's row.
+        paper: numbers of the row in the paper's Table 2 and in its Table 4.
     """
 
     title: str
@@ -42,7 +47,9 @@ class Table2Row(Checked):
     student: str | None = None
     embedding: Embedding = "matched"
     settings: dict[str, Any] = field(default_factory=dict)
-    paper: dict[Literal["si_sdri", "pesq", "stoi", "sig", "bak", "ovrl"], float] = field(default_factory=dict)
+    paper: dict[Paper, dict[Literal["si_sdri", "pesq", "stoi", "sig", "bak", "ovrl"], float]] = field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,6 +65,13 @@ class Table2Row(Checked):
                 f"embedding: wanted one of {', '.join(get_args(Embedding))} for an extractor with fusion, matched "
                 f"for all others, found {self.embedding}"
             )
+        if unprinted := sorted(set(self.paper) - set(self.tables)):
+            raise ValueError(f"paper: model {self.model} is in {' and '.join(self.tables)} alone, found {unprinted[0]}")
+
+    @property
+    def tables(self) -> tuple[Paper, ...]:
+        """The tables that it is a row of: a separator, which gives all talkers at once, is in Table 4 alone."""
+        return ("table4",) if self.model == "separator" else ("table2", "table4")
 
     @property
     def condition(self) -> str:
@@ -170,6 +184,20 @@ def row_overrides(row: Table2Row) -> list[str]:
     return overrides(row.model, row.settings)
 
 
+def same_network(rows: Mapping[str, Table2Row], name: str) -> list[str]:
+    """The rows with the network of a row, which only differ in what they are given in the test.
+
+    Args:
+        rows: of the config.
+        name: of the row.
+
+    Returns:
+        Their names, the row's own among them.
+    """
+    alike = {other: replace(row, title="", paper={}, embedding="matched") for other, row in rows.items()}
+    return [other for other in alike if alike[other] == alike[name]]
+
+
 @dataclass(frozen=True)
 class Table2Layout:
     """Where everything of the table lies, and which calls of entry points make it.
@@ -247,13 +275,30 @@ class Table2Layout:
         """
         return self.result(name, seed).is_file()
 
+    def measured(self, name: str, seed: int) -> dict[Paper, dict[str, Any]]:
+        """The row's numbers.
+
+        Args:
+            name: of the row.
+            seed: of the trainings.
+
+        Returns:
+            For each table that it is a row of, the means over that table's targets.
+        """
+        from wesep_mix.evaluation.scoring import read_scored  # which a call that finds all done need not wait for
+
+        folder = self.result(name, seed).parent
+        found = {table: read_scored(folder, TARGETS[table])[1] for table in self.table.rows[name].tables}
+        return {
+            table: {key: value for key, value in summary.items() if key not in ("targets", "seed")}
+            for table, summary in found.items()
+        }
+
     def _data(self, name: str) -> Path:
         return self.table1.talkers(self.table.rows[name].num_spk)
 
     def _network(self, name: str) -> str:
-        """The first row with the row's network."""
-        alike = {other: replace(row, title="", paper={}, embedding="matched") for other, row in self.table.rows.items()}
-        return next(other for other in alike if alike[other] == alike[name])
+        return same_network(self.table.rows, name)[0]
 
     def _extractor_job(self, name: str, seed: int) -> Job:
         row = self.table.rows[name]
@@ -303,10 +348,12 @@ class Table2Layout:
         return self._test_job(6, "separate_speech", "wav", name, seed, {"separator": self.folder(name, seed)})
 
     def _score_job(self, name: str, seed: int) -> Job:
-        condition = self.table.rows[name].condition
-        return self._test_job(
-            7, "score", "scores", name, seed, {"extractor": self.folder(name, seed), "condition": condition}
-        )
+        row = self.table.rows[name]
+        options: dict[str, Any] = {"extractor": self.folder(name, seed), "condition": row.condition}
+        if row.student:
+            teacher, embeddings = self.table1.teacher(row.student, seed), self.table1.embeddings(row.student, seed)
+            options |= {"teacher": teacher / "model.pt", "embeddings": embeddings / TEST}
+        return self._test_job(7, "score", "scores", name, seed, options)
 
     def _test_job(self, stage: int, entry: str, folder: str, name: str, seed: int, options: dict[str, Any]) -> Job:
         config = {6: "extract.yaml", 7: "score.yaml"}[stage]

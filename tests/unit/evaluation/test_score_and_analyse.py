@@ -102,6 +102,12 @@ def test_a_missing_input_says_which_stage_makes_it(world, capsys):
     assert "stage 6 makes it" in capsys.readouterr().err
 
 
+def test_a_teacher_without_its_embeddings_is_refused(world, capsys):
+    with pytest.raises(SystemExit):
+        scoring(world, f"--teacher={world}/exp/mini/teacher/model.pt")
+    assert "--teacher and --embeddings belong together" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def analysed(world):
     assert extraction(world) == 0
@@ -119,6 +125,9 @@ def test_all_conditions_are_scored_and_reported(analysed):
     )
     assert {row["num"] for row in results["extraction"].values()} == {4}
     assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
+    assert {name for name, row in results["extraction"].items() if "voice_cos" in row} == {
+        *("mixture", "net/none", "net/wrong", "net/random", "net/oracle")  # `net` was scored without a teacher
+    }
     rows = results["embeddings"]
     assert {name: row["num"] for name, row in rows.items()} == {
         "teacher": 4,

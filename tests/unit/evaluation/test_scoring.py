@@ -7,8 +7,16 @@ import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
-from wesep_mix.evaluation.scoring import METRICS, read_scored, read_scores, score_condition, summarise
-from wesep_mix.evaluation.settings import ScoreConfig
+from wesep_mix.evaluation.scoring import (
+    METRICS,
+    read_scored,
+    read_scores,
+    score_condition,
+    summarise,
+    targets_of,
+    write_scores,
+)
+from wesep_mix.evaluation.settings import PERCEPTUAL, RATIOS, SHARES, ScoreConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.metrics.dnsmos import SCALES, dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
@@ -27,7 +35,7 @@ def wavs(tmp_path, plans):
 
 
 def test_table_and_summary(wavs, plans, tmp_path):
-    summary = score_condition(plans, wavs, tmp_path, params=12)
+    summary = score_condition(plans, wavs, tmp_path, 12, ScoreConfig())
     rows = read_scores(tmp_path / "scores.csv")
     assert [(row["mix"], row["speaker"]) for row in rows] == [
         ("a_b", "a"),
@@ -46,12 +54,82 @@ def test_table_and_summary(wavs, plans, tmp_path):
     assert rows[1]["si_sdri"] == pytest.approx(gained, abs=1e-4) and gained > 10
 
 
+def test_an_estimate_that_is_another_talkers_is_told(plans, tmp_path):
+    """Of four estimates one is the target's, one the mixture, one 0.9 dB better than it, one the other talker's."""
+    (first, second), gain = plans[:2], 10 ** (0.9 / 20)
+    ests = {}
+    for plan in (first, second):
+        rendered = render(plan)
+        ests |= dict(zip(speaker_keys(plan), rendered.sources, strict=True))
+    (a, b), (c, d), mix = speaker_keys(first), speaker_keys(second), render(second).mix
+    ests[b] = ests[a]
+    ests[d], ests[c] = mix, ests[c] + (mix - ests[c]) / gain
+    for key, est in ests.items():
+        write_audio(tmp_path / "wav" / f"{key}.wav", est, subtype="FLOAT")
+    summary = score_condition([first, second], tmp_path / "wav", tmp_path, 0, ScoreConfig(), perceptual=False)
+    rows = {f"{row['mix']}-{row['speaker']}": row for row in read_scores(tmp_path / "scores.csv")}
+    assert 0 < rows[c]["si_sdri"] < 1 and rows[d]["si_sdri"] == pytest.approx(0, abs=1e-4)
+    assert {key: row["extracted"] for key, row in rows.items()} == {a: 1, b: 0, c: 0, d: 0}
+    assert (rows[a]["wrong_talker"], rows[b]["wrong_talker"]) == (0, 1)
+    nearer = [si_sdr(mix, source) for source in render(second).sources]
+    assert rows[d]["wrong_talker"] == float(nearer[0] > nearer[1])
+    assert (summary["extracted"], summary["wrong_talker"]) == (
+        0.25,
+        np.mean([r["wrong_talker"] for r in rows.values()]),
+    )
+
+
+MIXTURES = [("m1", "a"), ("m1", "b"), ("m2", "a"), ("m2", "c"), ("m2", "d"), ("m3", "e")]
+
+
+def test_one_target_of_each_mixture_whatever_the_order():
+    rows = [{"mix": mix, "speaker": speaker} for mix, speaker in MIXTURES]
+    assert targets_of(rows, "all", 0) == rows
+    chosen = targets_of(rows, "one", 0)
+    assert [row["mix"] for row in chosen] == ["m1", "m2", "m3"] and all(row in rows for row in chosen)
+    assert targets_of(rows[::-1], "one", 0) == chosen[::-1]
+    lost = chosen[1]
+    without = targets_of([row for row in rows if row != lost], "one", 0)
+    assert (without[0], without[2]) == (chosen[0], chosen[2]) and without[1]["mix"] == "m2" and without[1] != lost
+
+
+def test_every_talker_is_as_often_the_target():
+    rows = [{"mix": f"m{number}", "speaker": speaker} for number in range(600) for speaker in "abc"]
+    for seed in (0, 1):
+        speakers = [row["speaker"] for row in targets_of(rows, "one", seed)]
+        assert all(160 < speakers.count(speaker) < 240 for speaker in "abc")
+    assert targets_of(rows, "one", 0) != targets_of(rows, "one", 1)
+
+
+def test_a_summary_is_of_the_wanted_targets_and_the_table_of_all(wavs, plans, tmp_path):
+    of_all = score_condition(plans, wavs, tmp_path / "all", 1, ScoreConfig(seed=3), perceptual=False)
+    of_one = score_condition(plans, wavs, tmp_path / "one", 1, ScoreConfig(seed=3, targets="one"), perceptual=False)
+    assert (of_all["num"], of_all["targets"], of_one["num"], of_one["targets"]) == (6, "all", 3, "one")
+    assert (tmp_path / "all" / "scores.csv").read_bytes() == (tmp_path / "one" / "scores.csv").read_bytes()
+    rows, summary = read_scored(tmp_path / "one")
+    assert len(rows) == 3 and summary == of_one
+    assert of_one["si_sdr"] == pytest.approx(np.mean([row["si_sdr"] for row in rows]))
+    assert read_scored(tmp_path / "all", "one") == (rows, of_one)
+    assert read_scored(tmp_path / "one", "all")[1] == of_all
+
+
+def test_a_table_of_an_older_revision_is_read_as_it_is(tmp_path):
+    """It has neither shares nor ESTOI nor says of what targets it is."""
+    rows = [
+        {"mix": "m", "speaker": speaker, "si_sdr": 1.0, "si_sdri": 2.0, "pesq": 1.1, "stoi": 0.5} for speaker in "ab"
+    ]
+    write_scores(tmp_path / "scores.csv", rows)
+    write_json(tmp_path / "summary.json", summarise(rows) | {"num_bad": 0, "params": 1})
+    assert read_scored(tmp_path)[0] == rows and read_scored(tmp_path)[1]["targets"] == "all"
+    assert read_scored(tmp_path, "one")[1]["num"] == 1
+
+
 def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
-    asked = score_condition(plans[:1], wavs, tmp_path / "asked", params=0, dnsmos=True)
-    plain = score_condition(plans[:1], wavs, tmp_path / "plain", params=0)
-    ratios = score_condition(plans[:1], wavs, tmp_path / "ratios", params=0, perceptual=False, dnsmos=True)
-    assert ratios == {key: value for key, value in plain.items() if not key.startswith(("pesq", "stoi"))}
-    assert read_scored(tmp_path / "ratios")[0][0].keys() == {"mix", "speaker", "si_sdr", "si_sdri"}
+    asked = score_condition(plans[:1], wavs, tmp_path / "asked", 0, ScoreConfig(dnsmos=True))
+    plain = score_condition(plans[:1], wavs, tmp_path / "plain", 0, ScoreConfig())
+    ratios = score_condition(plans[:1], wavs, tmp_path / "ratios", 0, ScoreConfig(dnsmos=True), perceptual=False)
+    assert ratios == {key: value for key, value in plain.items() if not key.startswith(PERCEPTUAL)}
+    assert read_scored(tmp_path / "ratios")[0][0].keys() == {"mix", "speaker", *RATIOS, *SHARES}
     assert set(asked) - set(plain) == {"sig", "bak", "ovrl", "sig_std", "bak_std", "ovrl_std"}
     assert {name: asked[name] for name in plain} == plain
     rendered = render(plans[0])
@@ -62,13 +140,13 @@ def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
 
 def test_number_of_processes_changes_nothing(wavs, plans, tmp_path):
     for nj in (1, 2):
-        score_condition(plans[:2], wavs, tmp_path / str(nj), params=0, nj=nj)
+        score_condition(plans[:2], wavs, tmp_path / str(nj), 0, ScoreConfig(), nj=nj)
     for name in ("scores.csv", "summary.json"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_unprocessed_mixture_improves_nothing(plans, tmp_path):
-    summary = score_condition(plans[:1], None, tmp_path, params=0)
+    summary = score_condition(plans[:1], None, tmp_path, 0, ScoreConfig())
     assert summary["si_sdri"] == summary["si_sdri_std"] == 0.0
     assert summary["num"] == 2
 
@@ -93,16 +171,16 @@ def test_mean_and_population_deviation():
 def test_a_bad_estimate_is_named_counted_and_fatal_above_max_bad(wavs, plans, tmp_path, spoil, said, capsys):
     spoil(wavs / "a_b-b.wav")
     with pytest.raises(UserError, match=f"{said}.*; mend it, or leave it out with --set score.max_bad=1$"):
-        score_condition(plans[:1], wavs, tmp_path, params=0)
+        score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig())
     assert not (tmp_path / "scores.csv").exists()
-    summary = score_condition(plans[:1], wavs, tmp_path, params=0, max_bad=1)
+    summary = score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig(max_bad=1))
     assert (summary["num"], summary["num_bad"]) == (1, 1)
     assert "a_b-b" in capsys.readouterr().err
 
 
 def test_nothing_scored_is_an_error_whatever_may_be_bad(plans, tmp_path):
     with pytest.raises(UserError, match="nothing was scored, 2 estimates wanted"):
-        score_condition(plans[:1], tmp_path / "wav", tmp_path, params=0, max_bad=99)
+        score_condition(plans[:1], tmp_path / "wav", tmp_path, 0, ScoreConfig(max_bad=99))
 
 
 def test_a_damaged_table_is_named(tmp_path):
@@ -113,7 +191,7 @@ def test_a_damaged_table_is_named(tmp_path):
 
 @pytest.fixture
 def scored(plans, tmp_path):
-    score_condition(plans, None, tmp_path / "scores", params=5)
+    score_condition(plans, None, tmp_path / "scores", 5, ScoreConfig())
     return tmp_path / "scores"
 
 
@@ -136,8 +214,8 @@ def changed(path, place, text):
         (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
         (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
         (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
-        (lambda path: changed(path, 4, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
-        (lambda path: changed(path, 5, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
+        (lambda path: changed(path, 6, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
+        (lambda path: changed(path, 7, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
         (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
         (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
         (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),

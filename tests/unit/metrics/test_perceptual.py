@@ -20,6 +20,7 @@ def speechlike():
 def test_a_perfect_estimate_has_the_top_scores(speechlike):
     assert pesq_wideband(speechlike, speechlike) == pytest.approx(4.64, abs=0.01)
     assert stoi(speechlike, speechlike) == pytest.approx(1.0, abs=1e-6)
+    assert stoi(speechlike, speechlike, extended=True) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_more_noise_scores_lower(speechlike):
@@ -33,13 +34,17 @@ def test_argument_order_is_est_then_source(speechlike):
     noisy = speechlike + 0.01 * np.random.default_rng(0).standard_normal(speechlike.size).astype(np.float32)
     assert pesq_wideband(noisy, speechlike) == pytest.approx(pesq.pesq(RATE, speechlike, noisy, "wb"))
     assert stoi(noisy, speechlike) == pytest.approx(pystoi.stoi(speechlike, noisy, RATE), abs=1e-6)
+    extended = stoi(noisy, speechlike, extended=True)
+    assert extended == pytest.approx(pystoi.stoi(speechlike, noisy, RATE, extended=True), abs=1e-6)
+    assert extended != stoi(noisy, speechlike)
 
 
 def test_too_short_is_named(speechlike):
     with pytest.raises(UserError, match=r"PESQ: Buffer needs .* \(0\.06 s"):
         pesq_wideband(speechlike[:1000], speechlike[:1000])
-    with pytest.raises(UserError, match="STOI: Not enough STFT frames"):
-        stoi(speechlike[:3000], speechlike[:3000])
+    for extended, name in ((False, "^STOI"), (True, "^ESTOI")):
+        with pytest.raises(UserError, match=f"{name}: Not enough STFT frames"):
+            stoi(speechlike[:3000], speechlike[:3000], extended=extended)
 
 
 def test_what_pesq_refuses_is_named(speechlike, monkeypatch):

@@ -8,6 +8,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import versions
 from wesep_mix.base.stage import STATE_FILE, Part
+from wesep_mix.evaluation.scoring import METRICS, read_scores, summarise, targets_of
 from wesep_mix.report.build import write_report
 from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
@@ -15,14 +16,8 @@ from wesep_mix.report.results import gather, left_out, outdated_rows, training_s
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
 OF_STUDENTS = {"cos", "count_acc", "num_missing"}
 EXTRACTION_KEYS = {
-    "si_sdr",
-    "si_sdri",
-    "pesq",
-    "stoi",
-    "si_sdr_std",
-    "si_sdri_std",
-    "pesq_std",
-    "stoi_std",
+    *METRICS,
+    *(f"{metric}_std" for metric in METRICS),
     "num",
     "params",
 }
@@ -37,6 +32,7 @@ def test_keys_and_rows(experiment):
         "git",
         "versions",
         "trained_with",
+        "targets",
         "embeddings",
         "extraction",
         "embeddings_by",
@@ -195,6 +191,44 @@ def test_a_number_that_is_none_is_named(experiment):
     write_json(path, rows | {"student": rows["student"] | {"eer": float("nan")}})
     with pytest.raises(UserError, match="metrics.json: eer: wanted a number, found nan"):
         gather(experiment, "mini", 2, 0, "abc")
+
+
+def rescored_of_one(experiment, folders):
+    """The summaries of these folders of scores are of one target a mixture."""
+    for folder in folders:
+        rows, summary = read_scores(folder / "scores.csv"), read_json(folder / "summary.json")
+        of = {"targets": "one", "seed": 5}
+        write_json(folder / "summary.json", summary | summarise(targets_of(rows, **of)) | of)
+
+
+def test_a_report_of_one_target_a_mixture_says_so(experiment):
+    folders = [path.parent for path in experiment.rglob("summary.json")]
+    text = document(gather(experiment, "mini", 2, 0, "abc"), Context(()))
+    assert "over all talkers of all test mixtures." in text and "- num: talkers of all mixtures." in text
+    rescored_of_one(experiment, folders)
+    results = gather(experiment, "mini", 2, 0, "abc")
+    assert results["targets"] == "one" and {row["num"] for row in results["extraction"].values()} == {3}
+    assert results["extraction_by"]["net"]["sexes"]["FM"]["num"] == 3
+    text = document(results, Context(()))
+    assert "over one target of each test mixture, drawn at random as in training." in text
+    assert "- num: mixtures, each with one target." in text
+
+
+def test_rows_of_other_targets_do_not_stand_in_one_table(experiment):
+    rescored_of_one(experiment, [experiment / "2mix" / "net" / "test" / "wrong" / "scores"])
+    with pytest.raises(
+        UserError, match="2mix: wanted rows of the same score.targets, found .*; targets one: net/wrong"
+    ):
+        gather(experiment, "mini", 2, 0, "abc")
+
+
+def test_what_pesq_cannot_tell_stands_below_its_table(experiment):
+    results = gather(experiment, "mini", 2, 0, "abc")
+    extraction = results["extraction"]
+    extraction["net/wrong"] |= {"pesq": 0.7, "si_sdr": -8.0}
+    text = document(results, Context(()))
+    assert "it puts `net/wrong` (0.70 at -8.00 dB) above `net` (0.50 at 0.50 dB): there it measures nothing." in text
+    assert text.index("No row is to be ranked by it alone.") > text.index("## Extraction")
 
 
 def test_left_out_utterances_are_counted(experiment):

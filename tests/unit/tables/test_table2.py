@@ -7,6 +7,8 @@ import yaml
 
 from wesep_mix.base.config import from_dict
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import write_json
+from wesep_mix.evaluation import scoring
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 from wesep_mix.tables.table2 import Table2Config, Table2Layout, load_tables, talker_numbers
 
@@ -20,7 +22,7 @@ seeds: [0, 4]
 """
 TABLE_2 = """
 rows:
-  noisy: {title: n, num_spk: 2, model: mixture, paper: {pesq: 1.18}}
+  noisy: {title: n, num_spk: 2, model: mixture, paper: {table2: {pesq: 1.18}}}
   none: {title: o, num_spk: 2, model: extractor, config: pdccrn, student: plain, settings: {model.fusion: none}}
   film: {title: f, num_spk: 2, model: extractor, config: pdccrn, student: plain}
   wrong: {title: w, num_spk: 2, model: extractor, config: pdccrn, student: plain, embedding: wrong}
@@ -74,7 +76,13 @@ def test_an_extractor_is_trained_run_and_scored_on_the_students_embeddings(layou
         f"--data={data}/test",
         "--condition=matched",
     } <= set(extract)
-    assert {"--config=conf/score.yaml", f"--extractor={folder}", "--condition=matched"} <= set(score)
+    assert {
+        "--config=conf/score.yaml",
+        f"--extractor={folder}",
+        "--condition=matched",
+        f"--teacher={first}/teacher/teacher/model.pt",
+        f"--embeddings={first}/embeddings/plain/test",
+    } <= set(score)
     assert [job.stage for job in layout.jobs("film", 4)] == [2, 3, 4, 5, 6, 7]
 
 
@@ -117,6 +125,26 @@ def test_the_mixture_is_scored_once_for_all_seeds(layout):
     assert layout.result("noisy", 4) == layout.exp / "mixture/noisy/test/mixture/scores/summary.json"
 
 
+def test_a_rows_numbers_are_of_the_targets_of_each_table(layout):
+    """Two mixtures of two: SI-SDRi 1 and 3 in the first, 10 and 20 in the second."""
+    values = {("m1", "a"): 1.0, ("m1", "b"): 3.0, ("m2", "a"): 10.0, ("m2", "c"): 20.0}
+    rows = [{"mix": mix, "speaker": spk, "si_sdr": 0.0, "si_sdri": value} for (mix, spk), value in values.items()]
+    for name in ("film", "tasnet"):
+        folder = layout.result(name, 4).parent
+        scoring.write_scores(folder / "scores.csv", rows)
+        of = {"targets": "all", "seed": 7, "num_bad": 0, "params": 5}
+        write_json(folder / "summary.json", scoring.summarise(rows) | of)
+    found = layout.measured("film", 4)
+    chosen = [row["si_sdri"] for row in scoring.targets_of(rows, "one", 7)]
+    assert chosen in ([1.0, 10.0], [1.0, 20.0], [3.0, 10.0], [3.0, 20.0])
+    assert (found["table2"]["si_sdri"], found["table2"]["num"]) == (sum(chosen) / 2, 2)
+    assert found["table4"] == {
+        **{"num": 4, "si_sdr": 0.0, "si_sdr_std": 0.0, "num_bad": 0, "params": 5},
+        **{"si_sdri": 8.5, "si_sdri_std": pytest.approx(7.433034)},  # of 56.25, 30.25, 2.25 and 132.25, the mean's root
+    }
+    assert list(layout.measured("tasnet", 4)) == ["table4"]
+
+
 def test_data_that_is_not_there_is_named(layout):
     data = layout.table1.data
     assert layout.missing("film") == [data / "2mix"] and layout.missing("tasnet") == [data / "5mix"]
@@ -157,8 +185,16 @@ def test_the_talkers_of_both_tables(layout):
             "matched for all others, found random",
         ),
         (
-            "{title: x, num_spk: 2, model: mixture, paper: {acc: 1}}",
-            "paper: wanted si_sdri, pesq, stoi, sig, bak or ovrl, found 'acc'",
+            "{title: x, num_spk: 2, model: mixture, paper: {table2: {acc: 1}}}",
+            "paper.table2: wanted si_sdri, pesq, stoi, sig, bak or ovrl, found 'acc'",
+        ),
+        (
+            "{title: x, num_spk: 2, model: mixture, paper: {table3: {pesq: 1}}}",
+            "paper: wanted table2 or table4, found 'table3'",
+        ),
+        (
+            "{title: x, num_spk: 2, model: separator, config: a, paper: {table2: {pesq: 1}}}",
+            "paper: model separator is in table4 alone, found table2",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from wesep_mix.base.config import load_config
 from wesep_mix.base.files import write_json
 from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import check_config, tables
+from wesep_mix.evaluation.scoring import summarise, write_scores
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
 MINI = ROOT / "egs" / "mini"
@@ -184,10 +185,13 @@ def test_extractors_without_students_leave_the_mixture_alone(run, prepared_sets,
     ]
     (part,) = importlib.import_module("wesep_mix.bin.score").parts(options)
     part.begin(False)
-    write_json(scored / "summary.json", {"si_sdr": 1, "si_sdri": 0, "pesq": 1, "stoi": 1, "num": 8, "params": 0})
+    rows = [{"mix": "m", "speaker": "a", "si_sdr": 1.0, "si_sdri": 0.0, "pesq": 1.0, "stoi": 1.0}]
+    write_scores(scored / "scores.csv", rows)
+    write_json(scored / "summary.json", summarise(rows) | {"params": 0})
     part.end()
     assert run(9)[0] == 0
-    assert set(table_of(tmp_path, "table2")["rows"]) == {"noisy"}
+    for name in ("table2", "table4"):
+        assert set(table_of(tmp_path, name)["rows"]) == {"noisy"}
 
 
 ROW = "{{x: {{title: x, num_spk: 2, model: {}}}}}"
