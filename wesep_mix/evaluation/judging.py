@@ -72,6 +72,19 @@ class Judged:
     cos: np.ndarray | None = None
     counts_right: Mapping[str, bool] | None = None
 
+    def by_talker(self, plans: Sequence[Plan]) -> dict[str, dict[str, bool | None]]:
+        """Whose embedding is in the right cluster.
+
+        Args:
+            plans: the test set.
+
+        Returns:
+            {mixture: {speaker: whether it is; None for a talker without an embedding}}.
+        """
+        labelled = zip(self.labelled.plans, self.labelled.sources, self.correct.tolist(), strict=True)
+        right = {(plan.id, source.spk): one for plan, source, one in labelled}
+        return {plan.id: {source.spk: right.get((plan.id, source.spk)) for source in plan.sources} for plan in plans}
+
 
 def judge(
     labelled: Labelled,

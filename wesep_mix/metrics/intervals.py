@@ -176,8 +176,8 @@ def quotient_difference(
 ) -> dict[str, float] | None:
     """A quotient as of `quotient` minus another one, with an interval by the same draws for both.
 
-    So what both owe to the same mixtures, or to the same speakers, cancels out. A quotient may be the mean of those of N
-    trainings; these are not drawn, so the interval says nothing about other trainings.
+    So what both owe to the same mixtures, or to the same speakers, cancels out. A quotient may be the mean of those of
+    N trainings; these are not drawn, so the interval says nothing about other trainings.
 
     Args:
         first: what is summed above and below the line, of each of M mixtures, [M] or [N, M]; 0 of mixtures that are

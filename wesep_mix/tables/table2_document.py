@@ -8,7 +8,7 @@ from typing import Any
 from wesep_mix.report.tables import SPEECH_COLUMNS, Table, millions, rules, shown
 from wesep_mix.tables import document
 from wesep_mix.tables.document import TableContent, TableResults, cell
-from wesep_mix.tables.statements import ahead_statement
+from wesep_mix.tables.statements import AHEAD, ahead_statement
 from wesep_mix.tables.table2 import Table2Config, Table2Row, row_overrides
 
 NUM = "talkers of all mixtures"
@@ -21,6 +21,7 @@ RULES = "\n\n".join(
         "Which of a student's embeddings is whose: as `matching` says in conf/embeddings.yaml, by the best assignment "
         "(no two talkers of a mixture share one) or, as in the paper, the nearest one for each talker.",
         "The paper's numbers (arXiv 2604.03219, Tables 2 and 4) were measured with its own data and models.",
+        AHEAD,
     ]
 )
 CONDITIONS = {  # what an extractor is given in the test
@@ -54,7 +55,10 @@ def write_table(results: TableResults, table: Table2Config) -> str:
             table=row_table(table.rows, averages),
             facts={name: row_facts(row) for name, row in table.rows.items()},
             notes={name: row_note(row) + _unscored(averages.get(name)) for name, row in table.rows.items()},
-            statements=[ahead_statement(pair, table.rows, results.found, "si_sdri", column) for pair in table.ahead],
+            statements=[
+                ahead_statement(pair, table.rows, results.found, results.outcomes, ("si_sdri", column))
+                for pair in table.ahead
+            ],
             rules=RULES.format(rules=rules(shown(SPEECH_COLUMNS, averages), num=NUM, params=PARAMS)),
         ),
     )

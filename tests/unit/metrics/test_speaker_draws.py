@@ -27,7 +27,7 @@ def test_a_mixture_is_there_as_often_as_all_of_its_speakers():
 
 
 def test_the_copies_of_drawn_speakers_meet_as_often():
-    # every draw of three speakers in turn; a mixture is there once for each way to take its speakers from the drawn ones
+    # every draw of three speakers in turn; a mixture is there once for each way to take its speakers from those drawn
     mixtures, names = [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b")], "abc"
     draws = list(itertools.product(names, repeat=3))
     counted = [
