@@ -22,9 +22,9 @@ ACC = EMBEDDING_COLUMNS["acc"]
 AHEAD = (
     "A row is ahead of another where the 95 % interval of the difference lies above 0. It is from 1000 draws of the "
     "test set's speakers, with replacement: how often a mixture is in a draw is the product of how often each of its "
-    "speakers is, the same for both rows and all seeds, whose mean is taken in each draw. Rows that were tested on other "
-    "mixtures are not paired: only their speakers are drawn together. Models and clusters stay as they are, so the "
-    "interval is one of speakers and mixtures; of other trainings the deviations over seeds tell."
+    "speakers is, the same for both rows and all seeds, whose mean is taken in each draw. Rows that were tested on "
+    "other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as they are, so "
+    "the interval is one of speakers and mixtures; of other trainings the deviations over seeds tell."
 )
 
 

@@ -101,6 +101,13 @@ def test_talkers_without_a_head_are_wrong_in_the_accuracy_of_all(mixture_of):
     judged = judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0, missing=2)
     assert (judged.metrics["acc"], judged.metrics["acc_all"]) == pytest.approx((5 / 6, 5 / 8))
     assert judged.metrics["num"] == 6
+    right = {"a": True, "b": True}
+    assert judged.by_talker(mixtures) == {
+        "m0": right,
+        "m1": right | {"a": False},
+        "m2": right | {"b": None},
+        "m3": right | {"a": None},
+    }
 
 
 def test_pairs_of_one_utterance_are_trials_only_where_no_speaker_has_two(mixture_of):

@@ -7,6 +7,7 @@ import pytest
 from wesep_mix.base.config import from_dict
 from wesep_mix.tables import table2_document as table2
 from wesep_mix.tables.document import TableResults
+from wesep_mix.tables.outcomes import Outcomes
 from wesep_mix.tables.table2 import Table2Config
 
 NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "sig": 3.0, "bak": 4.0, "ovrl": 2.5, "num": 200, "num_bad": 0}
@@ -36,7 +37,15 @@ def write(exp, table, seeds=(0, 1)):
         }
         for seed in seeds
     }
-    return table2.write_table(TableResults(exp, "mini", ["lr=1"], "abc", found), table)
+    mixtures = {"ab": "ab", "ac": "ac", "bc": "bc"}
+    outcomes = {
+        name: {
+            seed: Outcomes.of(mixtures, [(mix, rows[name]["si_sdri"], 1) for mix in mixtures])
+            for seed, rows in found.items()
+        }
+        for name in ("film", "none")
+    }
+    return table2.write_table(TableResults(exp, "mini", ["lr=1"], "abc", found, outcomes=outcomes), table)
 
 
 def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
@@ -85,8 +94,13 @@ def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, 
     assert found["statements"] == [
         {
             "holds": True,
-            "text": "'film' is ahead of 'without' in SI-SDRi by more than two standard deviations: "
-            "difference +8.50 dB, standard deviation 0.50 (pooled); holds.",
+            "text": "'film' is ahead of 'without' in SI-SDRi: by +8.50 dB, 95 % interval +8.50 to +8.50 "
+            "(3 mixtures of 3 speakers); holds.",
+            "difference": {"value": 8.5, "low": 8.5, "high": 8.5},
         },
-        {"holds": None, "text": "'tasnet' is ahead of 'film' in SI-SDRi: unknown, since a row has no results."},
+        {
+            "holds": None,
+            "text": "'tasnet' is ahead of 'film' in SI-SDRi: unknown, since a row has no results.",
+            "difference": None,
+        },
     ]
