@@ -61,8 +61,9 @@ def test_results_have_every_row_and_column(recipe):
     assert set(results["embeddings"]) == {"teacher", "teacher/clean", "kmeans", "kmeans/teacher", "student"}
     for name, row in results["embeddings"].items():
         more = {"cos", "num_missing"} if name == "student" else set()
-        assert set(row) == {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"} | more
+        assert set(row) == {"acc", "acc_all", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"} | more
         assert 0 <= row["acc"] <= 1
+        assert row["acc_all"] == pytest.approx(row["acc"])  # as many heads as talkers
     assert set(results["extraction"]) == {"mixture", *rows_of("stft_tcn")}
     for name, row in results["extraction"].items():
         metrics = ALWAYS if "/" in name else (*ALWAYS, *PERCEPTUAL)  # perceptual_controls: false

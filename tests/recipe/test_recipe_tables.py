@@ -112,7 +112,19 @@ def test_every_row_of_table_1_is_there(made):
     assert "96.5" in document
     assert [name for name in ROWS if "count_acc" in found["rows"][name]] == ["presence1", "presence2", "presence3"]
     assert found["rows"]["labels2_on3"]["num_missing"]["mean"] == found["rows"]["labels2_on3"]["num"]["mean"] / 2
-    assert [each["holds"] is None for each in found["statements"]] == [False, True, False]  # one seed
+    assert None not in [each["holds"] for each in found["statements"]]
+    for name, row in found["by_seed"]["3"].items():
+        talkers = json.loads((folder / f"exp/mini/table1/seed3/metrics/{name}/talkers.json").read_text())
+        right = [one for each in talkers.values() for one in each.values()]
+        assert (right.count(True) / len(right), row["num"]) == (
+            pytest.approx(row["acc_all"]),
+            len(right) - right.count(None),
+        )
+        assert row["acc"] == pytest.approx(right.count(True) / row["num"])
+    acc = {name: found["rows"][name]["acc"]["mean"] for name in ("presence3", "kmeans3")}
+    ahead = found["statements"][1]["difference"]
+    assert ahead["value"] == pytest.approx(acc["presence3"] - acc["kmeans3"], abs=1e-5)
+    assert ahead["low"] < ahead["value"] < ahead["high"]
 
 
 def test_table_2_is_of_one_target_a_mixture_and_without_separators(made):
@@ -140,6 +152,9 @@ def test_every_row_of_table_4_is_there(made):
         for plans in (folder / f"data/mini/{n}mix/test/plan.jsonl" for n in (2, 3))
     ]
     assert [rows[name]["num"] for name in SPEECH_ROWS] == [*talkers[:1] * 6, talkers[1]]
+    (ahead,) = (each["difference"] for each in found["statements"])
+    assert ahead["value"] == pytest.approx(rows["film"]["si_sdri"] - rows["none"]["si_sdri"], abs=1e-5)
+    assert ahead["low"] < ahead["value"] < ahead["high"]
     assert rows["noisy"]["si_sdri"] == rows["noisy"]["params"] == 0 < rows["none"]["params"] < rows["film"]["params"]
     assert len({rows[name]["si_sdri"] for name in SPEECH_ROWS}) == len(SPEECH_ROWS)  # each has its own embeddings
     assert {rows[name]["params"] for name in ("wrong", "random", "oracle")} == {rows["film"]["params"]}

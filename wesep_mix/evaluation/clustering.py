@@ -153,8 +153,10 @@ def student_row(embeddings: Path, student: Path, plans: Sequence[Plan], trials: 
         The row.
     """
     matched, clean = (read_embeddings(embeddings / "test" / f"{kind}.scp") for kind in ("matched", "teacher"))
-    row = judge(student_table(matched, plans), trials, num_trainable(student, "students"), seed, references=clean)
-    row.metrics["num_missing"] = sum(len(plan.sources) for plan in plans) - row.metrics["num"]
+    table = student_table(matched, plans)
+    missing = sum(len(plan.sources) for plan in plans) - len(table.keys)
+    row = judge(table, trials, num_trainable(student, "students"), seed, clean, missing)
+    row.metrics["num_missing"] = missing
     counts = counts_right(embeddings / "test" / COUNTS, plans)
     if counts is not None:
         row.metrics["count_acc"] = sum(counts.values()) / len(counts)

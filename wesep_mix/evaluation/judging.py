@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.embeddings import TEACHER, lookup
 from wesep_mix.metrics.clustering import cluster_metrics, normalised
+from wesep_mix.metrics.sets import share
 from wesep_mix.metrics.verification import min_dcf, pair_scores, score_equal_error_rate
 from wesep_mix.mixing.plan import Plan, Source, single_keys, speaker_keys
 from wesep_mix.mixing.trials import Trials
@@ -71,11 +72,29 @@ class Judged:
     cos: np.ndarray | None = None
     counts_right: Mapping[str, bool] | None = None
 
+    def by_talker(self, plans: Sequence[Plan]) -> dict[str, dict[str, bool | None]]:
+        """Whose embedding is in the right cluster.
+
+        Args:
+            plans: the test set.
+
+        Returns:
+            {mixture: {speaker: whether it is; None for a talker without an embedding}}.
+        """
+        labelled = zip(self.labelled.plans, self.labelled.sources, self.correct.tolist(), strict=True)
+        right = {(plan.id, source.spk): one for plan, source, one in labelled}
+        return {plan.id: {source.spk: right.get((plan.id, source.spk)) for source in plan.sources} for plan in plans}
+
 
 def judge(
-    labelled: Labelled, trials: Trials, trainable: int, seed: int, references: Embeddings | None = None
+    labelled: Labelled,
+    trials: Trials,
+    trainable: int,
+    seed: int,
+    references: Embeddings | None = None,
+    missing: int = 0,
 ) -> Judged:
-    """Compute the metrics of a row: acc, sep, nmi, sil, ari, eer, min_dcf, num, trainable.
+    """Compute the metrics of a row: acc, acc_all, sep, nmi, sil, ari, eer, min_dcf, num, trainable.
 
     Args:
         labelled: the embeddings.
@@ -83,6 +102,7 @@ def judge(
         trainable: number of parameters that training changed, passed on.
         seed: of k-means.
         references: by key; with them the metrics have `cos` too, the mean cosine of the embeddings to them.
+        missing: talkers without an embedding, whom acc leaves out and acc_all counts as wrong.
 
     Returns:
         The row.
@@ -93,10 +113,12 @@ def judge(
     metrics, correct = cluster_metrics(labelled.emb, [source.spk for source in labelled.sources], seed)
     pairs, same = trials.among(labelled.keys)
     scores = pair_scores(labelled.emb, pairs)
+    found = len(labelled.keys)
     metrics |= {
+        "acc_all": share("acc_all", {"right": int(correct.sum()), "talkers": found + missing}),
         "eer": score_equal_error_rate(scores, same),
         "min_dcf": min_dcf(scores, same),
-        "num": len(labelled.keys),
+        "num": found,
         "trainable": trainable,
     }
     if references is None:

@@ -104,6 +104,20 @@ def match_set(found: np.ndarray, active: np.ndarray, references: np.ndarray, tau
     return MatchedSet(head, cos, active, covered, duplicate, active & ~covers & ~duplicate)
 
 
+def share(measure: str, counts: Mapping[str, float]) -> float:
+    """One of QUOTIENTS.
+
+    Args:
+        measure: its name.
+        counts: the two sums that it is made of, and maybe others.
+
+    Returns:
+        The quotient.
+    """
+    over, under = QUOTIENTS[measure]
+    return counts[over] / counts[under]
+
+
 def pair_cosines(found: np.ndarray, active: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of assigned heads to their own talkers and to the other talkers of their mixture.
 

@@ -26,9 +26,7 @@ COLUMNS = {
         "embedding of the clean source is above the student's threshold. This is the recall of the set; N heads cover "
         "at most N talkers of a mixture",
     ),
-    "acc_all": Column(
-        "Acc of all", "%", 100, 1, "share of all talkers who have a head, and that in their speaker's cluster"
-    ),
+    "acc_all": EMBEDDING_COLUMNS["acc_all"],
     "f1": Column("F1", "%", 100, 1, "harmonic mean of Precision and Coverage"),
     "count": Column(
         "Count",

@@ -149,7 +149,7 @@ def _embedding_rules(rows: Mapping[str, Any]) -> str:
         f"Columns:\n\n{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
     )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
-    left_out = "Talkers without a head have no embedding and are in no number but Count"
+    left_out = "Talkers without a head have no embedding and are in no number but Acc of all, as wrong ones, and Count"
     return f"{rule} {left_out}: {', '.join(missing)}." if missing else rule
 
 

@@ -77,8 +77,8 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
         mixtures: folder of the experiment, `exp/<N>mix`.
 
     Returns:
-        {row: {acc, sep, nmi, sil, ari, eer, num, trainable}}, with what there is of min_dcf, cos, count_acc and
-        num_missing; empty when stage 8 was not run.
+        {row: {acc, sep, nmi, sil, ari, eer, num, trainable}}, with what there is of acc_all, min_dcf, cos, count_acc
+        and num_missing; empty when stage 8 was not run.
     """
     path = metrics_file(mixtures)
     rows = read_json(path) if _is_current(path) else {}

@@ -86,6 +86,14 @@ EMBEDDING_COLUMNS = {
         "are speakers (the best of 100 starts); clusters are assigned to speakers one-to-one, so that as many "
         "embeddings as possible are right",
     ),
+    "acc_all": Column(
+        "Acc of all",
+        "%",
+        100,
+        1,
+        "share of all talkers who have a head, and that in their speaker's cluster",
+        maybe=True,
+    ),
     "sep": Column(
         "Sep", "", 1, 3, "mean cosine of pairs of the same speaker, minus that of pairs of different speakers"
     ),

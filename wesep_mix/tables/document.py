@@ -6,7 +6,7 @@ What the documents of Table 1 (table1_document) and of Tables 2 and 4 (table2_do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class TableResults:
         git: revision.
         found: {seed of the table's config: {row: metrics}}.
         others: seeds that have results and are not in the config.
+        outcomes: {row: {seed: its number, mixture by mixture}} of the rows that statements compare; of Tables 2 and 4
+            {table: that} as `found`.
     """
 
     exp: Path
@@ -42,6 +44,7 @@ class TableResults:
     git: str
     found: Runs
     others: Sequence[int] = ()
+    outcomes: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> list[int]:

@@ -7,6 +7,7 @@ data or inputs are missing or were made with other settings is left out, with th
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from wesep_mix.base.processes import run_together
 from wesep_mix.base.stage import Part, damage_of, run_part
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.tables.jobs import TEST, Job
-from wesep_mix.tables.table1 import Table1Layout
+from wesep_mix.tables.table1 import TALKERS, Table1Layout
 from wesep_mix.tables.table2 import Table2Layout, check_seeds, load_tables
 
 TABLE_1, TABLE_2 = (2, 3, 4, 8), (5, 6, 7, 9)  # stages; the last of each writes the table
@@ -184,20 +185,22 @@ class TableStage:
         return 0
 
     def _measure(self, name: str, seed: int) -> None:
-        from wesep_mix.tables.table1_metrics import row_metrics
+        from wesep_mix.tables.table1_metrics import measure_row
 
         layout = self.layout
         plans = read_plans(layout.talkers(layout.table.rows[name].num_spk) / TEST / PLANS)
         products = {job.stage: job.product for job in layout.jobs(name, seed)}
         device = "cuda" if self.request.ngpu else "cpu"
-        work = partial(row_metrics, plans, seed, device, products[2], products.get(3), products.get(4))
-        metrics = in_a_job(work, f"table 1, {name}, seed {seed}")
+        work = partial(measure_row, plans, seed, device, products[2], products.get(3), products.get(4))
+        metrics, talkers = in_a_job(work, f"table 1, {name}, seed {seed}")
         write_json(layout.result(name, seed), metrics)
+        write_json(layout.result(name, seed).with_name(TALKERS), talkers)
 
     def _write(self) -> str:
         from wesep_mix.base.installed import revision
         from wesep_mix.tables import table1_document, table2_document
         from wesep_mix.tables.document import TableResults
+        from wesep_mix.tables.outcomes import acc_outcomes, si_sdri_outcomes
 
         request, layout = self.request, self.layout
         found = {
@@ -206,7 +209,12 @@ class TableStage:
         }
         folders = [folder.name.removeprefix("seed") for folder in layout.exp.glob("seed*")]
         others = sorted({int(seed) for seed in folders if seed.isdecimal()} - set(layout.table.seeds))
-        results = TableResults(request.exp, request.egs.name, request.settings, revision(), found, others)
+        read = acc_outcomes if request.stage in TABLE_1 else si_sdri_outcomes
+        outcomes = {
+            name: {seed: read(layout, name, seed) for seed, rows in found.items() if name in rows}
+            for name in itertools.chain(*layout.table.ahead)
+        }
+        results = TableResults(request.exp, request.egs.name, request.settings, revision(), found, others, outcomes)
         if request.stage in TABLE_1:
             return table1_document.write_table(results, layout.table)
         return table2_document.write_tables(results, layout.table)

@@ -5,7 +5,6 @@ Rows are compared over the seeds that all of them have.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +13,34 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, Column
+from wesep_mix.tables.outcomes import Outcomes, compare_rows
 from wesep_mix.tables.table1 import CountConfig, ShareConfig, Table1Row
 
 Rows = Mapping[str, Mapping[str, float]]
 Runs = Mapping[int, Rows]  # {seed: {row: {metric: number}}}
 ACC = EMBEDDING_COLUMNS["acc"]
+AHEAD = (
+    "A row is ahead of another where the 95 % interval of the difference lies above 0. It is from 1000 draws of the "
+    "test set's speakers, with replacement: how often a mixture is in a draw is the product of how often each of its "
+    "speakers is, the same for both rows and all seeds, whose mean is taken in each draw. Rows that were tested on "
+    "other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as they are, so "
+    "the interval is one of speakers and mixtures; of other trainings the deviations over seeds tell."
+)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence, and whether it holds; None where the table lacks what it takes to say."""
+    """A sentence about the numbers.
+
+    Attributes:
+        text: the sentence.
+        holds: whether it does; None where the table lacks what it takes to say.
+        difference: of the two rows that it compares, `value`, and `low` and `high` of its interval.
+    """
 
     text: str
     holds: bool | None
+    difference: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,10 +50,12 @@ class Compared:
     Attributes:
         values: [rows, seeds]; empty where no seed has them all.
         note: what has to be said of the seeds, or why there are no values.
+        seeds: those seeds.
     """
 
     values: np.ndarray
     note: str = ""
+    seeds: Sequence[int] = ()
 
 
 def share_statement(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
@@ -57,7 +73,7 @@ def share_statement(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Ru
     text = f"Acc of '{row.title}' divided by Acc of '{of.title}'"
     compared = compare((config.row, config.of), "acc", runs)
     if not compared.values.size:
-        return _unknown(text, compared)
+        return _unknown(text, compared.note)
     means = compared.values.mean(axis=1)
     found = means[0] / means[1]
     holds = bool(found >= config.wanted)
@@ -67,33 +83,48 @@ def share_statement(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Ru
     )
 
 
-def ahead_statement(pair: Sequence[str], rows: Mapping[str, Any], runs: Runs, metric: str, column: Column) -> Statement:
-    """The first row is ahead of the second by more than two standard deviations, of the sample and pooled.
+def ahead_statement(
+    pair: Sequence[str],
+    rows: Mapping[str, Any],
+    runs: Runs,
+    outcomes: Mapping[str, Mapping[int, Outcomes]],
+    shown: tuple[str, Column],
+) -> Statement:
+    """The first row is ahead of the second: the interval of the difference lies above 0.
 
     Args:
         pair: names of the rows.
         rows: of the table.
         runs: results of every seed.
-        metric: that they are compared by; higher is better.
-        column: how the metric is shown.
+        outcomes: {row: {seed: its number, mixture by mixture}}.
+        shown: metric that the rows are compared by, of which more is better, and how it is shown.
 
     Returns:
         The statement.
     """
+    metric, column = shown
     text = f"'{rows[pair[0]].title}' is ahead of '{rows[pair[1]].title}' in {column.name}"
     compared = compare(pair, metric, runs)
     if not compared.values.size:
-        return _unknown(text, compared)
-    first, second = compared.values.mean(axis=1)
-    text = (
-        f"{text} by more than two standard deviations{compared.note}: difference "
-        f"{column.factor * (first - second):+.{column.digits}f} {column.unit.replace('%', 'points')}"
+        return _unknown(text, compared.note)
+    ahead = compare_rows(*([outcomes[name][seed] for seed in compared.seeds] for name in pair))
+    if ahead is None:
+        return _unknown(text, "since the mixtures of a row all have the same speakers")
+    value, low, high = (
+        f"{column.factor * ahead.difference[name]:+.{column.digits}f}" for name in ("value", "low", "high")
     )
-    if compared.values.shape[1] == 1:
-        return Statement(f"{text}; unknown, since one seed has no standard deviation.", None)
-    pooled = math.sqrt(compared.values.var(axis=1, ddof=1).mean())
-    holds = bool(first - second > 2 * pooled)
-    return Statement(f"{text}, standard deviation {column.number(pooled)} (pooled); {_verdict(holds)}.", holds)
+    mixtures = (
+        f"{ahead.mixtures[0]} mixtures"
+        if ahead.paired
+        else "not paired: {} and {} other mixtures".format(*ahead.mixtures)
+    )
+    holds = ahead.difference["low"] > 0
+    return Statement(
+        f"{text}{compared.note}: by {value} {column.unit.replace('%', 'points')}, 95 % interval {low} to {high} "
+        f"({mixtures} of {ahead.speakers} speakers); {_verdict(holds)}.",
+        holds,
+        ahead.difference,
+    )
 
 
 def count_statement(config: CountConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
@@ -112,7 +143,7 @@ def count_statement(config: CountConfig, rows: Mapping[str, Table1Row], runs: Ru
     text = f"The number of talkers is right in {wanted} of the mixtures, in the mean of {titles}"
     compared = compare(config.rows, "count_acc", runs)
     if not compared.values.size:
-        return _unknown(text, compared)
+        return _unknown(text, compared.note)
     found = compared.values.mean()
     holds = bool(found >= config.wanted)
     return Statement(f"{text}{compared.note}: it is in {100 * found:.1f} %; {_verdict(holds)}.", holds)
@@ -136,7 +167,7 @@ def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
     if not common:
         return Compared(np.empty(0), "since the rows have different seeds: " + " and ".join(map(_join, seeds)))
     note = "" if all(each == common for each in seeds) else f" (over seeds {_join(common)}, which all of them have)"
-    return Compared(np.array([[runs[seed][name][metric] for seed in common] for name in names]), note)
+    return Compared(np.array([[runs[seed][name][metric] for seed in common] for name in names]), note, common)
 
 
 def _join(seeds: Sequence[int]) -> str:
@@ -147,8 +178,8 @@ def _verdict(holds: bool) -> str:
     return "holds" if holds else "does not hold"
 
 
-def _unknown(text: str, compared: Compared) -> Statement:
-    return Statement(f"{text}: unknown, {compared.note}.", None)
+def _unknown(text: str, why: str) -> Statement:
+    return Statement(f"{text}: unknown, {why}.", None)
 
 
 def over_seeds(runs: Sequence[Rows]) -> dict[str, dict[str, Any]]:

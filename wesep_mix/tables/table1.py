@@ -19,6 +19,8 @@ from wesep_mix.base.stage import Need, Part
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 
+METRICS, TALKERS = "metrics.json", "talkers.json"  # of a row: its numbers, and whose embeddings are in their cluster
+
 
 @dataclass(frozen=True)
 class Table1Row(Checked):
@@ -212,7 +214,7 @@ class Table1Layout:
             8,
             f"table 1, {name}, seed {seed}",
             self.exp / f"seed{seed}" / "metrics" / name,
-            {"model": row.model, "seed": seed},
+            {"model": row.model, "seed": seed, "files": [METRICS, TALKERS]},
             [plans, *needs],
         )
 
@@ -226,7 +228,7 @@ class Table1Layout:
         Returns:
             The path.
         """
-        return self.metrics(name, seed).out / "metrics.json"
+        return self.metrics(name, seed).out / METRICS
 
     def is_measured(self, name: str, seed: int) -> bool:
         """Whether stage 8 has measured the row, and none of its inputs has changed since.

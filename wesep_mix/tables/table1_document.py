@@ -10,7 +10,7 @@ from wesep_mix.report.breakdown import TITLES, in_order
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, Table, millions, rules
 from wesep_mix.tables import document
 from wesep_mix.tables.document import TableContent, TableResults, cell
-from wesep_mix.tables.statements import ACC, ahead_statement, count_statement, share_statement
+from wesep_mix.tables.statements import ACC, AHEAD, ahead_statement, count_statement, share_statement
 from wesep_mix.tables.table1 import Table1Config, Table1Row, row_overrides
 
 BREAKDOWN_METRICS = ("acc", "count_acc")
@@ -32,6 +32,7 @@ RULES = "\n\n".join(
         "SNR: of speech over noise; overlap: the mean over talkers that follow each other.",
         "The paper's Acc (arXiv 2604.03219, Table 1) was measured with its own data and models. Acc depends on the "
         "numbers of speakers and embeddings: compare the order of rows and their quotients, not single numbers.",
+        AHEAD,
     ]
 )
 
@@ -48,7 +49,9 @@ def write_table(results: TableResults, table: Table1Config) -> str:
     """
     averages = results.averages(table.rows)
     statements = [share_statement(each, table.rows, results.found) for each in table.shares]
-    statements += [ahead_statement(pair, table.rows, results.found, "acc", ACC) for pair in table.ahead]
+    statements += [
+        ahead_statement(pair, table.rows, results.found, results.outcomes, ("acc", ACC)) for pair in table.ahead
+    ]
     statements += [count_statement(table.counts, table.rows, results.found)] if table.counts else []
     return document.write(
         results,

@@ -1,4 +1,4 @@
-"""Metrics of one row of Table 1 for one seed."""
+"""Metrics of one row of Table 1 for one seed, and which of its embeddings are right."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.trials import fixed_trials
 
 
-def row_metrics(
+def measure_row(
     plans: Sequence[Plan],
     seed: int,
     device: str,
     teacher: Path,
     student: Path | None = None,
     embeddings: Path | None = None,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, dict[str, bool | None]]]:
     """Measure a row on its test set.
 
     With a student: the student on the mixtures. With embeddings alone: the teacher on noisy single speech. With
@@ -35,19 +35,21 @@ def row_metrics(
         embeddings: folder of stage 4.
 
     Returns:
-        The metrics of evaluation.clustering; on mixtures also those of the breakdown (breakdown.flatten).
+        The metrics of evaluation.clustering; on mixtures also those of the breakdown (breakdown.flatten). Beside them
+        {mixture: {speaker: whether their embedding is in their cluster, None for a talker without one}}.
 
     Raises:
         UserError: the teacher has no front-end for k-means.
     """
     if student is None and embeddings is not None:
-        return teacher_row(embeddings, teacher, plans, seed).metrics
+        row = teacher_row(embeddings, teacher, plans, seed)
+        return row.metrics, row.by_talker(plans)
     row = (
         _kmeans_row(teacher, plans, seed, device)
         if student is None
         else student_row(embeddings, student, plans, fixed_trials(plans), seed)
     )
-    return row.metrics | flatten(break_down({"": row}, plans)[""])
+    return row.metrics | flatten(break_down({"": row}, plans)[""]), row.by_talker(plans)
 
 
 def _kmeans_row(teacher: Path, plans: Sequence[Plan], seed: int, device: str) -> Judged:

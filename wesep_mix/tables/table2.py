@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 from wesep_mix.base.config import FILLED, Checked, at_least, load_config
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.settings import Targets
+from wesep_mix.mixing.plan import PLANS
 from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
@@ -293,6 +294,10 @@ class Table2Layout:
             table: {key: value for key, value in summary.items() if key not in ("targets", "seed")}
             for table, summary in found.items()
         }
+
+    def plans(self, name: str) -> Path:
+        """The row's test mixtures."""
+        return self._data(name) / TEST / PLANS
 
     def _data(self, name: str) -> Path:
         return self.table1.talkers(self.table.rows[name].num_spk)

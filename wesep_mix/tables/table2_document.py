@@ -13,7 +13,7 @@ from wesep_mix.report.tables import SPEECH_COLUMNS, Table, millions, rules, show
 from wesep_mix.report.tables import TARGETS as OVER
 from wesep_mix.tables import document
 from wesep_mix.tables.document import TableContent, TableResults, cell
-from wesep_mix.tables.statements import ahead_statement
+from wesep_mix.tables.statements import AHEAD, ahead_statement
 from wesep_mix.tables.table2 import TARGETS, Paper, Table2Config, Table2Row, row_overrides, same_network
 
 PARAMS = "all parameters of the extractor or separator, without the model that computes the embedding"
@@ -27,6 +27,7 @@ RULES = "\n\n".join(
         "The paper's numbers (arXiv 2604.03219, {name}) were measured with its own data and models. It prints other "
         "numbers of the same extractors in its Tables 2 and 4 and does not say why; that one is of one target a "
         "mixture and the other of all talkers is our reading.",
+        AHEAD,
     ]
 )
 
@@ -79,6 +80,10 @@ def _write(results: TableResults, table: Table2Config, paper: Paper) -> str:
     found = {
         seed: {name: row[paper] for name, row in rows.items() if paper in row} for seed, rows in results.found.items()
     }
+    outcomes = {
+        name: {seed: each[paper] for seed, each in seeds.items() if paper in each}
+        for name, seeds in results.outcomes.items()
+    }
     results, column = replace(results, found=found), SPEECH_COLUMNS["si_sdri"]
     rows = {name: row for name, row in table.rows.items() if paper in row.tables}
     averages = results.averages(rows)
@@ -95,7 +100,7 @@ def _write(results: TableResults, table: Table2Config, paper: Paper) -> str:
             table=row_table(rows, averages, paper),
             facts={name: row_facts(row, paper) for name, row in rows.items()},
             notes={name: row_note(row) + _unscored(averages.get(name)) for name, row in rows.items()},
-            statements=[ahead_statement(pair, rows, found, "si_sdri", column) for pair in ahead],
+            statements=[ahead_statement(pair, rows, found, outcomes, ("si_sdri", column)) for pair in ahead],
             cautions=cautions(_means(averages), _kin(rows)),
             rules=RULES.format(
                 over=over,

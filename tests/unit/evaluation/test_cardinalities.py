@@ -222,9 +222,12 @@ def test_acc_is_that_of_stage_8(result, networks, sets):
     for number in (2, 3):
         plans = plans_of(sets[number] / "test", number)
         tables = mixture_embeddings(teacher, student, fixed_loader(plans, 3))
-        row = judge(student_table(tables.matched, plans), fixed_trials(plans), 0, 3, tables.teacher).metrics
+        table = student_table(tables.matched, plans)
+        missing = number * len(plans) - len(table.keys)
+        row = judge(table, fixed_trials(plans), 0, 3, tables.teacher, missing).metrics
         found = result["students"]["{2}"]["talkers"][str(number)]
         assert found["acc"]["value"] == pytest.approx(row["acc"])
+        assert found["acc_all"]["value"] == pytest.approx(row["acc_all"])
         assert found["cos"]["value"] == pytest.approx(row["cos"], abs=1e-5)
 
 

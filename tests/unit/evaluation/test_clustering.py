@@ -49,6 +49,7 @@ def with_teacher(monkeypatch, teacher):
 def test_the_students_row(embeddings, mixtures, tmp_path):
     row = rows.student_row(embeddings, tmp_path / "student.pt", mixtures, fixed_trials(mixtures), 0)
     assert (row.metrics["num"], row.metrics["num_missing"], row.metrics["trainable"]) == (5, 1, 8)
+    assert row.metrics["acc_all"] == pytest.approx(row.metrics["acc"] * 5 / 6)
     assert 0.8 < row.metrics["cos"] < 1 and row.cos.shape == (5,)
     assert "count_acc" not in row.metrics
 

@@ -62,7 +62,7 @@ def test_row_has_all_columns(mixture_of):
     }
     judged = judge(clean_table(table, mixtures), fixed_trials(mixtures), 7, 0)
     row = judged.metrics
-    assert sorted(row) == ["acc", "ari", "eer", "min_dcf", "nmi", "num", "sep", "sil", "trainable"]
+    assert sorted(row) == ["acc", "acc_all", "ari", "eer", "min_dcf", "nmi", "num", "sep", "sil", "trainable"]
     assert (row["acc"], row["eer"], row["min_dcf"], row["num"], row["trainable"]) == (1.0, 0.0, 0.0, 8, 7)
     assert judged.correct.all() and judged.cos is None
 
@@ -90,7 +90,24 @@ def test_wrongly_clustered_embeddings_are_named(mixture_of):
     matched["m1-a"] = np.array([0.1, 1.0])
     judged = judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0)
     wrong = [key for key, right in zip(judged.labelled.keys, judged.correct, strict=True) if not right]
-    assert wrong == ["m1-a"] and judged.metrics["acc"] == pytest.approx(5 / 6)
+    assert wrong == ["m1-a"] and judged.metrics["acc"] == judged.metrics["acc_all"] == pytest.approx(5 / 6)
+
+
+def test_talkers_without_a_head_are_wrong_in_the_accuracy_of_all(mixture_of):
+    mixtures = [mixture_of("a", "b", mix=f"m{turn}") for turn in range(4)]
+    matched = {key: np.eye(2)[place] for plan in mixtures for place, key in enumerate(speaker_keys(plan))}
+    matched["m1-a"] = np.array([0.1, 1.0])
+    del matched["m2-b"], matched["m3-a"]  # 6 of 8 talkers have an embedding, 5 of those are in their cluster
+    judged = judge(student_table(matched, mixtures), fixed_trials(mixtures), 0, 0, missing=2)
+    assert (judged.metrics["acc"], judged.metrics["acc_all"]) == pytest.approx((5 / 6, 5 / 8))
+    assert judged.metrics["num"] == 6
+    right = {"a": True, "b": True}
+    assert judged.by_talker(mixtures) == {
+        "m0": right,
+        "m1": right | {"a": False},
+        "m2": right | {"b": None},
+        "m3": right | {"a": None},
+    }
 
 
 def test_pairs_of_one_utterance_are_trials_only_where_no_speaker_has_two(mixture_of):

@@ -46,8 +46,8 @@ def test_columns_that_no_row_has_are_not_there(experiment, no_plots, capsys):
     run(experiment)
     assert "Count %" not in capsys.readouterr().out
     assert (
-        "Talkers without a head have no embedding and are in no number but Count: `student` 2."
-        in (experiment / "RESULTS.md").read_text()
+        "Talkers without a head have no embedding and are in no number but Acc of all, as wrong ones, and Count: "
+        "`student` 2." in (experiment / "RESULTS.md").read_text()
     )
 
 

@@ -12,9 +12,10 @@ from wesep_mix.evaluation.scoring import METRICS, read_scores, summarise, target
 from wesep_mix.report.build import write_report
 from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
+from wesep_mix.report.tables import embedding_table
 
 EMBEDDING_KEYS = {"acc", "sep", "nmi", "sil", "ari", "eer", "min_dcf", "num", "trainable"}
-OF_STUDENTS = {"cos", "count_acc", "num_missing"}
+OF_STUDENTS = {"cos", "count_acc", "num_missing"}  # acc_all: results of older revisions have none
 EXTRACTION_KEYS = {
     *METRICS,
     *(f"{metric}_std" for metric in METRICS),
@@ -44,6 +45,18 @@ def test_keys_and_rows(experiment):
     for name, row in results["embeddings"].items():
         assert set(row) == EMBEDDING_KEYS | (OF_STUDENTS if name == "student" else set())
     assert all(set(row) == EXTRACTION_KEYS for row in results["extraction"].values())
+
+
+def test_the_accuracy_of_all_talkers_is_there_where_stage_8_measured_it(experiment):
+    path = experiment / "2mix" / "clustering" / "metrics.json"
+    rows = read_json(path)
+    write_json(path, rows | {"student": rows["student"] | {"acc_all": 1 / 3, "num_missing": 6}})
+    found = gather(experiment, "mini", 2, 0, "abc")["embeddings"]
+    assert found["student"]["acc_all"] == 0.333333 and "acc_all" not in found["teacher"]
+    lines = [line.split(" | ") for line in embedding_table(found).markdown().splitlines()]
+    assert lines[0][1:3] == ["Acc %", "Acc of all %"]
+    cells = {line[0].removeprefix("| "): line[1:3] for line in lines[2:]}
+    assert cells["student"] == ["66.7", "33.3"] and cells["teacher"] == ["66.7", "-"]
 
 
 def test_values_are_rounded_and_counts_stay_whole(experiment):

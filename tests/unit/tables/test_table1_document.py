@@ -1,5 +1,6 @@
 """TABLE1.md, table1.json and the statements, on numbers that are known."""
 
+import itertools
 import json
 
 import pytest
@@ -7,10 +8,21 @@ import pytest
 from wesep_mix.base.config import from_dict
 from wesep_mix.tables import table1_document as table1
 from wesep_mix.tables.document import TableResults
+from wesep_mix.tables.outcomes import Outcomes
 from wesep_mix.tables.statements import ACC, ahead_statement, share_statement
 from wesep_mix.tables.table1 import Table1Config
 
-BASE = {"sep": 0.5, "nmi": 0.5, "sil": 0.1, "ari": 0.4, "eer": 0.25, "min_dcf": 0.75, "num": 200, "trainable": 0}
+BASE = {
+    "acc_all": 0.25,
+    "sep": 0.5,
+    "nmi": 0.5,
+    "sil": 0.1,
+    "ari": 0.4,
+    "eer": 0.25,
+    "min_dcf": 0.75,
+    "num": 200,
+    "trainable": 0,
+}
 
 
 @pytest.fixture
@@ -48,15 +60,30 @@ def runs(good=(0.7, 0.7, 0.7), bad=(0.3, 0.4, 0.5)):
     }
 
 
+def sums(acc, num_spk=2):
+    """Of five speakers, all in mixtures with each other, in each of which a row has the same share right."""
+    mixtures = {"".join(names): names for names in itertools.combinations("abcde", num_spk)}
+    return Outcomes.of(mixtures, [(mix, acc, 1) for mix in mixtures for _ in range(num_spk)])
+
+
+def outcomes_of(found):
+    names = {name for rows in found.values() for name in rows}
+    return {name: {seed: sums(rows[name]["acc"]) for seed, rows in found.items() if name in rows} for name in names}
+
+
 def write(exp, table, found, settings=(), others=()):
-    return table1.write_table(TableResults(exp, "mini", settings, "abc", found, others), table)
+    results = TableResults(exp, "mini", settings, "abc", found, others, outcomes_of(found))
+    return table1.write_table(results, table)
 
 
 def test_means_and_deviations_of_every_row_in_the_configs_order(table, tmp_path):
     text = write(tmp_path / "exp" / "mini_wide", table, runs(), ["optim.lr=1"])
     lines = text.splitlines()
-    assert lines[0].split() == ("row Acc % paper Sep NMI Sil ARI EER % minDCF Cos Count % num trainable seeds").split()
-    assert lines[1].startswith("one: the teacher   90.0 ± 0.0   96.5  0.500 ± 0.000")
+    assert (
+        lines[0].split()
+        == ("row Acc % paper Acc of all % Sep NMI Sil ARI EER % minDCF Cos Count % num trainable seeds").split()
+    )
+    assert lines[1].startswith("one: the teacher   90.0 ± 0.0   96.5    25.0 ± 0.0  0.500 ± 0.000")
     assert lines[1].endswith("200     2.00 M      3")
     assert "40.0 ± 10.0      -" in lines[3] and lines[3].split()[-4:] == ["-", "200", "-", "3"]
     assert lines[4].startswith("three: few heads") and "200 of 300" in lines[4]
@@ -88,6 +115,8 @@ def test_the_file_for_programs_has_seeds_and_averages(table, tmp_path):
     assert found["rows"]["few"]["trained_on"] == 2 and found["rows"]["teacher"]["trained_on"] is None
     assert found["by_seed"]["2"]["bad"]["acc"] == 0.5
     assert [each["holds"] for each in found["statements"]] == [True, True, False, None, False]
+    assert found["statements"][1]["difference"] == pytest.approx({"value": 0.3, "low": 0.3, "high": 0.3})
+    assert found["statements"][0]["difference"] is None
 
 
 def test_the_breakdown_has_means_and_deviations_too(table, tmp_path):
@@ -128,8 +157,8 @@ def share_of(table, found):
     return share_statement(table.shares[0], table.rows, found)
 
 
-def ahead_of(table, found, pair=("good", "bad")):
-    return ahead_statement(pair, table.rows, found, "acc", ACC)
+def ahead_of(table, found, outcomes=None, pair=("good", "bad")):
+    return ahead_statement(pair, table.rows, found, outcomes or outcomes_of(found), ("acc", ACC))
 
 
 def test_a_share_is_said_beside_the_papers(table):
@@ -146,20 +175,40 @@ def test_a_share_is_said_beside_the_papers(table):
 @pytest.mark.parametrize(
     "good, bad, holds, said",
     [
-        ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "+30.0 points, standard deviation 7.1 (pooled); holds."),
-        ((0.5, 0.5, 0.5), (0.3, 0.4, 0.5), False, "+10.0 points, standard deviation 7.1 (pooled); does not hold."),
-        ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "-10.0 points, standard deviation 7.1 (pooled); does not hold."),
+        ((0.7, 0.7, 0.7), (0.3, 0.4, 0.5), True, "by +30.0 points, 95 % interval +30.0 to +30.0"),
+        ((0.4, 0.4, 0.4), (0.3, 0.4, 0.5), False, "by +0.0 points, 95 % interval +0.0 to +0.0"),
+        ((0.3, 0.3, 0.3), (0.3, 0.4, 0.5), False, "by -10.0 points, 95 % interval -10.0 to -10.0"),
     ],
 )
-def test_ahead_by_more_than_two_deviations_or_plainly_not(table, good, bad, holds, said):
+def test_ahead_where_the_interval_is_above_0(table, good, bad, holds, said):
     found = ahead_of(table, runs(good, bad))
-    assert found.holds is holds and found.text.endswith(said)
+    assert found.holds is holds
+    verdict = "holds" if holds else "does not hold"
+    assert found.text == (f"'two: good' is ahead of 'two: bad' in Acc: {said} (10 mixtures of 5 speakers); {verdict}.")
 
 
-def test_one_seed_shows_no_deviation_and_decides_nothing(table, tmp_path):
+def test_one_seed_decides_too_and_shows_no_deviation(table, tmp_path):
     text = write(tmp_path, table, {0: runs()[0]})
     assert "±" not in text and "70.0" in text
-    assert "one seed has no standard deviation" in ahead_of(table, {0: runs()[0]}).text
+    assert ahead_of(table, {0: runs()[0]}).holds
+
+
+def test_rows_of_other_mixtures_are_said_not_to_be_paired(table):
+    found = runs()
+    outcomes = outcomes_of(found) | {"few": {seed: sums(0.1, 3) for seed in found}}
+    said = ahead_of(table, found, outcomes, ("good", "few"))
+    assert said.holds and said.text.endswith(
+        "by +60.0 points, 95 % interval +60.0 to +60.0 (not paired: 10 and 10 other mixtures of 5 speakers); holds."
+    )
+
+
+def test_mixtures_of_the_same_speakers_tell_nothing(table):
+    found = runs()
+    outcomes = outcomes_of(found) | {"bad": {seed: Outcomes.of({"m": "ab", "n": "ba"}, []) for seed in found}}
+    said = ahead_of(table, found, outcomes)
+    assert said.holds is None and said.text.endswith(
+        "in Acc: unknown, since the mixtures of a row all have the same speakers."
+    )
 
 
 def without(name, *seeds):
@@ -173,15 +222,15 @@ def without(name, *seeds):
 def test_rows_are_compared_over_the_seeds_that_both_have(table):
     said = ahead_of(table, without("bad", 0))
     assert said.text.endswith(
-        "standard deviations (over seeds 1, 2, which all of them have): difference +25.0 points, "
-        "standard deviation 5.0 (pooled); holds."
+        "in Acc (over seeds 1, 2, which all of them have): by +25.0 points, 95 % interval +25.0 to +25.0 "
+        "(10 mixtures of 5 speakers); holds."
     )
     said = share_of(table, without("good", 1, 2))
     assert "(over seeds 0, which all of them have): it is 0.78" in said.text and said.holds
     only = without("bad", 0) | {2: {}, 1: {"bad": runs()[1]["bad"]}}
     said = ahead_of(table, only)
     assert said.text.endswith("in Acc: unknown, since the rows have different seeds: 0 and 1.") and said.holds is None
-    assert ahead_of(table, runs(), ("good", "gone")).text.endswith("unknown, since a row has no results.")
+    assert ahead_of(table, runs(), pair=("good", "gone")).text.endswith("unknown, since a row has no results.")
 
 
 def test_rows_with_fewer_seeds_than_the_config_are_named(table, tmp_path):

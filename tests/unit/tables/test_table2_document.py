@@ -7,6 +7,7 @@ import pytest
 from wesep_mix.base.config import from_dict
 from wesep_mix.tables import table2_document as table2
 from wesep_mix.tables.document import TableResults
+from wesep_mix.tables.outcomes import Outcomes
 from wesep_mix.tables.table2 import Table2Config
 
 NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "sig": 3.0, "bak": 4.0, "ovrl": 2.5, "num": 200, "num_bad": 0}
@@ -50,7 +51,19 @@ def write(exp, table, seeds=(0, 1), net=False):
         }
         for seed in seeds
     }
-    return table2.write_tables(TableResults(exp, "mini", ["lr=1"], "abc", found), table)
+    mixtures = {"ab": "ab", "ac": "ac", "bc": "bc"}
+    outcomes = {
+        name: {
+            seed: {
+                paper: Outcomes.of(mixtures, [(mix, numbers["si_sdri"], 1) for mix in mixtures])
+                for paper, numbers in rows[name].items()
+            }
+            for seed, rows in found.items()
+            if name in rows
+        }
+        for name in ("film", "none", "net")
+    }
+    return table2.write_tables(TableResults(exp, "mini", ["lr=1"], "abc", found, outcomes=outcomes), table)
 
 
 def test_the_papers_numbers_stand_beside_ours(table, tmp_path):
@@ -142,8 +155,9 @@ def test_the_file_for_programs_has_the_papers_numbers_and_the_statements(table, 
     assert found["statements"] == [
         {
             "holds": True,
-            "text": "'film' is ahead of 'without' in SI-SDRi by more than two standard deviations: "
-            "difference +8.50 dB, standard deviation 0.50 (pooled); holds.",
+            "text": "'film' is ahead of 'without' in SI-SDRi: by +8.50 dB, 95 % interval +8.50 to +8.50 "
+            "(3 mixtures of 3 speakers); holds.",
+            "difference": {"value": 8.5, "low": 8.5, "high": 8.5},
         },
     ]
     assert [each["holds"] for each in of_all["statements"]] == [True, None]

@@ -1,5 +1,6 @@
 """The paper's tables by their entry point: what is left out and why, what is written, which settings are refused."""
 
+import dataclasses
 import importlib
 import json
 import re
@@ -153,6 +154,16 @@ def test_a_row_of_other_settings_is_named_and_not_in_the_table(run, layout, tmp_
         "settings or inputs; stage 3 makes it, "
     )
     assert set(table_of(tmp_path)["rows"]) == {"one"}
+
+
+def test_a_row_that_was_measured_without_its_talkers_is_measured_again(run, layout, tmp_path):
+    part = layout.metrics("two", 0)
+    older = dataclasses.replace(part, settings={"model": "student", "seed": 0})
+    older.begin(False)
+    write_json(layout.result("two", 0), NUMBERS)
+    older.end()
+    assert not layout.is_measured("two", 0) and part.is_other()
+    assert run(8, "--rows=one", "--seeds=0")[0] == 0 and set(table_of(tmp_path)["rows"]) == {"one"}
 
 
 def test_a_stage_does_not_build_on_models_of_other_settings(run, layout):
