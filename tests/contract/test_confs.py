@@ -62,6 +62,28 @@ def test_every_row_of_the_tables_is_valid(corpus, capsys):
     assert check(corpus, extractor, tables=True) == 0, capsys.readouterr().err
 
 
+def test_a_wrong_setting_of_a_row_is_told_with_the_rows_name(capsys):
+    rows = "{hard: {title: h, num_spk: 1, model: teacher, embeddings: {single.length_s: 0.1}}}"
+    assert (
+        check(
+            "mini",
+            "stft_tcn",
+            f"table1.rows={rows}",
+            "table1.shares=[]",
+            "table1.ahead=[]",
+            "table1.counts=null",
+            "table2.rows={noisy: {title: n, num_spk: 2, model: mixture}}",
+            "table2.ahead=[]",
+            tables=True,
+        )
+        == 1
+    )
+    error = capsys.readouterr().err
+    assert (
+        "table1.yaml: row hard: " in error and "length_s: wanted seconds from 0.4 on, or 0 for all, found 0.1" in error
+    )
+
+
 @pytest.mark.parametrize("corpus", [corpus for corpus in SESSIONS if corpus != "libri2mix"])
 def test_the_sessions_of_a_recipe_are_valid(corpus):
     """Libri2mix's teacher wants pretrained weights, which are not here."""

@@ -30,6 +30,7 @@ from wesep_mix.inference.settings import EmbeddingsConfig
 from wesep_mix.io.embeddings import REFERENCE, write_embeddings
 from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import reference_network
+from wesep_mix.mixing.harder import harder
 from wesep_mix.mixing.plan import Plan, head_keys, read_plans, speaker_keys
 from wesep_mix.models import checkpoint
 
@@ -108,7 +109,7 @@ def extract_embeddings(
         ngpu: 0 computes on the CPU.
 
     Raises:
-        UserError: an embedding that should be there is not.
+        UserError: an embedding that should be there is not, or single speech is shorter than `single.length_s`.
     """
     workers = 0 if nj == 1 or wrapper() else min(nj, MAX_WORKERS)
     work = _Work(settings, teacher_path, student_path, "cuda" if ngpu else "cpu", workers)
@@ -120,7 +121,8 @@ def extract_embeddings(
         _check(tables.student, (key for plan in plans for key in head_keys(plan, tables.num_heads)), name)
         tables.write(out / name, plans, with_trials=name != "train")
     if single:
-        plans, table = read_plans(single / "test" / "plan.jsonl"), {}
+        test, table = settings.single, {}
+        plans = [harder(plan, test.length_s, test.snr_db) for plan in read_plans(single / "test" / "plan.jsonl")]
         for found in work.in_shares(work.single, "single test", plans, nj):
             table.update(found)
         _check(table, (plan.id for plan in plans), "single test")

@@ -65,6 +65,19 @@ USUAL = ExtractConfig()
 
 
 @dataclass(frozen=True)
+class SingleConfig(Checked):
+    """How the noisy single speech that a teacher is tested on is made harder (mixing.harder).
+
+    Attributes:
+        length_s: seconds of each utterance, its middle; 0: all of it.
+        snr_db: of speech over noise; None: as it was prepared.
+    """
+
+    length_s: Annotated[float, at_least(0.4, also=0, says="seconds from 0.4 on, or 0 for all")] = 0.0
+    snr_db: float | None = None
+
+
+@dataclass(frozen=True)
 class EmbeddingsConfig(Checked):
     """conf/embeddings.yaml.
 
@@ -72,8 +85,10 @@ class EmbeddingsConfig(Checked):
         sets: which fixed sets of mixtures get embeddings.
         batch_size: mixtures.
         matching: which of a student's embeddings is whose (matching.assignment).
+        single: of the test set's single speech.
     """
 
     sets: Annotated[tuple[SetName, ...], FILLED] = ("dev", "test")
     batch_size: Count = 16
     matching: Literal["assignment", "nearest"] = "assignment"
+    single: SingleConfig = SingleConfig()

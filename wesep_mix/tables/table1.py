@@ -31,6 +31,7 @@ class Table1Row(Checked):
         trained_on: talkers of the mixtures that its student is trained on, where that is not `num_spk`.
         teacher: `key: value`, as in `--set key=value`, over teacher.yaml.
         student: the same over student.yaml.
+        embeddings: the same over embeddings.yaml, for a harder test of a teacher.
         paper: Acc of the paper's row in per cent.
     """
 
@@ -40,6 +41,7 @@ class Table1Row(Checked):
     trained_on: Count | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
     student: dict[str, Any] = field(default_factory=dict)
+    embeddings: dict[str, Any] = field(default_factory=dict)
     paper: float | None = None
 
     def __post_init__(self) -> None:
@@ -48,6 +50,8 @@ class Table1Row(Checked):
             raise ValueError(f"model {self.model}: it trains no student, leave out student and trained_on")
         if (self.model == "teacher") != (self.num_spk == 1) and self.model != "student":
             raise ValueError(f"num_spk: a teacher is tested on 1 talker, kmeans on 2 or more, found {self.num_spk}")
+        if self.model != "teacher" and self.embeddings:
+            raise ValueError(f"model {self.model}: embeddings is a teacher's test, leave it out")
 
     @property
     def num_trained(self) -> int:
@@ -107,7 +111,8 @@ class Table1Config(Checked):
 
 def row_overrides(row: Table1Row) -> list[str]:
     """A row's settings in the form of `--set`."""
-    return [*overrides("teacher", row.teacher), *overrides("student", row.student)]
+    sections = ("teacher", "student", "embeddings")
+    return [setting for section in sections for setting in overrides(section, getattr(row, section))]
 
 
 @dataclass(frozen=True)
@@ -292,6 +297,5 @@ class Table1Layout:
             "data": self.talkers(row.num_spk),
             "teacher": self.teacher(name, seed) / "model.pt",
         }
-        return job(
-            4, "extract_embeddings", out, "", {**common, **options}, [*self.settings, f"embeddings.sets=[{TEST}]"]
-        )
+        settings = [*self.settings, *overrides("embeddings", row.embeddings), f"embeddings.sets=[{TEST}]"]
+        return job(4, "extract_embeddings", out, "", {**common, **options}, settings)

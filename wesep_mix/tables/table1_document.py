@@ -27,6 +27,9 @@ RULES = "\n\n".join(
         "Which of a student's embeddings is whose: by cosine to the teacher's of the clean sources, as `matching` says "
         "in conf/embeddings.yaml. All heads take part, also those that a student with presence calls empty. A student "
         "that was trained on labels has no reason to be near the teacher's embeddings.",
+        "`embeddings.single` makes the test of a teacher harder: the same utterances in the same noises, of each the "
+        "middle `length_s` seconds, at an SNR of `snr_db`. Where Acc says nothing, all voices being right, teachers "
+        "are told apart by it, and by EER and minDCF.",
         "By sexes, SNR and overlap: of all embeddings of such mixtures, the share that is in their speaker's cluster; "
         "the clusters are those of the table above, of all embeddings together. sexes: of all talkers of the mixture; "
         "SNR: of speech over noise; overlap: the mean over talkers that follow each other.",

@@ -140,7 +140,7 @@ def check_tables(conf: Path, overrides: list[str], run: Run = Run()) -> list[Pat
         last = run.stop_stage if row.model == "student" else min(run.stop_stage, STAGES["teacher"])
         _check_row(
             f"{conf / 'table1.yaml'}: row {name}",
-            [conf / "teacher.yaml", conf / "student.yaml"],
+            [conf / f"{section}.yaml" for section in ("teacher", "student", "embeddings")],
             [*overrides, *table1.row_overrides(row)],
             Run(run.stage, last, row.num_trained),
         )

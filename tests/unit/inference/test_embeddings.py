@@ -14,6 +14,7 @@ from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.inference.embeddings import mixture_embeddings
 from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.matching.speaker_set import OwnReference
+from wesep_mix.mixing.harder import harder
 from wesep_mix.mixing.plan import head_keys, speaker_keys, write_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel
@@ -163,6 +164,29 @@ def test_the_stage_by_its_entry_point(teacher, mixtures, mixture_of, tmp_path, c
     if presence:
         assert set(read_table(counts)) == {plan.id for plan in mixtures}
         assert set(read_table(counts).values()) <= {"1", "2", "3"}
+
+
+def test_the_teachers_test_can_be_made_harder(teacher, mixture_of, tmp_path, capsys):
+    plan, exp = mixture_of("a", mix="a-0"), tmp_path / "exp"
+    write_plans(tmp_path / "single" / "test" / "plan.jsonl", [plan])
+    checkpoint.save_model(exp / "teacher" / "model.pt", "teachers", teacher)
+    mark_done(tmp_path / "single", exp / "teacher")
+    (tmp_path / "embeddings.yaml").write_text("batch_size: 2\n")
+    options = [
+        f"--config={tmp_path}/embeddings.yaml",
+        f"--data={tmp_path}/single",
+        f"--single={tmp_path}/single",
+        f"--teacher={exp}/teacher/model.pt",
+    ]
+    hard = ["--set=embeddings.single.length_s=0.5", "--set=embeddings.single.snr_db=-3"]
+    for name, settings in (("easy", []), ("hard", hard)):
+        assert extract_embeddings.main([*options, f"--out={exp / name}", *settings]) == 0, capsys.readouterr().err
+        (found,) = read_embeddings(exp / name / "single_test" / "teacher.scp").values()
+        wanted = plan if name == "easy" else harder(plan, 0.5, -3)
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, teacher(alone(wanted).mix)[0], atol=1e-5)
+    assert extract_embeddings.main([*options, f"--out={exp / 'long'}", "--set=embeddings.single.length_s=2"]) == 1
+    assert "a-0: wanted at least 2 s of speech (embeddings.single.length_s), found 1 s" in capsys.readouterr().err
 
 
 def test_without_student_and_single_speech_there_is_nothing_to_embed(tmp_path, capsys):

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.io.weights import read_weights, write_weights
 from wesep_mix.models import checkpoint
+from wesep_mix.models.extractors import pdccrn
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.teachers import asp
 
@@ -34,6 +36,18 @@ def test_a_path_is_all_one_needs(model, path):
     assert loaded.config == CONFIG and not loaded.training
     assert torch.equal(loaded(wav), model.eval()(wav))
     assert checkpoint.load_notes(path, "teachers") == {"git": "abc", "num_steps": 7}
+
+
+def test_an_extractor_without_the_setting_of_films_hidden_layer_has_none(tmp_path):
+    config = pdccrn.Config(embedding_dim=3, window=64, hop=16, n_fft=128, channels=(4, 6), lstm_hidden=2)
+    model, file = pdccrn.Model(config), tmp_path / "model.pt"
+    torch.nn.init.normal_(model.fusion.scale[-1].weight)
+    checkpoint.save_model(file, "extractors", model)
+    content = read_weights(file)
+    del content["config"]["film_hidden"]
+    write_weights(file, content)
+    loaded, mix, emb = checkpoint.load_model(file, "extractors"), torch.randn(1, 300), torch.randn(1, 3)
+    assert len(loaded.fusion.scale) == 1 and torch.equal(loaded(mix, emb), model.eval()(mix, emb))
 
 
 def test_the_same_model_is_the_same_file_whoever_writes_it(model, path, monkeypatch):

@@ -20,6 +20,7 @@ on3: {title: o, num_spk: 3, trained_on: 2, model: student}
 three: {title: th, num_spk: 3, model: student}
 alone: {title: a, num_spk: 1, trained_on: 3, model: student}
 other: {title: ot, num_spk: 2, model: student, teacher: {optim.lr: 1}}
+hard: {title: h, num_spk: 1, model: teacher, embeddings: {single.length_s: 2, single.snr_db: 0}}
 """
 MINI = ROOT / "egs" / "mini"
 
@@ -84,6 +85,15 @@ def test_embeddings_are_of_the_set_that_the_row_is_tested_on_and_of_nothing_else
     assert f"--student={layout.student('three', 0)}/model.pt" in made["embeddings/alone"].options
 
 
+def test_a_harder_test_is_another_test_of_the_same_teacher(layout):
+    assert layout.teacher("hard", 0) == layout.teacher("teacher", 0)
+    easy, hard = (layout.jobs(name, 0)[-1] for name in ("teacher", "hard"))
+    assert hard.out == layout.exp / "seed0" / "embeddings" / "hard"
+    added = [option for option in hard.options if option not in easy.options]
+    assert added == [f"--out={hard.out}", "--set=embeddings.single.length_s=2", "--set=embeddings.single.snr_db=0"]
+    assert row_overrides(layout.table.rows["hard"]) == ["embeddings.single.length_s=2", "embeddings.single.snr_db=0"]
+
+
 def test_a_rows_metrics_are_of_its_test_set_and_of_all_that_its_calls_make(layout):
     needs = {str(need.path.relative_to(layout.exp.parent)): need.stage for need in layout.metrics("on3", 4).needs}
     assert needs == {
@@ -109,6 +119,7 @@ def test_data_that_is_not_there_leaves_rows_out(layout):
         ("a: {title: a, num_spk: 1, model: kmeans}", "a teacher is tested on 1 talker, kmeans on 2 or more, found 1"),
         ("a: {title: a, num_spk: 0, model: student}", "wanted 1 or more talkers, found 0"),
         ("a: {title: a, num_spk: 1, model: teacher, student: {seed: 1}}", "model teacher: it trains no student"),
+        ("a: {title: a, num_spk: 2, model: student, embeddings: {batch_size: 1}}", "model student: embeddings is a"),
         ("a: {title: a, num_spk: 2, model: student, studend: {}}", "studend: unknown key, did you mean student?"),
         ("a b: {title: a, num_spk: 2, model: student}", "rows: a b: a row's name"),
         ("a: {num_spk: 2, model: student}", "a: title is missing"),

@@ -41,10 +41,14 @@ from wesep_mix.models.layers.stft import STFT
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters. Raises: ValueError when the sizes do not fit.
+    """The defaults are WeSep's DPCCN at 16 kHz: 6,366,451 parameters.
+
+    With FiLM they are 6,432,500, as many with a hidden layer of 128 values as without one.
+
+    Raises: ValueError when the sizes do not fit.
 
     Attributes:
-        film_hidden: 0: FiLM is a single layer.
+        film_hidden: values of FiLM's hidden layer; 0: FiLM is a single layer.
         end_frame: with hops over 3/8 of n_fft, WeSep ends in a click for want of it (models.layers.stft).
         kernel_size: of the steps down and up, over (frames, bins).
         padding: of the same.

@@ -47,12 +47,14 @@ EvenCount = Annotated[int, at_least(2), EVEN]
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """The defaults are the authors' sizes at 16 kHz: 3,671,053 parameters without embedding, 3,802,637 with FiLM.
+    """The defaults are the authors' sizes at 16 kHz: 3,671,053 parameters without embedding.
+
+    With FiLM of a single layer they are 3,802,637, with the recipe's hidden layer of 128 values 3,802,893.
 
     Raises: ValueError when the sizes do not fit together, or `causal` and `unit_level` do not.
 
     Attributes:
-        film_hidden: 0: FiLM is a single layer.
+        film_hidden: values of FiLM's hidden layer; 0: FiLM is a single layer.
         concat_dim: what `concat` projects the embedding to.
         window: samples.
         hop: samples.

@@ -45,10 +45,14 @@ MASKS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters. Raises: ValueError for sizes that do not fit.
+    """The defaults are WeSep's SpEx+ recipe: 9,598,275 parameters.
+
+    With FiLM of a single layer they are 9,602,375, with a hidden layer of 128 values 9,603,399.
+
+    Raises: ValueError for sizes that do not fit.
 
     Attributes:
-        film_hidden: 0: FiLM is a single layer.
+        film_hidden: values of FiLM's hidden layer; 0: FiLM is a single layer.
         windows: samples; the first one's estimate is the output.
         stride: samples, up to the first window.
         filters: of each window.

@@ -9,8 +9,9 @@ With features x of C channels and an embedding e of D values, for every frame an
     multiply   x * (W e + b)
     film       (1 + scale(e)) * x + shift(e)
 
-Differs: `film` may have a hidden layer, WeSep's has none; `concat` is computed without writing e beside every frame
-(models.layers.fast.frames_last). `film` begins as identity: its last layers are zero.
+Differs: `film` may have a hidden layer (a small MLP in arXiv 2604.03219), WeSep's has none; `concat` is computed
+without writing e beside every frame (models.layers.fast.frames_last). `film` begins as identity: its last layers are
+zero.
 
 B batch, C channels, D embedding size.
 """

@@ -30,6 +30,19 @@ def test_default_size_is_weseps():
     assert sum(weight.numel() for weight in Model(Config()).parameters()) == 6_366_451
 
 
+@pytest.mark.parametrize(
+    "hidden, film",
+    [
+        (0, 2 * (256 * 257 + 257)),  # a linear layer each for scale and shift of 257 bins
+        (128, 2 * (256 * 128 + 128 + 128 * 257 + 257)),  # two layers each: 128 * (256 + 1 + 257) = 256 * 257, the same
+    ],
+)
+def test_film_of_either_depth_is_one_linear_layer_larger_than_multiply(hidden, film):
+    with torch.device("meta"):
+        found = sum(weight.numel() for weight in Model(Config(fusion="film", film_hidden=hidden)).parameters())
+    assert found == 6_366_451 - (256 * 257 + 257) + film == 6_432_500
+
+
 @pytest.mark.parametrize("num_samples", [1, 40, 223, 224, 1600, 1601])
 def test_any_length_is_finite_and_kept(num_samples):
     est = small()(torch.randn(2, num_samples), torch.randn(2, 6))

@@ -28,8 +28,16 @@ def test_sizes_are_those_that_are_printed(fusion, printed):
     assert f"{num_parameters(fusion=fusion) / 1e6:.1f}" == printed
 
 
-def test_film_adds_a_scale_and_a_shift_for_every_real_channel():
-    assert num_parameters() - num_parameters(fusion="none") == 2 * 256 * (256 + 1)
+@pytest.mark.parametrize(
+    "hidden, wanted",
+    [
+        (0, 3_671_053 + 2 * (256 * 256 + 256)),  # 3,802,637: a linear layer each for scale and shift
+        (128, 3_671_053 + 2 * (256 * 128 + 128 + 128 * 256 + 256)),  # 3,802,893: two layers each
+    ],
+)
+def test_film_adds_a_scale_and_a_shift_for_every_real_channel(hidden, wanted):
+    assert num_parameters(film_hidden=hidden) == wanted
+    assert f"{wanted / 1e6:.1f}" == "3.8"  # both are what the paper prints
 
 
 def test_the_lstm_is_given_512_values_of_each_part():

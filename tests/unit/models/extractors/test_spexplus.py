@@ -26,6 +26,22 @@ def test_default_size_is_weseps_recipe():
         assert sum(weight.numel() for weight in Model(Config()).parameters()) == 9_598_275
 
 
+@pytest.mark.parametrize(
+    "hidden, film",
+    [
+        (0, 2 * (256 * 256 + 256)),  # a linear layer each for scale and shift of 256 channels
+        (128, 2 * (256 * 128 + 128 + 128 * 256 + 256)),  # two layers each
+    ],
+)
+def test_with_film_each_stack_has_its_own_in_front_and_the_printed_size_stays(hidden, film):
+    concat_conv = 4 * 512 * 256  # the first convolution of each of four stacks sees the embedding
+    entries = 4 * (film + 1 + 2 * 256)  # with PReLU, and weight and bias of the norm
+    with torch.device("meta"):
+        found = sum(weight.numel() for weight in Model(Config(fusion="film", film_hidden=hidden)).parameters())
+    assert found == 9_598_275 - concat_conv + entries
+    assert f"{found / 1e6:.2f}" == "9.60"
+
+
 @pytest.mark.parametrize("num_samples", [1, 19, 20, 21, 29, 30, 31, 1600, 1601])
 def test_any_length_is_finite_and_kept(num_samples):
     ests = small().estimates(torch.randn(2, num_samples), torch.randn(2, 6))
