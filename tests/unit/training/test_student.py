@@ -108,7 +108,7 @@ def test_presence_and_references_are_what_the_training_says(student_settings, te
 @pytest.mark.parametrize(
     "values, said",
     [
-        ({"supervision": "nobody"}, "supervision: wanted teacher or labels, found 'nobody'"),
+        ({"supervision": "nobody"}, "supervision: wanted teacher, contrastive, self or labels, found 'nobody'"),
         ({"min_talkers": 0}, "min_talkers: wanted 1 or more, found 0"),
         ({"presence_weight": 0.0}, "presence_weight: wanted a number above 0, found 0.0"),
         ({"min_talkers": 1, "trainer": {"plans": "static"}}, "min_talkers: static plans have their number of talkers"),
