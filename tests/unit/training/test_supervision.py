@@ -1,18 +1,29 @@
-"""The losses of students: by the teacher or by labels, with and without presence."""
+"""The losses of students: by the teacher or without it, with and without presence."""
 
 import dataclasses
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn.functional import logsigmoid, normalize
 
-from wesep_mix.data.batch import MixBatch
+from wesep_mix.data.batch import MixBatch, collate
+from wesep_mix.data.datasets import Turn, training_mixtures
+from wesep_mix.data.prepared import PreparedSet
+from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
 from wesep_mix.training.conditioning import TeacherReferences
-from wesep_mix.training.settings import ArcFaceConfig
-from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, shared_chunk_starts
+from wesep_mix.training.settings import ArcFaceConfig, ContrastiveConfig
+from wesep_mix.training.student import (
+    ContrastiveStudentTraining,
+    LabelledStudentTraining,
+    SelfStudentTraining,
+    StudentTraining,
+    build_student,
+    shared_chunk_starts,
+)
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
 
@@ -25,6 +36,7 @@ def presence_settings(student_settings):
         presence_weight=0.7,
         min_talkers=1,
         arcface=ArcFaceConfig(margin_warmup=0.0, sub_centres=2),
+        contrastive=ContrastiveConfig(temperature=0.5, memory=8),
     )
 
 
@@ -113,6 +125,153 @@ def test_the_margin_of_labels_warms_up(presence_settings, student, mixed, monkey
         monkeypatch.setattr(LabelledStudentTraining, "global_step", step)
         module.loss(mixed)
     assert asked == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4, 0.4, 0.4])
+
+
+def numbers_of(batch) -> list[list[int]]:
+    return [[SPEAKERS.index(source.spk) for source in plan.sources] for plan in batch.plans]
+
+
+def loss_of_pair(anchor, same: list, others: list, temperature=0.5):
+    """SupCon of an anchor, by its positives and its negatives."""
+    if not same:
+        return torch.zeros(())
+    likely = torch.log_softmax(torch.stack([anchor @ one for one in [*same, *others]]) / temperature, dim=0)
+    return -likely[: len(same)].mean()
+
+
+@pytest.mark.parametrize("remembered", [[], [0, 2, 3, 1, 0]])
+def test_contrastive_is_the_best_assignment_to_the_memory_and_to_other_mixtures(
+    presence_settings, student, mixed, remembered
+):
+    torch.manual_seed(2)
+    module = ContrastiveStudentTraining(presence_settings, student, SPEAKERS)
+    known = normalize(torch.randn(len(remembered), 4), dim=-1)
+    module.memory.add(known, torch.tensor(remembered, dtype=torch.long))
+    found, numbers = student(mixed.mix, mixed.num_samples), numbers_of(mixed)
+    emb = found.embeddings
+
+    def against_memory(row, head, number):
+        same = [one for one, label in zip(known, remembered, strict=True) if label == number]
+        return loss_of_pair(emb[row, head], same, [one for one in known if not any(one is each for each in same)])
+
+    def total(row, heads):
+        return sum(float(against_memory(row, head, number)) for head, number in zip(heads, numbers[row], strict=True))
+
+    owners = {  # (row, head) -> speaker
+        (row, head): number
+        for row, own in enumerate(numbers)
+        for head, number in zip(
+            min(itertools.permutations(range(3), len(own)), key=lambda heads: total(row, heads)), own, strict=True
+        )
+    }
+
+    def cost(row, head, talker):
+        number, same, others = numbers[row][talker], [], []
+        for one, label in zip(known, remembered, strict=True):
+            (same if label == number else others).append(one)
+        for (other_row, other_head), label in owners.items():
+            if (other_row, other_head) != (row, head):
+                (same if label == number and other_row != row else others).append(emb[other_row, other_head])
+        return loss_of_pair(emb[row, head], same, others)
+
+    wanted = by_brute_force(found, cost, mixed, 0.7)
+    loss = module.loss(mixed)
+    torch.testing.assert_close(loss, wanted)
+    loss.backward()
+    assert all(weight.grad is not None for weight in student.parameters())
+    assert module.memory.labels[len(remembered) :].tolist()[:6] == [numbers[0][0], *numbers[1], *numbers[2]][
+        : 8 - len(remembered)
+    ]
+
+
+def test_contrastive_has_no_weights_of_its_own(presence_settings, student):
+    for training in (ContrastiveStudentTraining(presence_settings, student, SPEAKERS), SelfStudentTraining):
+        module = training if isinstance(training, torch.nn.Module) else training(presence_settings, student)
+        assert sum(1 for _ in module.parameters()) == sum(1 for _ in student.parameters())
+
+
+def test_a_loss_that_is_not_finite_leaves_the_memory_clean(presence_settings, student, mixed):
+    module = ContrastiveStudentTraining(presence_settings, student, SPEAKERS)
+    whole = mixed.mix.clone()
+    mixed.mix[1] = float("nan")
+    assert module.loss(mixed).isnan()
+    assert module.memory.embeddings.isfinite().all() and (module.memory.labels >= 0).sum() == 3
+    mixed.mix[:] = whole
+    assert module.loss(mixed).isfinite()
+
+
+def test_the_share_of_talkers_whom_the_memory_knows_is_logged(presence_settings, student, mixed, monkeypatch):
+    module, logged = ContrastiveStudentTraining(presence_settings, student, SPEAKERS), []
+    log = lambda name, value, **_: logged.append(float(value)) if name == "train/positives" else None  # noqa: E731
+    monkeypatch.setattr(module, "log", log)
+    module.training_step(mixed, 0)
+    module.training_step(mixed, 1)
+    assert logged == [0, 1]
+
+
+def test_by_itself_it_is_infonce_among_the_batchs_clean_sources(presence_settings, student, mixed):
+    module = SelfStudentTraining(presence_settings, student.train())
+    found = student(mixed.mix, mixed.num_samples)
+    targets = OwnReference(student)(*mixed.clean()).detach()  # [6, D]
+    first = [0, 1, 4]  # of each mixture
+
+    def cost(row, head, talker):
+        place = first[row] + talker
+        others = [target for other, target in enumerate(targets) if other != place]
+        return loss_of_pair(found.embeddings[row, head], [targets[place]], others)
+
+    wanted = by_brute_force(found, cost, mixed, 0.7)
+    loss = module.loss(mixed)
+    torch.testing.assert_close(loss, wanted)
+    loss.backward()
+    grads = [weight.grad.clone() for weight in student.parameters()]
+    student.zero_grad()
+    wanted.backward()  # through the heads alone
+    for found, weight in zip(grads, student.parameters(), strict=True):
+        torch.testing.assert_close(found, weight.grad, atol=1e-6, rtol=1e-4)
+    assert student.training
+
+
+def of_tones(step: int, size: int = 8) -> MixBatch:
+    """Mixtures of two of four speakers, each of whom hums at a pitch of its own, at any level and phase."""
+    rng = torch.Generator().manual_seed(step)
+    pairs = torch.stack([torch.randperm(4, generator=rng)[:2] for _ in range(size)])
+    pitch = torch.tensor([300.0, 800.0, 2000.0, 5000.0])[pairs]  # [B, 2]
+    phase, level = torch.rand(2, size, 2, 1, generator=rng)
+    time = torch.arange(4800) / 16000
+    sources = (0.1 + 0.2 * level) * (2 * torch.pi * (pitch[..., None] * time + phase)).sin()
+    noise = 0.01 * torch.randn(size, 4800, generator=rng)
+    plans = [SimpleNamespace(sources=[SimpleNamespace(spk=SPEAKERS[one]) for one in pair]) for pair in pairs.tolist()]
+    two = torch.full((size,), 2)
+    lengths, zeros = torch.full((size,), 4800), torch.zeros(size, 2, dtype=torch.long)
+    return MixBatch(sources.sum(1) + noise, sources, two, lengths, zeros, zeros + 4800, torch.rand(size, 2), plans)
+
+
+@pytest.mark.parametrize("training", [ContrastiveStudentTraining, SelfStudentTraining])
+def test_without_the_teacher_it_learns_and_does_not_collapse(training, student_settings, teacher):
+    """Sixty steps on fresh mixtures of four speakers."""
+    settings = dataclasses.replace(student_settings, contrastive=ContrastiveConfig(memory=64))
+    torch.manual_seed(0)
+    module = training(settings, build_student(settings, teacher, 2), *[SPEAKERS] * (training is not SelfStudentTraining))
+    optimizer = torch.optim.Adam(module.parameters(), lr=LR)
+    losses = []
+    for step in range(STEPS):
+        loss = module.loss(of_tones(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if step % 20 == 0:
+            batch=of_tones(10**6, 32)
+            with torch.no_grad():
+                emb, _ = match(module.model.eval()(batch.mix).embeddings, module.own_references(batch))
+            lab = module.labels(batch).flatten() if hasattr(module,"labels") else torch.tensor([SPEAKERS.index(s.spk) for p in batch.plans for s in p.sources])
+            emb = emb.flatten(0,1)
+            c = emb@emb.T
+            same = lab[:,None]==lab
+            print(step, loss.item(), c[same].mean().item(), c[~same].mean().item(), sorted(equal_error_rate(emb.numpy(), lab.tolist()) for _ in [0]))
+            module.train()
+    raise AssertionError
 
 
 class Voices(torch.nn.Module):
