@@ -5,13 +5,24 @@ over its positives, the softmax being over all candidates; with one positive it 
 What differs: whose embedding an anchor is, is not known yet, so each anchor has a loss for every talker that it may be
 of. Memory: Wang et al., "Cross-Batch Memory for Embedding Learning", CVPR 2020, section 3.2.
 
-B mixtures, N heads (anchors), S talkers, R references, D embedding size.
+B mixtures, N heads (anchors), S talkers, R references, M matched heads of all mixtures together, D embedding size.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+
+from wesep_mix.matching.assignment import best_assignment
+
+
+class Labelled(NamedTuple):
+    """Embeddings and whose they are."""
+
+    embeddings: Tensor  # [R, D], unit vectors
+    labels: Tensor  # int64 [R]
 
 
 def contrastive_costs(
@@ -39,6 +50,48 @@ def contrastive_costs(
     return (total[..., None] - attraction).masked_fill(counts == 0, 0)
 
 
+def set_contrastive_costs(
+    embeddings: Tensor, labels: Tensor, counts: Tensor, references: Labelled, temperature: float
+) -> tuple[Tensor, Labelled]:
+    """The loss of each head as each talker, beside given references and the batch's other embeddings.
+
+    A head as a talker is pulled to all that has the talker's label in the references and in other mixtures; it is
+    pushed from all else, also from the other heads of its own mixture. Whose the batch's embeddings are is taken from
+    their best assignment against the references alone; heads that are left over in it are nobody's.
+
+    Args:
+        embeddings: unit vectors of N heads, [B, N, D].
+        labels: of the talkers, int64 [B, S]; no two of a mixture are equal.
+        counts: how many talkers each mixture has, int64 [B].
+        references: without a gradient, and with their labels.
+        temperature: what cosines are divided by.
+
+    Returns:
+        Losses [B, N, S], 0 for a talker whose label nobody else has; and the M embeddings of the batch that are
+        somebody's by that first assignment.
+    """
+    num_heads = embeddings.shape[1]
+    of_talker = labels[..., None] == references.labels  # [B, S, R]
+    everyone = of_talker.new_ones(len(labels), num_heads, len(references.labels))
+    with torch.no_grad():
+        first = contrastive_costs(embeddings, references.embeddings, of_talker, everyone, temperature)
+        heads = best_assignment(first, counts)[1]  # [B, S]
+    row, talker = (heads >= 0).nonzero(as_tuple=True)  # [M]
+    head = heads[row, talker]
+    found = Labelled(embeddings[row, head], labels[row, talker])
+    elsewhere = torch.arange(len(labels), device=row.device)[:, None, None] != row  # [B, 1, M]
+    another = torch.arange(num_heads, device=row.device)[:, None] != head  # [N, M]
+    same = (labels[..., None] == found.labels) & elsewhere  # [B, S, M]
+    costs = contrastive_costs(
+        embeddings,
+        torch.cat([references.embeddings, found.embeddings.to(references.embeddings.dtype)]),
+        torch.cat([of_talker, same], dim=-1),
+        torch.cat([everyone, elsewhere | another], dim=-1),
+        temperature,
+    )
+    return costs, found
+
+
 class LabelledMemory(nn.Module):
     """The latest `size` embeddings, and whose they are; a buffer, so that checkpoints hold it.
 
@@ -53,17 +106,21 @@ class LabelledMemory(nn.Module):
         self.register_buffer("labels", torch.full((size,), -1))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))  # of the next one
 
+    def known(self) -> Labelled:
+        """A copy of what is remembered."""
+        filled = self.labels >= 0
+        return Labelled(self.embeddings[filled], self.labels[filled])
+
     @torch.no_grad()
-    def add(self, embeddings: Tensor, labels: Tensor) -> None:
+    def add(self, latest: Labelled) -> None:
         """Remember embeddings in place of the oldest; such that are not finite are left out.
 
         Args:
-            embeddings: [M, D].
-            labels: int64 [M].
+            latest: the embeddings and whose they are, the latest last.
         """
-        finite = embeddings.isfinite().all(-1)
+        finite = latest.embeddings.isfinite().all(-1)
         size = len(self.labels)
-        embeddings, labels = embeddings[finite][-size:], labels[finite][-size:]
+        embeddings, labels = (rows[finite][-size:] for rows in latest)
         places = (self.place + torch.arange(len(labels), device=self.labels.device)) % size
         self.embeddings[places] = embeddings.to(self.embeddings.dtype)
         self.labels[places] = labels

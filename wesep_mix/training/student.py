@@ -23,8 +23,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.losses.arcface import ArcFace
-from wesep_mix.losses.contrastive import LabelledMemory, contrastive_costs
-from wesep_mix.matching.assignment import best_assignment, cosine_costs, match, set_loss
+from wesep_mix.losses.contrastive import Labelled, LabelledMemory, set_contrastive_costs
+from wesep_mix.matching.assignment import cosine_costs, match, set_loss
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.models import checkpoint
 from wesep_mix.preparation.lists import read_speech
@@ -184,11 +184,10 @@ class LabelledStudentTraining(LabelledTraining):
 class ContrastiveStudentTraining(LabelledTraining):
     """Supervised contrastive loss on who speaks, permutation-invariant, without weights of its own.
 
-    A head as a talker is pulled to that speaker's embeddings of other mixtures, and pushed from all others, also from
-    those of the other heads of its mixture. Few speakers come twice in a batch, so the latest mixtures' embeddings are
-    remembered, whose gradient is lost: the mixtures that are trained on stay those of the other supervisions. Whose the
-    embeddings of the batch itself are is taken from their best assignment against the memory alone; then each mixture
-    is assigned anew, which gives the loss. Each process has a memory of its own.
+    A head as a talker is pulled to that speaker's embeddings of other mixtures and pushed from all others'
+    (losses.contrastive). Few speakers come twice in a batch, so the latest mixtures' embeddings are remembered, without
+    their gradient: the mixtures that are trained on stay those of the other supervisions. Each process has a memory of
+    its own.
 
     A talker has no loss before the first other embedding of the speaker: the log's `train/positives` is the share of
     talkers that the memory knows.
@@ -210,47 +209,29 @@ class ContrastiveStudentTraining(LabelledTraining):
         return super().training_step(batch, batch_index)
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """The contrastive loss of each head for each talker's speaker; the batch's embeddings are remembered."""
-        labels, memory = self.labels(batch), self.memory
-        temperature = self.settings.contrastive.temperature
-        of_speaker = batch.talkers()[..., None] & (labels[..., None] == memory.labels)  # [B, S, memory]
-        filled = (memory.labels >= 0).expand(*embeddings.shape[:2], -1)  # [B, N, memory]
-        remembered = memory.embeddings.clone()  # of which a gradient is taken after they have changed
-        with torch.no_grad():
-            first = contrastive_costs(embeddings, remembered, of_speaker, filled, temperature)
-            heads = best_assignment(first, batch.num_spk)[1]  # [B, S]
-        row, talker = (heads >= 0).nonzero(as_tuple=True)  # M embeddings of the batch
-        head = heads[row, talker]
-        found, speakers = embeddings[row, head], labels[row, talker]
-        mixture = torch.arange(len(heads), device=heads.device)[:, None, None] != row  # [B, 1, M], another one
-        other_head = torch.arange(embeddings.shape[1], device=heads.device)[:, None] != head  # [N, M]
-        positives = batch.talkers()[..., None] & (labels[..., None] == speakers) & mixture  # [B, S, M]
-        memory.add(found, speakers)
-        return contrastive_costs(
-            embeddings,
-            torch.cat([remembered, found.to(remembered.dtype)]),
-            torch.cat([of_speaker, positives], dim=-1),
-            torch.cat([filled, mixture | other_head], dim=-1),
-            temperature,
-        )
+        """The contrastive loss of each head as each talker's speaker; the batch's embeddings are remembered."""
+        labels, temperature = self.labels(batch), self.settings.contrastive.temperature
+        costs, found = set_contrastive_costs(embeddings, labels, batch.num_spk, self.memory.known(), temperature)
+        self.memory.add(found)
+        return costs
 
 
 class SelfStudentTraining(OwnSpaceTraining):
     """The student's own embeddings of the clean sources, as constant targets; nobody says who speaks.
 
     A clean source has one talker and the student N heads: the target is their mean, by presence where there is one, as
-    wherever a student is its own reference (matching.speaker_set.OwnReference). Cosines alone would be best where all
-    embeddings are one, so a target is told from those of all other sources of the batch (InfoNCE).
+    wherever a student is its own reference (matching.speaker_set.OwnReference). By cosines alone it would be best to
+    embed all alike, so each head is told from the batch's other sources: from their targets, and from the embeddings of
+    the other heads (losses.contrastive). The latter matter: targets have no gradient, so nothing else would push two
+    embeddings apart. Two sources of one speaker are pushed apart too, since nobody knows that they are.
     """
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """InfoNCE of each head for each talker's clean source among all of the batch."""
-        talkers = batch.talkers()
-        targets = self.own_references(batch)[talkers]  # [M, D]
+        """InfoNCE of each head for each talker's clean source among all sources of the batch."""
+        targets = self.own_references(batch)[batch.talkers()]  # [M, D]
         places = torch.arange(len(targets), device=targets.device)
-        own = talkers[..., None] & (batch.by_talker(places)[..., None] == places)  # [B, S, M]
-        everyone = own.new_ones(*embeddings.shape[:2], len(targets))
-        return contrastive_costs(embeddings, targets, own, everyone, self.settings.contrastive.temperature)
+        references, temperature = Labelled(targets, places), self.settings.contrastive.temperature
+        return set_contrastive_costs(embeddings, batch.by_talker(places), batch.num_spk, references, temperature)[0]
 
 
 def shared_chunk_starts(batch: MixBatch, length: int | Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from wesep_mix.losses.contrastive import LabelledMemory, contrastive_costs
+from wesep_mix.losses.contrastive import Labelled, LabelledMemory, contrastive_costs, set_contrastive_costs
 
 
 def directions(*degrees: float) -> torch.Tensor:
@@ -48,6 +48,32 @@ def test_it_is_the_papers_equation_for_every_anchor_and_label():
                 torch.testing.assert_close(costs[row, head, talker], -same.mean())
 
 
+def test_worked_example_of_a_set():
+    """Mixtures of talkers 0 and 1, and of 0 and 2; a reference of 0 at 0 degrees. The first one's heads at 0 and 90 are
+    0 and 1, the second's at 60 and 180 are 0 and 2. As 0, its head at 0 meets logits (temperature 0.5) 2 of the
+    reference and 1 of the other mixture's 0, both positives, 0 of its own other head and -2; as 1, who is nowhere else,
+    it costs nothing.
+    """
+    emb = torch.stack([directions(0, 90), directions(60, 180)])
+    reference = Labelled(directions(0), torch.tensor([0]))
+    labels = torch.tensor([[0, 1], [0, 2]])
+    costs, found = set_contrastive_costs(emb, labels, torch.tensor([2, 2]), reference, 0.5)
+    total = math.log(math.exp(2) + 1 + math.exp(1) + math.exp(-2))
+    torch.testing.assert_close(costs[0, 0], torch.tensor([total - (2 + 1) / 2, 0]))
+    other = math.log(1 + 1 + math.exp(math.sqrt(3)) + 1)  # the head at 90: reference, first head, 60 and 180 degrees
+    torch.testing.assert_close(costs[0, 1], torch.tensor([other - (0 + math.sqrt(3)) / 2, 0]))
+    assert found.labels.tolist() == [0, 1, 0, 2]
+    torch.testing.assert_close(found.embeddings, emb.flatten(0, 1))
+
+
+def test_heads_are_whose_they_are_nearest_to_in_any_order():
+    emb = directions(90, 200, 0)[None]  # the second of them nobody's
+    references = Labelled(directions(10, 80), torch.tensor([4, 7]))
+    found = set_contrastive_costs(emb, torch.tensor([[4, 7]]), torch.tensor([2]), references, 0.1)[1]
+    assert found.labels.tolist() == [4, 7]
+    torch.testing.assert_close(found.embeddings, directions(0, 90))
+
+
 def test_without_a_positive_there_is_no_cost_and_no_gradient():
     anchors = directions(0, 40)[None].requires_grad_()
     none = torch.zeros(1, 1, 3).bool()
@@ -80,29 +106,29 @@ def test_autocast_rounds_no_cosine():
 def test_the_oldest_are_forgotten_first():
     memory = LabelledMemory(4, 1)
     assert memory.labels.tolist() == [-1] * 4
-    memory.add(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([10, 20, 30]))
+    memory.add(Labelled(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([10, 20, 30])))
     assert memory.labels.tolist() == [10, 20, 30, -1]
-    memory.add(torch.tensor([[4.0], [5.0]]), torch.tensor([40, 50]))
+    memory.add(Labelled(torch.tensor([[4.0], [5.0]]), torch.tensor([40, 50])))
     assert memory.labels.tolist() == [50, 20, 30, 40] and memory.embeddings[:, 0].tolist() == [5, 2, 3, 4]
 
 
 def test_of_more_than_it_holds_it_keeps_the_latest():
     memory = LabelledMemory(2, 1)
-    memory.add(torch.arange(5.0)[:, None], torch.arange(5))
+    memory.add(Labelled(torch.arange(5.0)[:, None], torch.arange(5)))
     assert sorted(memory.labels.tolist()) == [3, 4]
 
 
 def test_what_is_not_finite_is_not_remembered():
     memory = LabelledMemory(3, 2)
-    memory.add(torch.tensor([[float("nan"), 0], [1, 0], [0, float("inf")]]), torch.tensor([1, 2, 3]))
+    memory.add(Labelled(torch.tensor([[float("nan"), 0], [1, 0], [0, float("inf")]]), torch.tensor([1, 2, 3])))
     assert memory.labels.tolist() == [2, -1, -1] and memory.embeddings.isfinite().all()
 
 
 def test_it_has_no_gradient_and_is_in_the_state():
     memory, weight = LabelledMemory(2, 1), torch.ones(1, requires_grad=True)
-    memory.add(2 * weight[None], torch.tensor([7]))
+    memory.add(Labelled(2 * weight[None], torch.tensor([7])))
     assert not memory.embeddings.requires_grad and not list(memory.parameters())
     other = LabelledMemory(2, 1)
     other.load_state_dict(memory.state_dict())
-    other.add(torch.tensor([[3.0]]), torch.tensor([8]))
+    other.add(Labelled(torch.tensor([[3.0]]), torch.tensor([8])))
     assert other.labels.tolist() == [7, 8] and other.embeddings[:, 0].tolist() == [2, 3]

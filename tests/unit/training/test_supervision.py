@@ -2,18 +2,21 @@
 
 import dataclasses
 import itertools
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn.functional import logsigmoid, normalize
 
-from wesep_mix.data.batch import MixBatch, collate
-from wesep_mix.data.datasets import Turn, training_mixtures
-from wesep_mix.data.prepared import PreparedSet
+from wesep_mix.data.batch import MixBatch
+from wesep_mix.losses.contrastive import Labelled
 from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
 from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.settings import ArcFaceConfig, ContrastiveConfig
 from wesep_mix.training.student import (
@@ -146,7 +149,7 @@ def test_contrastive_is_the_best_assignment_to_the_memory_and_to_other_mixtures(
     torch.manual_seed(2)
     module = ContrastiveStudentTraining(presence_settings, student, SPEAKERS)
     known = normalize(torch.randn(len(remembered), 4), dim=-1)
-    module.memory.add(known, torch.tensor(remembered, dtype=torch.long))
+    module.memory.add(Labelled(known, torch.tensor(remembered, dtype=torch.long)))
     found, numbers = student(mixed.mix, mixed.num_samples), numbers_of(mixed)
     emb = found.embeddings
 
@@ -155,7 +158,7 @@ def test_contrastive_is_the_best_assignment_to_the_memory_and_to_other_mixtures(
         return loss_of_pair(emb[row, head], same, [one for one in known if not any(one is each for each in same)])
 
     def total(row, heads):
-        return sum(float(against_memory(row, head, number)) for head, number in zip(heads, numbers[row], strict=True))
+        return sum(against_memory(row, head, number).item() for head, number in zip(heads, numbers[row], strict=True))
 
     owners = {  # (row, head) -> speaker
         (row, head): number
@@ -179,9 +182,10 @@ def test_contrastive_is_the_best_assignment_to_the_memory_and_to_other_mixtures(
     torch.testing.assert_close(loss, wanted)
     loss.backward()
     assert all(weight.grad is not None for weight in student.parameters())
-    assert module.memory.labels[len(remembered) :].tolist()[:6] == [numbers[0][0], *numbers[1], *numbers[2]][
-        : 8 - len(remembered)
-    ]
+    assert (
+        module.memory.labels[len(remembered) :].tolist()[:6]
+        == [numbers[0][0], *numbers[1], *numbers[2]][: 8 - len(remembered)]
+    )
 
 
 def test_contrastive_has_no_weights_of_its_own(presence_settings, student):
@@ -209,69 +213,134 @@ def test_the_share_of_talkers_whom_the_memory_knows_is_logged(presence_settings,
     assert logged == [0, 1]
 
 
-def test_by_itself_it_is_infonce_among_the_batchs_clean_sources(presence_settings, student, mixed):
-    module = SelfStudentTraining(presence_settings, student.train())
-    found = student(mixed.mix, mixed.num_samples)
-    targets = OwnReference(student)(*mixed.clean()).detach()  # [6, D]
-    first = [0, 1, 4]  # of each mixture
+def by_itself(emb, targets, numbers):
+    """Cost of (row, head, talker) of a student whose targets are given, [6, D]."""
+    first = [0, *itertools.accumulate(len(own) for own in numbers)]
+
+    def to_targets(row, head, talker):
+        place = first[row] + talker
+        return loss_of_pair(emb[row, head], [targets[place]], [one for at, one in enumerate(targets) if at != place])
+
+    def total(row, heads):
+        return sum(to_targets(row, head, talker).item() for talker, head in enumerate(heads))
+
+    matched = {  # (row, head) of the best assignment to the targets
+        (row, head)
+        for row, own in enumerate(numbers)
+        for head in min(itertools.permutations(range(3), len(own)), key=lambda heads: total(row, heads))
+    }
 
     def cost(row, head, talker):
         place = first[row] + talker
-        others = [target for other, target in enumerate(targets) if other != place]
-        return loss_of_pair(found.embeddings[row, head], [targets[place]], others)
+        others = [one for at, one in enumerate(targets) if at != place]
+        others += [emb[pair] for pair in matched if pair != (row, head)]
+        return loss_of_pair(emb[row, head], [targets[place]], others)
 
-    wanted = by_brute_force(found, cost, mixed, 0.7)
+    return cost
+
+
+def test_by_itself_it_is_infonce_among_the_batchs_sources(presence_settings, student, mixed):
+    module = SelfStudentTraining(presence_settings, student.train())
+    found = student(mixed.mix, mixed.num_samples)
+    targets = OwnReference(student)(*mixed.clean()).detach()
+    wanted = by_brute_force(found, by_itself(found.embeddings, targets, numbers_of(mixed)), mixed, 0.7)
     loss = module.loss(mixed)
     torch.testing.assert_close(loss, wanted)
-    loss.backward()
-    grads = [weight.grad.clone() for weight in student.parameters()]
-    student.zero_grad()
-    wanted.backward()  # through the heads alone
-    for found, weight in zip(grads, student.parameters(), strict=True):
-        torch.testing.assert_close(found, weight.grad, atol=1e-6, rtol=1e-4)
+    wanted_grads = torch.autograd.grad(wanted, list(student.parameters()))  # none of them through the targets
+    for wanted_grad, found_grad in zip(
+        wanted_grads, torch.autograd.grad(loss, list(student.parameters())), strict=True
+    ):
+        torch.testing.assert_close(found_grad, wanted_grad, atol=1e-6, rtol=1e-4)
     assert student.training
 
 
-def of_tones(step: int, size: int = 8) -> MixBatch:
-    """Mixtures of two of four speakers, each of whom hums at a pitch of its own, at any level and phase."""
-    rng = torch.Generator().manual_seed(step)
-    pairs = torch.stack([torch.randperm(4, generator=rng)[:2] for _ in range(size)])
-    pitch = torch.tensor([300.0, 800.0, 2000.0, 5000.0])[pairs]  # [B, 2]
-    phase, level = torch.rand(2, size, 2, 1, generator=rng)
-    time = torch.arange(4800) / 16000
-    sources = (0.1 + 0.2 * level) * (2 * torch.pi * (pitch[..., None] * time + phase)).sin()
-    noise = 0.01 * torch.randn(size, 4800, generator=rng)
-    plans = [SimpleNamespace(sources=[SimpleNamespace(spk=SPEAKERS[one]) for one in pair]) for pair in pairs.tolist()]
-    two = torch.full((size,), 2)
-    lengths, zeros = torch.full((size,), 4800), torch.zeros(size, 2, dtype=torch.long)
-    return MixBatch(sources.sum(1) + noise, sources, two, lengths, zeros, zeros + 4800, torch.rand(size, 2), plans)
-
-
-@pytest.mark.parametrize("training", [ContrastiveStudentTraining, SelfStudentTraining])
-def test_without_the_teacher_it_learns_and_does_not_collapse(training, student_settings, teacher):
-    """Sixty steps on fresh mixtures of four speakers."""
-    settings = dataclasses.replace(student_settings, contrastive=ContrastiveConfig(memory=64))
+@pytest.fixture
+def larger(student_settings):
+    """Settings and a teacher large enough to learn on."""
+    model = parallel_heads.Config(projection=16, bottleneck=8)
+    settings = dataclasses.replace(student_settings, model=model, contrastive=ContrastiveConfig(memory=64))
+    frontend = logmel.Config(num_mels=20, channels=16, num_layers=1, num_heads=2, dropout=0.0)
     torch.manual_seed(0)
-    module = training(settings, build_student(settings, teacher, 2), *[SPEAKERS] * (training is not SelfStudentTraining))
-    optimizer = torch.optim.Adam(module.parameters(), lr=LR)
-    losses = []
-    for step in range(STEPS):
+    return settings, asp.Model(asp.Config(frontend=frontend, projection=16, embedding_dim=8, bottleneck=8))
+
+
+def of_tones(seed: int) -> MixBatch:
+    """Eight mixtures of two of four speakers, each of whom beeps at a pitch of its own, now and then."""
+    rng = torch.Generator().manual_seed(seed)
+    pairs = torch.stack([torch.randperm(4, generator=rng)[:2] for _ in range(8)])
+    pitch = torch.tensor([200.0, 475.0, 1130.0, 2700.0])[pairs]  # [B, 2]
+    gate = (torch.rand(8, 2, 12, generator=rng) > 0.5).repeat_interleave(400, -1)
+    phase, level = torch.rand(2, 8, 2, 1, generator=rng)
+    tones = (2 * torch.pi * (pitch[..., None] * torch.arange(4800) / 16000 + phase)).sin()
+    sources = gate * (0.1 + 0.2 * level) * tones
+    plans = [SimpleNamespace(sources=[SimpleNamespace(spk=SPEAKERS[one]) for one in pair]) for pair in pairs.tolist()]
+    sizes = torch.full((8, 2), 4800)
+    noise = 0.01 * torch.randn(8, 4800, generator=rng)
+    return MixBatch(
+        sources.sum(1) + noise, sources, torch.full((8,), 2), sizes[:, 0], 0 * sizes, sizes, torch.zeros(8, 2), plans
+    )
+
+
+def trained(module) -> float:
+    """The mean loss of the last ten of a hundred steps."""
+    optimizer, losses = torch.optim.Adam(module.parameters(), lr=1e-2), []
+    for step in range(100):
         loss = module.loss(of_tones(step))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-        if step % 20 == 0:
-            batch=of_tones(10**6, 32)
-            with torch.no_grad():
-                emb, _ = match(module.model.eval()(batch.mix).embeddings, module.own_references(batch))
-            lab = module.labels(batch).flatten() if hasattr(module,"labels") else torch.tensor([SPEAKERS.index(s.spk) for p in batch.plans for s in p.sources])
-            emb = emb.flatten(0,1)
-            c = emb@emb.T
-            same = lab[:,None]==lab
-            print(step, loss.item(), c[same].mean().item(), c[~same].mean().item(), sorted(equal_error_rate(emb.numpy(), lab.tolist()) for _ in [0]))
-            module.train()
-    raise AssertionError
+    module.eval()
+    return sum(losses[-10:]) / 10
+
+
+def mean_cosines(emb, others, same) -> tuple[float, float]:
+    """Of pairs that belong together, and of those that do not."""
+    cosines = emb.flatten(0, 1) @ others.flatten(0, 1).T
+    return cosines[same].mean().item(), cosines[~same].mean().item()
+
+
+@torch.no_grad()
+def matched_of(module, batch):
+    return match(module.model(batch.mix).embeddings, module.own_references(batch))[0]
+
+
+def test_contrastive_parts_speakers(larger):
+    """At chance the loss is the log of 79 candidates: 64 of the memory, 15 of the batch."""
+    settings, teacher = larger
+    module = ContrastiveStudentTraining(settings, build_student(settings, teacher, 2), SPEAKERS)
+    loss, batch = trained(module), of_tones(1000)
+    emb, labels = matched_of(module, batch), module.labels(batch).flatten()
+    own, others = mean_cosines(emb, emb, labels[:, None] == labels)
+    assert loss < math.log(79) - 0.5 and own > others + 0.2
+
+
+def test_its_own_targets_are_told_apart_and_do_not_become_one(larger):
+    """At chance the loss is the log of 31 candidates: 16 targets, 15 other heads."""
+    settings, teacher = larger
+    module = SelfStudentTraining(settings, build_student(settings, teacher, 2))
+    loss, batch = trained(module), of_tones(1000)
+    emb, targets = matched_of(module, batch), module.own_references(batch)
+    own, others = mean_cosines(emb, targets, torch.eye(16).bool())
+    _, between = mean_cosines(targets, targets, torch.eye(16).bool())
+    assert loss < math.log(31) - 0.2 and own > others and between < 0.98
+
+
+@pytest.mark.parametrize("training, num", [(ContrastiveStudentTraining, 16 + 15), (SelfStudentTraining, 16 + 15)])
+def test_one_embedding_for_everyone_is_no_solution(training, num, larger):
+    settings, _ = larger
+    module = training(settings, Alike(), *[SPEAKERS] * (training is ContrastiveStudentTraining))
+    module.loss(of_tones(0))
+    assert module.loss(of_tones(1)).item() == pytest.approx(math.log(num))  # 1 - cosine would be 0
+
+
+class Alike(torch.nn.Module):
+    """A student that embeds everything alike."""
+
+    config = SimpleNamespace(embedding_dim=8)
+
+    def forward(self, wav, num_samples=None):
+        return SpeakerSet(torch.eye(8)[0].expand(len(wav), 2, 8))
 
 
 class Voices(torch.nn.Module):
