@@ -221,9 +221,9 @@ class SelfStudentTraining(OwnSpaceTraining):
 
     A clean source has one talker and the student N heads: the target is their mean, by presence where there is one, as
     wherever a student is its own reference (matching.speaker_set.OwnReference). By cosines alone it would be best to
-    embed all alike, so each head is told from the batch's other sources: from their targets, and from the embeddings of
-    the other heads (losses.contrastive). The latter matter: targets have no gradient, so nothing else would push two
-    embeddings apart. Two sources of one speaker are pushed apart too, since nobody knows that they are.
+    embed all alike, so each head is told from the other sources of its process's batch: from their targets, and from
+    the embeddings of the other heads (losses.contrastive). The latter matter: targets have no gradient, so nothing else
+    would push two embeddings apart. Two sources of one speaker are pushed apart too, since nobody knows that they are.
     """
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
