@@ -76,7 +76,7 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
             frontend=_frontend(settings, frontend),
             num_spk=num_spk,
             embedding_dim=teacher.config.embedding_dim,
-            references="own" if settings.supervision == "labels" else "teacher",
+            references="teacher" if settings.supervision == "teacher" else "own",
         ),
     )
     if settings.model.frontend is None:

@@ -123,6 +123,21 @@ class ArcFaceConfig(Checked):
 
 
 @dataclass(frozen=True)
+class ContrastiveConfig(Checked):
+    """Contrastive losses of a student (losses.contrastive); not known from the paper (*open*).
+
+    Attributes:
+        temperature: what the cosines are divided by.
+        memory: embeddings of the latest mixtures that those of a batch are compared with, beside each other: at least
+            as many as data/train has speakers, for few speakers come twice in one batch. More of them are more
+            positives, and older ones. `supervision: contrastive` alone has a memory.
+    """
+
+    temperature: Annotated[float, above(0)] = 0.1
+    memory: Count = 1024
+
+
+@dataclass(frozen=True)
 class TeacherConfig(Checked):
     """conf/teacher.yaml.
 
@@ -161,14 +176,17 @@ class StudentConfig(Checked):
         heads_from_teacher: the heads start from the teacher's, not from fresh weights.
         finetuned_layers: of a pretrained transformer, from the top; without it as many as the front-end's config says.
             0 freezes any front-end.
-        supervision: `teacher`, its embeddings of the clean sources; `labels`, who speaks, by ArcFace under the best
-            assignment: our reading of the paper's 'without teacher supervision'.
+        supervision: `teacher`, its embeddings of the clean sources. Three readings of the paper's 'without teacher
+            supervision': `contrastive`, who speaks, by a contrastive loss; `self`, the student's own embeddings of the
+            clean sources, told from those of the batch's other sources; `labels`, who speaks, by ArcFace, which alone
+            adds weights to the training.
         arcface: for `supervision: labels` alone.
+        contrastive: for `supervision: contrastive` and `self` alone.
         min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
             Fewer talkers than heads need `model.presence`.
         talkers: `even`, each number as often as any other; `by_number`, in proportion to the number, since mixtures of
             more talkers are harder.
-        presence_weight: what the cross-entropy of `model.presence` counts beside 1 - cosine (or ArcFace).
+        presence_weight: what the cross-entropy of `model.presence` counts beside the cost of the embeddings.
     """
 
     model: Any = config.plugin("students")
@@ -180,8 +198,9 @@ class StudentConfig(Checked):
     max_chunk_s: Annotated[float, at_least(0, says="seconds, or 0")] = 0.0
     heads_from_teacher: bool = False
     finetuned_layers: CountOrZero | None = None
-    supervision: Literal["teacher", "labels"] = "teacher"
+    supervision: Literal["teacher", "contrastive", "self", "labels"] = "teacher"
     arcface: ArcFaceConfig = ArcFaceConfig()
+    contrastive: ContrastiveConfig = ContrastiveConfig()
     min_talkers: Count | None = None
     talkers: TalkerDraw = "even"
     presence_weight: Annotated[float, above(0)] = 1.0

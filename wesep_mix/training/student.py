@@ -3,8 +3,11 @@ teacher supervision).
 
 The loss of every batch: the student gives each mixture N embeddings, `costs` says what each of them would cost as the
 embedding of each talker, and the best assignment (matching.assignment) says which talker gets which. The cost is
-1 - cosine to the frozen teacher's embedding of the talker's clean source (`StudentTraining`), or ArcFace over the
-speakers of the training set (`LabelledStudentTraining`).
+1 - cosine to the frozen teacher's embedding of the talker's clean source (`StudentTraining`). The paper does not define
+its ablation without teacher supervision, of which there are three readings: a contrastive loss on who speaks
+(`ContrastiveStudentTraining`), the student's own embeddings of the clean sources (`SelfStudentTraining`), and ArcFace
+over the speakers of the training set (`LabelledStudentTraining`). The first two have no weights beside the student's,
+which fits the number of parameters that the paper prints.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from wesep_mix.base.environment import ONE, Processes
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.losses.arcface import ArcFace
+from wesep_mix.losses.contrastive import Labelled, LabelledMemory, set_contrastive_costs
 from wesep_mix.matching.assignment import cosine_costs, match, set_loss
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.models import checkpoint
@@ -111,17 +116,58 @@ class StudentTraining(SetTraining):
         self.log("dev/loss", self.loss_of(found, batch), batch_size=len(batch.plans), sync_dist=True)
 
 
-class LabelledStudentTraining(VerifiedTraining, SetTraining):
-    """ArcFace on the speakers of the training set, permutation-invariant: each talker's loss is that of the head which
-    the best assignment gives it. Our reading of the paper's 'without teacher supervision', which it does not define.
+class OwnSpaceTraining(VerifiedTraining, SetTraining):
+    """A student without the teacher has a space of its own: its clean references are its own embeddings.
 
-    Voices of the dev set are no classes, so the best epoch is chosen by EER over the embeddings of the dev set. Each is
-    named after the talker whose clean source, embedded by the student itself, it matches.
+    The best epoch is chosen by EER over the embeddings of the dev set. Each is named after the talker whose clean
+    source, embedded by the student itself, it matches.
     """
+
+    @torch.no_grad()
+    def own_references(self, batch: MixBatch) -> Tensor:
+        """The student's embeddings of the clean sources as it is now, without dropout and without a gradient.
+
+        Args:
+            batch: the mixtures.
+
+        Returns:
+            float [B, S, D], zeros where a mixture has no talker.
+        """
+        was_training = self.model.training
+        found = OwnReference(self.model.eval())(*batch.clean())
+        self.model.train(was_training)
+        return batch.by_talker(found)
+
+    def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
+        """Collect the embeddings, each under the name of the talker that it matches."""
+        matched, is_matched = match(found.embeddings, self.own_references(batch), batch.num_spk)
+        for plan, embeddings, flags in zip(batch.plans, matched.float().cpu(), is_matched.tolist(), strict=True):
+            # a batch may have more rows than a mixture has talkers
+            for source, embedding, flag in zip(plan.sources, embeddings, flags, strict=False):
+                if flag:
+                    self.collect(embedding, plan, source)
+
+
+class LabelledTraining(OwnSpaceTraining):
+    """Learns from who speaks. Voices of the dev set are no classes."""
 
     def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
         super().__init__(settings, student)
         self.classes = {speaker: place for place, speaker in enumerate(speakers)}
+
+    def labels(self, batch: MixBatch) -> Tensor:
+        """Numbers of the speakers, int64 [B, S]; 0 also where a mixture has no talker."""
+        labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
+        return batch.by_talker(torch.tensor(labels, device=batch.mix.device))
+
+
+class LabelledStudentTraining(LabelledTraining):
+    """ArcFace on the speakers of the training set, permutation-invariant: each talker's loss is that of the head which
+    the best assignment gives it.
+    """
+
+    def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
+        super().__init__(settings, student, speakers)
         arcface = settings.arcface
         self.arcface = ArcFace(
             student.config.embedding_dim, len(speakers), arcface.scale, arcface.margin, arcface.sub_centres
@@ -129,21 +175,63 @@ class LabelledStudentTraining(VerifiedTraining, SetTraining):
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
         """ArcFace of each head for each talker's class."""
-        labels = [self.classes[source.spk] for plan in batch.plans for source in plan.sources]
-        speakers = batch.by_talker(torch.tensor(labels, device=embeddings.device))  # [B, S]
+        speakers = self.labels(batch)  # [B, S]
         shape = (*embeddings.shape[:2], speakers.shape[1])  # B, N, S
         margin = self.settings.arcface.margin_at(self.global_step, self.settings.trainer.max_steps)
         return self.arcface.costs(embeddings[:, :, None], speakers[:, None].expand(shape), margin)
 
-    def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
-        """Collect the embeddings, each under the name of the talker that it matches."""
-        references = batch.by_talker(OwnReference(self.model)(*batch.clean()))  # [B, S, D]
-        matched, is_matched = match(found.embeddings, references, batch.num_spk)
-        for plan, embeddings, flags in zip(batch.plans, matched.float().cpu(), is_matched.tolist(), strict=True):
-            # a batch may have more rows than a mixture has talkers
-            for source, embedding, flag in zip(plan.sources, embeddings, flags, strict=False):
-                if flag:
-                    self.collect(embedding, plan, source)
+
+class ContrastiveStudentTraining(LabelledTraining):
+    """Supervised contrastive loss on who speaks, permutation-invariant, without weights of its own.
+
+    A head as a talker is pulled to that speaker's embeddings of other mixtures and pushed from all others'
+    (losses.contrastive). Few speakers come twice in a batch, so the latest mixtures' embeddings are remembered, without
+    their gradient: the mixtures that are trained on stay those of the other supervisions. Each process has a memory of
+    its own.
+
+    A talker has no loss before the first other embedding of the speaker: the log's `train/positives` is the share of
+    talkers that the memory knows.
+    """
+
+    def __init__(self, settings: StudentConfig, student: nn.Module, speakers: Sequence[str]):
+        super().__init__(settings, student, speakers)
+        size = settings.contrastive.memory
+        if size < len(speakers):
+            raise UserError(
+                f"student: contrastive.memory: wanted at least {len(speakers)}, the number of speakers of the training "
+                f"set, so that most talkers of a mixture find their speaker in it; found {size}"
+            )
+        self.memory = LabelledMemory(size, student.config.embedding_dim)
+
+    def training_step(self, batch: MixBatch, batch_index: int) -> Tensor:
+        known = torch.isin(self.labels(batch)[batch.talkers()], self.memory.labels).float().mean()
+        self.log("train/positives", known, batch_size=len(batch.plans), sync_dist=True)
+        return super().training_step(batch, batch_index)
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """The contrastive loss of each head as each talker's speaker; the batch's embeddings are remembered."""
+        labels, temperature = self.labels(batch), self.settings.contrastive.temperature
+        costs, found = set_contrastive_costs(embeddings, labels, batch.num_spk, self.memory.known(), temperature)
+        self.memory.add(found)
+        return costs
+
+
+class SelfStudentTraining(OwnSpaceTraining):
+    """The student's own embeddings of the clean sources, as constant targets; nobody says who speaks.
+
+    A clean source has one talker and the student N heads: the target is their mean, by presence where there is one, as
+    wherever a student is its own reference (matching.speaker_set.OwnReference). By cosines alone it would be best to
+    embed all alike, so each head is told from the other sources of its process's batch: from their targets, and from
+    the embeddings of the other heads (losses.contrastive). The latter matter: targets have no gradient, so nothing else
+    would push two embeddings apart. Two sources of one speaker are pushed apart too, since nobody knows that they are.
+    """
+
+    def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
+        """InfoNCE of each head for each talker's clean source among all sources of the batch."""
+        targets = self.own_references(batch)[batch.talkers()]  # [M, D]
+        places = torch.arange(len(targets), device=targets.device)
+        references, temperature = Labelled(targets, places), self.settings.contrastive.temperature
+        return set_contrastive_costs(embeddings, batch.by_talker(places), batch.num_spk, references, temperature)[0]
 
 
 def shared_chunk_starts(batch: MixBatch, length: int | Tensor) -> Tensor:
@@ -173,7 +261,7 @@ def train_student(
     settings: StudentConfig, data: Path, teacher_path: Path, out: Path, num_spk: int, processes: Processes = ONE
 ) -> None:
     """Train on fresh mixtures of `data/train`. `trainer.keep` says which epoch is saved; the best has the lowest loss
-    (labels: EER) on `data/dev`.
+    (without the teacher: EER) on `data/dev`.
 
     Args:
         settings: conf/student.yaml.
@@ -197,4 +285,7 @@ def train_student(
 def _training_of(settings: StudentConfig, student: nn.Module, teacher: nn.Module, data: Path) -> SetTraining:
     if settings.supervision == "teacher":
         return StudentTraining(settings, student, teacher)
-    return LabelledStudentTraining(settings, student, sorted({entry.spk for entry in read_speech(data / "train")}))
+    if settings.supervision == "self":
+        return SelfStudentTraining(settings, student)
+    training = {"contrastive": ContrastiveStudentTraining, "labels": LabelledStudentTraining}[settings.supervision]
+    return training(settings, student, sorted({entry.spk for entry in read_speech(data / "train")}))

@@ -216,7 +216,7 @@ ROW = "{{x: {{title: x, num_spk: 2, model: {}}}}}"
         (
             1,
             "student, student: {supervision: letters}",
-            "row x: .*supervision: wanted teacher or labels, found 'letters'",
+            "row x: .*supervision: wanted teacher, contrastive, self or labels, found 'letters'",
         ),
         (
             2,

@@ -5,12 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lives import same, stopping_at
 
 from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
+from wesep_mix.io.weights import read_weights
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel
-from wesep_mix.training.settings import StudentConfig
+from wesep_mix.training import student as training
+from wesep_mix.training.settings import ContrastiveConfig, StudentConfig
 from wesep_mix.training.student import build_student, train_student
 
 OWN = logmel.Config(num_mels=12, channels=6, num_layers=1, num_heads=2)
@@ -108,11 +111,13 @@ def test_presence_and_references_are_what_the_training_says(student_settings, te
 @pytest.mark.parametrize(
     "values, said",
     [
-        ({"supervision": "nobody"}, "supervision: wanted teacher or labels, found 'nobody'"),
+        ({"supervision": "nobody"}, "supervision: wanted teacher, contrastive, self or labels, found 'nobody'"),
         ({"min_talkers": 0}, "min_talkers: wanted 1 or more, found 0"),
         ({"presence_weight": 0.0}, "presence_weight: wanted a number above 0, found 0.0"),
         ({"min_talkers": 1, "trainer": {"plans": "static"}}, "min_talkers: static plans have their number of talkers"),
         ({"arcface": {"sub_centres": 0}}, "sub_centres"),
+        ({"contrastive": {"temperature": 0}}, "temperature: wanted a number above 0, found 0"),
+        ({"contrastive": {"memory": 0}}, "memory: wanted 1 or more, found 0"),
     ],
 )
 def test_settings_that_make_no_sense(values, said):
@@ -161,6 +166,8 @@ def test_with_frozen_front_end_only_the_heads_are_trained_and_counted(train, stu
     "supervision, references, chosen_by, num_speakers",
     [
         ("teacher", "teacher", "dev/loss", 0),
+        ("contrastive", "own", "dev/eer", 0),
+        ("self", "own", "dev/eer", 0),
         ("labels", "own", "dev/eer", 4),
     ],
 )
@@ -172,3 +179,33 @@ def test_on_mixtures_of_one_and_two(train, student_settings, supervision, refere
     assert notes["num_trainable"] == checkpoint.num_parameters(student) + 4 * num_speakers
     found = student(torch.randn(1, 4000))
     assert found.presence.shape == (1, 2) and int(found.num_spk()) in (1, 2)
+
+
+def test_a_memory_smaller_than_the_speakers_is_told(train, student_settings):
+    settings = dataclasses.replace(student_settings, supervision="contrastive", contrastive=ContrastiveConfig(memory=3))
+    with pytest.raises(UserError, match="student: contrastive.memory: wanted at least 4, the number of speakers .* 3$"):
+        train(settings)
+
+
+@pytest.mark.parametrize(
+    "supervision, name", [("contrastive", "ContrastiveStudentTraining"), ("self", "SelfStudentTraining")]
+)
+def test_without_the_teacher_a_stopped_training_goes_on_to_the_same_end(
+    prepared, tmp_path, saved, student_settings, monkeypatch, supervision, name
+):
+    """The contrastive one goes on with what it remembered."""
+    contrastive = ContrastiveConfig(memory=6)  # of a step's four
+    settings = dataclasses.replace(student_settings, supervision=supervision, contrastive=contrastive)
+    settings = dataclasses.replace(settings, trainer=dataclasses.replace(settings.trainer, keep="last"))
+
+    def run(out):
+        train_student(settings, prepared / "2mix", saved[0], tmp_path / out, num_spk=2)
+        return checkpoint.load_model(tmp_path / out / "model.pt", "students").state_dict()
+
+    whole = run("whole")
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(training, name, stopping_at(3, lambda: 1 / 0, getattr(training, name)))
+        run("parts")
+    assert same(whole, run("parts"))
+    state = read_weights(tmp_path / "parts" / "checkpoints" / "last.ckpt")["state_dict"]
+    assert ("memory.labels" in state) == (supervision == "contrastive")

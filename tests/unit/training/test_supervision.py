@@ -1,18 +1,32 @@
-"""The losses of students: by the teacher or by labels, with and without presence."""
+"""The losses of students: by the teacher or without it, with and without presence."""
 
 import dataclasses
 import itertools
+import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn.functional import logsigmoid, normalize
 
 from wesep_mix.data.batch import MixBatch
+from wesep_mix.losses.contrastive import Labelled
+from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.metrics.verification import equal_error_rate
+from wesep_mix.models.frontends import logmel
+from wesep_mix.models.students import parallel_heads
+from wesep_mix.models.teachers import asp
 from wesep_mix.training.conditioning import TeacherReferences
-from wesep_mix.training.settings import ArcFaceConfig
-from wesep_mix.training.student import LabelledStudentTraining, StudentTraining, build_student, shared_chunk_starts
+from wesep_mix.training.settings import ArcFaceConfig, ContrastiveConfig
+from wesep_mix.training.student import (
+    ContrastiveStudentTraining,
+    LabelledStudentTraining,
+    SelfStudentTraining,
+    StudentTraining,
+    build_student,
+    shared_chunk_starts,
+)
 
 SPEAKERS = ["ann", "bob", "cem", "dee"]
 
@@ -25,6 +39,7 @@ def presence_settings(student_settings):
         presence_weight=0.7,
         min_talkers=1,
         arcface=ArcFaceConfig(margin_warmup=0.0, sub_centres=2),
+        contrastive=ContrastiveConfig(temperature=0.5, memory=8),
     )
 
 
@@ -113,6 +128,218 @@ def test_the_margin_of_labels_warms_up(presence_settings, student, mixed, monkey
         monkeypatch.setattr(LabelledStudentTraining, "global_step", step)
         module.loss(mixed)
     assert asked == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4, 0.4, 0.4])
+
+
+def numbers_of(batch) -> list[list[int]]:
+    return [[SPEAKERS.index(source.spk) for source in plan.sources] for plan in batch.plans]
+
+
+def loss_of_pair(anchor, same: list, others: list, temperature=0.5):
+    """SupCon of an anchor, by its positives and its negatives."""
+    if not same:
+        return torch.zeros(())
+    likely = torch.log_softmax(torch.stack([anchor @ one for one in [*same, *others]]) / temperature, dim=0)
+    return -likely[: len(same)].mean()
+
+
+@pytest.mark.parametrize("remembered", [[], [0, 2, 3, 1, 0]])
+def test_contrastive_is_the_best_assignment_to_the_memory_and_to_other_mixtures(
+    presence_settings, student, mixed, remembered
+):
+    torch.manual_seed(2)
+    module = ContrastiveStudentTraining(presence_settings, student, SPEAKERS)
+    known = normalize(torch.randn(len(remembered), 4), dim=-1)
+    module.memory.add(Labelled(known, torch.tensor(remembered, dtype=torch.long)))
+    found, numbers = student(mixed.mix, mixed.num_samples), numbers_of(mixed)
+    emb = found.embeddings
+
+    def against_memory(row, head, number):
+        same = [one for one, label in zip(known, remembered, strict=True) if label == number]
+        return loss_of_pair(emb[row, head], same, [one for one in known if not any(one is each for each in same)])
+
+    def total(row, heads):
+        return sum(against_memory(row, head, number).item() for head, number in zip(heads, numbers[row], strict=True))
+
+    owners = {  # (row, head) -> speaker
+        (row, head): number
+        for row, own in enumerate(numbers)
+        for head, number in zip(
+            min(itertools.permutations(range(3), len(own)), key=lambda heads: total(row, heads)), own, strict=True
+        )
+    }
+
+    def cost(row, head, talker):
+        number, same, others = numbers[row][talker], [], []
+        for one, label in zip(known, remembered, strict=True):
+            (same if label == number else others).append(one)
+        for (other_row, other_head), label in owners.items():
+            if (other_row, other_head) != (row, head):
+                (same if label == number and other_row != row else others).append(emb[other_row, other_head])
+        return loss_of_pair(emb[row, head], same, others)
+
+    wanted = by_brute_force(found, cost, mixed, 0.7)
+    loss = module.loss(mixed)
+    torch.testing.assert_close(loss, wanted)
+    loss.backward()
+    assert all(weight.grad is not None for weight in student.parameters())
+    latest = module.memory.labels[len(remembered) :][:6].tolist()  # of eight, the first of which may be new again
+    assert latest == list(itertools.chain(*numbers))[: len(latest)]
+
+
+def contrastive_and_self(settings, student):
+    return [ContrastiveStudentTraining(settings, student, SPEAKERS), SelfStudentTraining(settings, student)]
+
+
+def test_contrastive_and_self_have_no_weights_of_their_own(presence_settings, student):
+    for module in contrastive_and_self(presence_settings, student):
+        assert {id(weight) for weight in module.parameters()} == {id(weight) for weight in student.parameters()}
+
+
+def test_a_loss_that_is_not_finite_leaves_the_memory_clean(presence_settings, student, mixed):
+    module = ContrastiveStudentTraining(presence_settings, student, SPEAKERS)
+    whole = mixed.mix.clone()
+    mixed.mix[1] = float("nan")
+    assert module.loss(mixed).isnan()
+    assert module.memory.embeddings.isfinite().all() and (module.memory.labels >= 0).sum() == 3
+    mixed.mix[:] = whole
+    assert module.loss(mixed).isfinite()
+
+
+def test_the_share_of_talkers_whom_the_memory_knows_is_logged(presence_settings, student, mixed, monkeypatch):
+    module, logged = ContrastiveStudentTraining(presence_settings, student, SPEAKERS), []
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.append((name, value.item())))
+    module.training_step(mixed, 0)
+    module.training_step(mixed, 1)
+    assert [value for name, value in logged if name == "train/positives"] == [0, 1]
+
+
+def by_itself(emb, targets, numbers):
+    """Cost of (row, head, talker) of a student whose targets are given, [6, D]."""
+    first = [0, *itertools.accumulate(len(own) for own in numbers)]
+
+    def to_targets(row, head, talker):
+        place = first[row] + talker
+        return loss_of_pair(emb[row, head], [targets[place]], [one for at, one in enumerate(targets) if at != place])
+
+    def total(row, heads):
+        return sum(to_targets(row, head, talker).item() for talker, head in enumerate(heads))
+
+    matched = {  # (row, head) of the best assignment to the targets
+        (row, head)
+        for row, own in enumerate(numbers)
+        for head in min(itertools.permutations(range(3), len(own)), key=lambda heads: total(row, heads))
+    }
+
+    def cost(row, head, talker):
+        place = first[row] + talker
+        others = [one for at, one in enumerate(targets) if at != place]
+        others += [emb[pair] for pair in matched if pair != (row, head)]
+        return loss_of_pair(emb[row, head], [targets[place]], others)
+
+    return cost
+
+
+def test_by_itself_it_is_infonce_among_the_batchs_sources(presence_settings, student, mixed):
+    module = SelfStudentTraining(presence_settings, student.train())
+    found = student(mixed.mix, mixed.num_samples)
+    targets = OwnReference(student)(*mixed.clean()).detach()
+    wanted = by_brute_force(found, by_itself(found.embeddings, targets, numbers_of(mixed)), mixed, 0.7)
+    loss = module.loss(mixed)
+    torch.testing.assert_close(loss, wanted)
+    wanted_grads = torch.autograd.grad(wanted, list(student.parameters()))  # none of them through the targets
+    for wanted_grad, found_grad in zip(
+        wanted_grads, torch.autograd.grad(loss, list(student.parameters())), strict=True
+    ):
+        torch.testing.assert_close(found_grad, wanted_grad, atol=1e-6, rtol=1e-4)
+    assert student.training
+
+
+@pytest.fixture
+def larger(student_settings):
+    """Settings and a teacher large enough to learn on."""
+    model = parallel_heads.Config(projection=16, bottleneck=8)
+    settings = dataclasses.replace(student_settings, model=model, contrastive=ContrastiveConfig(memory=64))
+    frontend = logmel.Config(num_mels=20, channels=16, num_layers=1, num_heads=2, dropout=0.0)
+    torch.manual_seed(0)
+    return settings, asp.Model(asp.Config(frontend=frontend, projection=16, embedding_dim=8, bottleneck=8))
+
+
+def of_tones(seed: int) -> MixBatch:
+    """Eight mixtures of two of four speakers, each of whom beeps at a pitch of its own, now and then."""
+    rng = torch.Generator().manual_seed(seed)
+    pairs = torch.stack([torch.randperm(4, generator=rng)[:2] for _ in range(8)])
+    pitch = torch.tensor([200.0, 475.0, 1130.0, 2700.0])[pairs]  # [B, 2]
+    gate = (torch.rand(8, 2, 12, generator=rng) > 0.5).repeat_interleave(400, -1)
+    phase, level = torch.rand(2, 8, 2, 1, generator=rng)
+    tones = (2 * torch.pi * (pitch[..., None] * torch.arange(4800) / 16000 + phase)).sin()
+    sources = gate * (0.1 + 0.2 * level) * tones
+    plans = [SimpleNamespace(sources=[SimpleNamespace(spk=SPEAKERS[one]) for one in pair]) for pair in pairs.tolist()]
+    sizes = torch.full((8, 2), 4800)
+    noise = 0.01 * torch.randn(8, 4800, generator=rng)
+    return MixBatch(
+        sources.sum(1) + noise, sources, torch.full((8,), 2), sizes[:, 0], 0 * sizes, sizes, torch.zeros(8, 2), plans
+    )
+
+
+def trained(module) -> float:
+    """The mean loss of the last ten of a hundred steps."""
+    optimizer, losses = torch.optim.Adam(module.parameters(), lr=1e-2), []
+    for step in range(100):
+        loss = module.loss(of_tones(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    module.eval()
+    return sum(losses[-10:]) / 10
+
+
+def mean_cosines(emb, others, same) -> tuple[float, float]:
+    """Of pairs that belong together, and of those that do not."""
+    cosines = emb.flatten(0, 1) @ others.flatten(0, 1).T
+    return cosines[same].mean().item(), cosines[~same].mean().item()
+
+
+@torch.no_grad()
+def matched_of(module, batch):
+    return match(module.model(batch.mix).embeddings, module.own_references(batch))[0]
+
+
+def test_contrastive_parts_speakers(larger):
+    """At chance the loss is the log of 79 candidates: 64 of the memory, 15 of the batch."""
+    settings, teacher = larger
+    module = ContrastiveStudentTraining(settings, build_student(settings, teacher, 2), SPEAKERS)
+    loss, batch = trained(module), of_tones(1000)
+    emb, labels = matched_of(module, batch), module.labels(batch).flatten()
+    own, others = mean_cosines(emb, emb, labels[:, None] == labels)
+    assert loss < math.log(79) - 0.5 and own > others + 0.2
+
+
+def test_its_own_targets_are_told_apart_and_do_not_become_one(larger):
+    """At chance the loss is the log of 31 candidates: 16 targets, 15 other heads."""
+    settings, teacher = larger
+    module = SelfStudentTraining(settings, build_student(settings, teacher, 2))
+    loss, batch = trained(module), of_tones(1000)
+    emb, targets = matched_of(module, batch), module.own_references(batch)
+    own, others = mean_cosines(emb, targets, torch.eye(16).bool())
+    _, between = mean_cosines(targets, targets, torch.eye(16).bool())
+    assert loss < math.log(31) - 0.2 and own > others and between < 0.98
+
+
+def test_one_embedding_for_everyone_is_no_solution(larger):
+    """The candidates, all alike, are 16 of the memory or targets, and 15 other heads; 1 - cosine would be 0."""
+    for module in contrastive_and_self(larger[0], Alike()):
+        module.loss(of_tones(0))
+        assert module.loss(of_tones(1)).item() == pytest.approx(math.log(16 + 15))
+
+
+class Alike(torch.nn.Module):
+    """A student that embeds everything alike."""
+
+    config = SimpleNamespace(embedding_dim=8)
+
+    def forward(self, wav, num_samples=None):
+        return SpeakerSet(torch.eye(8)[0].expand(len(wav), 2, 8))
 
 
 class Voices(torch.nn.Module):
