@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from wesep_mix.base import config, installed
 from wesep_mix.base.config import Checked, CountOrZero
-from wesep_mix.inference.controls import CONTROLS
+from wesep_mix.inference.controls import CONTROLS, ENROLMENTS
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,18 @@ class ScoreConfig(Checked):
 
     Attributes:
         max_bad: how many utterances of a condition may fail, each named, before the stage does.
-        seed: of k-means and of the choice of random embeddings.
+        seed: of k-means and of the choice of random embeddings and of enrolments.
         dnsmos: score by DNSMOS P.835 too, which takes longer than the other metrics together.
         perceptual_controls: PESQ, STOI and DNSMOS of the controls too, nearly all of their time. Where an output is
             another talker's they say little: the controls are told apart by SI-SDR.
+        enrolments: stage 8 also extracts with embeddings of another utterance of each talker, clean and noisy.
     """
 
     max_bad: CountOrZero = 0
     seed: int = 0
     dnsmos: bool = False
     perceptual_controls: bool = True
+    enrolments: bool = True
 
     MOVED = {key: f"extract.{key} (conf/extract.yaml)" for key in ("wav_subtype", "chunk_s", "overlap_s", "batch_size")}
 
@@ -33,6 +35,11 @@ class ScoreConfig(Checked):
         super().__post_init__()
         if self.dnsmos and not installed.is_there("dnsmos"):
             raise ValueError(f"dnsmos: {installed.how_to_get('dnsmos')}")
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What stage 8 extracts and scores beside `matched`."""
+        return tuple(control for control in CONTROLS if self.enrolments or control not in ENROLMENTS)
 
     def is_perceptual(self, condition: str) -> bool:
         """Whether PESQ, STOI and DNSMOS are asked for what was extracted under this condition."""
