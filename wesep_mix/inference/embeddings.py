@@ -135,7 +135,7 @@ def extract_embeddings(
 def extract_enrolments(
     data: Path, seed: int, teacher_path: Path, student_path: Path, out: Path, nj: int, ngpu: int
 ) -> None:
-    """Write `out/enrolment.{ark,scp}` and `out/enrolment_noisy.{ark,scp}`, and which speech it is of to `out/plan.jsonl`.
+    """Write `out/enrolment.{ark,scp}` and `out/enrolment_noisy.{ark,scp}`, and to `out/plan.jsonl` of which speech.
 
     The embeddings are those of the network that embeds the clean sources: the teacher, or a student trained without it.
 
