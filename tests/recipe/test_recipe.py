@@ -19,6 +19,7 @@ import yaml
 from places import ROOT
 from tiny import SETTINGS, commands, environment, run_sh
 
+ENROLMENTS = ("/enrolment", "/enrolment_noisy")
 ALWAYS = ("si_sdr", "si_sdri", "extracted", "wrong_talker", "voice_cos")
 PERCEPTUAL = ("pesq", "stoi", "estoi")
 MADE = {
@@ -35,7 +36,11 @@ MADE = {
     5: ["exp/mini/2mix/stft_tcn/matched/model.pt", "exp/mini/2mix/stft_tcn/none/model.pt"],
     6: ["exp/mini/2mix/stft_tcn/test/matched/wav/wav.scp"],
     7: ["exp/mini/2mix/stft_tcn/test/matched/scores/scores.csv"],
-    8: ["exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv", "exp/mini/2mix/clustering/metrics.json"],
+    8: [
+        "exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv",
+        "exp/mini/2mix/clustering/metrics.json",
+        *(f"exp/mini/2mix/enrolments/{file}" for file in ("plan.jsonl", "enrolment.scp", "enrolment_noisy.ark")),
+    ],
     9: ["exp/mini/results.json", "exp/mini/RESULTS.md"],
 }
 
@@ -86,6 +91,18 @@ def test_embeddings_are_read_by_plain_kaldiio(recipe):
         matched = sorted(tables["matched"][f"{plan['id']}-{source['spk']}"].tolist() for source in plan["sources"])
         assert heads == matched
     assert all(v.dtype == np.float32 and abs(np.linalg.norm(v) - 1) < 1e-4 for v in tables["student"].values())
+
+
+def test_enrolments_are_other_speech_of_each_talker_and_the_list_says_which(recipe):
+    folder = recipe / "exp/mini/2mix/enrolments"
+    listed = [json.loads(line) for line in (folder / "plan.jsonl").read_text().splitlines()]
+    wanted = [(f"{plan['id']}-{one['spk']}", one) for plan in read_plans(recipe) for one in plan["sources"]]
+    for (key, source), enrolment in zip(wanted, listed, strict=True):
+        (other,) = enrolment["sources"]
+        assert enrolment["id"] == key and other["spk"] == source["spk"] and other["utt"] != source["utt"]
+    clean, noisy = (dict(kaldiio.load_scp(f"{folder}/{kind[1:]}.scp").items()) for kind in ENROLMENTS)
+    assert set(clean) == set(noisy) == {key for key, _ in wanted}
+    assert all(not np.allclose(clean[key], noisy[key]) for key in clean)
 
 
 def test_wavs_are_named_by_mixture_and_speaker_and_as_long_as_the_mixture(recipe):
@@ -248,7 +265,7 @@ def read_plans(folder):
 
 
 def rows_of(extractor):
-    return [extractor + control for control in ("", "/none", "/wrong", "/random", "/oracle")]
+    return [extractor + control for control in ("", "/none", "/wrong", "/random", "/oracle", *ENROLMENTS)]
 
 
 def num_mixtures(folder):

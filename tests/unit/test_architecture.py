@@ -48,7 +48,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     },
     "evaluation": {"inference", "io", "memory", "metrics", "mixing", "models", "preparation"},
     "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
-    "tables": {"evaluation", "metrics", "mixing", "preparation", "report"},
+    "tables": {"evaluation", "inference", "metrics", "mixing", "preparation", "report"},
     "page": {"inference", "io", "models"},
     "bin": {
         "evaluation",

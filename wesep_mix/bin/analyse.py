@@ -1,23 +1,25 @@
 """Stage 8: clustering metrics of the embeddings, and the controls of the extraction.
 
-Controls: no embedding, the wrong talker's, a random speaker's, and the teacher's of the clean source (oracle). Stage
-6's entry point extracts them; stage 7's scores them and the unprocessed mixture.
+Controls: no embedding, the wrong talker's, a random speaker's, the teacher's of the clean source (oracle) and of
+another utterance of the talker, clean and noisy (enrolments, which embed_enrolments makes). Stage 6's entry point
+extracts them; stage 7's scores them and the unprocessed mixture.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from wesep_mix.base.config import load_config
 from wesep_mix.base.jobs import in_a_job
 from wesep_mix.base.stage import Need, Part, guarded, run_part
-from wesep_mix.bin import extract_speech, score
+from wesep_mix.bin import embed_enrolments, extract_speech, score
 from wesep_mix.bin.options import parser
 from wesep_mix.evaluation.settings import ScoreConfig
-from wesep_mix.inference.controls import CONTROLS, MIXTURE
+from wesep_mix.inference.controls import ENROLMENTS, MIXTURE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,9 +30,10 @@ def main(argv: list[str] | None = None) -> int:
 def parts(argv: list[str]) -> list[Part]:
     """The folders that these options make."""
     args = _parse(argv)
-    extracted = (part for control in CONTROLS for part in extract_speech.parts(_extraction(args, control)))
-    scored = (part for options in _scorings(args) for part in score.parts(options))
-    return [_clustering(args, load_config(ScoreConfig, args.config, args.set)), *extracted, *scored]
+    settings = load_config(ScoreConfig, args.config, args.set)
+    extracted = (part for control in settings.controls for part in extract_speech.parts(_extraction(args, control)))
+    scored = (part for options in _scorings(args, settings.controls) for part in score.parts(options))
+    return [_clustering(args, settings), *_enrolments(args, settings), *extracted, *scored]
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -50,12 +53,14 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _analyse(args: argparse.Namespace) -> int:
     settings = load_config(ScoreConfig, args.config, args.set)
-    clustering, extractions = _clustering(args, settings), [_extraction(args, control) for control in CONTROLS]
-    for part in (clustering, *(part for options in extractions for part in extract_speech.parts(options))):
+    clustering, enrolments = _clustering(args, settings), _enrolments(args, settings)
+    made_before = [_extraction(args, control) for control in settings.controls if control not in ENROLMENTS]
+    for part in (clustering, *enrolments, *(part for each in made_before for part in extract_speech.parts(each))):
         part.check_needs()
     run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
-    mixtures, *scorings = _scorings(args)
-    status = score.main(mixtures)
+    mixtures, *scorings = _scorings(args, settings.controls)
+    status = score.main(mixtures) or (embed_enrolments.main(_enrolling(args)) if enrolments else 0)
+    extractions = [_extraction(args, control) for control in settings.controls]
     for extraction, scoring in zip(extractions, scorings, strict=True):
         status = status or extract_speech.main(extraction) or score.main(scoring)
     return status
@@ -81,12 +86,34 @@ def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None
     in_a_job(work, "clustering")
 
 
+def _enrolments(args: argparse.Namespace, settings: ScoreConfig) -> list[Part]:
+    return embed_enrolments.parts(_enrolling(args)) if settings.enrolments else []
+
+
+def _enrolling(args: argparse.Namespace) -> list[str]:
+    """Options of the entry point that makes the enrolments."""
+    return [
+        f"--config={args.config}",
+        f"--teacher={args.teacher}",
+        f"--student={args.student}",
+        f"--out={_enrolments_folder(args)}",
+        f"--nj={args.nj}",
+        f"--ngpu={args.ngpu}",
+        *_common(args),
+    ]
+
+
+def _enrolments_folder(args: argparse.Namespace) -> Path:
+    return args.embeddings.parent / "enrolments"
+
+
 def _extraction(args: argparse.Namespace, control: str) -> list[str]:
     """Options of stage 6's entry point."""
+    embeddings = _enrolments_folder(args) if control in ENROLMENTS else args.embeddings / "test"
     return [
         f"--config={args.extract_config}",
         f"--score_config={args.config}",
-        f"--embeddings={args.embeddings / 'test'}",
+        f"--embeddings={embeddings}",
         f"--extractor={args.extractor}",
         f"--condition={control}",
         f"--ngpu={args.ngpu}",
@@ -94,10 +121,10 @@ def _extraction(args: argparse.Namespace, control: str) -> list[str]:
     ]
 
 
-def _scorings(args: argparse.Namespace) -> list[list[str]]:
+def _scorings(args: argparse.Namespace, controls: Sequence[str]) -> list[list[str]]:
     """Options of stage 7's entry point: for the unprocessed mixtures, then for each control."""
     mixtures = _scoring(args, args.extractor.parent / MIXTURE, MIXTURE)
-    return [mixtures, *(_scoring(args, args.extractor, control) for control in CONTROLS)]
+    return [mixtures, *(_scoring(args, args.extractor, control) for control in controls)]
 
 
 def _scoring(args: argparse.Namespace, extractor: Path, condition: str) -> list[str]:

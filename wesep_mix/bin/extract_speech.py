@@ -1,4 +1,7 @@
-"""Stage 6: extract every talker of the test set to wav, given its matched embedding, a control's, or none."""
+"""Stage 6: extract every talker of the test set to wav, given its matched embedding, a control's, or none.
+
+The embeddings are those of stage 4, for enrolments those of embed_enrolments.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import parser
 from wesep_mix.evaluation.settings import ScoreConfig
-from wesep_mix.inference.controls import CONTROLS, model_of
+from wesep_mix.inference.controls import CONTROLS, ENROLMENTS, model_of
 from wesep_mix.inference.settings import ExtractConfig
 
 
@@ -28,14 +31,16 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/extract.yaml")
     options.add_argument("--data", type=Path, required=True, help="prepared test set: data/CORPUS/Nmix/test")
-    options.add_argument("--embeddings", type=Path, required=True, help="EXP/Nmix/embeddings/test")
+    options.add_argument(
+        "--embeddings", type=Path, required=True, help="EXP/Nmix/embeddings/test; for enrolments EXP/Nmix/enrolments"
+    )
     options.add_argument("--extractor", type=Path, required=True, help="EXP/Nmix/NAME, wavs go to its test/matched/wav")
     options.add_argument(
         "--condition",
         choices=("matched", *CONTROLS),
         default="matched",
-        help="matched; controls: none (the network without embedding), wrong, random or oracle; wavs go to "
-        "test/NAME/wav [matched]",
+        help="matched; controls: none (the network without embedding), wrong, random, oracle, enrolment or "
+        "enrolment_noisy; wavs go to test/NAME/wav [matched]",
     )
     options.add_argument(
         "--score_config", type=Path, help="egs/CORPUS/conf/score.yaml, whose seed draws the embeddings of random"
@@ -53,9 +58,14 @@ def _part(args: argparse.Namespace) -> Part:
     defining = {"wav_subtype": settings.wav_subtype, "chunks": to_dict(settings.chunks)}
     if args.condition == "random":
         defining["seed"] = _seed(args)
-    embeddings = [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
-    needs = [Need(args.data, 1), *embeddings, Need(model_of(args.extractor, args.condition), 5)]
+    needs = [Need(args.data, 1), *_embeddings(args), Need(model_of(args.extractor, args.condition), 5)]
     return Part(6, f"extraction, {args.condition}", args.extractor / "test" / args.condition / "wav", defining, needs)
+
+
+def _embeddings(args: argparse.Namespace) -> list[Need]:
+    if args.condition in ENROLMENTS:
+        return [Need(args.embeddings / f"{args.condition}.scp", 6)]
+    return [] if args.condition == "none" else [Need(args.embeddings / "matched.scp", 4)]
 
 
 def _seed(args: argparse.Namespace) -> int:

@@ -2,9 +2,9 @@
 
 Table 1, the rows of egs/CORPUS/conf/table1.yaml: stages 2 to 4 call train_teacher, train_student and extract_embeddings
 for each row and seed, into EXP/table1/seed<k>; stage 8 writes EXP/TABLE1.md and table1.json of all that is done.
-Tables 2 and 4, the rows of table2.yaml: stages 5 to 7 call train_extractor or train_separator, extract_speech or
-separate_speech, and score, into EXP/table2/seed<k>, with the students of Table 1; stage 9 writes EXP/TABLE2.md and
-TABLE4.md.
+Tables 2 and 4, the rows of table2.yaml: stages 5 to 7 call train_extractor or train_separator, extract_speech (for rows
+with enrolments after embed_enrolments) or separate_speech, and score, into EXP/table2/seed<k>, with the students of
+Table 1; stage 9 writes EXP/TABLE2.md and TABLE4.md.
 
 What several rows need is computed once. On the CPU --nj trainings run at once, with a thread each. --rows and --seeds
 split the work into jobs of a cluster: by seeds in any way; by rows only after stage 2, since rows share teachers, and
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from wesep_mix.base.stage import Part, guarded
 from wesep_mix.bin import (
+    embed_enrolments,
     extract_embeddings,
     extract_speech,
     score,
@@ -37,6 +38,7 @@ ENTRIES = {
     "extract_embeddings": extract_embeddings,
     "train_extractor": train_extractor,
     "train_separator": train_separator,
+    "embed_enrolments": embed_enrolments,
     "extract_speech": extract_speech,
     "separate_speech": separate_speech,
     "score": score,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from wesep_mix.base import config, installed
 from wesep_mix.base.config import Checked, CountOrZero
-from wesep_mix.inference.controls import CONTROLS
+from wesep_mix.inference.controls import CONTROLS, ENROLMENTS
 
 RATIOS, SHARES, PERCEPTUAL = ("si_sdr", "si_sdri"), ("extracted", "wrong_talker"), ("pesq", "stoi", "estoi")
 Targets = Literal["one", "all"]
@@ -19,12 +19,13 @@ class ScoreConfig(Checked):
 
     Attributes:
         max_bad: how many utterances of a condition may fail, each named, before the stage does.
-        seed: of k-means, of the choice of random embeddings and of that of one target a mixture.
+        seed: of k-means, of the random embeddings, of the enrolments and of the one target a mixture.
         targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
             training. Every talker is scored, whichever it is.
         dnsmos: score by DNSMOS P.835 too, which takes longer than the other metrics together.
         perceptual_controls: PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an output
             is another talker's they say little: the controls are told apart by SI-SDR.
+        enrolments: stage 8 also extracts with embeddings of another utterance of each talker, clean and noisy.
     """
 
     max_bad: CountOrZero = 0
@@ -32,6 +33,7 @@ class ScoreConfig(Checked):
     targets: Targets = "all"
     dnsmos: bool = False
     perceptual_controls: bool = True
+    enrolments: bool = True
 
     MOVED = {key: f"extract.{key} (conf/extract.yaml)" for key in ("wav_subtype", "chunk_s", "overlap_s", "batch_size")}
 
@@ -39,6 +41,11 @@ class ScoreConfig(Checked):
         super().__post_init__()
         if self.dnsmos and not installed.is_there("dnsmos"):
             raise ValueError(f"dnsmos: {installed.how_to_get('dnsmos')}")
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What stage 8 extracts and scores beside `matched`."""
+        return tuple(control for control in CONTROLS if self.enrolments or control not in ENROLMENTS)
 
     def is_perceptual(self, condition: str) -> bool:
         """Whether PESQ, STOI, ESTOI and DNSMOS are asked for what was extracted under this condition."""

@@ -1,8 +1,9 @@
 """The conditions of a test of extraction: which network, and which embeddings it is given.
 
 `matched` is the system as meant. The controls show whether the embedding matters: an extractor that does as well with a
-wrong or random embedding as with the right one proves nothing about embeddings. `separated` is a separator, which takes
-no embedding; `mixture` is the mixture itself, unprocessed.
+wrong or random embedding as with the right one proves nothing about embeddings. `oracle` and the enrolments have the
+right talker's embedding from elsewhere than the mixture. `separated` is a separator, which takes no embedding;
+`mixture` is the mixture itself, unprocessed.
 
 Pure functions: embeddings in, embeddings out. Tables have the keys `<mix>-<speaker>`; the key names the speaker whose
 speech is the reference, whoever's embedding is given.
@@ -22,7 +23,8 @@ from wesep_mix.io.embeddings import MATCHED, lookup
 from wesep_mix.mixing.plan import Plan, speaker_keys
 
 Embeddings = Mapping[str, np.ndarray]  # {key: [D]}
-CONTROLS = ("none", "wrong", "random", "oracle")
+ENROLMENTS = ("enrolment", "enrolment_noisy")  # another utterance of the talker, alone or in noise
+CONTROLS = ("none", "wrong", "random", "oracle", *ENROLMENTS)
 SEPARATED, MIXTURE = "separated", "mixture"
 
 
@@ -42,7 +44,7 @@ def model_of(extractor: Path, condition: str) -> Path:
 def control_embeddings(
     control: str, plans: Sequence[Plan], matched: Embeddings, clean: Embeddings, heads: Embeddings, seed: int
 ) -> dict[str, np.ndarray]:
-    """The embeddings that the extractor is given under a control other than `none`.
+    """The embeddings that the extractor is given under a control that takes them from stage 4.
 
     Args:
         control: `wrong`, `random` or `oracle`.

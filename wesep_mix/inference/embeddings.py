@@ -3,6 +3,8 @@
 For every mixture: the teacher's embeddings of its clean sources, the student's set, and which of the set is whose. For
 noisy single speech: the teacher's embedding. Keys are `<mix>-<speaker>`, in a student's unordered set `<mix>-<head>`,
 for single speech the plan's id. A student with presence also estimates how many talkers a mixture has.
+
+Beside stage 4, `extract_enrolments` embeds another utterance of every talker of the test set, clean and noisy.
 """
 
 from __future__ import annotations
@@ -26,12 +28,15 @@ from wesep_mix.base.parallel import map_items
 from wesep_mix.data.batch import MixBatch
 from wesep_mix.data.datasets import fixed_loader
 from wesep_mix.exports.wespeaker import write_mixtures, write_single
+from wesep_mix.inference.controls import ENROLMENTS
 from wesep_mix.inference.settings import EmbeddingsConfig
 from wesep_mix.io.embeddings import REFERENCE, write_embeddings
 from wesep_mix.matching.assignment import match
 from wesep_mix.matching.speaker_set import reference_network
+from wesep_mix.mixing.draw import enrolment_plans
 from wesep_mix.mixing.harder import harder
-from wesep_mix.mixing.plan import Plan, head_keys, read_plans, speaker_keys
+from wesep_mix.mixing.plan import PLANS, Plan, head_keys, read_plans, speaker_keys, write_plans
+from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.models import checkpoint
 
 MAX_WORKERS = 8  # processes that render mixtures; more would only take memory
@@ -129,6 +134,37 @@ def extract_embeddings(
         write_single(out / "single_test", plans, write_embeddings(out / "single_test" / "teacher", table))
 
 
+def extract_enrolments(
+    data: Path, seed: int, teacher_path: Path, student_path: Path, out: Path, nj: int, ngpu: int
+) -> None:
+    """Write `out/enrolment.{ark,scp}` and `out/enrolment_noisy.{ark,scp}`, and to `out/plan.jsonl` of which speech.
+
+    The embeddings are those of the network that embeds the clean sources: the teacher, or a student trained without it.
+
+    Args:
+        data: the test set, data/CORPUS/Nmix/test.
+        seed: draws the enrolments (mixing.draw.enrolment_plans).
+        teacher_path: model file.
+        student_path: model file.
+        out: folder to write.
+        nj: as for `extract_embeddings`.
+        ngpu: 0 computes on the CPU.
+
+    Raises:
+        UserError: a talker has no other utterance.
+    """
+    plans = enrolment_plans(read_plans(data / PLANS), load_pool(data), seed, str(data))
+    workers = 0 if nj == 1 or wrapper() else min(nj, MAX_WORKERS)
+    work = _Work(EmbeddingsConfig(), teacher_path, student_path, "cuda" if ngpu else "cpu", workers)
+    tables: dict[str, dict[str, np.ndarray]] = {condition: {} for condition in ENROLMENTS}
+    for found in work.in_shares(work.enrolments, "enrolments", plans, nj):
+        for condition, table in tables.items():
+            table.update(found[condition])
+    write_plans(out / PLANS, plans)
+    for condition, table in tables.items():
+        write_embeddings(out / condition, table)
+
+
 @dataclass(frozen=True)
 class _Work:
     """Embeddings of some mixtures, here or in a job."""
@@ -145,6 +181,10 @@ class _Work:
 
     def single(self, title: str, plans: Sequence[Plan]) -> dict[str, np.ndarray]:
         return single_embeddings(self._teacher(), self._batches(title, plans))
+
+    def enrolments(self, title: str, plans: Sequence[Plan]) -> dict[str, dict[str, np.ndarray]]:
+        network = reference_network(self._load(self.student_path, "students"), self._teacher())
+        return enrolment_embeddings(network, self._batches(title, plans))
 
     def in_shares(
         self, find: Callable[[str, Sequence[Plan]], T], title: str, plans: Sequence[Plan], nj: int
@@ -233,3 +273,22 @@ def single_embeddings(teacher: nn.Module, batches: Iterator[MixBatch]) -> dict:
         embeddings: Tensor = teacher(batch.mix, batch.num_samples)
         table.update(zip((plan.id for plan in batch.plans), embeddings.float().cpu().numpy(), strict=True))
     return table
+
+
+@torch.inference_mode()
+def enrolment_embeddings(network: nn.Module, batches: Iterator[MixBatch]) -> dict[str, dict[str, np.ndarray]]:
+    """Embeddings of enrolments, each talker's speech by itself and in its noise.
+
+    Args:
+        network: speech -> embedding.
+        batches: of all plans, each of one source.
+
+    Returns:
+        {`enrolment`: {plan id: [D]}, `enrolment_noisy`: the same with noise}.
+    """
+    tables: dict[str, dict[str, np.ndarray]] = {condition: {} for condition in ENROLMENTS}
+    for batch in batches:
+        for condition, speech in zip(ENROLMENTS, (batch.clean(), (batch.mix, batch.num_samples)), strict=True):
+            rows = network(*speech).float().cpu().numpy()
+            tables[condition].update(zip((plan.id for plan in batch.plans), rows, strict=True))
+    return tables

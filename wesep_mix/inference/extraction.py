@@ -28,7 +28,7 @@ from wesep_mix.base.jobs import wrapper
 from wesep_mix.base.parallel import map_items
 from wesep_mix.inference import chunked
 from wesep_mix.inference.chunked import at_mixture_level
-from wesep_mix.inference.controls import control_embeddings, model_of
+from wesep_mix.inference.controls import ENROLMENTS, control_embeddings, model_of
 from wesep_mix.inference.settings import USUAL, WHOLE, Chunks, ExtractConfig
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import MATCHED, clean_scp, lookup, read_embeddings
@@ -56,7 +56,7 @@ def extract_condition(
     Args:
         condition: `matched`, on the right embeddings, or a control (inference.controls).
         data: folder with the test set's plan.jsonl.
-        embeddings: the test set's folder of stage 4.
+        embeddings: the test set's folder of stage 4; for enrolments the folder of `inference.enrolments`.
         extractor: folder with the trained networks `matched` and `none`.
         settings: of the extraction.
         device: `cpu` or `cuda`.
@@ -80,6 +80,8 @@ def _embeddings_for(
 ) -> Mapping[str, np.ndarray] | None:
     if condition == "none":
         return None
+    if condition in ENROLMENTS:
+        return read_embeddings(embeddings / f"{condition}.scp")
     matched = read_embeddings(embeddings / MATCHED)
     if condition == "matched":
         return matched

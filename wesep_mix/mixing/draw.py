@@ -16,8 +16,9 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import mixture_id
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.mixing.plan import Noise, Plan, Source
+from wesep_mix.mixing.plan import Noise, Plan, Source, speaker_keys
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
 from wesep_mix.preparation.settings import MixingConfig
 
@@ -140,6 +141,43 @@ def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Sour
         return dataclasses.replace(source, offset=0)
     size = round(pool.config.segment_s * SAMPLE_RATE)
     return _source(entries[int(rng.integers(len(entries)))], 0, size, pool.config, rng, best_crop=False)
+
+
+def enrolment_plans(plans: Sequence[Plan], pool: Pool, seed: int, where: str) -> list[Plan]:
+    """Draw an enrolment for every talker of every mixture: another utterance of the talker, in a noise of its own.
+
+    The noise and its SNR are drawn as a mixture's are. Each draw is seeded by its mixture and talker, so the order of
+    the mixtures does not matter.
+
+    Args:
+        plans: the mixtures.
+        pool: what their set has.
+        seed: of the draws.
+        where: the set's folder, for the error.
+
+    Returns:
+        A plan of one source for each talker, with the id `<mix>-<speaker>`, in the order of the mixtures.
+
+    Raises:
+        UserError: a talker has no other utterance.
+    """
+    return [
+        _enrolment_plan(plan, source, key, pool, seed, where)
+        for plan in plans
+        for key, source in zip(speaker_keys(plan), plan.sources, strict=True)
+    ]
+
+
+def _enrolment_plan(plan: Plan, source: Source, key: str, pool: Pool, seed: int, where: str) -> Plan:
+    if all(entry.utt == source.utt for entry in pool.speech.get(source.spk, ())):
+        raise UserError(
+            f"{where}: mixture {plan.id}: wanted another utterance of {source.spk} to enrol with, found none beside "
+            f"{source.utt}; add one to this set, or do without enrolments: --set score.enrolments=false, and no rows "
+            "of tables with them"
+        )
+    rng = rng_for(seed, "enrolment", plan.id, source.spk)
+    other = draw_enrolment(pool, source, rng)
+    return Plan(key, other.num_samples, (other,), draw_noise(pool, rng), (), SAMPLE_RATE)
 
 
 def draw_offsets(num_spk: int, config: MixingConfig, rng: np.random.Generator) -> list[int]:

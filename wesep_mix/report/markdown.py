@@ -43,6 +43,8 @@ CONDITION_NOTES = {
     "wrong": "given the embedding of another talker of the same mixture; it should do badly",
     "random": "given the embedding of a speaker of another mixture, drawn at random; it should do badly",
     "oracle": "given the teacher's embedding of the clean source: a bound for better embeddings",
+    "enrolment": "given the teacher's embedding of another utterance of the talker, clean: what an enrolment gives",
+    "enrolment_noisy": "the same utterance in noise, at an SNR drawn as a mixture's",
     "separated": "all talkers at once, without embeddings; each output is scored as the talker that it fits best",
 }
 

@@ -30,10 +30,11 @@ from wesep_mix.tables.table2 import Table2Layout, check_seeds, load_tables
 TABLE_1, TABLE_2 = (2, 3, 4, 8), (5, 6, 7, 9)  # stages; the last of each writes the table
 STAGES = sorted((*TABLE_1, *TABLE_2))
 TRAININGS = (2, 3, 5)
-MACHINE_OPTIONS = {
+MACHINE_OPTIONS = {  # of an entry point; others take ngpu alone
     "extract_embeddings": ("nj", "ngpu"),
+    "embed_enrolments": ("nj", "ngpu"),
     "score": ("nj", "ngpu"),
-}  # of an entry point; others take ngpu alone
+}
 
 Layout = Table1Layout | Table2Layout
 Pairs = Sequence[tuple[str, int]]  # a row and a seed

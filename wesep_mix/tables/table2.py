@@ -17,11 +17,12 @@ from typing import Annotated, Any, Literal, get_args
 from wesep_mix.base.config import FILLED, Checked, at_least, load_config
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.settings import Targets
+from wesep_mix.inference.controls import ENROLMENTS
 from wesep_mix.mixing.plan import PLANS
 from wesep_mix.tables.jobs import TEST, Ahead, Job, Seeds, check_named, check_rows, job, missing_sets, overrides
 from wesep_mix.tables.table1 import Table1Config, Table1Layout
 
-Embedding = Literal["matched", "wrong", "random", "oracle"]
+Embedding = Literal["matched", "wrong", "random", "oracle", "enrolment", "enrolment_noisy"]
 Paper = Literal["table2", "table4"]
 TARGETS: dict[Paper, Targets] = {"table2": "one", "table4": "all"}
 
@@ -248,6 +249,7 @@ class Table2Layout:
         return [
             *self.table1.jobs(row.student, seed),
             self._extractor_job(name, seed),
+            *([self._enrolments_job(name, seed)] if row.condition in ENROLMENTS else []),
             self._extraction_job(name, seed),
             self._score_job(name, seed),
         ]
@@ -332,9 +334,25 @@ class Table2Layout:
         settings = [*self.table1.settings, *row_overrides(row), f"{row.model}.seed={seed}"]
         return job(5, f"train_{row.model}", self.folder(name, seed) / row.trained, "model.pt", options, settings)
 
+    def _enrolments(self, name: str, seed: int) -> Path:
+        return self.exp / f"seed{seed}" / "enrolments" / self.table.rows[name].student
+
+    def _enrolments_job(self, name: str, seed: int) -> Job:
+        row, out = self.table.rows[name], self._enrolments(name, seed)
+        options = {
+            "config": self.table1.conf / "score.yaml",
+            "out": out,
+            "data": self._data(name) / TEST,
+            "teacher": self.table1.teacher(row.student, seed) / "model.pt",
+            "student": self.table1.student(row.student, seed) / "model.pt",
+        }
+        return job(6, "embed_enrolments", out, "", options, self.table1.settings)
+
     def _extraction_job(self, name: str, seed: int) -> Job:
         row, folder = self.table.rows[name], self.folder(name, seed)
         embeddings = self.table1.embeddings(row.student, seed) / TEST
+        if row.condition in ENROLMENTS:
+            embeddings = self._enrolments(name, seed)
         return self._test_job(
             6,
             "extract_speech",

@@ -56,6 +56,8 @@ CONDITIONS = {  # what an extractor is given in the test
     "wrong": "embeddings of {student}, for each talker that of the next talker of the mixture",
     "random": "embeddings of {student}, for each talker that of a speaker of another mixture who is not in this one",
     "oracle": "embeddings of the clean sources, by the teacher of {student}",
+    "enrolment": "embeddings of another clean utterance of each talker, by the teacher of {student}",
+    "enrolment_noisy": "embeddings of the same other utterance in noise, by the teacher of {student}",
 }
 
 

@@ -1,5 +1,6 @@
 """Stages 6 to 9 on two tiny mixtures with untrained models."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -10,17 +11,22 @@ import torch
 from stages import mark_done
 
 from wesep_mix.base import plugins
+from wesep_mix.base.files import write_json
 from wesep_mix.bin import analyse, extract_speech, report, score
+from wesep_mix.inference.controls import CONTROLS, ENROLMENTS
 from wesep_mix.io.audio import read_audio
-from wesep_mix.io.embeddings import write_embeddings
-from wesep_mix.mixing.plan import head_keys, speaker_keys, write_plans
+from wesep_mix.io.embeddings import read_embeddings, write_embeddings
+from wesep_mix.mixing.plan import head_keys, read_plans, speaker_keys, write_plans
+from wesep_mix.mixing.render import render
 from wesep_mix.models import checkpoint
+from wesep_mix.preparation.activity import Crop
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
 
 DIM = 8
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, mixture_of):
+def world(tmp_path_factory, mixture_of, corpus):
     """A project with finished stages 1 to 5: data/, exp/ and two configs."""
     root = tmp_path_factory.mktemp("world")
     torch.manual_seed(0)
@@ -30,6 +36,12 @@ def world(tmp_path_factory, mixture_of):
     singles = [mixture_of(spk, mix=f"{spk}-{turn}") for spk in "ab" for turn in range(2)]
     write_plans(root / "data" / "2mix" / "test" / "plan.jsonl", plans)
     write_plans(root / "data" / "single" / "test" / "plan.jsonl", singles)
+    test = root / "data" / "2mix" / "test"
+    others = [
+        SpeechEntry(f"{spk}-other", spk, "f", str(corpus / f"{spk}.wav"), (Crop(0, 1.0, -20.0),)) for spk in "abc"
+    ]
+    write_lists(test, others, [NoiseEntry("noise", str(corpus / "noise.wav"), 16000)])
+    write_json(test.parent / "mixing.json", {"segment_s": 1.0})
     mixtures = root / "exp" / "mini" / "2mix"
     _models(root / "exp" / "mini" / "teacher", mixtures)
     _embeddings(mixtures / "embeddings", plans, singles)
@@ -120,9 +132,7 @@ def test_all_conditions_are_scored_and_reported(analysed):
     exp = analysed / "exp" / "mini"
     assert report.main(["--corpus=mini", "--num_spk=2", f"--exp={exp}"]) == 0
     results = json.loads((exp / "results.json").read_text())
-    assert sorted(results["extraction"]) == sorted(
-        ["mixture", "net", "net/none", "net/wrong", "net/random", "net/oracle"]
-    )
+    assert sorted(results["extraction"]) == sorted(["mixture", "net", *(f"net/{control}" for control in CONTROLS)])
     assert {row["num"] for row in results["extraction"].values()} == {4}
     assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
     assert {name for name, row in results["extraction"].items() if "voice_cos" in row} == {
@@ -152,13 +162,37 @@ def test_the_wrong_embedding_gives_the_other_talkers_wav(analysed):
     assert not np.allclose(wrong, read_audio(test / "matched" / "wav" / "m1-a.wav"), atol=1e-6)
 
 
+def test_an_enrolment_is_the_teachers_embedding_of_the_other_utterance(analysed):
+    exp = analysed / "exp" / "mini"
+    teacher = checkpoint.load_model(exp / "teacher" / "model.pt", "teachers")
+    plans = read_plans(exp / "2mix" / "enrolments" / "plan.jsonl")
+    assert [plan.id for plan in plans] == ["m1-a", "m1-b", "m2-b", "m2-c"]
+    clean, noisy = (read_embeddings(exp / "2mix" / "enrolments" / f"{condition}.scp") for condition in ENROLMENTS)
+    for plan in plans:
+        (source,), audio = plan.sources, render(plan)
+        assert source.utt == f"{plan.id[-1]}-other"
+        with torch.inference_mode():
+            for table, speech in (clean, audio.sources[0]), (noisy, audio.mix):
+                wanted = teacher(torch.from_numpy(speech)[None])[0].numpy()
+                np.testing.assert_allclose(table[plan.id], wanted, atol=1e-5)
+    test = exp / "2mix" / "net" / "test"
+    outputs = [read_audio(test / condition / "wav" / "m1-a.wav") for condition in ("matched", "oracle", *ENROLMENTS)]
+    assert all(not np.allclose(first, second) for first, second in itertools.combinations(outputs, 2))
+
+
+def test_stage_8_does_without_enrolments_where_it_is_told_to(analysed, capsys):
+    assert analysis(analysed, "--set=score.enrolments=false") == 0
+    said = capsys.readouterr().out
+    assert said.count("done already") == 10 and "enrolment" not in said
+
+
 def test_finished_conditions_are_not_redone(analysed, capsys):
     test = analysed / "exp" / "mini" / "2mix" / "net" / "test"
     before = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
     shutil.rmtree(test / "random")
     assert scoring(analysed) == analysis(analysed) == 0
     said = capsys.readouterr().out
-    assert said.count("done already") == 9
+    assert said.count("done already") == 14
     assert all(f"({what}, random): done in" in said for what in ("extraction", "score"))
     after = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
     assert {path for path in before if before[path] != after[path]} == set((test / "random").rglob("*.wav"))
@@ -169,7 +203,7 @@ def test_a_setting_of_the_scores_alone_leaves_wavs_and_clustering_as_they_are(an
     before = [path.stat().st_mtime_ns for path in wavs]
     assert analysis(analysed, "--set=score.max_bad=1") == 0
     said = capsys.readouterr().out
-    assert said.count("done already") == 5 and said.count("max_bad changed") == 5 and "(clustering): done al" in said
+    assert said.count("done already") == 8 and said.count("max_bad changed") == 7 and "(clustering): done al" in said
     assert [path.stat().st_mtime_ns for path in wavs] == before
     assert analysis(analysed) == 0
 

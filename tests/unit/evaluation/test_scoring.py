@@ -248,6 +248,8 @@ def test_workers_and_finished_stages_do_not_import_torch():
         ("none", False),
         ("wrong", False),
         ("oracle", False),
+        ("enrolment", False),
+        ("enrolment_noisy", False),
     ],
 )
 def test_controls_may_do_without_the_metrics_that_take_the_time(condition, asked):

@@ -8,18 +8,20 @@ import torch
 from stages import mark_done
 
 from wesep_mix.base import plugins
-from wesep_mix.base.files import read_table
+from wesep_mix.base.files import read_table, write_json
 from wesep_mix.bin import extract_embeddings
 from wesep_mix.data.datasets import fixed_loader
-from wesep_mix.inference.embeddings import mixture_embeddings
+from wesep_mix.inference.embeddings import extract_enrolments, mixture_embeddings
 from wesep_mix.io.embeddings import clean_scp, read_embeddings
 from wesep_mix.matching.speaker_set import OwnReference
 from wesep_mix.mixing.harder import harder
-from wesep_mix.mixing.plan import head_keys, speaker_keys, write_plans
+from wesep_mix.mixing.plan import head_keys, read_plans, speaker_keys, write_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import asp
+from wesep_mix.preparation.activity import Crop
+from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry, write_lists
 
 SIZES = {
     "frontend": logmel.Config(num_mels=20, channels=8, num_layers=1, num_heads=2),
@@ -193,3 +195,28 @@ def test_without_student_and_single_speech_there_is_nothing_to_embed(tmp_path, c
     options = [f"--{name}={tmp_path / name}" for name in ("config", "data", "teacher", "out")]
     assert extract_embeddings.main(options) == 1
     assert "wanted --student, --single or both, found none of them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("references", ["teacher", "own"])
+def test_enrolments_are_embedded_by_the_network_that_embeds_clean_sources(
+    teacher, mixture_of, corpus, tmp_path, references
+):
+    data, student = tmp_path / "2mix" / "test", student_of(2, references=references)
+    plans = [mixture_of("a", "b"), mixture_of("b", "c")]
+    write_plans(data / "plan.jsonl", plans)
+    others = [SpeechEntry(f"{spk}-0", spk, "f", str(corpus / f"{spk}.wav"), (Crop(0, 1.0, -20.0),)) for spk in "abc"]
+    write_lists(data, others, [NoiseEntry("noise", str(corpus / "noise.wav"), 16000)])
+    write_json(data.parent / "mixing.json", {"segment_s": 1.0, "snr_db": [0.0]})
+    for kind, model in (("teachers", teacher), ("students", student)):
+        checkpoint.save_model(tmp_path / f"{kind}.pt", kind, model)
+    extract_enrolments(data, 0, tmp_path / "teachers.pt", tmp_path / "students.pt", tmp_path / "out", 1, 0)
+    clean, noisy = (read_embeddings(tmp_path / "out" / f"{name}.scp") for name in ("enrolment", "enrolment_noisy"))
+    listed = read_plans(tmp_path / "out" / "plan.jsonl")
+    assert [plan.id for plan in listed] == [key for plan in plans for key in speaker_keys(plan)]
+    assert set(clean) == set(noisy) == {plan.id for plan in listed} and {plan.noise.snr_db for plan in listed} == {0.0}
+    network = teacher if references == "teacher" else OwnReference(student)
+    with torch.inference_mode():
+        for plan in listed:
+            batch = alone(plan)
+            for table, speech in (clean, batch.clean()), (noisy, (batch.mix, batch.num_samples)):
+                np.testing.assert_allclose(table[plan.id], network(*speech)[0], atol=1e-5)

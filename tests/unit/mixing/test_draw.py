@@ -5,7 +5,9 @@ import pytest
 
 from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
-from wesep_mix.mixing.draw import Pool, check_enough_speakers, draw_enrolment, draw_plan
+from wesep_mix.mixing.draw import Pool, check_enough_speakers, draw_enrolment, draw_plan, enrolment_plans
+from wesep_mix.mixing.plan import speaker_keys
+from wesep_mix.mixing.render import render
 from wesep_mix.preparation.settings import MixingConfig
 
 SIZE = 16000
@@ -152,3 +154,41 @@ def test_a_speaker_of_one_utterance_gives_another_crop_of_it_or_else_the_same(po
     for speech in ({source.spk: [only]}, {}):
         same = draw_enrolment(dataclasses.replace(pool, speech=speech), source, np.random.default_rng(0))
         assert same == dataclasses.replace(source, offset=0)
+
+
+def test_every_talker_of_every_mixture_is_enrolled_with_another_utterance_in_noise_at_an_snr_of_the_mixtures(pool):
+    rng = np.random.default_rng(0)
+    fixed = dataclasses.replace(pool, config=MixingConfig(1.0, snr_db=(3.0, 9.0)))
+    plans = [draw_plan(fixed, 2, rng) for _ in range(8)]
+    found = enrolment_plans(plans, fixed, 0, "here")
+    assert [one.id for one in found] == [key for plan in plans for key in speaker_keys(plan)]
+    for one, source in zip(found, [source for plan in plans for source in plan.sources], strict=True):
+        (other,) = one.sources
+        assert other.spk == source.spk and other.utt != source.utt and other.offset == 0
+        assert one.num_samples == other.num_samples == SIZE
+        audio = render(one)
+        speech, noise = (float(np.square(part, dtype=np.float64).mean()) for part in (audio.sources, audio.noise))
+        assert 10 * np.log10(speech / noise) == pytest.approx(one.noise.snr_db, abs=1e-3)
+    assert {one.noise.snr_db for one in found} == {3.0, 9.0}
+
+
+def test_enrolments_depend_on_seed_mixture_and_talker_but_not_on_order(pool):
+    rng = np.random.default_rng(0)
+    plans = [draw_plan(pool, 3, rng) for _ in range(4)]
+    found = {one.id: one for one in enrolment_plans(plans, pool, 0, "here")}
+    assert {one.id: one for one in enrolment_plans(plans[::-1], pool, 0, "here")} == found
+    assert {one.id: one for one in enrolment_plans(plans[2:], pool, 0, "here")}.items() <= found.items()
+    assert {one.id: one for one in enrolment_plans(plans, pool, 1, "here")} != found
+
+
+def test_a_talker_without_another_utterance_is_named_with_what_to_do(pool):
+    plan = draw_plan(pool, 2, np.random.default_rng(0))
+    alone = plan.sources[1]
+    own = [entry for entry in pool.speech[alone.spk] if entry.utt == alone.utt]
+    poor = dataclasses.replace(pool, speech={**pool.speech, alone.spk: own})
+    said = (
+        f"^data/test: mixture {plan.id}: wanted another utterance of {alone.spk} to enrol with, found none beside "
+        f"{alone.utt}; .*score.enrolments=false"
+    )
+    with pytest.raises(UserError, match=said):
+        enrolment_plans([plan], poor, 0, "data/test")

@@ -6,7 +6,15 @@ from wesep_mix.evaluation.scoring import METRICS, summarise, write_scores
 from wesep_mix.io.embeddings import write_embeddings
 
 CONDITIONS = {"sexes": "FM", "snr_db": "5", "overlap": "0.5-0.6"}  # of all mixtures
-GAINS = {"matched": 5.0, "none": 1.0, "wrong": -6.0, "random": -1.0, "oracle": 5.5}
+GAINS = {
+    "matched": 5.0,
+    "none": 1.0,
+    "wrong": -6.0,
+    "random": -1.0,
+    "oracle": 5.5,
+    "enrolment": 4.5,
+    "enrolment_noisy": 3.5,
+}
 
 
 @pytest.fixture

@@ -99,8 +99,20 @@ def test_a_command_is_quoted_for_the_shell():
 
 
 def test_rows_run_from_reference_to_controls():
-    names = ["b", "a/oracle", "a/none", "mixture", "a", "a/new", "a/wrong", "a/random"]
-    assert ordered_rows(names) == ["mixture", "a", "a/none", "a/wrong", "a/random", "a/oracle", "a/new", "b"]
+    names = [
+        "b",
+        "a/enrolment_noisy",
+        "a/oracle",
+        "a/none",
+        "a/enrolment",
+        "mixture",
+        "a",
+        "a/new",
+        "a/wrong",
+        "a/random",
+    ]
+    controls = ["a/none", "a/wrong", "a/random", "a/oracle", "a/enrolment", "a/enrolment_noisy"]
+    assert ordered_rows(names) == ["mixture", "a", *controls, "a/new", "b"]
     assert ordered_rows(["student", "kmeans/teacher", "kmeans", "teacher/clean", "teacher"]) == [
         "teacher",
         "teacher/clean",

@@ -40,7 +40,7 @@ def test_keys_and_rows(experiment):
         "extraction_by",
     }
     assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
-    controls = {"net/none", "net/wrong", "net/random", "net/oracle"}
+    controls = {"net/none", "net/wrong", "net/random", "net/oracle", "net/enrolment", "net/enrolment_noisy"}
     assert set(results["extraction"]) == {"mixture", "net"} | controls
     for name, row in results["embeddings"].items():
         assert set(row) == EMBEDDING_KEYS | (OF_STUDENTS if name == "student" else set())
@@ -137,7 +137,7 @@ def test_rows_of_models_that_were_made_anew_are_left_out_and_told(experiment, re
 def test_where_all_is_outdated_the_error_says_so(remade):
     for name in ("clustering", "mixture"):
         shutil.rmtree(remade / "2mix" / name)
-    for condition in ("none", "random", "oracle"):
+    for condition in ("none", "random", "oracle", "enrolment", "enrolment_noisy"):
         shutil.rmtree(remade / "2mix" / "net" / "test" / condition, ignore_errors=True)
     with pytest.raises(UserError, match="net and all other results in .* are older than .*net/matched, run with"):
         gather(remade, "mini", 2, 0, "abc")

@@ -26,6 +26,7 @@ rows:
   none: {title: o, num_spk: 2, model: extractor, config: pdccrn, student: plain, settings: {model.fusion: none}}
   film: {title: f, num_spk: 2, model: extractor, config: pdccrn, student: plain}
   wrong: {title: w, num_spk: 2, model: extractor, config: pdccrn, student: plain, embedding: wrong}
+  heard: {title: h, num_spk: 2, model: extractor, config: pdccrn, student: plain, embedding: enrolment_noisy}
   tasnet: {title: c, num_spk: 5, model: separator, config: conv_tasnet, settings: {optim.lr: 1}}
 seeds: [4]
 """
@@ -105,6 +106,28 @@ def test_a_control_is_the_same_network_on_other_embeddings(layout):
     assert "--condition=wrong" in score
 
 
+def test_enrolments_are_embedded_before_they_are_extracted_with(layout):
+    made, (train, embed, extract, score) = calls(layout, "heard")
+    assert made == [
+        ["train_extractor", "seed4/film/matched"],
+        ["embed_enrolments", "seed4/enrolments/plain"],
+        ["extract_speech", "seed4/film/test/enrolment_noisy/wav"],
+        ["score", "seed4/film/test/enrolment_noisy/scores"],
+    ]
+    first, out = layout.table1.exp / "seed4", layout.exp / "seed4" / "enrolments" / "plain"
+    assert list(embed) == [
+        "--config=conf/score.yaml",
+        f"--out={out}",
+        f"--data={layout.table1.data}/2mix/test",
+        f"--teacher={first}/teacher/teacher/model.pt",
+        f"--student={first}/student/plain/model.pt",
+        "--set=batch_size=3",
+    ]
+    assert train == calls(layout, "film")[1][0]
+    assert {"--condition=enrolment_noisy", f"--embeddings={out}"} <= set(extract)
+    assert "--condition=enrolment_noisy" in score
+
+
 def test_a_separator_needs_no_student(layout):
     made, (train, _, score) = calls(layout, "tasnet")
     assert made == [
@@ -172,12 +195,12 @@ def test_the_talkers_of_both_tables(layout):
         ("{title: x, num_spk: 2, model: separator, config: a, student: b}", "others have none; found b"),
         (
             "{title: x, num_spk: 2, model: extractor, config: a, student: b, embedding: none}",
-            "embedding: wanted matched, wrong, random or oracle, found 'none'",
+            "embedding: wanted matched, wrong, random, oracle, enrolment or enrolment_noisy, found 'none'",
         ),
         (
             "{title: x, num_spk: 2, model: separator, config: a, embedding: wrong}",
-            "embedding: wanted one of matched, wrong, random, oracle for an extractor with fusion, "
-            "matched for all others, found wrong",
+            "embedding: wanted one of matched, wrong, random, oracle, enrolment, enrolment_noisy for an extractor with "
+            "fusion, matched for all others, found wrong",
         ),
         (
             "{title: x, num_spk: 2, model: extractor, config: a, student: b, settings: {model.fusion: none}, "
@@ -219,7 +242,7 @@ def test_a_wrong_row_is_named(row, said):
 def test_tables_that_do_not_fit_together_are_named(tmp_path, setting, said):
     for name, text in (("table1", TABLE_1), ("table2", TABLE_2 + "ahead: []\n")):
         (tmp_path / f"{name}.yaml").write_text(text)
-    assert [len(table.rows) for table in load_tables(tmp_path, [])] == [4, 5]
+    assert [len(table.rows) for table in load_tables(tmp_path, [])] == [4, 6]
     with pytest.raises(UserError) as caught:
         load_tables(tmp_path, [setting])
     assert said in str(caught.value)
