@@ -136,8 +136,9 @@ def test_all_conditions_are_scored_and_reported(analysed):
     assert {row["num"] for row in results["extraction"].values()} == {4}
     assert results["extraction"]["net"]["params"] > results["extraction"]["net/none"]["params"] > 0
     assert {name for name, row in results["extraction"].items() if "voice_cos" in row} == {
-        *("mixture", "net/none", "net/wrong", "net/random", "net/oracle")  # `net` was scored without a teacher
-    }
+        "mixture",
+        *(f"net/{control}" for control in CONTROLS),
+    }  # `net` was scored without a teacher
     rows = results["embeddings"]
     assert {name: row["num"] for name, row in rows.items()} == {
         "teacher": 4,
