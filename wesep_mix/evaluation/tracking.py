@@ -41,7 +41,7 @@ from wesep_mix.mixing.session import SESSIONS, Session, read_sessions
 
 COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
 PRESENCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-NUM_DRAWN, NUM_NEAR, NEW_SHARE = 200, 60, 0.3  # settings of a memory that are tried; fields that are drawn anew
+NUM_DRAWN, NUM_NEAR, NEW_SHARE = 200, 120, 0.15  # settings of a memory that are tried; fields that are drawn anew
 NUM_KEPT, FIRST_SHARE = 24, 0.25  # of many settings, those that are tried on all sessions, after a share of them
 COUNT_COST, AGAIN_GAIN = 0.05, 0.25  # in IDF1: of a talker miscounted in the end, of all returns recognised
 NEVER = 2.0  # a cosine that is never reached
@@ -286,7 +286,7 @@ def _online(memory: Any, rng: np.random.Generator) -> dict[str, float]:
         "tau_duplicate": rng.uniform(0.6, 0.95),
         "min_quality": rng.uniform(0.0, 0.5),
         "continuity": scale * _one(rng, (0.0, 0.05, 0.1, 0.15)),
-        "doubt": scale * _one(rng, (0.0, 0.05, 0.1, 0.2, 0.3)),
+        "doubt": scale * _one(rng, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
         "exemplar_share": _one(rng, (0.0, 0.3, 0.6)),
         "tau_presence": presence,
         "tau_new_presence": max(presence, _one(rng, PRESENCES)),
