@@ -41,7 +41,7 @@ from wesep_mix.mixing.session import SESSIONS, Session, read_sessions
 
 COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
 PRESENCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-NUM_DRAWN, NUM_NEAR, NEW_SHARE = 200, 120, 0.15  # settings of a memory that are tried; fields that are drawn anew
+NUM_DRAWN, NUM_NEAR, NEW_SHARE = 120, 90, 0.2  # settings of a memory that are tried; fields that are drawn anew
 NUM_KEPT, FIRST_SHARE = 24, 0.25  # of many settings, those that are tried on all sessions, after a share of them
 COUNT_COST, AGAIN_GAIN = 0.05, 0.25  # in IDF1: of a talker miscounted in the end, of all returns recognised
 NEVER = 2.0  # a cosine that is never reached
@@ -178,8 +178,8 @@ def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = Non
     """Choose a row's thresholds on dev sessions, by IDF1, returns after 15 s and the count in the end.
 
     What counts is the mean IDF1, less 0.05 a talker miscounted, plus a fourth of the share of returns that are right.
-    A memory's thresholds are drawn at random, all together, and then some of the best ones anew; of many the best on a
-    fourth of the sessions are tried on all.
+    A memory's thresholds begin as its config says; then they are drawn at random, all together, and then some of the
+    best ones anew. Of many the best on a fourth of the sessions are tried on all.
 
     Args:
         row: the row.
