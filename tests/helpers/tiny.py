@@ -41,7 +41,7 @@ def command_of(folder, *options, settings=None, corpus="mini", base=SETTINGS):
 def run_sh(folder, *options, settings=None, corpus="mini", base=SETTINGS, **variables):
     """Run that call with the active Python."""
     command = command_of(folder, *options, settings=settings, corpus=corpus, base=base)
-    return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=300)
+    return subprocess.run(command, env=environment(**variables), text=True, capture_output=True, timeout=900)
 
 
 def commands(folder, *options, settings=None):
