@@ -26,6 +26,7 @@ FRONT = (  # of the table on the front page: a row of embeddings and one of extr
     ("", "mixture"),
     ("student", "stft_tcn"),
     ("teacher/clean", "stft_tcn/oracle"),
+    ("", "stft_tcn/enrolment"),
     ("", "stft_tcn/none"),
     ("", "stft_tcn/wrong"),
     ("", "stft_tcn/random"),
