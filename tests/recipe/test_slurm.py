@@ -91,10 +91,13 @@ def test_a_job_that_slurm_runs_again_is_waited_for(cluster, tmp_path):
     _until(lambda: "\nrun .\n" in _text(tmp_path / "x.log"))
     array = (tmp_path / "q/x/array").read_text().strip()
     subprocess.run(["scontrol", "requeue", f"{array}_1"], env=cluster, check=True)
+    queue = ["squeue", "--noheader", "--array", "--jobs", array, "--format", "%T"]
+    _until(lambda: subprocess.check_output(queue, env=cluster, text=True).strip() == "PENDING")
+    time.sleep(3)  # what ends the first run has come to the node, and cannot end the second
     now = ["scontrol", "update", f"jobid={array}_1", "StartTime=now"]  # else Slurm lets it wait for two minutes
     _until(lambda: subprocess.run(now, env=cluster, capture_output=True) and process.poll() is not None)
-    assert process.poll() == 0, process.stderr.read()
     log = _text(tmp_path / "x.log")
+    assert process.poll() == 0, process.stderr.read() + log
     assert "\nrun .\n" in log and "\nrun 1.\n" in log and log.rstrip().splitlines()[-1].startswith("# Ended (code 0)")
 
 
