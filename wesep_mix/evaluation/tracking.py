@@ -19,7 +19,7 @@ import numpy as np
 from wesep_mix.base import plugins
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.evaluation import tracks
-from wesep_mix.evaluation.settings import TrackRow
+from wesep_mix.evaluation.settings import AGAIN_GAIN, COUNT_COST, TrackRow
 from wesep_mix.evaluation.tracks import Track
 from wesep_mix.inference.session_windows import Windows, read_windows
 from wesep_mix.io.arrays import read_arrays
@@ -43,7 +43,6 @@ COSINES = tuple(round(0.05 * step, 2) for step in range(1, 19))
 PRESENCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 NUM_DRAWN, NUM_NEAR, NEW_SHARE = 120, 90, 0.2  # settings of a memory that are tried; fields that are drawn anew
 NUM_KEPT, FIRST_SHARE = 24, 0.25  # of many settings, those that are tried on all sessions, after a share of them
-COUNT_COST, AGAIN_GAIN = 0.05, 0.25  # in IDF1: of a talker miscounted in the end, of all returns recognised
 NEVER = 2.0  # a cosine that is never reached
 
 
@@ -177,7 +176,8 @@ def new_memory(config: Any, cohort: np.ndarray | None = None) -> Any:
 def choose(row: TrackRow, cases: Sequence[Case], cohort: np.ndarray | None = None) -> Setting:
     """Choose a row's thresholds on dev sessions, by IDF1, returns after 15 s and the count in the end.
 
-    What counts is the mean IDF1, less 0.05 a talker miscounted, plus a fourth of the share of returns that are right.
+    What counts is the mean IDF1, less COUNT_COST a talker miscounted, plus AGAIN_GAIN times the share of returns that
+    are right.
     A memory's thresholds begin as its config says; then they are drawn at random, all together, and then some of the
     best ones anew. Of many the best on a fourth of the sessions are tried on all.
 

@@ -56,7 +56,7 @@ def extract_condition(
     Args:
         condition: `matched`, on the right embeddings, or a control (inference.controls).
         data: folder with the test set's plan.jsonl.
-        embeddings: the test set's folder of stage 4; for enrolments the folder of `inference.enrolments`.
+        embeddings: the test set's folder of stage 4; for enrolments that of `extract_enrolments`.
         extractor: folder with the trained networks `matched` and `none`.
         settings: of the extraction.
         device: `cpu` or `cuda`.

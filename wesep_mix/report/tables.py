@@ -91,7 +91,8 @@ EMBEDDING_COLUMNS = {
         "%",
         100,
         1,
-        "share of all talkers who have a head, and that in their speaker's cluster",
+        "of all talkers, the share whose embedding is in their speaker's cluster; a talker without a head counts as "
+        "wrong",
         maybe=True,
     ),
     "sep": Column(

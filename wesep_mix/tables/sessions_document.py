@@ -10,6 +10,7 @@ from typing import Any
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import revision, versions
 from wesep_mix.base.installed import shown as shown_versions
+from wesep_mix.evaluation.settings import AGAIN_GAIN, COUNT_COST
 from wesep_mix.report import sessions, tracking
 from wesep_mix.report.markdown import command, portable
 from wesep_mix.report.results import rounded
@@ -104,8 +105,8 @@ def _head(layout: SessionsLayout, corpus: str, found: Mapping[str, Any]) -> str:
         f"{config.hop_s:g} s. {_student(layout)}\n\n"
         "Numbers are means over sessions, shares sums over sessions; in brackets a bootstrap interval of 95 % over "
         "sessions (1000 draws). A session's value is the mean over seeds. Thresholds of each row were chosen on dev "
-        "sessions alone (best IDF1, less 0.05 for each talker miscounted, plus a fourth of the share of returns after "
-        "15 s that are recognised), over all seeds: `sessions/chosen/chosen.yaml`."
+        f"sessions alone (best IDF1, less {COUNT_COST:g} for each talker miscounted, plus {AGAIN_GAIN:g} times the "
+        "share of returns after 15 s that are recognised), over all seeds: `sessions/chosen/chosen.yaml`."
     )
 
 

@@ -21,10 +21,11 @@ Runs = Mapping[int, Rows]  # {seed: {row: {metric: number}}}
 ACC = EMBEDDING_COLUMNS["acc"]
 AHEAD = (
     "A row is ahead of another where the 95 % interval of the difference lies above 0. It is from 1000 draws of the "
-    "test set's speakers, with replacement: how often a mixture is in a draw is the product of how often each of its "
-    "speakers is, the same for both rows and all seeds, whose mean is taken in each draw. Rows that were tested on "
-    "other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as they are, so "
-    "the interval is one of speakers and mixtures; of other trainings the deviations over seeds tell."
+    "test set's speakers, with replacement. A mixture is in a draw as often as its speakers are, their numbers "
+    "multiplied. Draws are the same for both rows and all seeds, and the mean over seeds is taken in each. Rows that "
+    "were tested on other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as "
+    "they are, so the interval is one of speakers and mixtures. How much trainings differ, the deviations over seeds "
+    "tell."
 )
 
 

@@ -110,8 +110,8 @@ class FramedSTFT(nn.Module):
     def _nearest_frames(self, spec: Tensor) -> Tensor:
         """Least squares over the F bins and `size` samples: complex64 [B, F, L] -> float32 [B, size, L].
 
-        With K the transform to F bins, K'K is n_fft / 2 on the diagonal plus 1 between samples of one parity, which
-        is inverted in closed form; K' itself is the inverse FFT but for the first and the last bin, which that
+        With K the transform to F bins, K'K is n_fft / 2 on the diagonal plus 1 between samples of one parity. That is
+        inverted in closed form. K' itself is the inverse FFT but for the first and the last bin, which the inverse FFT
         counts half.
         """
         pairs = torch.fft.irfft(spec, self.n_fft, dim=1)[:, : self.size].unflatten(1, (-1, 2))  # [B, size / 2, 2, L]
