@@ -13,9 +13,9 @@ from wesep_mix.base.files import atomic_write, write_json
 from wesep_mix.base.stage import damage_of
 from wesep_mix.evaluation.scoring import read_scored
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.report.markdown import Context, commands, document, terminal
+from wesep_mix.report.markdown import Context, commands, document, empty_told, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
-from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
+from wesep_mix.report.results import empty_cells, left_out, outdated_rows, scored_conditions
 from wesep_mix.report.tables import ordered_rows
 
 PLOTS = "plots"
@@ -36,7 +36,7 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     for folder in (mixtures, exp):
         write_json(folder / "results.json", results)
     plots = draw_plots(mixtures)
-    lines = commands(exp, results, settings)
+    lines, empty = commands(exp, results, settings), empty_cells(mixtures)
     outdated = [
         f"`{name}`, which is older than {changed.relative_to(exp) if changed.is_relative_to(exp) else changed}; run "
         "its stages again"
@@ -45,8 +45,8 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
-            file.write(document(results, Context(lines, links, left_out(mixtures), outdated)))
-    return "\n".join([terminal(results), *(f"left out: {line}" for line in outdated)])
+            file.write(document(results, Context(lines, links, left_out(mixtures), empty, outdated)))
+    return "\n".join([terminal(results), *empty_told(empty), *(f"left out: {line}" for line in outdated)])
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:

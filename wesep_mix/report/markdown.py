@@ -67,12 +67,14 @@ class Context:
         commands: that produced the results.
         plots: {caption: path relative to the document}.
         left_out: {row: number of utterances that could not be scored}.
+        empty: {row: {metric: number of talkers for whom it has no value}}.
         outdated: a sentence for each row that is left out, since its models have changed.
     """
 
     commands: Sequence[str]
     plots: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     outdated: Sequence[str] = ()
 
 
@@ -178,7 +180,25 @@ def _extraction_rules(rows: Mapping[str, Any], targets: str, context: Context) -
         f"\n\n{meanings}"
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
-    return f"{rule}\n\nUtterances that could not be scored and are in no mean: {', '.join(bad)}." if bad else rule
+    unscored = [f"Utterances that could not be scored and are in no mean: {', '.join(bad)}."] if bad else []
+    return "\n\n".join([rule, *unscored, *empty_told(context.empty)])
+
+
+def empty_told(empty: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Which means leave talkers out.
+
+    Args:
+        empty: {row: {metric: number of talkers for whom it has no value}}.
+
+    Returns:
+        A sentence, or none where all talkers have all metrics.
+    """
+    rows = [
+        f"`{name}` {', '.join(f'{SPEECH_COLUMNS[metric].name} {count}' for metric, count in counts.items())}"
+        for name, counts in empty.items()
+    ]
+    told = "Talkers for whom a metric has no value, such as PESQ where it finds no speech; its mean is over the others"
+    return [f"{told}: {'; '.join(rows)}."] if rows else []
 
 
 def commands(exp: Path, results: Mapping[str, Any], settings: Sequence[str]) -> list[str]:

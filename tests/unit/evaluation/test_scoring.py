@@ -16,9 +16,9 @@ from wesep_mix.evaluation.scoring import (
     targets_of,
     write_scores,
 )
-from wesep_mix.evaluation.settings import PERCEPTUAL, RATIOS, SHARES, ScoreConfig
+from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig
 from wesep_mix.io.audio import write_audio
-from wesep_mix.metrics.dnsmos import SCALES, dnsmos
+from wesep_mix.metrics.dnsmos import dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.render import render
@@ -128,14 +128,20 @@ def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
     asked = score_condition(plans[:1], wavs, tmp_path / "asked", 0, ScoreConfig(dnsmos=True))
     plain = score_condition(plans[:1], wavs, tmp_path / "plain", 0, ScoreConfig())
     ratios = score_condition(plans[:1], wavs, tmp_path / "ratios", 0, ScoreConfig(dnsmos=True), perceptual=False)
-    assert ratios == {key: value for key, value in plain.items() if not key.startswith(PERCEPTUAL)}
+    costly = (*PERCEPTUAL, *FILTERED, *(f"{metric}_std" for metric in (*PERCEPTUAL, *FILTERED)))
+    assert ratios == {key: value for key, value in plain.items() if key not in costly}
     assert read_scored(tmp_path / "ratios")[0][0].keys() == {"mix", "speaker", *RATIOS, *SHARES}
-    assert set(asked) - set(plain) == {"sig", "bak", "ovrl", "sig_std", "bak_std", "ovrl_std"}
+    rated = ("sig", "bak", "ovrl", "p808")
+    assert set(asked) - set(plain) == {*rated, *(f"{scale}_std" for scale in rated)}
     assert {name: asked[name] for name in plain} == plain
     rendered = render(plans[0])
     est = 0.9 * rendered.sources[1] + 0.1 * rendered.mix
     row = read_scores(tmp_path / "asked" / "scores.csv")[1]
-    assert {scale: row[scale] for scale in SCALES} == pytest.approx(dnsmos(est), abs=1e-4)
+    assert {scale: row[scale] for scale in rated} == pytest.approx(dnsmos([est])[0], abs=1e-4)
+    all_of_it = ScoreConfig(dnsmos=True, dnsmos_personalised=True, sdr=False)
+    score_condition(plans[:1], wavs, tmp_path / "all", 0, all_of_it)
+    assert set(read_scores(tmp_path / "all" / "scores.csv")[0]) - set(row) == {"psig", "pbak", "povrl"}
+    assert set(row) - set(read_scores(tmp_path / "all" / "scores.csv")[0]) == set(FILTERED)
 
 
 def test_number_of_processes_changes_nothing(wavs, plans, tmp_path):
@@ -214,8 +220,8 @@ def changed(path, place, text):
         (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
         (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
         (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
-        (lambda path: changed(path, 6, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
-        (lambda path: changed(path, 7, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
+        (lambda path: changed(path, 8, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
+        (lambda path: changed(path, 9, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
         (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
         (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
         (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),
