@@ -22,6 +22,7 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
+from wesep_mix.base.installed import sources_hash
 from wesep_mix.base.jobs import in_a_job
 from wesep_mix.base.parallel import map_kept
 from wesep_mix.base.seeds import rng_for
@@ -141,7 +142,7 @@ def score_trials(
     Raises:
         UserError: more than `max_bad` cannot, or none can.
     """
-    asked = identity_of(measures)
+    asked = identity_of((measures, sources_hash()))
     named = {f"{trial.key} {asked} {trial.identity()}": trial for trial in trials}
     kept = out / JOURNAL
     found = map_kept(partial(score_trial, measures=measures), named, kept, nj, title, settings.max_bad, "score.max_bad")

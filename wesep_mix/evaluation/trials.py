@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from wesep_mix.base.errors import NoValue, UserError
-from wesep_mix.base.installed import sources_hash
 from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, ScoreConfig
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.metrics.dnsmos import dnsmos
@@ -193,9 +192,9 @@ def estimate(trial: Trial, rendered: Rendered) -> np.ndarray:
 
 
 def identity_of(facts: Any, files: Iterable[Path | None] = ()) -> str:
-    """A short hash of what a result is computed from: facts, sizes and times of files, and this package's code."""
+    """A short hash of what a result is computed from: facts, and the sizes and times of files."""
     stats = [file and file.is_file() and (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr((facts, stats, sources_hash())).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((facts, stats)).encode()).hexdigest()[:16]
 
 
 def score_trial(trial: AnyTrial, measures: Measures = ALL) -> dict[str, Any]:

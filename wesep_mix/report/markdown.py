@@ -196,6 +196,7 @@ def empty_told(empty: Mapping[str, Mapping[str, int]]) -> list[str]:
     rows = [
         f"`{name}` {', '.join(f'{SPEECH_COLUMNS[metric].name} {count}' for metric, count in counts.items())}"
         for name, counts in empty.items()
+        if counts
     ]
     told = "Talkers for whom a metric has no value, such as PESQ where it finds no speech; its mean is over the others"
     return [f"{told}: {'; '.join(rows)}."] if rows else []

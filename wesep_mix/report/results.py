@@ -185,9 +185,8 @@ def left_out(mixtures: Path) -> dict[str, int]:
 
 
 def empty_cells(mixtures: Path) -> dict[str, dict[str, int]]:
-    """{row: {metric: number of talkers for whom it has no value}}, of the rows that have some."""
-    found = {name: read_scored(folder)[1].get("empty", {}) for name, folder in scored_conditions(mixtures).items()}
-    return {name: counts for name, counts in found.items() if counts}
+    """{row: {metric: number of talkers for whom it has no value}}."""
+    return {name: read_scored(folder)[1].get("empty", {}) for name, folder in scored_conditions(mixtures).items()}
 
 
 def metrics_file(mixtures: Path) -> Path:
