@@ -269,7 +269,8 @@ def read_scored(folder: Path, targets: Targets | None = None) -> tuple[list[dict
         )
     of = {"targets": summary.get("targets", "all"), "seed": summary.get("seed", 0)}  # older ones are of all talkers
     chosen = targets_of(rows, **of)
-    for measure, value in summarise(chosen).items():
+    means = summarise(chosen)
+    for measure, value in means.items():
         noted = summary.get(measure, value)  # one that is missing is missed where it is needed
         if not _agree(noted, value):
             raise UserError(
@@ -279,7 +280,8 @@ def read_scored(folder: Path, targets: Targets | None = None) -> tuple[list[dict
     if targets in (None, of["targets"]):
         return chosen, summary | of
     others = targets_of(rows, targets, of["seed"])
-    return others, summary | of | summarise(others) | {"targets": targets}
+    rest = {key: value for key, value in summary.items() if key not in means}
+    return others, rest | of | summarise(others) | {"targets": targets}
 
 
 def _agree(noted: Any, value: Any) -> bool:

@@ -194,7 +194,8 @@ def empty_told(empty: Mapping[str, Mapping[str, int]]) -> list[str]:
         A sentence, or none where all talkers have all metrics.
     """
     rows = [
-        f"`{name}` {', '.join(f'{SPEECH_COLUMNS[metric].name} {count}' for metric, count in counts.items())}"
+        f"`{name}` "
+        + ", ".join(f"{column.name} {counts[key]}" for key, column in SPEECH_COLUMNS.items() if key in counts)
         for name, counts in empty.items()
         if counts
     ]

@@ -3,11 +3,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pesq
 import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
+from wesep_mix.evaluation import scoring
 from wesep_mix.evaluation.scoring import (
+    JOURNAL,
     METRICS,
     read_scored,
     read_scores,
@@ -17,7 +20,8 @@ from wesep_mix.evaluation.scoring import (
     write_scores,
 )
 from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig
-from wesep_mix.io.audio import write_audio
+from wesep_mix.evaluation.trials import score_trial
+from wesep_mix.io.audio import read_audio, write_audio
 from wesep_mix.metrics.dnsmos import dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys
@@ -182,6 +186,81 @@ def test_a_bad_estimate_is_named_counted_and_fatal_above_max_bad(wavs, plans, tm
     summary = score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig(max_bad=1))
     assert (summary["num"], summary["num_bad"]) == (1, 1)
     assert "a_b-b" in capsys.readouterr().err
+
+
+def test_a_metric_without_a_value_is_an_empty_cell_and_counted(plans, wavs, tmp_path, monkeypatch, capsys):
+    whole = score_condition(plans[:1], wavs, tmp_path / "whole", 0, ScoreConfig())
+    assert whole["empty"] == {} and "no value" not in capsys.readouterr().err
+    usual = pesq.pesq
+
+    def refuse(rate, source, est, mode):  # the source of `a`, which begins at once
+        if np.flatnonzero(source)[0] < 3000:
+            raise pesq.NoUtterancesError(b"No utterances detected")
+        return usual(rate, source, est, mode)
+
+    monkeypatch.setattr(pesq, "pesq", refuse)
+    summary = score_condition(plans[:1], wavs, tmp_path / "scores", 0, ScoreConfig())
+    first, second = read_scores(tmp_path / "scores" / "scores.csv")
+    assert np.isnan(first["pesq"]) and first["stoi"] > 0 and second["pesq"] > 1
+    assert (tmp_path / "scores" / "scores.csv").read_text().splitlines()[1].split(",")[8] == ""
+    assert (summary["num"], summary["num_bad"], summary["empty"]) == (2, 0, {"pesq": 1})
+    assert (summary["pesq"], summary["pesq_std"]) == (second["pesq"], 0.0)
+    said = "pesq has no value for 1 of 2 talkers, its mean is over the others; a_b-a: PESQ: No utterances detected"
+    assert said in capsys.readouterr().err
+    rows, read = read_scored(tmp_path / "scores")
+    assert read == summary and len(rows) == 2
+    of_one = read_scored(tmp_path / "scores", "one")[1]
+    assert of_one["num"] == 1 and ("pesq" in of_one) != bool(of_one["empty"])
+
+
+def test_a_mean_that_no_talker_has_is_not_there(plans, wavs, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise pesq.NoUtterancesError(b"No utterances detected")
+
+    monkeypatch.setattr(pesq, "pesq", refuse)
+    summary = score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig())
+    assert summary["empty"] == {"pesq": 2} and "pesq" not in summary and "pesq_std" not in summary
+    assert read_scored(tmp_path)[1] == summary
+
+
+def test_a_summary_that_counts_other_empty_cells_is_damaged(scored):
+    summary = read_json(scored / "summary.json")
+    write_json(scored / "summary.json", summary | {"empty": {"pesq": 1}})
+    with pytest.raises(UserError, match="empty of its 6 rows is {}, in summary.json it is {'pesq': 1}; one of them is"):
+        read_scored(scored)
+
+
+def test_a_ratio_or_share_is_never_empty(scored):
+    changed(scored / "scores.csv", 3, "")
+    with pytest.raises(UserError, match="si_sdri of .*: wanted a number, found an empty cell"):
+        read_scores(scored / "scores.csv")
+
+
+def test_what_was_scored_before_a_stop_is_not_scored_again_unless_its_wav_has_changed(
+    plans, wavs, tmp_path, monkeypatch
+):
+    settings = ScoreConfig(dnsmos=True)
+    score_condition(plans[:2], wavs, tmp_path / "whole", 3, settings)
+    spoiled = wavs / "c_d-d.wav"
+    good = spoiled.read_bytes()
+    spoiled.write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="c_d-d"):
+        score_condition(plans[:2], wavs, tmp_path / "parts", 3, settings)
+    assert len((tmp_path / "parts" / JOURNAL).read_text().splitlines()) == 3
+    spoiled.write_bytes(good)
+    other = read_audio(wavs / "c_d-c.wav")
+    write_audio(wavs / "c_d-c.wav", other, subtype="FLOAT")  # anew, so it is not known to be the same
+    done = []
+
+    def noting(trial, measures):
+        done.append(trial.key)
+        return score_trial(trial, measures)
+
+    monkeypatch.setattr(scoring, "score_trial", noting)
+    score_condition(plans[:2], wavs, tmp_path / "parts", 3, settings)
+    assert done == ["c_d-c", "c_d-d"] and not (tmp_path / "parts" / JOURNAL).exists()
+    for name in ("scores.csv", "summary.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
 def test_nothing_scored_is_an_error_whatever_may_be_bad(plans, tmp_path):
