@@ -52,7 +52,6 @@ setup(
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
-        "fast_bss_eval",  # SDR; pure Python, its last release is of 2022 and works with numpy 2
         "jinja2",  # report.html
         "pyannote-metrics>=4.1,<5",  # diarisation error rate
         "espeakng-loader",
@@ -67,6 +66,7 @@ setup(
             "pytest-timeout",
             "pytest-xdist",
             "ruff",
+            "fast_bss_eval",  # SDR is compared with it; its last release is of 2022 and half of it works with numpy 2
             *(name for names in OPTIONAL.values() for name in names),
         ],
         "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with
