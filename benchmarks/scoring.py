@@ -12,14 +12,15 @@ It is a difference of two runs, with all pairs and with a few, so that starting 
 DNSMOS: clips a second with 2 processes, of the bare networks in batches with as many, and of speechmos clip by clip.
 Time: CPU milliseconds of a pair, by what they are spent on.
 
-Printed are Markdown tables; of several rounds the median.
+Printed are Markdown tables; of several rounds the median. CPU times are of all processes; other work on the machine
+changes them little, and clips and pairs a second much.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
@@ -52,13 +53,14 @@ SPEECHMOS = """import sys, time
 import numpy as np
 from speechmos import dnsmos
 for kind in ("dnsmos_personalized", "dnsmos"):
-    wavs, begin = np.load(sys.argv[1]), time.perf_counter()
+    wavs = np.load(sys.argv[1])
     for number, wav in enumerate(wavs):
         said = dnsmos.run(wav, 16000, kind)
         if number == 0:
-            begin = time.perf_counter()
+            begin, cpu = time.perf_counter(), time.process_time()  # warm
         print(*(said[f"{scale}_mos"] for scale in ("sig", "bak", "ovrl", "p808")))
-print((len(wavs) - 1) / (time.perf_counter() - begin))"""
+print((time.perf_counter() - begin) / (len(wavs) - 1), (time.process_time() - cpu) / (len(wavs) - 1))"""
+PARTS = ("agreement", "throughput", "dnsmos", "time")
 Pair = tuple[np.ndarray, np.ndarray, np.ndarray]  # estimate, source, mixture
 
 
@@ -71,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--num_timed", type=int, default=120, help="pairs of throughput, the same ones over and over")
     options.add_argument("--num_clips", type=int, default=24, help="clips of DNSMOS")
     options.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
+    options.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, help="some of the tables")
     args = options.parse_args(argv)
     return guarded(lambda: _measure(args), "scoring")
 
@@ -80,14 +83,14 @@ def _measure(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         pairs = made_pairs(args.speech, args.num, folder)
-        clips = pairs[: args.num_clips]
-        said, _ = speechmos(clips, folder, args.packages)
-        print(f"{agreement(pairs, folder, said).markdown()}\n", flush=True)
-        if args.wesep:
-            print(f"{throughput(folder, args).markdown()}\n", flush=True)
-        rate = partial(speechmos, clips, folder, args.packages)
-        print(f"{dnsmos_table(clips, lambda: rate()[1], args.rounds).markdown()}\n", flush=True)
-        print(time_table(pairs[:FEW], folder).markdown())
+        tables = {
+            "agreement": lambda: agreement(pairs, folder, args.packages),
+            "throughput": lambda: throughput(folder, args),
+            "dnsmos": lambda: dnsmos_table(pairs[: args.num_clips], folder, args),
+            "time": lambda: time_table(pairs[:FEW], folder),
+        }
+        for name in args.only:
+            print(f"{tables[name]().markdown()}\n", flush=True)
 
 
 def made_pairs(speech: Path, num: int, folder: Path) -> list[Pair]:
@@ -111,8 +114,8 @@ def made_pairs(speech: Path, num: int, folder: Path) -> list[Pair]:
 # agreement
 
 
-def agreement(pairs: Sequence[Pair], folder: Path, said: np.ndarray) -> Table:
-    """By metric the largest deviation from another implementation; `said` is speechmos's of the first pairs, [2, N, 4].
+def agreement(pairs: Sequence[Pair], folder: Path, packages: Path | None) -> Table:
+    """By metric the largest deviation from another implementation.
 
     Permutations are judged on mixtures: both estimates, in the wrong order.
     """
@@ -139,8 +142,9 @@ def agreement(pairs: Sequence[Pair], folder: Path, said: np.ndarray) -> Table:
     for name, (ours, theirs) in ways.items():
         found, wanted = (np.array([float(way(pair)) for pair in pairs]) for way in (ours, theirs))
         rows.append((name, str(len(pairs)), f"{wanted.min():.3g} to {wanted.max():.3g}", _deviation(found, wanted)))
+    said, _ = speechmos(pairs, folder, packages)
     rated = np.array([list(one.values()) for one in own_dnsmos.dnsmos([pair[0] for pair in pairs], personalised=True)])
-    own = {"DNSMOS, speechmos": rated[: said.shape[1], :4], "personalised": rated[: said.shape[1], [4, 5, 6, 3]]}
+    own = {"DNSMOS, speechmos": rated[:, :4], "personalised DNSMOS, speechmos": rated[:, [4, 5, 6, 3]]}
     for (name, found), wanted in zip(own.items(), said[::-1], strict=True):
         rows.append((name, str(len(found)), f"{wanted.min():.3g} to {wanted.max():.3g}", _deviation(found, wanted)))
     return Table(("metric, beside", "pairs", "values", "largest deviation"), [*rows, _permuted(pairs, folder)])
@@ -168,12 +172,12 @@ def _permuted(pairs: Sequence[Pair], folder: Path) -> tuple[str, ...]:
     return "SI-SDR permuted, torchmetrics", str(len(rows)), values, _deviation(found, best.numpy())
 
 
-def speechmos(pairs: Sequence[Pair], folder: Path, packages: Path | None) -> tuple[np.ndarray, float]:
-    """What speechmos says, personalised and not, [2, N, 4], and how many clips it does a second once it is warm."""
+def speechmos(pairs: Sequence[Pair], folder: Path, packages: Path | None) -> tuple[np.ndarray, list[float]]:
+    """What it says, personalised and not, [2, N, 4]; seconds of a clip, once it is warm, on the clock and of CPU."""
     np.save(folder / "clips.npy", np.stack([est for est, _, _ in pairs]))
     lines = _python(SPEECHMOS, [str(folder / "clips.npy")], packages).splitlines()
     said = np.array([[float(value) for value in line.split()] for line in lines[:-1]])
-    return said.reshape(2, len(pairs), 4), float(lines[-1])
+    return said.reshape(2, len(pairs), 4), [float(value) for value in lines[-1].split()]
 
 
 # throughput
@@ -181,19 +185,28 @@ def speechmos(pairs: Sequence[Pair], folder: Path, packages: Path | None) -> tup
 
 def throughput(folder: Path, args: argparse.Namespace) -> Table:
     """Pairs a second by layout and program."""
+    if args.wesep is None:
+        raise UserError("--wesep: wanted WeSep's folder for the table of throughput, found none; see --only")
     rows = []
     for layout in ("one", "two"):
-        found: dict[str, list[float]] = {"WeSep": [], "wesep_mix": []}
+        found: dict[str, list[np.ndarray]] = {"WeSep": [], "wesep_mix": []}
         for _ in range(args.rounds):
             for name, run in (("WeSep", partial(_wesep, args)), ("wesep_mix", _ours)):
                 few, all_of_them = (_seconds(partial(run, folder, layout, num)) for num in (FEW, args.num_timed))
-                found[name].append((args.num_timed - FEW) / (all_of_them - few))
-        ratios = [ours / theirs for theirs, ours in zip(*found.values(), strict=True)]
-        rates = (f"{statistics.median(each):.1f}" for each in found.values())
-        spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
-        rows.append((f"{layout}-source", *rates, f"{statistics.median(ratios):.1f}", spread))
-    header = ("layout", "WeSep, pairs/s", f"wesep_mix, {NJ} processes", "ratio", "over the rounds")
-    return Table(header, rows)
+                found[name].append((all_of_them - few) / (args.num_timed - FEW))
+        theirs, ours = (np.array(costs) for costs in found.values())  # [rounds, clock and CPU]
+        ratios = theirs / ours
+        rows.append(
+            (
+                f"{layout}-source",
+                *(f"{np.median(1 / each[:, 0]):.1f}" for each in (theirs, ours)),
+                f"{np.median(ratios[:, 0]):.1f} ({ratios[:, 0].min():.1f} to {ratios[:, 0].max():.1f})",
+                *(f"{1000 * np.median(each[:, 1]):.0f}" for each in (theirs, ours)),
+                f"{np.median(ratios[:, 1]):.2f}",
+            )
+        )
+    rates = ("WeSep, pairs/s", f"wesep_mix, {NJ} processes, pairs/s", "ratio (of the rounds)")
+    return Table(("layout", *rates, "WeSep, CPU ms a pair", "wesep_mix, CPU ms a pair", "ratio"), rows)
 
 
 def _lists(folder: Path, num: int, layout: str) -> tuple[list[Path], list[Path]]:
@@ -241,34 +254,47 @@ def _python(code: str, arguments: Sequence[str], packages: Path | None) -> str:
     return done.stdout
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+def _seconds(run: Callable[[], object]) -> np.ndarray:
+    """Of the clock, and of CPU of all child processes: [2]."""
+    begin, cpu = time.perf_counter(), _cpu_of_children()
     run()
-    return time.perf_counter() - begin
+    return np.array([time.perf_counter() - begin, _cpu_of_children() - cpu])
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 # DNSMOS and where the time goes
 
 
-def dnsmos_table(pairs: Sequence[Pair], speechmos_rate: Callable[[], float], rounds: int) -> Table:
-    """Clips a second: ours, the bare networks, speechmos."""
+def dnsmos_table(pairs: Sequence[Pair], folder: Path, args: argparse.Namespace) -> Table:
+    """Clips a second, and CPU seconds of one: of speechmos, the bare networks, and ours."""
     import joblib
 
     groups = [[est for est, _, _ in pairs[first : first + GROUP]] for first in range(0, len(pairs), GROUP)]
-    found: dict[str, list[float]] = {"speechmos, clip by clip": [], "the networks alone": [], "wesep_mix": []}
+    found: dict[str, list[list[float]]] = {"speechmos, clip by clip": [], "the networks alone": [], "wesep_mix": []}
     with joblib.parallel_config("loky", n_jobs=NJ, inner_max_num_threads=1):
-        for _ in range(rounds):
-            found["speechmos, clip by clip"].append(speechmos_rate())
+        for _ in range(args.rounds):
+            found["speechmos, clip by clip"].append(speechmos(pairs, folder, args.packages)[1])
             for name, work in (("the networks alone", bare), ("wesep_mix", own_dnsmos.dnsmos)):
                 joblib.Parallel()(joblib.delayed(work)(groups[0][:1]) for _ in range(2 * NJ))  # sessions are made
-                seconds = _seconds(lambda work=work: joblib.Parallel()(joblib.delayed(work)(each) for each in groups))
-                found[name].append(len(pairs) / seconds)
-    rates = {name: statistics.median(each) for name, each in found.items()}
-    theirs = rates["speechmos, clip by clip"]
+                begin = time.perf_counter()
+                cpu = joblib.Parallel()(joblib.delayed(_cpu_s)(work, each) for each in groups)
+                found[name].append([(time.perf_counter() - begin) / len(pairs), sum(cpu) / len(pairs)])
+    costs = {name: np.median(each, axis=0) for name, each in found.items()}
+    theirs = costs["speechmos, clip by clip"]
     return Table(
-        ("DNSMOS P.835 and P.808", "clips/s", "speechmos = 1"),
-        [(name, f"{rate:.2f}", f"{rate / theirs:.2f}") for name, rate in rates.items()],
+        ("DNSMOS P.835 and P.808", "clips/s", "speechmos = 1", "CPU s a clip"),
+        [(name, f"{1 / wall:.2f}", f"{theirs[0] / wall:.2f}", f"{cpu:.2f}") for name, (wall, cpu) in costs.items()],
     )
+
+
+def _cpu_s(work: Callable[[Sequence[np.ndarray]], object], wavs: Sequence[np.ndarray]) -> float:
+    begin = time.process_time()
+    work(wavs)
+    return time.process_time() - begin
 
 
 def bare(wavs: Sequence[np.ndarray]) -> None:

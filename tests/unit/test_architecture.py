@@ -83,6 +83,8 @@ WITHOUT_TORCH = (
     "inference.settings",
     "inference.controls",
     "evaluation.scoring",
+    "evaluation.trials",
+    "evaluation.listed",
     "report",
     "tables.jobs",
     "tables.table1",

@@ -24,7 +24,7 @@ class ScoreConfig(Checked):
         targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
             training. Every talker is scored, whichever it is.
         sdr: score by the SDR of BSS-eval too.
-        dnsmos: score by DNSMOS P.835 and P.808 too, which take more than twice as long as the other metrics together.
+        dnsmos: score by DNSMOS P.835 and P.808 too, which take over four times as long as the other metrics.
         dnsmos_personalised: by personalised DNSMOS too, with `dnsmos` alone.
         perceptual_controls: SDR, PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an
             output is another talker's they say little: the controls are told apart by SI-SDR.
