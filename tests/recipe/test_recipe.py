@@ -21,7 +21,7 @@ from tiny import SETTINGS, commands, environment, run_sh
 
 ENROLMENTS = ("/enrolment", "/enrolment_noisy")
 ALWAYS = ("si_sdr", "si_sdri", "extracted", "wrong_talker", "voice_cos")
-PERCEPTUAL = ("pesq", "stoi", "estoi")
+PERCEPTUAL = ("sdr", "sdri", "pesq", "stoi", "estoi")
 MADE = {
     1: ["data/mini/2mix/test/plan.jsonl", "data/mini/2mix/train/spk2utt", "data/mini/single/dev/utt2spk"],
     2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],

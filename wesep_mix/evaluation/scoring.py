@@ -210,8 +210,11 @@ def write_scores(path: Path, rows: Sequence[dict]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("mix", "speaker", *metrics))
         for row in sorted(rows, key=lambda row: (row["mix"].encode(), row["speaker"].encode())):
-            cells = ("" if math.isnan(row[metric]) else f"{row[metric]:.6f}" for metric in metrics)
-            writer.writerow((row["mix"], row["speaker"], *cells))
+            writer.writerow((row["mix"], row["speaker"], *(_cell(row[metric]) for metric in metrics)))
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{round(value, 6) + 0.0:.6f}"  # 0 without a sign
 
 
 def read_scores(path: Path, needed: Sequence[str] = RATIOS) -> list[dict]:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pesq
@@ -172,7 +173,9 @@ def test_mean_and_population_deviation():
     ("spoil", "said"),
     [
         (lambda path: path.unlink(), "a_b-b: .*no such file"),
-        (lambda path: write_audio(path, np.ones(100) * 0.1), "wanted 19000 samples .*, found 100"),
+        (lambda path: write_audio(path, np.ones(18999) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 18999"),
+        (lambda path: write_audio(path, np.ones(19001) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 19001"),
+        (lambda path: write_audio(path, np.ones(3000) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 3000"),
         (lambda path: write_audio(path, np.zeros(19000)), "a_b-b: est is silent"),
         (lambda path: write_audio(path, np.ones(19000) * 0.1, 8000), "wanted 16000 Hz, found 8000"),
         (lambda path: path.write_bytes(b"RIFF"), "cannot be read"),
@@ -261,6 +264,20 @@ def test_what_was_scored_before_a_stop_is_not_scored_again_unless_its_wav_has_ch
     assert done == ["c_d-c", "c_d-d"] and not (tmp_path / "parts" / JOURNAL).exists()
     for name in ("scores.csv", "summary.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_a_missing_reference_is_named_and_counted(plans, wavs, tmp_path):
+    first, second = plans[0].sources
+    gone = replace(plans[0], sources=(first, replace(second, path=str(tmp_path / "gone.wav"))))
+    with pytest.raises(UserError, match="a_b-a: .*gone.wav: cannot be read as audio .no such file"):
+        score_condition([gone, plans[1]], wavs, tmp_path, 0, ScoreConfig())
+    summary = score_condition([gone, plans[1]], wavs, tmp_path, 0, ScoreConfig(max_bad=2), perceptual=False)
+    assert (summary["num"], summary["num_bad"]) == (2, 2)  # both talkers of the mixture, which cannot be rendered
+
+
+def test_the_sign_of_nothing_is_not_written(tmp_path):
+    write_scores(tmp_path / "scores.csv", [{"mix": "m", "speaker": "a", "si_sdr": -4e-7, "si_sdri": -5.1e-7}])
+    assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "m,a,0.000000,-0.000001"
 
 
 def test_nothing_scored_is_an_error_whatever_may_be_bad(plans, tmp_path):
