@@ -1,0 +1,87 @@
+"""Recordings without sources, real ones: their part of stages 1, 4, 6, 7, 8 and 9, set by egs/CORPUS/conf/recordings.yaml.
+
+Stage 1 lists them. Stage 4 hears who speaks in each, stage 6 extracts everybody, stage 7 rates recordings and speech by
+DNSMOS, stage 8 compares them, stage 9 writes the page. A trained model is needed, and no enrolment; where there are
+some, stage 8 says whom they would pick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+
+from wesep_mix.base.stage import Part, guarded
+from wesep_mix.bin.options import parser
+from wesep_mix.models.networks import STAGES as PARTS
+from wesep_mix.models.networks import Networks, find_networks
+from wesep_mix.report.markdown import portable
+from wesep_mix.tables.recordings import RecordingsLayout, load_recordings
+from wesep_mix.tables.recordings_stage import STAGES, RecordingsStage, title
+from wesep_mix.tables.sessions_stage import Request
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    return guarded(lambda: _stage(args).run(), title(args.stage_number))
+
+
+def parts(argv: list[str]) -> list[Part]:
+    """The folders that these options make."""
+    return _stage(_parse(argv)).all_parts()
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    options = parser(__doc__)
+    options.add_argument("--stage_number", type=int, required=True, choices=STAGES)
+    options.add_argument("--config", type=Path, required=True, help="egs/CORPUS/conf/recordings.yaml")
+    options.add_argument("--data", type=Path, required=True, help="the set: data/CORPUS")
+    options.add_argument("--exp", type=Path, required=True, help="results: exp/CORPUS")
+    options.add_argument("--model", help="a model's folder or name, or an experiment, exp/CORPUS [the shipped one]")
+    options.add_argument("--num_spk", type=int, help="of an experiment's students, exp/CORPUS/Nmix [the only one]")
+    options.add_argument("--extractor", default="", help="of the extractors in exp/CORPUS/Nmix [the only one]")
+    options.add_argument("--teacher", type=Path, help="model.pt of stage 2 [EXPERIMENT/teacher/model.pt]")
+    options.add_argument("--nj", type=int, default=1, help="parallel jobs")
+    options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 works on the CPU")
+    return options.parse_args(argv)
+
+
+def _stage(args: argparse.Namespace) -> RecordingsStage:
+    config = load_recordings(args.config, args.set)
+    networks = find_networks(args.model, args.num_spk, args.extractor, args.teacher)
+    layout = RecordingsLayout(
+        config=config,
+        data=args.data,
+        exp=args.exp,
+        model=networks.name,
+        identity=networks.settings(),
+        networks={part: networks.needs(part) for part in PARTS},
+    )
+    corpus = args.config.parents[1].name
+    request = Request(args.stage_number, corpus, args.nj, args.ngpu, args.force)
+    return RecordingsStage(request, layout, partial(_hearing, networks, layout, request.device), _command(args, corpus))
+
+
+def _hearing(networks: Networks, layout: RecordingsLayout, device: str) -> object:
+    from wesep_mix.inference.recordings import Hearing
+
+    config = layout.config
+    return Hearing(networks, config.candidates, config.channel, config.use, device)
+
+
+def _command(args: argparse.Namespace, corpus: str) -> str:
+    """The line that makes the results, as one would type it."""
+    words = ["bash", f"egs/{corpus}/run.sh"]
+    words += [word for name in ("model", "num_spk", "extractor", "teacher") for word in _option(name, args)]
+    return shlex.join([*words, *(word for setting in args.set for word in ("--set", portable(setting)))])
+
+
+def _option(name: str, args: argparse.Namespace) -> list[str]:
+    value = getattr(args, name)
+    return [f"--{name}", str(value)] if value else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
