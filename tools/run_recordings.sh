@@ -7,6 +7,7 @@ trap 'exit 130' INT  # Ctrl-C: the stage ends first and says how to go on
 from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 corpus=$1 && shift
+program=egs/$corpus/run.sh
 
 recordings=
 enrolments=
@@ -45,7 +46,8 @@ Options (defaults in brackets; folders are relative to where you are):
                      before or behind it or not; or a list, ID FILE a line [none]
   --dns5 DIR         instead of both: the unpacked V5_dev_testset of DNS-Challenge 5, or the folder that it is in
   --track NAME       of --dns5: headset or speakerphone [$track]
-  --model MODEL      a model's folder, the name of one that came with the package, or an experiment, exp/CORPUS [small]
+  --model MODEL      a model's folder, the name of one that came with the package, or an experiment, exp/CORPUS
+                     [\$WESEP_MIX_MODEL, else small]
   --num_spk N        of an experiment's students, exp/CORPUS/Nmix [the only one]
   --extractor NAME   of the extractors in exp/CORPUS/Nmix [the only one]
   --teacher FILE     the experiment's teacher, where it is another one's [exp/CORPUS/teacher/model.pt]
@@ -64,12 +66,11 @@ Options (defaults in brackets; folders are relative to where you are):
   --exp_dir DIR      results [$exp_dir in the project's folder]
   --help             this text"
 . tools/parse_options.sh "$@"
-program=egs/$corpus/run.sh
 
 place() {  # NAME: turns the option's folder or file into its full name, which newlines may end
     local found=${!1}
     [[ $found == /* ]] || found=$from/$found
-    [ -e "$found" ] || die "--$1: no folder or list '${!1}'"
+    [ -e "$found" ] || die "--$1: nothing of the name '${!1}'"
     printf -v "$1" %s "$found"
 }
 
@@ -78,6 +79,7 @@ check_integer stop_stage 1 9
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage comes after --stop_stage $stop_stage"
 check_integer nj 1
 check_integer ngpu 0
+[ -z "$num_spk" ] || check_integer num_spk 2 5
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 check_pairs set key=value ${set[@]+"${set[@]}"}
 if [ -n "$dns5" ]; then
@@ -94,17 +96,18 @@ for name in recordings enrolments; do
     [ -z "${!name}" ] || { place "$name" && settings+=("--set=recordings.${name}_dir:=${!name}"); }
 done
 [ -n "$recordings" ] || [ "$stage" -gt 1 ] || die "--recordings DIR or --dns5 DIR is needed (see --help)"
-[ ! -d "$from/$model" ] || [ -z "$model" ] || [[ $model == /* ]] || [ "$from" = "$PWD" ] || model=$from/$model
+[ -z "$model" ] || [ "$from" = "$PWD" ] || [ ! -d "$from/$model" ] || model=$from/$model
+[ -z "$teacher" ] || place teacher
 settings+=(${set[@]+"${set[@]/#/--set=}"})
 exp=$exp_dir/$corpus${tag:+_$tag}
 train_cmd=none
 . tools/stages.sh
 
-of_model=(--model "${model:-small}" ${num_spk:+--num_spk "$num_spk"} ${extractor:+--extractor "$extractor"}
+of_model=(${model:+--model "$model"} ${num_spk:+--num_spk "$num_spk"} ${extractor:+--extractor "$extractor"}
     ${teacher:+--teacher "$teacher"})
 for number in 1 4 6 7 8 9; do
     run_stage "$number" recordings --stage_number "$number" --config "egs/$corpus/conf/recordings.yaml" \
-        --data "$data_dir/$corpus${tag:+_$tag}" --exp "$exp" "${of_model[@]}" --nj "$nj" --ngpu "$ngpu"
+        --data "$data_dir/$corpus${tag:+_$tag}" --exp "$exp" ${of_model[@]+"${of_model[@]}"} --nj "$nj" --ngpu "$ngpu"
 done
 print_status
 [ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp"

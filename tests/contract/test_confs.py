@@ -19,7 +19,7 @@ from wesep_mix.training.separator import build_separator
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 from wesep_mix.training.student import build_student
 
-CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
+CORPORA = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/corpus.yaml"))
 RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
 BESIDE = {"table1", "table2", "sessions"}  # not every corpus has them
 TABLES = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/table1.yaml"))

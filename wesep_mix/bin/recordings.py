@@ -1,4 +1,4 @@
-"""Recordings without sources, real ones: their part of stages 1, 4, 6, 7, 8 and 9, set by egs/CORPUS/conf/recordings.yaml.
+"""Recordings without sources: stages 1, 4, 6, 7, 8 and 9 of them, set by egs/CORPUS/conf/recordings.yaml.
 
 Stage 1 lists them. Stage 4 hears who speaks in each, stage 6 extracts everybody, stage 7 rates recordings and speech by
 DNSMOS, stage 8 compares them, stage 9 writes the page. A trained model is needed, and no enrolment; where there are
@@ -8,6 +8,7 @@ some, stage 8 says whom they would pick.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from functools import partial
@@ -17,8 +18,8 @@ from wesep_mix.base.stage import Part, guarded
 from wesep_mix.bin.options import parser
 from wesep_mix.models.networks import STAGES as PARTS
 from wesep_mix.models.networks import Networks, find_networks
-from wesep_mix.report.markdown import portable
-from wesep_mix.tables.recordings import RecordingsLayout, load_recordings
+from wesep_mix.report.markdown import portable, tag_of
+from wesep_mix.tables.recordings import NAME, RecordingsLayout, load_recordings
 from wesep_mix.tables.recordings_stage import STAGES, RecordingsStage, title
 from wesep_mix.tables.sessions_stage import Request
 
@@ -73,14 +74,18 @@ def _hearing(networks: Networks, layout: RecordingsLayout, device: str) -> objec
 
 def _command(args: argparse.Namespace, corpus: str) -> str:
     """The line that makes the results, as one would type it."""
-    words = ["bash", f"egs/{corpus}/run.sh"]
-    words += [word for name in ("model", "num_spk", "extractor", "teacher") for word in _option(name, args)]
-    return shlex.join([*words, *(word for setting in args.set for word in ("--set", portable(setting)))])
+    given = {name: getattr(args, name) for name in ("model", "num_spk", "extractor", "teacher")}
+    given["tag"] = tag_of(args.exp, corpus)
+    pairs = [(f"--{name}", str(value)) for name, value in given.items() if value]
+    return shlex.join(
+        ["bash", f"egs/{corpus}/run.sh", *(word for pair in [*map(_as_typed, args.set), *pairs] for word in pair)]
+    )
 
 
-def _option(name: str, args: argparse.Namespace) -> list[str]:
-    value = getattr(args, name)
-    return [f"--{name}", str(value)] if value else []
+def _as_typed(setting: str) -> tuple[str, str]:
+    """A setting as the option of the script that stands for it."""
+    found = re.fullmatch(rf"{NAME}\.(recordings|enrolments)_dir:=(.*)", portable(setting), re.DOTALL)
+    return (f"--{found[1]}", found[2]) if found else ("--set", portable(setting))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stages 4 and 6 of recordings without sources: the talkers that a student hears in each, and the speech of all of them.
+"""Stages 4 and 6 of recordings without sources: the talkers that a student hears in each, and the speech of all.
 
 Keys are `<recording>-<head>`, heads counted from 0, as in a student's sets of mixtures. An enrolment is embedded by the
 teacher for analyses alone: nothing is extracted with it.

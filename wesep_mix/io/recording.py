@@ -52,9 +52,7 @@ class Recording:
         return len(self.samples) / SAMPLE_RATE
 
 
-def read_recording(
-    path: str | Path, channel: str = MIX, start: int = 0, num_frames: int | None = None
-) -> Recording:
+def read_recording(path: str | Path, channel: str = MIX, start: int = 0, num_frames: int | None = None) -> Recording:
     """Read a recording, whatever its format, rate, channels and length.
 
     Args:
@@ -67,8 +65,8 @@ def read_recording(
         The recording at 16 kHz.
 
     Raises:
-        UserError: for a file that cannot be read or is shorter than asked, has no audio, no such channel, less than half a second, or a sample
-            that is not finite.
+        UserError: for a file that cannot be read or is shorter than asked, has no audio, no such channel, less than
+            half a second, or a sample that is not finite.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix="wesep_mix.") as folder:

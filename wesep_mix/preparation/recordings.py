@@ -1,8 +1,8 @@
 """Sets of recordings without sources: real clips of which nobody knows what each talker said alone.
 
-`recordings.jsonl`: {"id", "path", "start", "num_samples", "rate"} a line, and where they are known "enrolment", a file of
-one talker's voice alone, and "speaker". `start` and `num_samples` count the file's own samples at its own `rate` in Hz;
-a long file is cut into several clips. Paths are relative to `roots.json` beside it (io.roots); in memory they are
+`recordings.jsonl`: {"id", "path", "start", "num_samples", "rate"} a line, and where they are known "enrolment", a file
+of one talker's voice alone, and "speaker". `start` and `num_samples` count the file's own samples at its own `rate` in
+Hz; a long file is cut into several clips. Paths are relative to `roots.json` beside it (io.roots); in memory they are
 where the files are. `unused.jsonl`: {"path", "start", "reason"} of what is not in it, `silent` or `unreadable`.
 """
 
@@ -36,6 +36,7 @@ MARK = re.compile(r"^(enroll?(ment)?)[_-]|[_-](enroll?(ment)?)$", re.IGNORECASE)
 ENDING = "99999-99"  # the longest of clip and head behind a recording's id in the names of files
 EXAMINED = "examined.jsonl"
 LOW_RATE = 16000
+SILENT_DB = -80.0  # of full scale: a quiet recorder's own noise is louder, 16 bits reach to -98
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,9 @@ def prepare_recordings(listing: Listing, out: Path, nj: int) -> None:
     clips = [clip for one in found if one.id in rows for clip in rows[one.id]["clips"]]
     entries = [RecordingEntry(**clip["entry"]) for clip in clips if not clip["silent"]]
     if not entries:
-        raise UserError(f"{listing.recordings_dir}: wanted a recording that sounds, found none among {len(found)} files")
+        raise UserError(
+            f"{listing.recordings_dir}: wanted a recording that sounds, found none among {len(found)} files"
+        )
     roots = read_roots(out)
     unreadable = [{"path": roots.short(one.path), "reason": "unreadable"} for one in found if one.id not in rows]
     silent = [clip["entry"] for clip in clips if clip["silent"]]
@@ -258,9 +261,9 @@ def _examine(listing: Listing, one: RecordingEntry) -> dict[str, Any]:
 
 
 def _is_silent(samples: np.ndarray, start: float, stop: float) -> bool:
-    """Whether a stretch is one constant."""
+    """Whether nothing is heard in a stretch: its deviation, the root mean square without the constant, is too low."""
     stretch = samples[round(start) : round(stop)]
-    return not len(stretch) or bool(np.ptp(stretch) < 1e-6)
+    return not len(stretch) or float(stretch.std(dtype=np.float64)) < 10 ** (SILENT_DB / 20)
 
 
 def cut_into_clips(whole: RecordingEntry, clip_s: float) -> list[RecordingEntry]:

@@ -64,6 +64,7 @@ class RecordingsConfig(Checked):
         seed: of the bootstrap.
         title: of the page.
         document: name of the page, without its ending.
+        note: a paragraph below the table; "" for none.
         paper: printed rows by name, `input` among them where there are any.
     """
 
@@ -79,6 +80,7 @@ class RecordingsConfig(Checked):
     seed: int = 0
     title: str = "Recordings"
     document: str = "RECORDINGS"
+    note: str = ""
     paper: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,9 +93,7 @@ class RecordingsConfig(Checked):
     @property
     def listing(self) -> Listing:
         """What stage 1 needs of it."""
-        return Listing(
-            self.recordings_dir, self.enrolments_dir, self.speaker, self.channel, self.clip_s, self.max_bad
-        )
+        return Listing(self.recordings_dir, self.enrolments_dir, self.speaker, self.channel, self.clip_s, self.max_bad)
 
     @property
     def printed(self) -> dict[str, PaperRow]:

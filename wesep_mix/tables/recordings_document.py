@@ -25,10 +25,10 @@ from wesep_mix.tables.recordings import ANALYSIS, INPUT, RecordingsLayout
 RULE_NUMBERS, MARGIN_NUMBERS, ABOUT = "rules.json", "margins.json", "about.json"
 MAIN = "OVRL"  # of the scales the one that the plot shows
 Numbers = Mapping[str, Any]
-READING = """Ratings are DNSMOS P.835 at 16 kHz, of a recording and of a talker's speech out of it at its level there. Means are
-over recordings; a difference is that to the same recordings as they are, in brackets a bootstrap interval of 95 % (1000 draws
-of files: clips of one file are drawn together). There are no sources: whether the right talker came out, and whole, no
-number here says."""
+READING = """Ratings are DNSMOS P.835 at 16 kHz, of a recording and of a talker's speech out of it at its level there.
+Means are over recordings; a difference is that to the same recordings as they are, in brackets a bootstrap interval of
+95 % (1000 draws of files: clips of one file are drawn together). There are no sources: whether the right talker came
+out, and whole, no number here says."""
 
 
 def write_document(layout: RecordingsLayout, corpus: str, command: str) -> str:
@@ -54,7 +54,14 @@ def write_document(layout: RecordingsLayout, corpus: str, command: str) -> str:
         f"# {layout.config.title}\n\nProduced by\n\n```\n{command}\n```\n\nGit revision {revision()}, "
         f"{shown_versions(versions())}. Stage 9 writes this file, and `{name.lower()}.json` with the same numbers."
     )
-    blocks = [head, _of_set(entries, found), table.markdown(), READING, _rules(layout, found)]
+    blocks = [
+        head,
+        _of_set(entries, found),
+        table.markdown(),
+        *filter(None, [layout.config.note]),
+        READING,
+        _rules(layout, found),
+    ]
     blocks += [*_statements(layout, found), *_margins(layout, found), *outdated]
     with atomic_write(layout.exp / f"{name}.md") as file:
         file.write("\n\n".join(blocks) + "\n")
@@ -205,9 +212,7 @@ def _margins(layout: RecordingsLayout, found: Mapping[str, Numbers]) -> Iterator
     head = ["model", "recordings", "with a margin", "margin", f"`{layout.config.rule}` picks the same %"]
     rows = []
     for model, numbers in known.items():
-        cells = (
-            " / ".join(_rank(numbers["rank"][f"{scale}{DIFF}{end}"]) for end in ("", RULED)) for scale in scales
-        )
+        cells = (" / ".join(_rank(numbers["rank"][f"{scale}{DIFF}{end}"]) for end in ("", RULED)) for scale in scales)
         margin = "-" if numbers["margin"] is None else f"{numbers['margin']:.3f}"
         same = f"{100 * numbers['same']:.1f}"
         rows.append([f"`{model}`", str(numbers["num"]), str(numbers["with_margin"]), margin, same, *cells])

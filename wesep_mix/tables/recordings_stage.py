@@ -135,4 +135,3 @@ class RecordingsStage:
         if margins := margin_rows(rows, config.rule, known):
             write_rows(out / MARGINS, margins)
             write_json(out / MARGIN_NUMBERS, margin_summary(margins, config.seed))
-
