@@ -87,20 +87,20 @@ if [ -n "$dns5" ]; then
     [ -n "${folders[$track]-}" ] || die "--track takes headset or speakerphone, found '$track'"
     place dns5
     [ ! -d "$dns5/V5_dev_testset" ] || dns5=$dns5/V5_dev_testset
-    recordings=$dns5/${folders[$track]}/noisy enrolments=$dns5/${folders[$track]}/enrol
-    [ -d "$recordings" ] || die "--dns5: wanted the unpacked V5_dev_testset.zip, found no '$recordings'"
-    [ -d "$enrolments" ] || die "--dns5: wanted the unpacked V5_dev_testset.zip, found no '$enrolments'"
+    recordings=$dns5/${folders[$track]}/noisy enrolments=$dns5/${folders[$track]}/enrol  # stage 1 looks for them
+else
+    [ -z "$recordings" ] || place recordings
+    [ -z "$enrolments" ] || place enrolments
 fi
-settings=()
-for name in recordings enrolments; do
-    [ -z "${!name}" ] || { place "$name" && settings+=("--set=recordings.${name}_dir:=${!name}"); }
-done
+settings=(${recordings:+"--set=recordings.recordings_dir:=$recordings"}
+    ${enrolments:+"--set=recordings.enrolments_dir:=$enrolments"})
 [ -n "$recordings" ] || [ "$stage" -gt 1 ] || die "--recordings DIR or --dns5 DIR is needed (see --help)"
 [ -z "$model" ] || [ "$from" = "$PWD" ] || [ ! -d "$from/$model" ] || model=$from/$model
 [ -z "$teacher" ] || place teacher
 settings+=(${set[@]+"${set[@]/#/--set=}"})
 exp=$exp_dir/$corpus${tag:+_$tag}
 train_cmd=none
+env_extra=dnsmos
 . tools/stages.sh
 
 of_model=(${model:+--model "$model"} ${num_spk:+--num_spk "$num_spk"} ${extractor:+--extractor "$extractor"}
