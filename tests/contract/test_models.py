@@ -92,6 +92,7 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "num_blocks": 2,
         "unit_level": True,
     },
+    ("extractors", "wesep"): {"embedding_dim": D, "unit_level": True},
     ("separators", "conv_tasnet"): {
         "num_spk": 3,
         "num_filters": 16,
@@ -108,7 +109,12 @@ LEVEL_COUNTS = {"ssl"}  # WavLM Base takes the level as it is
 KINDS = ("frontends", "teachers", "students", "extractors", "separators")
 EXTRACTORS, SEPARATORS = plugins.names("extractors"), plugins.names("separators")
 OWN_FUSIONS = {"spexplus": ("concat_conv",)}  # beside those that all have
-FUSED = [f"{name}/{fusion}" for name in EXTRACTORS for fusion in (*FUSIONS, *OWN_FUSIONS.get(name, ()))]
+ALONE_FUSIONS = {"wesep": ("given", "none")}  # instead of those
+FUSED = [
+    f"{name}/{fusion}"
+    for name in EXTRACTORS
+    for fusion in ALONE_FUSIONS.get(name, (*FUSIONS, *OWN_FUSIONS.get(name, ())))
+]
 NETWORKS = [(kind, name) for kind in KINDS for name in (FUSED if kind == "extractors" else plugins.names(kind))]
 SPEECH = ("extractors", "separators")  # kinds whose output is audio as long as the mixture
 ENCODERS = [(kind, name) for kind, name in NETWORKS if kind not in SPEECH]
@@ -126,9 +132,10 @@ def small(kind: str, name: str, **changes):
 
 
 @pytest.fixture(autouse=True)
-def importable(wespeaker_package, monkeypatch):
-    """A package `wespeaker`, which the teacher of that name needs."""
+def importable(wespeaker_package, wesep_checkout, monkeypatch):
+    """Packages `wespeaker` and `wesep`, which the teacher and the extractor of those names need."""
     monkeypatch.syspath_prepend(wespeaker_package)
+    monkeypatch.setenv("WESEP_DIR", str(wesep_checkout))
 
 
 def build(kind: str, name: str, **changes):
@@ -461,7 +468,7 @@ def test_an_estimate_follows_the_level_of_the_mixture(kind, name, wav, gain):
 
 def test_names_of_this_file_exist():
     assert all(name in plugins.names(kind) for kind, name in SMALL)
-    assert set(EXTRACTORS) >= set(OWN_FUSIONS)
+    assert set(EXTRACTORS) >= {*OWN_FUSIONS, *ALONE_FUSIONS}
 
 
 # learning and keeping
