@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import Journal, atomic_write, write_json
@@ -334,6 +333,8 @@ def _with_interval(pairs: np.ndarray, seed: int) -> dict[str, float] | None:
 
 def rank_correlation(pairs: np.ndarray) -> float | None:
     """Spearman's correlation of the two columns of [M, 2]; None where one of them is constant."""
+    from scipy.stats import rankdata  # here, since it takes a while and a finished stage answers at once
+
     ranks = [rankdata(column) for column in pairs.T] if len(pairs) > 1 else [np.zeros(1), np.zeros(1)]
     if any(np.ptp(column) == 0 for column in ranks):
         return None

@@ -21,7 +21,7 @@ from wesep_mix.base.files import Journal, read_table, write_table
 from wesep_mix.base.parallel import map_items
 from wesep_mix.inference.candidates import find_talkers, heads_of
 from wesep_mix.inference.embeddings import COUNTS
-from wesep_mix.inference.listening import embed_voice, extract_talker
+from wesep_mix.inference.listening import embed_voice, extract_talkers
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.io.recording import read_recording
@@ -223,6 +223,7 @@ def _extract(hearing: Hearing, out: Path, item: tuple[RecordingEntry, Sequence[t
     entry, talkers = item
     extractor = _network(hearing.networks.extractor, "extractors", hearing.device)
     samples, use = entry.read(hearing.channel).samples, hearing.used()
-    for key, embedding in talkers:
-        speech = extract_talker(extractor, samples, embedding, use, hearing.device)
+    embeddings = np.stack([embedding for _, embedding in talkers])
+    estimates = extract_talkers(extractor, samples, embeddings, use, hearing.device)
+    for (key, _), speech in zip(talkers, estimates, strict=True):
         write_audio(out / f"{key}.wav", speech, subtype="FLOAT" if np.abs(speech).max() > 1.0 else "PCM_16")

@@ -34,6 +34,7 @@ from wesep_mix.preparation.recordings import Listing, recordings_part
 NAME = "recordings"  # of the config
 INPUT = "input"  # the row that others are compared with, and the folder of the recordings as they are
 ANALYSIS = "analysis"  # a model's folder of stage 8
+RULE_NUMBERS, MARGIN_NUMBERS, ABOUT = "rules.json", "margins.json", "about.json"  # in it
 Rating = Annotated[float, between(1, 5)]
 
 

@@ -20,9 +20,8 @@ from wesep_mix.preparation.recordings import RecordingEntry, read_recordings
 from wesep_mix.report.plots import save_figure
 from wesep_mix.report.results import rounded
 from wesep_mix.report.tables import Table
-from wesep_mix.tables.recordings import ANALYSIS, INPUT, RecordingsLayout
+from wesep_mix.tables.recordings import ABOUT, ANALYSIS, INPUT, MARGIN_NUMBERS, RULE_NUMBERS, RecordingsLayout
 
-RULE_NUMBERS, MARGIN_NUMBERS, ABOUT = "rules.json", "margins.json", "about.json"
 MAIN = "OVRL"  # of the scales the one that the plot shows
 Numbers = Mapping[str, Any]
 READING = """Ratings are DNSMOS P.835 at 16 kHz, of a recording and of a talker's speech out of it at its level there.

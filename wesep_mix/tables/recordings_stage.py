@@ -23,8 +23,7 @@ from wesep_mix.evaluation.recordings import (
     write_rows,
 )
 from wesep_mix.preparation.recordings import prepare_recordings, read_recordings
-from wesep_mix.tables.recordings import RecordingsLayout
-from wesep_mix.tables.recordings_document import ABOUT, MARGIN_NUMBERS, RULE_NUMBERS, write_document
+from wesep_mix.tables.recordings import ABOUT, MARGIN_NUMBERS, RULE_NUMBERS, RecordingsLayout
 from wesep_mix.tables.sessions_stage import Request
 
 STAGES = (1, 4, 6, 7, 8, 9)
@@ -64,6 +63,8 @@ class RecordingsStage:
         for part, work in self._steps():
             run_part(part, self.request.force, work)
         if self.request.stage == 9:
+            from wesep_mix.tables.recordings_document import write_document
+
             with alone_in(self.layout.exp, wait=True):
                 print(f"\n{write_document(self.layout, self.request.corpus, self.command)}\n", flush=True)
         return 0
