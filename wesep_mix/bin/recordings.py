@@ -18,7 +18,6 @@ from wesep_mix.base.stage import Part, guarded
 from wesep_mix.bin.options import parser
 from wesep_mix.models.networks import STAGES as PARTS
 from wesep_mix.models.networks import Networks, find_networks
-from wesep_mix.report.markdown import portable, tag_of
 from wesep_mix.tables.recordings import NAME, RecordingsLayout, load_recordings
 from wesep_mix.tables.recordings_stage import STAGES, RecordingsStage, title
 from wesep_mix.tables.sessions_stage import Request
@@ -62,7 +61,9 @@ def _stage(args: argparse.Namespace) -> RecordingsStage:
     )
     corpus = args.config.parents[1].name
     request = Request(args.stage_number, corpus, args.nj, args.ngpu, args.force)
-    return RecordingsStage(request, layout, partial(_hearing, networks, layout, request.device), _command(args, corpus))
+    return RecordingsStage(
+        request, layout, partial(_hearing, networks, layout, request.device), partial(_command, args, corpus)
+    )
 
 
 def _hearing(networks: Networks, layout: RecordingsLayout, device: str) -> object:
@@ -74,18 +75,19 @@ def _hearing(networks: Networks, layout: RecordingsLayout, device: str) -> objec
 
 def _command(args: argparse.Namespace, corpus: str) -> str:
     """The line that makes the results, as one would type it."""
+    from wesep_mix.report.markdown import portable, tag_of
+
     given = {name: getattr(args, name) for name in ("model", "num_spk", "extractor", "teacher")}
     given["tag"] = tag_of(args.exp, corpus)
-    pairs = [(f"--{name}", str(value)) for name, value in given.items() if value]
-    return shlex.join(
-        ["bash", f"egs/{corpus}/run.sh", *(word for pair in [*map(_as_typed, args.set), *pairs] for word in pair)]
-    )
+    options = [portable(f"{name}={value}").partition("=") for name, value in given.items() if value]
+    pairs = [*map(_as_typed, map(portable, args.set)), *((f"--{name}", value) for name, _, value in options)]
+    return shlex.join(["bash", f"egs/{corpus}/run.sh", *(word for pair in pairs for word in pair)])
 
 
 def _as_typed(setting: str) -> tuple[str, str]:
     """A setting as the option of the script that stands for it."""
-    found = re.fullmatch(rf"{NAME}\.(recordings|enrolments)_dir:=(.*)", portable(setting), re.DOTALL)
-    return (f"--{found[1]}", found[2]) if found else ("--set", portable(setting))
+    found = re.fullmatch(rf"{NAME}\.(recordings|enrolments)_dir:=(.*)", setting, re.DOTALL)
+    return (f"--{found[1]}", found[2]) if found else ("--set", setting)
 
 
 if __name__ == "__main__":

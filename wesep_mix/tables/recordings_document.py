@@ -50,7 +50,7 @@ def write_document(layout: RecordingsLayout, corpus: str, command: str) -> str:
     before = _input(layout.rated_input().out / SCORES)
     table = _table(layout, found, before)
     head = (
-        f"# {layout.config.title}\n\nProduced by\n\n```\n{command}\n```\n\nGit revision {revision()}, "
+        f"# {layout.config.title}\n\nLast written by\n\n```\n{command}\n```\n\nGit revision {revision()}, "
         f"{shown_versions(versions())}. Stage 9 writes this file, and `{name.lower()}.json` with the same numbers."
     )
     blocks = [

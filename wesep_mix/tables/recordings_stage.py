@@ -43,13 +43,13 @@ class RecordingsStage:
         request: what is asked for.
         layout: where everything lies.
         hearing: makes inference.recordings.Hearing, which imports torch.
-        command: what made the results, for the reader of the page to type.
+        command: gives what made the results, for the reader of the page to type.
     """
 
     request: Request
     layout: RecordingsLayout
     hearing: Callable[[], object]
-    command: str
+    command: Callable[[], str]
 
     def run(self) -> int:
         """Do the stage's work.
@@ -66,7 +66,7 @@ class RecordingsStage:
             from wesep_mix.tables.recordings_document import write_document
 
             with alone_in(self.layout.exp, wait=True):
-                print(f"\n{write_document(self.layout, self.request.corpus, self.command)}\n", flush=True)
+                print(f"\n{write_document(self.layout, self.request.corpus, self.command())}\n", flush=True)
         return 0
 
     def all_parts(self) -> list[Part]:
