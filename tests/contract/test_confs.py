@@ -13,6 +13,7 @@ from places import ROOT
 from wesep_mix.base import plugins
 from wesep_mix.base.config import CHOSEN, SECTIONS, load_config, read_raw
 from wesep_mix.bin import check_config
+from wesep_mix.tables.recordings import load_recordings
 from wesep_mix.training import smoke
 from wesep_mix.training.extractor import build_extractor
 from wesep_mix.training.separator import build_separator
@@ -96,6 +97,13 @@ def test_the_sessions_of_a_recipe_are_valid(corpus):
     extractor = next(name for recipe, name in RECIPES if recipe == corpus)
     assert check(corpus, extractor, sessions=True) == 0
     assert check(corpus, extractor, "sessions.speech=nobody", sessions=True) == 1
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/recordings.yaml")), ids=lambda path: path.parts[-3])
+def test_the_recordings_of_a_recipe_are_valid_and_have_it_alone(path):
+    config = load_recordings(path, [])
+    assert (config.document == "TABLE3") == ("input" in config.printed) and config.recordings_dir == ""
+    assert [file.name for file in path.parent.iterdir()] == ["recordings.yaml"]
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
