@@ -37,6 +37,7 @@ RULES: dict[Rule, str] = {
 SCORES, MARGINS, RATED = "scores.csv", "margins.csv", "rated.jsonl"
 SUMMARY = "summary.json"
 FLOOR_DB = -120.0
+LEAST_RANKED = 10  # recordings, from which on a correlation says something
 INPUT, DIFF = "_input", "_diff"  # behind a scale's name: of the recording itself, and the difference to it
 RULED = "_rule"  # behind that: of the talker that the rule takes
 Row = dict[str, Any]
@@ -283,7 +284,8 @@ def margin_rows(rows: Sequence[Row], rule: Rule, known: Known) -> list[Row]:
 
     Returns:
         {recording, margin, cos_first, cos_second, picked (a head), same (1 where the rule takes it too, else 0),
-        <scale>_diff of the one picked, <scale>_diff_rule}; margin and cos_second are NaN where there is one talker.
+        <scale>_diff of the one picked, <scale>_diff_rule}; margin, cos_second and same are NaN where there is one
+        talker, and same where the rule takes none.
     """
     picked, ruled = (chosen_rows(rows, each, known) for each in ("enrolment", rule))
     talkers, scales = by_recording(rows), scales_of(rows)
@@ -292,9 +294,10 @@ def margin_rows(rows: Sequence[Row], rule: Rule, known: Known) -> list[Row]:
         cosines = sorted((known.cosines[f"{name}-{one['head']}"] for one in talkers[name]), reverse=True)
         second = cosines[1] if len(cosines) > 1 else float("nan")
         other = ruled.get(name, {})
+        is_choice = len(cosines) > 1 and "head" in other
         found.append(
             {"recording": name, "margin": cosines[0] - second, "cos_first": cosines[0], "cos_second": second}
-            | {"picked": row["head"], "same": float(other.get("head") == row["head"])}
+            | {"picked": row["head"], "same": float(other["head"] == row["head"]) if is_choice else float("nan")}
             | {f"{scale}{DIFF}": row[f"{scale}{DIFF}"] for scale in scales}
             | {f"{scale}{DIFF}{RULED}": other.get(f"{scale}{DIFF}", float("nan")) for scale in scales}
         )
@@ -309,24 +312,27 @@ def margin_summary(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         seed: of the bootstrap.
 
     Returns:
-        {"num": recordings, "with_margin": of these those with two talkers or more, "margin": their mean, "same": share
-        in which the rule takes the talker that the enrolment picks, "rank": {column: {"value", "low", "high"}}:
-        Spearman's correlation of the margin with each column of differences}; None where it is not known.
+        {"num": recordings, "with_margin": of these those with two talkers or more, "margin": their mean, "same": of
+        these the share in which the rule takes the talker that the enrolment picks, "rank": {column: {"value", "low",
+        "high"}}: Spearman's correlation of the margin with each column of differences}; None where it is not known, a
+        correlation also of fewer than LEAST_RANKED recordings.
     """
-    margins = np.array([row["margin"] for row in rows])
-    there = ~np.isnan(margins)
+    margins, same = (np.array([row[name] for row in rows]) for name in ("margin", "same"))
+    there, chosen = ~np.isnan(margins), ~np.isnan(same)
     names = [name for name in rows[0] if name.removesuffix(RULED).endswith(DIFF)]
     pairs = {name: np.array([(row["margin"], row[name]) for row in rows])[there] for name in names}
     return {
         "num": len(rows),
         "with_margin": int(there.sum()),
         "margin": float(margins[there].mean()) if there.any() else None,
-        "same": float(np.mean([row["same"] for row in rows])),
+        "same": float(same[chosen].mean()) if chosen.any() else None,
         "rank": {name: _with_interval(own, seed) for name, own in pairs.items()},
     }
 
 
 def _with_interval(pairs: np.ndarray, seed: int) -> dict[str, float] | None:
+    if len(pairs) < LEAST_RANKED:
+        return None
     value, ends = rank_correlation(pairs), bootstrap(pairs, seed, rank_correlation)
     return None if value is None or ends is None else {"value": value, "low": ends[0], "high": ends[1]}
 

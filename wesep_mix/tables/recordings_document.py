@@ -14,7 +14,7 @@ from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import revision, versions
 from wesep_mix.base.installed import shown as shown_versions
 from wesep_mix.base.stage import damage_of, outdated_by
-from wesep_mix.evaluation.recordings import DIFF, MARGINS, RULED, RULES, SCORES, read_rows
+from wesep_mix.evaluation.recordings import DIFF, LEAST_RANKED, MARGINS, RULED, RULES, SCORES, read_rows
 from wesep_mix.metrics.dnsmos import SCALES
 from wesep_mix.preparation.recordings import RecordingEntry, read_recordings
 from wesep_mix.report.plots import save_figure
@@ -204,7 +204,8 @@ def _margins(layout: RecordingsLayout, found: Mapping[str, Numbers]) -> Iterator
     yield (
         "Nothing is extracted with an enrolment. The margin is the cosine of the nearest talker's embedding to the "
         "enrolment's less that of the next; rank: Spearman's correlation with the margin, of the difference of the "
-        f"talker whom the enrolment picks, and behind the stroke of `{layout.config.rule}`."
+        f"talker whom the enrolment picks, and behind the stroke of `{layout.config.rule}`; of {LEAST_RANKED} recordings "
+        "or more with a margin, that is with two talkers or more."
     )
     ranks = next(iter(known.values()))["rank"]
     scales = _ordered(name.removesuffix(DIFF) for name in ranks if name.endswith(DIFF))
@@ -213,7 +214,7 @@ def _margins(layout: RecordingsLayout, found: Mapping[str, Numbers]) -> Iterator
     for model, numbers in known.items():
         cells = (" / ".join(_rank(numbers["rank"][f"{scale}{DIFF}{end}"]) for end in ("", RULED)) for scale in scales)
         margin = "-" if numbers["margin"] is None else f"{numbers['margin']:.3f}"
-        same = f"{100 * numbers['same']:.1f}"
+        same = "-" if numbers["same"] is None else f"{100 * numbers['same']:.1f}"
         rows.append([f"`{model}`", str(numbers["num"]), str(numbers["with_margin"]), margin, same, *cells])
     yield Table([*head, *(f"rank, {scale.upper()}" for scale in scales)], rows).markdown()
     for model in known:

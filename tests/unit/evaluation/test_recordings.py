@@ -97,6 +97,17 @@ def test_one_talker_has_no_margin_and_is_counted():
     found = margin_summary(margins, 0)
     assert (found["num"], found["with_margin"], found["same"]) == (2, 1, 1.0)
     assert found["margin"] == pytest.approx(0.3) and found["rank"] == {"ovrl_diff": None, "ovrl_diff_rule": None}
+    assert margin_summary(margin_rows(rows, "mean", Known({"a-0": 0.5}, {})), 0)["same"] is None
+
+
+def test_margins_go_with_gains_from_ten_recordings_on():
+    rows = [
+        {"recording": str(n), "margin": n / 10, "same": 1.0, "ovrl_diff": n**2, "ovrl_diff_rule": -n} for n in range(10)
+    ]
+    found = margin_summary(rows, 0)["rank"]
+    assert found["ovrl_diff"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+    assert found["ovrl_diff_rule"]["value"] == pytest.approx(-1.0)
+    assert margin_summary(rows[:9], 0)["rank"]["ovrl_diff"] is None
 
 
 def test_the_rank_correlation_is_spearmans():
