@@ -204,8 +204,8 @@ def _margins(layout: RecordingsLayout, found: Mapping[str, Numbers]) -> Iterator
     yield (
         "Nothing is extracted with an enrolment. The margin is the cosine of the nearest talker's embedding to the "
         "enrolment's less that of the next; rank: Spearman's correlation with the margin, of the difference of the "
-        f"talker whom the enrolment picks, and behind the stroke of `{layout.config.rule}`; of {LEAST_RANKED} recordings "
-        "or more with a margin, that is with two talkers or more."
+        f"talker whom the enrolment picks, and behind the stroke of `{layout.config.rule}`; where {LEAST_RANKED} "
+        "recordings or more have a margin, that is two talkers."
     )
     ranks = next(iter(known.values()))["rank"]
     scales = _ordered(name.removesuffix(DIFF) for name in ranks if name.endswith(DIFF))
