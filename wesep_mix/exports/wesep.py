@@ -162,8 +162,8 @@ def print_notes(job: Export) -> None:
     unreadable = next((plan.id for plan in job.plans if "T" in plan.id), None)
     if unreadable is not None:
         print(
-            f"note: ids of mixtures have a T ({unreadable}): WeSep's scoring cannot read the talkers out of the names of "
-            "its wavs, score them here",
+            f"note: ids of mixtures have a T ({unreadable}): WeSep's scoring cannot read the talkers out of its wavs' "
+            "names, score them here",
             flush=True,
         )
     if job.num_spk > 2:
