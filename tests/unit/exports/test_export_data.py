@@ -168,6 +168,12 @@ def test_types_choose_the_mixtures_of_a_librimix_tree(case):
     assert folders == ["mix_clean", "noise", "s1", "s2"]
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_16"])
+def test_of_wavs_that_kaldi_does_not_read_it_says_so(subtype, case, capsys):
+    assert case.run("kaldi", "--wav_subtype", subtype) == 0
+    assert ("Kaldi's own programs do not read wavs of floats" in capsys.readouterr().out) == (subtype == "FLOAT")
+
+
 def test_labels_by_hand(case):
     assert case.run("wesep", "--embeddings", case.embeddings, "--labels", "speaker", sets=["train"]) == 0
     plan = case.plans["train"][0]
