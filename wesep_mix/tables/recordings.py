@@ -61,7 +61,7 @@ class RecordingsConfig(Checked):
         max_bad: likewise, in every stage.
         candidates: who is heard (inference.recordings.Hearing).
         use: settings in place of the model's own (models.folder.UseConfig).
-        rule: whose speech the main row is of (evaluation.recordings.RULES).
+        rule: whose speech the main row is of (evaluation.recording_rules.RULES).
         seed: of the bootstrap.
         title: of the page.
         document: name of the page, without its ending.

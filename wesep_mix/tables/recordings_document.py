@@ -14,7 +14,8 @@ from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import revision, versions
 from wesep_mix.base.installed import shown as shown_versions
 from wesep_mix.base.stage import damage_of, outdated_by
-from wesep_mix.evaluation.recordings import DIFF, LEAST_RANKED, MARGINS, RULED, RULES, SCORES, read_rows
+from wesep_mix.evaluation.recording_rules import LEAST_RANKED, MARGINS, RULED, RULES
+from wesep_mix.evaluation.recordings import DIFF, SCORES, read_rows
 from wesep_mix.metrics.dnsmos import SCALES
 from wesep_mix.preparation.recordings import RecordingEntry, read_recordings
 from wesep_mix.report.plots import save_figure

@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from wesep_mix.base.files import write_json
 from wesep_mix.base.locks import alone_in
 from wesep_mix.base.stage import Part, run_part
-from wesep_mix.evaluation.recordings import (
+from wesep_mix.evaluation.recording_rules import (
     MARGINS,
-    SCORES,
     Known,
-    Rating,
     compare_rules,
     enrolment_cosines,
     margin_rows,
     margin_summary,
-    rate_recordings,
-    rate_speech,
-    read_rows,
-    write_rows,
 )
+from wesep_mix.evaluation.recordings import SCORES, Rating, rate_recordings, rate_speech, read_rows, write_rows
 from wesep_mix.preparation.recordings import prepare_recordings, read_recordings
 from wesep_mix.tables.recordings import ABOUT, MARGIN_NUMBERS, RULE_NUMBERS, RecordingsLayout
 from wesep_mix.tables.sessions_stage import Request

@@ -9,23 +9,18 @@ import soundfile
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation import recordings
-from wesep_mix.evaluation.recordings import (
+from wesep_mix.evaluation.recording_rules import (
     RULES,
     Known,
-    Rating,
     chosen_rows,
     compare_rules,
     enrolment_cosines,
-    level_db,
     margin_rows,
     margin_summary,
     mean_difference,
     rank_correlation,
-    rate_recordings,
-    rate_speech,
-    read_rows,
-    write_rows,
 )
+from wesep_mix.evaluation.recordings import Rating, level_db, rate_recordings, rate_speech, read_rows, write_rows
 from wesep_mix.preparation.recordings import RecordingEntry
 
 
