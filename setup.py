@@ -53,7 +53,7 @@ setup(
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
-        "fast_bss_eval",  # SDR; pure Python, its last release is of 2022 and works with numpy 2
+        "fast-bss-eval",  # SDR; pure Python, its last release is of 2022 and works with numpy 2
         "jinja2",  # report.html
         "pyannote-metrics>=4.1,<5",  # diarisation error rate
         "espeakng-loader",
