@@ -146,7 +146,12 @@ def choose(improvements: Mapping[str, float], per_kind: int = PER_KIND) -> dict[
     num = min(per_kind, max(1, len(order) // 3))
     first = (len(order) - num) // 2
     places = {"best": range(num), "worst": range(len(order) - num, len(order)), "median": range(first, first + num)}
-    kinds = {order[place]: kind for kind in ("median", "worst", "best") for place in places[kind] if place >= 0}
+    kinds = {
+        order[place]: kind
+        for kind in ("median", "worst", "best")
+        for place in places[kind]
+        if place in range(len(order))
+    }
     return {mix: kinds[mix] for mix in order if mix in kinds}
 
 
@@ -179,9 +184,11 @@ def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], fol
         The best, median and worst with all that is on the disk, and the worst with the extraction of `row` alone.
 
     Raises:
-        UserError: a mixture has no plan, or its audio is missing or damaged.
+        UserError: no talker has an SI-SDRi, a mixture has no plan, or its audio is missing or damaged.
     """
     means = mixture_means(scores[row])
+    if not means:
+        raise UserError(f"{row}: wanted the SI-SDRi of some talkers, found none")
     plans = {plan.id: plan for plan in read_plans(data / PLANS)}
     if missing := sorted(means.keys() - plans.keys()):
         raise UserError(f"{data / PLANS}: wanted the scored mixture {missing[0]}, found none; is it another test set?")

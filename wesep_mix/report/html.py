@@ -100,7 +100,7 @@ def page(text: str, plots: Mapping[str, Path], heard: Listening | None, silent: 
     )
     environment.tests |= {name.__name__.lower(): _is_a(name) for name in (Grid, Plot, Notes)}
     environment.globals["spread"] = spread
-    return environment.get_template(TEMPLATE).render(
+    rendered = environment.get_template(TEMPLATE).render(
         head=head,
         before=sections[:place],
         after=sections[place:],
@@ -110,6 +110,7 @@ def page(text: str, plots: Mapping[str, Path], heard: Listening | None, silent: 
         style=Markup((HERE / STYLE).read_text(encoding="utf-8")),
         script=Markup((HERE / SCRIPT).read_text(encoding="utf-8")),
     )
+    return rendered.lstrip()  # macros leave empty lines
 
 
 def _is_a(kind: type):
