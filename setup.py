@@ -28,7 +28,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["wesep_mix*"]),
-    package_data={"wesep_mix": ["pretrained/*/*"], "wesep_mix.page": ["*.css", "*.js"], "wesep_mix.report": ["report.*"]},
+    package_data={
+        "wesep_mix": ["pretrained/*/*"],
+        "wesep_mix.page": ["*.css", "*.js"],
+        "wesep_mix.report": ["report.*"],
+    },
     entry_points={"console_scripts": ["wesep-mix = wesep_mix.__main__:main"]},
     install_requires=[
         # torchaudio's compiled part loads only beside a torch that has what it was built with, and its metadata asks

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # whose modules import torch, which pictures don't need
     from wesep_mix.inference.candidates import Talker
     from wesep_mix.io.recording import Recording
 
-COLUMNS = 800  # of a spectrogram, at most
+COLUMNS = 800  # of a spectrogram, at most, unless said otherwise
 WINDOW = 512  # samples of one of its frames
 FRAMES = 8  # of them that are averaged in a column, at most
 RANGE_DB = 70.0  # from the loudest point to black
@@ -89,17 +89,18 @@ def timeline(spans: Sequence[tuple[float, float]], seconds: float) -> str:
     return f'<div class="when" aria-hidden="true">{bars}</div><p class="told">Heard from {told}{more}</p>'
 
 
-def spectrogram(samples: np.ndarray, top_hz: float = SAMPLE_RATE / 2) -> np.ndarray:
+def spectrogram(samples: np.ndarray, top_hz: float = SAMPLE_RATE / 2, most: int = COLUMNS) -> np.ndarray:
     """Levels over time and frequency; a long recording is looked at here and there, so that an hour costs little.
 
     Args:
         samples: float [T] at 16 kHz.
         top_hz: where to end.
+        most: columns, at most.
 
     Returns:
-        dB, float32 [F, N], the lowest frequency first, at most COLUMNS columns.
+        dB, float32 [F, N], the lowest frequency first.
     """
-    columns = int(np.clip(len(samples) // (WINDOW // 2), 1, COLUMNS))
+    columns = int(np.clip(len(samples) // (WINDOW // 2), 1, most))
     width = len(samples) / columns
     frames = int(np.clip(round(width / WINDOW), 1, FRAMES))
     starts = (np.arange(columns * frames) * width / frames).astype(int)

@@ -26,8 +26,8 @@ from wesep_mix.page.pictures import data_address, picture, spectrogram, waveform
 PEAK = 0.9
 MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": 0.7}
 POINTS = 160  # of a waveform, in time
-ROWS = 128  # of a spectrogram
-JPEG_QUALITY = 55
+ROWS, COLUMNS = 128, 320  # of a spectrogram; columns at most
+JPEG_QUALITY = 45
 PER_KIND, NUM_WORST = 4, 20
 KINDS = ("best", "median", "worst")
 
@@ -238,5 +238,5 @@ def _extracted(mix: str, speaker: str, extractions: Extractions, sound: Callable
 
 def _levels(samples: np.ndarray) -> np.ndarray:
     """A spectrogram with two rows in one, dB [ROWS, N]."""
-    levels = spectrogram(samples)
+    levels = spectrogram(samples, most=COLUMNS)
     return levels[: 2 * ROWS].reshape(ROWS, 2, -1).max(axis=1)

@@ -50,9 +50,11 @@ def map_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], seed
 
 
 def _draw(panel: Axes, places: np.ndarray, speakers: Sequence[str]) -> None:
-    """A colour and a marker a speaker, and the name at the median of its places."""
+    """A colour and a marker a speaker, and the name above its places."""
     names, owner = sorted(set(speakers)), np.array(speakers)
     for number, name in enumerate(names):
         own = places[owner == name]
         panel.scatter(*own.T, s=22, alpha=0.75, color=f"C{number % 10}", marker=MARKERS[number % len(MARKERS)])
-        panel.annotate(name, np.median(own, axis=0), fontsize="x-small", ha="center", fontweight="bold")
+        above = (float(np.median(own[:, 0])), float(own[:, 1].max()))
+        panel.annotate(name, above, (0, 4), textcoords="offset points", fontsize="x-small", ha="center")
+    panel.margins(0.08)
