@@ -139,8 +139,11 @@ def read_sections(text: str, plots: Mapping[str, Path]) -> list[Section]:
         The sections.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parsed = markdown.parse(text)
+    for token in parsed:
+        token.children = token.children and _without_links_to_files(token.children)
     sections, intro, caption = [Section("", "top")], None, None
-    for tokens in _blocks(markdown.parse(text)):
+    for tokens in _blocks(parsed):
         kind, section = tokens[0].type, sections[-1]
         inline = tokens[1] if len(tokens) > 1 and tokens[1].type == "inline" else None
         told, intro = intro, None
@@ -162,6 +165,19 @@ def read_sections(text: str, plots: Mapping[str, Path]) -> list[Section]:
             section.parts.append(Markup(markdown.renderer.render(tokens, markdown.options, {})))
             intro = inline.content[:-1] if inline and inline.content.endswith(":") else None
     return sections
+
+
+def _without_links_to_files(tokens: Sequence[Token]) -> list[Token]:
+    """Inline tokens with the words of links to other files instead of the links: a page may lie anywhere."""
+    kept, left_out = [], 0
+    for token in tokens:
+        if token.type == "link_open" and not re.match(r"#|https?:", token.attrs["href"]):
+            left_out += 1
+        elif token.type == "link_close" and left_out:
+            left_out -= 1
+        else:
+            kept.append(token)
+    return kept
 
 
 def _blocks(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -18,12 +18,12 @@ from wesep_mix.base.files import atomic_path
 from wesep_mix.metrics.clustering import normalised
 from wesep_mix.report.data_summary import FolderContent, Histogram, by_group, histograms, mixture_hours
 
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+MARKERS = "osD^vP*Xp<>hd"
 COSINE_BINS = np.linspace(-1, 1, 81)
 DATA_COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
 FOR_PAPERS = (".pdf", ".svg")  # beside the PNG
 UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-MARKERS = "osD^vP*Xp<>hd"
 PLAIN = {  # text stays text, and the same numbers give the same file
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
@@ -125,9 +125,9 @@ def save_figure(figure: Figure, path: Path, others: Sequence[str] = ()) -> None:
         path: of the PNG.
         others: endings of further files beside it, such as FOR_PAPERS.
     """
-    figure.tight_layout()
     for panel in figure.axes:
         panel.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
     with matplotlib.rc_context(PLAIN | {"svg.hashsalt": path.stem}):
         for place in (path, *map(path.with_suffix, others)):
             with atomic_path(place) as temporary:

@@ -118,6 +118,12 @@ def test_a_report_names_no_other_file_and_says_the_same_every_time(experiment):
     assert str(experiment).encode() not in first
 
 
+def test_links_to_files_become_words_and_others_stay():
+    text = "# x\n\n[WORST.md](2mix/WORST.md), [here](#top) and [there](https://example.org/)."
+    (head,) = read_sections(text, {})
+    assert head.parts == ['<p>WORST.md, <a href="#top">here</a> and <a href="https://example.org/">there</a>.</p>\n']
+
+
 def test_colours_of_plots_are_those_of_the_page():
     svg = (
         '<?xml?><!DOCTYPE x>\n<svg height="1pt"><metadata>x</metadata><g style="fill: #1f77b4; stroke: #000000"/></svg>'
