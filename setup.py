@@ -71,6 +71,7 @@ setup(
             "pytest",
             "pytest-timeout",
             "pytest-xdist",
+            "playwright",  # drives the Chromium that is on the path; it fetches none by itself
             "ruff",
             *(name for names in OPTIONAL.values() for name in names),
         ],

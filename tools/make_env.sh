@@ -40,7 +40,7 @@ for extra in ${extras[@]+"${extras[@]}"}; do
         ecapa) modules+=(speechbrain) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
-        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist ruff) ;;
+        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist playwright ruff) ;;
         *) die "no optional part '$extra'; there are dnsmos, ecapa, tensorboard, page and test" ;;
     esac
 done
