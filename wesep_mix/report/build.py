@@ -14,14 +14,14 @@ from wesep_mix.base.stage import damage_of
 from wesep_mix.evaluation.scoring import read_scored
 from wesep_mix.io.embeddings import read_embeddings
 from wesep_mix.report.curves import curve_plot, learning_curves
-from wesep_mix.report.examples import Listening, listening
+from wesep_mix.report.examples import to_listen_to
 from wesep_mix.report.html import page
-from wesep_mix.report.latex import latex_document
+from wesep_mix.report.latex import results_latex
 from wesep_mix.report.maps import FEWEST, map_plot
 from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot, score_plot
-from wesep_mix.report.results import extractors, left_out, outdated_rows, scored_conditions, separators
-from wesep_mix.report.tables import SPEECH_COLUMNS, TARGETS, Table, embedding_table, extraction_table, ordered_rows
+from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
+from wesep_mix.report.tables import SPEECH_COLUMNS, ordered_rows
 
 PLOTS, TEXT, TABLES, PAGE = "plots", "RESULTS.md", "tables.tex", "report.html"
 
@@ -53,7 +53,7 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         text = document(results, Context(lines, links, left_out(mixtures), outdated))
         _write(folder / TEXT, text)
-        _write(folder / TABLES, latex_document(paper_tables(results)))
+        _write(folder / TABLES, results_latex(results))
         _write(folder / PAGE, page(text, {links[caption]: plot for caption, plot in plots.items()}, heard, silent))
     outdated += [f"audio in {PAGE}: {silent}"] if silent else []
     return "\n".join([terminal(results), *(f"left out: {line}" for line in outdated)])
@@ -62,40 +62,6 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as file:
         file.write(text)
-
-
-def paper_tables(results: dict[str, Any]) -> dict[tuple[str, str], Table]:
-    """The tables of results, by caption and label for LaTeX."""
-    of = f"{results['corpus']}, {results['num_spk']} talkers"
-    return {
-        (f"Embeddings, {of}", "tab:embeddings"): embedding_table(results["embeddings"]),
-        (f"Extraction, {of}: mean ± standard deviation over {TARGETS[results['targets']][0]}", "tab:extraction"): (
-            extraction_table(results["extraction"])
-        ),
-    }
-
-
-def to_listen_to(mixtures: Path, results: dict[str, Any], data: Path | None) -> tuple[Listening | None, str]:
-    """The mixtures that report.html plays, chosen by the first extractor, or else by the first separator.
-
-    Args:
-        mixtures: folder of the experiment, `exp/<N>mix`.
-        results: as `report.results.gather` gives them.
-        data: the test set.
-
-    Returns:
-        The mixtures, and why there are none.
-    """
-    folders = scored_conditions(mixtures)
-    rows = [*extractors(results), *(f"{name}/separated" for name in separators(results))]
-    row = next((name for name in rows if name in folders), None)
-    if data is None or row is None:
-        return None, "no test set was named, --data" if data is None else "nothing was extracted"
-    names = [name for name in ordered_rows(folders) if name != "mixture"]
-    try:
-        return listening(data, row, {name: read_scored(folders[name])[0] for name in names}, folders), ""
-    except UserError as err:  # the numbers stand without it
-        return None, str(err)
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:

@@ -12,16 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.inference.controls import CONTROLS
+from wesep_mix.evaluation.scoring import read_scored
+from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
 from wesep_mix.mixing.render import render
 from wesep_mix.page.pictures import data_address, picture, spectrogram, waveform
+from wesep_mix.report.results import extractors, scored_conditions, separators
+from wesep_mix.report.tables import ordered_rows
 
 PEAK = 0.9
 MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": 0.7}
@@ -169,6 +173,29 @@ def mixture_means(rows: Sequence[Mapping]) -> dict[str, float]:
         if not math.isnan(row["si_sdri"]):
             talkers.setdefault(row["mix"], []).append(row["si_sdri"])
     return {mix: float(np.mean(values)) for mix, values in talkers.items()}
+
+
+def to_listen_to(mixtures: Path, results: Mapping[str, Any], data: Path | None) -> tuple[Listening | None, str]:
+    """The mixtures that report.html plays, chosen by the first extractor, or else by the first separator.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+        results: as `report.results.gather` gives them.
+        data: the test set, with its plan.jsonl.
+
+    Returns:
+        The mixtures; or None, and why there are none: the numbers stand without them.
+    """
+    folders = scored_conditions(mixtures)
+    models = [*extractors(results), *(f"{name}/{SEPARATED}" for name in separators(results))]
+    row = next((name for name in models if name in folders), None)
+    if data is None or row is None:
+        return None, "no test set was named, --data" if data is None else "nothing was extracted"
+    scores = {name: read_scored(folders[name])[0] for name in ordered_rows(folders) if name != MIXTURE}
+    try:
+        return listening(data, row, scores, folders), ""
+    except UserError as err:
+        return None, str(err)
 
 
 def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], folders: Mapping[str, Path]) -> Listening:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from wesep_mix.report.tables import Table
+from wesep_mix.report.tables import TARGETS, Table, embedding_table, extraction_table
 
 HEAD = "% Written with RESULTS.md; needs \\usepackage{booktabs}. Include it, or copy a table out of it.\n"
 SPECIAL = {
@@ -75,3 +76,23 @@ def latex_document(tables: Mapping[tuple[str, str], Table]) -> str:
         LaTeX.
     """
     return "\n".join([HEAD, *(latex(table, *name) for name, table in tables.items() if table.rows)])
+
+
+def results_latex(results: Mapping[str, Any]) -> str:
+    """Write the tables of embeddings and of extraction.
+
+    Args:
+        results: as `report.results.gather` gives them.
+
+    Returns:
+        LaTeX.
+    """
+    of = f"{results['corpus']}, {results['num_spk']} talkers"
+    over, _ = TARGETS[results["targets"]]
+    extraction = f"Extraction, {of}: mean ± standard deviation, or a share, over {over}"
+    return latex_document(
+        {
+            (f"Embeddings, {of}", "tab:embeddings"): embedding_table(results["embeddings"]),
+            (extraction, "tab:extraction"): extraction_table(results["extraction"]),
+        }
+    )
