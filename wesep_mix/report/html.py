@@ -21,6 +21,7 @@ from wesep_mix.report.examples import KINDS, Listening
 
 HERE = Path(__file__).parent
 TEMPLATE, STYLE, SCRIPT = "report.html.jinja", "report.css", "report.js"
+GLOSSES = ("Rows", "Columns")  # what stands above lists that are shown when asked for
 COLOURS = (  # matplotlib's, C0 to C9
     "#1f77b4 #ff7f0e #2ca02c #d62728 #9467bd #8c564b #e377c2 #7f7f7f #bcbd22 #17becf"
 ).split()
@@ -154,7 +155,7 @@ def read_sections(text: str, plots: Mapping[str, Path]) -> list[Section]:
         elif kind == "table_open":
             header, *rows = _cells(tokens, markdown)
             section.add_table(header, rows)
-        elif kind == "bullet_list_open" and told:
+        elif kind == "bullet_list_open" and told in GLOSSES:
             section.parts[-1] = Notes(told, Markup(markdown.renderer.render(tokens, markdown.options, {})))
         elif inline and (image := _only_image(inline)):
             caption = image.content
