@@ -180,4 +180,4 @@ run_sessions 9
 if [ "$mode" = ask ]; then
     WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")
 fi
-[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"
+[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md and report.html"
