@@ -65,6 +65,7 @@ def sources_hash() -> str:
 PACKAGES = {
     "dnsmos": ("speechmos", "onnxruntime"),
     "ecapa": ("speechbrain",),
+    "onnx": ("onnxruntime",),
     "tensorboard": ("tensorboard",),
     "page": ("gradio",),
 }
