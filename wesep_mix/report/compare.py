@@ -141,7 +141,7 @@ def run_names(exps: Sequence[Path]) -> list[str]:
 def _rules(runs: Sequence[Run]) -> str:
     over, _ = TARGETS[runs[0].targets]
     return (
-        f"Extraction: means over {over}, of the num talkers that all runs have the number of. In brackets the 95 % "
+        f"Extraction: means over {over}, of the `num` for whom all runs have a value. In brackets the 95 % "
         "interval of the difference, paired: the speakers of the test set are drawn again, and their mixtures with "
         "them, the same ones for all runs. Behind one that does not hold 0 stands a *. It says nothing about other "
         "seeds. Embeddings: numbers of the test set as a whole, without intervals."
