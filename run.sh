@@ -174,10 +174,10 @@ run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.
 run_sessions 8
 
 run_table 9
-run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp" --data "$mixtures/test"
 run_sessions 9
 
 if [ "$mode" = ask ]; then
     WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")
 fi
-[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"
+[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md and report.html"
