@@ -132,8 +132,8 @@ run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.
 run_sessions 8
 
 run_table 9
-run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp" --data "$mixtures/test"
 run_sessions 9
 
 print_status
-[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"
+[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md and report.html"

@@ -120,7 +120,7 @@ def test_every_stage_runs_once_and_in_order_from_any_folder(tmp_path, stub_env):
     assert done.returncode == 0, done.stderr
     assert entries(done.stdout) == ["check_config", *ENTRIES]
     assert done.stdout.count("<--set=a.b=two words><--set=c=*>") == 10
-    assert done.stdout.endswith("results: exp/mini/RESULTS.md\n")
+    assert done.stdout.endswith("results: exp/mini/RESULTS.md and report.html\n")
 
 
 @pytest.mark.parametrize("number, entry", list(enumerate(ENTRIES, start=1)))
