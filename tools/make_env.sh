@@ -7,7 +7,7 @@
 # PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
 # what is installed, so that no Python has to start to check it.
 #
-#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, tensorboard, page, test
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, onnx, tensorboard, page, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
 #   WESEP_MIX_PYTHON=PATH           the Python to use
@@ -20,7 +20,7 @@ lock=tools/requirements.lock
 extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
 modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib yaml kaldiio soundfile safetensors
-    webrtcvad pyloudnorm pesq pystoi jinja2 pyannote.metrics espeakng_loader matplotlib tqdm)
+    webrtcvad pyloudnorm pesq pystoi jinja2 markdown_it pyannote.metrics espeakng_loader matplotlib tqdm)
 # Packages of which only files are read, without an import: they are installed without their own requirements, which
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.
@@ -38,10 +38,12 @@ for extra in ${extras[@]+"${extras[@]}"}; do
     case $extra in
         dnsmos) modules+=(speechmos onnxruntime) ;;
         ecapa) modules+=(speechbrain) ;;
+        onnx) modules+=(onnxruntime) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
-        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist ruff fast_bss_eval) ;;
-        *) die "no optional part '$extra'; there are dnsmos, ecapa, tensorboard, page and test" ;;
+        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist playwright ruff
+            fast_bss_eval) ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, onnx, tensorboard, page and test" ;;
     esac
 done
 

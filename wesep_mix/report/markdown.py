@@ -124,9 +124,9 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     return (
         f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
         f"Produced by\n\n```\n{lines}\n```\n\n"
-        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Stage 9 "
-        "writes this file, and `results.json` with the same numbers. The ± is over the utterances of one run; it says "
-        "nothing about other seeds."
+        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}, reported on "
+        f"{results['machine']}. Stage 9 writes this file, `report.html` with audio, `results.json` with the same "
+        "numbers and `tables.tex`. The ± is over the utterances of one run; it says nothing about other seeds."
         + "".join(
             f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
             for name, made_by in results["trained_with"].items()
@@ -150,6 +150,7 @@ def _note(name: str) -> str:
 def _embedding_rules(rows: Mapping[str, Any]) -> str:
     meanings = rules(shown(EMBEDDING_COLUMNS, rows), num="embeddings", trainable="parameters that training changed")
     rule = (
+        "Each number is of all embeddings of its row together, so it has no ±.\n\n"
         f"Columns:\n\n{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
     )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
@@ -177,7 +178,7 @@ def _extraction_rules(rows: Mapping[str, Any], targets: str, context: Context) -
     meanings = rules(shown(SPEECH_COLUMNS, rows), num=num, params=params)
     rule = (
         f"Every number is the mean ± standard deviation (of the population: divided by num), or a share, over {over}."
-        f"\n\n{meanings}"
+        f"\n\nColumns:\n\n{meanings}"
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
     unscored = [f"Utterances that could not be scored and are in no mean: {', '.join(bad)}."] if bad else []

@@ -14,7 +14,7 @@ from typing import Any
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
-from wesep_mix.base.installed import versions
+from wesep_mix.base.installed import machine, versions
 from wesep_mix.base.stage import damage_of, outdated_by
 from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, read_properties
 from wesep_mix.evaluation.scoring import SUMMARY, read_scored, summarise
@@ -64,6 +64,7 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         "seed": seed,
         "git": git,
         "versions": versions(),
+        "machine": machine(),
         "trained_with": trained_with(exp, num_spk),
         "targets": scored_targets(mixtures),
     }

@@ -32,6 +32,7 @@ def test_keys_and_rows(experiment):
         "seed",
         "git",
         "versions",
+        "machine",
         "trained_with",
         "targets",
         "embeddings",
