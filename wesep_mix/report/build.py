@@ -11,12 +11,17 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, write_json
 from wesep_mix.base.stage import damage_of
+from wesep_mix.evaluation.analysis import WORST
+from wesep_mix.evaluation.breakdown import MIXTURES, read_properties
 from wesep_mix.evaluation.scoring import read_scored
 from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.report.analysis import PAGE as WORST_PAGE
+from wesep_mix.report.analysis import draw_analyses
 from wesep_mix.report.markdown import Context, commands, document, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot
-from wesep_mix.report.results import left_out, outdated_rows, scored_conditions
+from wesep_mix.report.results import left_out, metrics_file, outdated_rows, scored_conditions
 from wesep_mix.report.tables import ordered_rows
+from wesep_mix.report.worst import Worst, read_worst, worst_page
 
 PLOTS = "plots"
 
@@ -35,7 +40,8 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     mixtures = exp / f"{results['num_spk']}mix"
     for folder in (mixtures, exp):
         write_json(folder / "results.json", results)
-    plots = draw_plots(mixtures)
+    plots = draw_plots(mixtures) | draw_analyses(mixtures, results["analysis"], results["embeddings"].get("student"))
+    worst = write_worst(mixtures, results)
     lines = commands(exp, results, settings)
     outdated = [
         f"`{name}`, which is older than {changed.relative_to(exp) if changed.is_relative_to(exp) else changed}; run "
@@ -45,8 +51,32 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
         with atomic_write(folder / "RESULTS.md") as file:
-            file.write(document(results, Context(lines, links, left_out(mixtures), outdated)))
+            link = worst.relative_to(folder).as_posix() if worst else ""
+            file.write(document(results, Context(lines, links, left_out(mixtures), outdated, link)))
     return "\n".join([terminal(results), *(f"left out: {line}" for line in outdated)])
+
+
+def write_worst(mixtures: Path, results: dict[str, Any]) -> Path | None:
+    """Write `<N>mix/WORST.md`.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+        results: as `report.results.gather` gives them.
+
+    Returns:
+        The file; None where there is nothing to write.
+    """
+    names = [name for name, kinds in results["analysis"].items() if WORST in kinds]
+    path, table = mixtures / WORST_PAGE, metrics_file(mixtures).with_name(MIXTURES)
+    if not names:
+        path.unlink(missing_ok=True)
+        return None
+    properties = read_properties(table) if table.is_file() else {}
+    scores = {name: read_scored(mixtures / name / "test" / "matched" / "scores", "all")[0] for name in names}
+    found = [Worst(name, read_worst(mixtures, name), scores[name], properties) for name in names]
+    with atomic_write(path) as file:
+        file.write(worst_page(found, f"{results['corpus']}, {results['num_spk']} speakers"))
+    return path
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: no window, no display, whatever the backend
@@ -18,6 +19,12 @@ from wesep_mix.report.data_summary import FolderContent, Histogram, by_group, hi
 
 COSINE_BINS = np.linspace(-1, 1, 81)
 DATA_COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
+FOR_PAPERS = (".pdf", ".svg")  # beside the PNG
+UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+PLAIN = {  # text stays text, and the same numbers give the same file
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
 
 
 def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None:
@@ -84,16 +91,19 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return float(low) - 1.0, float(high) + 1.0
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, others: Sequence[str] = ()) -> None:
     """Write a figure, whole or not at all.
 
     Args:
         figure: matplotlib's.
         path: of the PNG.
+        others: endings of further files beside it, such as FOR_PAPERS.
     """
     figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with matplotlib.rc_context(PLAIN | {"svg.hashsalt": path.stem}):
+        for place in (path, *map(path.with_suffix, others)):
+            with atomic_path(place) as temporary:
+                figure.savefig(temporary, dpi=110, metadata=UNDATED.get(place.suffix))
 
 
 def data_plot(contents: Sequence[FolderContent], path: Path) -> None:

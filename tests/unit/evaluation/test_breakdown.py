@@ -119,5 +119,7 @@ def test_the_table_of_mixtures_comes_back(various, tmp_path):
     assert read_properties(tmp_path / "mixtures.csv") == mixture_properties(various)
     assert (tmp_path / "mixtures.csv").read_text().splitlines()[:2] == ["mix,sexes,snr_db,overlap", "a_b,FM,5,0.5-0.6"]
     (tmp_path / "other.csv").write_text("mix,speaker\nm,a\n")
-    with pytest.raises(UserError, match="other.csv: wanted the columns mix,sexes,snr_db,overlap, found mix,speaker"):
+    with pytest.raises(
+        UserError, match="other.csv: wanted the columns mix,sexes,snr_db,overlap,cosine, found mix,speaker"
+    ):
         read_properties(tmp_path / "other.csv")
