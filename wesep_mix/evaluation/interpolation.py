@@ -29,8 +29,9 @@ from wesep_mix.mixing.plan import Plan, speaker_keys
 from wesep_mix.mixing.render import render
 
 STEPS = tuple(step / 10 for step in range(11))  # a
-COLUMNS = ("mix", "speaker_a", "speaker_b", "a", "si_sdr_a", "si_sdr_b")
-TOLERANCE_DB = 1.0  # up to which a curve may go back and counts as monotone
+CURVES = ("si_sdr_a", "si_sdr_b", "si_sdri_a", "si_sdri_b")
+COLUMNS = ("mix", "speaker_a", "speaker_b", "a", *CURVES)
+TOLERANCE_DB = 0.5  # up to which a curve may go back and counts as monotone
 MIDDLE = (0.35, 0.65)  # between which a crossover counts as near the middle
 DIGITS = 4  # of dB: what the number of threads changes is far below
 
@@ -82,7 +83,7 @@ def interpolate(
     device: str = "cpu",
     nj: int = 1,
 ) -> list[dict[str, Any]]:
-    """Extract every mixture at every step, and score what comes out against both talkers.
+    """Extract every mixture at every step, and score what comes out against both talkers by SI-SDR.
 
     Args:
         model: file of the extractor.
@@ -126,11 +127,14 @@ def _curve(network: Any, plan: Plan, pair: np.ndarray, chunks: Chunks, device: s
         emb = torch.from_numpy(between(*pair))
         mix = torch.from_numpy(rendered.mix).expand(len(emb), -1)
         ests = chunked.extract(network, mix, emb, chunks, device).numpy()  # [A, T]
-        scores = [[round(si_sdr(est, source), DIGITS) for source in rendered.sources[:2]] for est in ests]
+        before, *after = ([si_sdr(est, source) for source in rendered.sources[:2]] for est in (rendered.mix, *ests))
     except UserError as err:
         raise UserError(f"{plan.id}: {err}") from err
+    scores = [
+        [*score, *(ratio - unprocessed for ratio, unprocessed in zip(score, before, strict=True))] for score in after
+    ]
     return [
-        dict(zip(COLUMNS, (plan.id, one.spk, other.spk, step, *score), strict=True))
+        dict(zip(COLUMNS, (plan.id, one.spk, other.spk, step, *(round(each, DIGITS) for each in score)), strict=True))
         for step, score in zip(STEPS, scores, strict=True)
     ]
 
@@ -138,48 +142,59 @@ def _curve(network: Any, plan: Plan, pair: np.ndarray, chunks: Chunks, device: s
 def summarise_curves(rows: Sequence[Mapping[str, Any]], plans: Sequence[Plan]) -> dict[str, Any]:
     """What the curves of all mixtures say together, with 95 % intervals by draws of speakers.
 
-    A crossover is the a at which both talkers come out alike. It is not defined where a talker's own embedding gives
-    the other one; those mixtures are counted.
+    A crossover is the a at which both talkers come out alike: by SI-SDR, or by SI-SDRi, which leaves out that one is
+    louder in the mixture. It is not defined where a talker's own embedding gives the other one; those are counted.
 
     Args:
         rows: of interpolation.csv.
         plans: their mixtures.
 
     Returns:
-        `steps` (a, si_sdr_a, si_sdr_b: means), `crossover` of the means, `crossover_mean` over mixtures, `near_middle`
-        and `monotone` (shares of mixtures), `setback_db` of the mean curves, `num`, `num_speakers`, `num_uncrossed`,
-        `tolerance_db`, and `mixtures`: {mixture: crossover, setback_db}.
+        `steps` (a, and the mean of each curve), `by_si_sdr` and `by_si_sdri` (Crossings), `monotone`: the share of
+        mixtures whose curves go back by no more than `tolerance_db`, `setback_db` of the mean curves, `num`,
+        `num_speakers`, and `mixtures`: {mixture: crossovers, setback_db}.
     """
     by_mix = {plan.id: [row for row in rows if row["mix"] == plan.id] for plan in plans}
-    curves = np.array([[(row["si_sdr_a"], row["si_sdr_b"]) for row in each] for each in by_mix.values()])  # [M, A, 2]
+    curves = np.array([[[row[name] for name in CURVES] for row in each] for each in by_mix.values()])  # [M, A, 4]
     names = [[source.spk for source in plan.sources] for plan in plans]
     weights, ones = resampled_by_speaker(names, rng_for(0, "interpolation")), np.ones(len(plans))
     found = [_of_mixture(curve) for curve in curves]
-    crossed = np.array([one["crossover"] is not None for one in found])
-    places = np.array([one["crossover"] or 0.0 for one in found])
-    near = crossed & (places >= MIDDLE[0]) & (places <= MIDDLE[1])
     monotone = np.array([one["setback_db"] <= TOLERANCE_DB for one in found])
-    means = [[quotient(curves[:, step, who], ones, weights) for who in range(2)] for step in range(len(STEPS))]
+    means = [[quotient(curves[:, step, curve], ones, weights) for curve in range(4)] for step in range(len(STEPS))]
     return {
-        "steps": [
-            {"a": step, "si_sdr_a": to_a, "si_sdr_b": to_b} for step, (to_a, to_b) in zip(STEPS, means, strict=True)
-        ],
-        "crossover": redrawn(lambda chosen: _of_mixture(curves[chosen].mean(0))["crossover"], weights),
-        "crossover_mean": quotient(places, crossed, weights),
-        "near_middle": quotient(near, ones, weights),
+        "steps": [{"a": step, **dict(zip(CURVES, each, strict=True))} for step, each in zip(STEPS, means, strict=True)],
+        **{
+            name: _crossings(name, curves, [one[name] for one in found], weights)
+            for name in ("by_si_sdr", "by_si_sdri")
+        },
         "monotone": quotient(monotone, ones, weights),
         "setback_db": _of_mixture(curves.mean(0))["setback_db"],
         "num": len(plans),
         "num_speakers": len(set().union(*names)),
-        "num_uncrossed": int((~crossed).sum()),
         "tolerance_db": TOLERANCE_DB,
         "mixtures": dict(zip(by_mix, found, strict=True)),
     }
 
 
-def _of_mixture(curve: np.ndarray) -> dict[str, float | None]:
-    """Of the SI-SDR to both talkers, [A, 2]: the first is to fall, the second to rise."""
+def _of_mixture(curve: np.ndarray) -> dict[str, Any]:
+    """Of a mixture's curves, [A, 4]: what is of the first talker is to fall, what is of the second to rise."""
     return {
-        "crossover": crossing(STEPS, curve[:, 0] - curve[:, 1]),
+        "by_si_sdr": crossing(STEPS, curve[:, 0] - curve[:, 1]),
+        "by_si_sdri": crossing(STEPS, curve[:, 2] - curve[:, 3]),
         "setback_db": max(setback(curve[:, 0], rising=False), setback(curve[:, 1], rising=True)),
+    }
+
+
+def _crossings(by: str, curves: np.ndarray, places: Sequence[float | None], weights: np.ndarray) -> dict[str, Any]:
+    """`of_means`: the crossover of the mean curves; `mean` over mixtures that have one; `near_middle`, the share of all
+    mixtures with one near the middle; `num_uncrossed` without one.
+    """
+    crossed = np.array([place is not None for place in places])
+    values = np.array([0.0 if place is None else place for place in places])
+    near = crossed & (values >= MIDDLE[0]) & (values <= MIDDLE[1])
+    return {
+        "of_means": redrawn(lambda chosen: _of_mixture(curves[chosen].mean(0))[by], weights),
+        "mean": quotient(values, crossed, weights),
+        "near_middle": quotient(near, np.ones(len(values)), weights),
+        "num_uncrossed": int((~crossed).sum()),
     }

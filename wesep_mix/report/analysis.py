@@ -130,16 +130,19 @@ def interpolation_text(name: str, found: Mapping[str, Any]) -> list[str]:
     """
     first, last = found["steps"][0], found["steps"][-1]
     ends = [with_interval(step[which], 1) for which in ("si_sdr_a", "si_sdr_b") for step in (first, last)]
-    missing = f" {found['num_uncrossed']} of them do not cross: an end gives the wrong talker."
+    louder, alike = found["by_si_sdr"], found["by_si_sdri"]
     return [
         f"`{name}`, {found['num']} mixtures of {found['num_speakers']} speakers: from a = 0 to 1 the mean SI-SDR to "
-        f"the first talker goes from {ends[0]} to {ends[1]} dB, to the second from {ends[2]} to {ends[3]} dB. Means "
-        f"cross at a = {with_interval(found['crossover'], 2)}, single mixtures at "
-        f"{with_interval(found['crossover_mean'], 2)} on average, and "
-        f"{with_interval(found['near_middle'], 0, 100)} % of the mixtures do between {MIDDLE[0]:g} and {MIDDLE[1]:g}."
-        + (missing if found["num_uncrossed"] else ""),
-        f"In {with_interval(found['monotone'], 0, 100)} % of the mixtures both curves are monotone: neither goes back "
-        f"by more than {found['tolerance_db']:g} dB between any two steps. The mean curves go back by "
+        f"the first talker goes from {ends[0]} to {ends[1]} dB, to the second from {ends[2]} to {ends[3]} dB. The two "
+        f"means cross at a = {with_interval(louder['of_means'], 2)}, those of SI-SDRi at "
+        f"{with_interval(alike['of_means'], 2)}.",
+        f"Single mixtures cross at {with_interval(alike['mean'], 2)} on average by SI-SDRi, "
+        f"{with_interval(alike['near_middle'], 0, 100)} % of them between {MIDDLE[0]:g} and {MIDDLE[1]:g}; "
+        f"{alike['num_uncrossed']} do not, since an end gives the wrong talker. By SI-SDR, in which a louder talker is "
+        f"ahead from the beginning, at {with_interval(louder['mean'], 2)}, "
+        f"{with_interval(louder['near_middle'], 0, 100)} % there, and {louder['num_uncrossed']} do not.",
+        f"In {with_interval(found['monotone'], 0, 100)} % of the mixtures both curves of SI-SDR are monotone: neither "
+        f"goes back by more than {found['tolerance_db']:g} dB between any two steps. The mean curves go back by "
         f"{found['setback_db']:.2f} dB.",
     ]
 

@@ -37,9 +37,11 @@ def interpolation_plot(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     low = min(step[which]["low"] for step in found["steps"] for which in ("si_sdr_a", "si_sdr_b"))
     left.set_ylim(low - 12, None)  # single curves fall far where the other talker is all that comes out
     left.legend(fontsize="small")
-    crossed = [one["crossover"] for one in found["mixtures"].values() if one["crossover"] is not None]
-    right.hist(crossed, np.linspace(0, 1, 21))
-    right.set(xlabel="a at which both come out alike", ylabel="mixtures", xlim=(0, 1))
+    for by, (title, style) in {"by_si_sdri": ("SI-SDRi", "-"), "by_si_sdr": ("SI-SDR", ":")}.items():
+        crossed = [one[by] for one in found["mixtures"].values() if one[by] is not None]
+        right.hist(crossed, np.linspace(0, 1, 21), histtype="step", linestyle=style, label=f"by {title}")
+    right.set(xlabel="a at which both talkers come out alike", ylabel="mixtures", xlim=(0, 1))
+    right.legend(fontsize="small")
     for panel in (left, right):
         panel.grid(alpha=0.4)
     save_figure(figure, path, FOR_PAPERS)
