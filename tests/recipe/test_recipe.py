@@ -39,9 +39,15 @@ MADE = {
     8: [
         "exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv",
         "exp/mini/2mix/clustering/metrics.json",
+        "exp/mini/2mix/clustering/talkers.json",
+        *(
+            f"exp/mini/2mix/stft_tcn/analysis/{name}.{end}"
+            for name in ("interpolation", "margins", "worst")
+            for end in ("csv", "json")
+        ),
         *(f"exp/mini/2mix/enrolments/{file}" for file in ("plan.jsonl", "enrolment.scp", "enrolment_noisy.ark")),
     ],
-    9: ["exp/mini/results.json", "exp/mini/RESULTS.md"],
+    9: ["exp/mini/results.json", "exp/mini/RESULTS.md", "exp/mini/2mix/WORST.md"],
 }
 
 

@@ -177,7 +177,7 @@ def _measures(row: Judged, chosen: np.ndarray) -> dict[str, float]:
 
 
 def _cosine_step(cosine: float) -> str:
-    low = np.floor(round(cosine / COSINE_STEP, 6)) * COSINE_STEP
+    low = min(np.floor(round(cosine / COSINE_STEP, 6)) * COSINE_STEP, 1 - COSINE_STEP)  # 1 belongs to the step below
     return f"{low + 0.0:.1f}..{low + COSINE_STEP:.1f}"
 
 
