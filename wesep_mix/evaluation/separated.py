@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.jobs import in_a_job
 from wesep_mix.evaluation.judging import Judged, Labelled, judge
 from wesep_mix.evaluation.outcomes import compare_rows, right_outcomes
 from wesep_mix.evaluation.scoring import Trial, estimate
 from wesep_mix.evaluation.sharing import in_groups
 from wesep_mix.inference.controls import SEPARATED, model_of
-from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.embeddings import TEACHER, read_embeddings
 from wesep_mix.metrics.alignment import align
 from wesep_mix.metrics.curves import setback
 from wesep_mix.mixing.plan import Plan, speaker_keys
@@ -31,6 +32,7 @@ from wesep_mix.mixing.trials import fixed_trials
 
 STEPS = tuple(step / 5 for step in range(6))  # a
 COLUMNS = ("mix", "speaker", "a", "lag", "gain", "right", "cos")
+STUDENT = "student"
 MAX_LAG_S = 0.01
 RISING = {"acc": False, "nmi": False, "ari": False, "sil": False, "eer": True}  # with a, where separation costs
 TOLERANCE = 0.01  # by which a metric may go back and counts as monotone
@@ -84,27 +86,23 @@ def separated_rows(
     Returns:
         Rows of separated.csv (COLUMNS; `a` is `separated` for the outputs as they are), and what they say: `separated`
         and `steps` (metrics as the student's), `setbacks` of them over the steps, `ahead`: Acc of the student minus
-        that of the outputs, `training` (dev_history), and the tolerances.
+        that of the outputs, `training` (dev_history), and the `tolerance`.
 
     Raises:
         UserError: an output is missing, silent or of another length.
     """
-    from wesep_mix.evaluation.clustering import student_row  # imports torch, which the report doesn't need
-
     embed = partial(_embed, outputs.teacher, outputs.separator / "test" / SEPARATED / "wav", device)
     found = in_groups(embed, plans, "embedding separated speech", device, nj)
-    judged = _judge(outputs, plans, np.stack([one.emb for one in found]), seed)
-    student = student_row(outputs.embeddings, outputs.student, plans, fixed_trials(plans), seed)
-    rows = [row for name, one in judged.items() for row in _rows(name, one, found)]
+    judged = in_a_job(partial(_judge, outputs, plans, np.stack([one.emb for one in found]), seed), "clustering")
+    rows = [row for name in (SEPARATED, *STEPS) for row in _rows(name, judged[name], found)]
     steps = [{"a": step, **judged[step].metrics} for step in STEPS]
     return rows, {
         SEPARATED: judged[SEPARATED].metrics,
         "steps": steps,
         "setbacks": {name: setback([step[name] for step in steps], rising) for name, rising in RISING.items()},
-        "ahead": _ahead(student, judged[SEPARATED], plans),
+        "ahead": _ahead(judged[STUDENT], judged[SEPARATED], plans),
         "training": dev_history(model_of(outputs.separator, SEPARATED).parent / "logs" / "csv"),
         "tolerance": TOLERANCE,
-        "max_lag_s": MAX_LAG_S,
     }
 
 
@@ -149,15 +147,18 @@ def stretches(trial: Trial, rendered: Rendered) -> tuple[np.ndarray, int, float]
 
 
 def _judge(outputs: Outputs, plans: Sequence[Plan], emb: np.ndarray, seed: int) -> dict[str | float, Judged]:
-    """Of the outputs and of every step, [M, 1 + A, D] for M talkers in the order of the plans."""
-    from wesep_mix.evaluation.clustering import num_trainable
+    """The student, the outputs and every step, whose embeddings are [M, 1 + A, D] of M talkers in the plans' order."""
+    from wesep_mix.evaluation.clustering import (  # imports torch, which the report doesn't need
+        num_trainable,
+        student_row,
+    )
 
-    trials, clean = fixed_trials(plans), read_embeddings(outputs.embeddings / "test" / "teacher.scp")
+    trials, clean = fixed_trials(plans), read_embeddings(outputs.embeddings / "test" / TEACHER)
     trainable = num_trainable(model_of(outputs.separator, SEPARATED), "separators")
-    return {
-        name: judge(Labelled.of(plans, [emb[:, place]]), trials, trainable, seed, clean)
-        for place, name in enumerate((SEPARATED, *STEPS))
-    }
+    judged: dict[str | float, Judged] = {STUDENT: student_row(outputs.embeddings, outputs.student, plans, trials, seed)}
+    for place, name in enumerate((SEPARATED, *STEPS)):
+        judged[name] = judge(Labelled.of(plans, [emb[:, place]]), trials, trainable, seed, clean)
+    return judged
 
 
 def _rows(name: str | float, judged: Judged, found: Sequence[Embedded]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from wesep_mix.base.files import read_json
 from wesep_mix.evaluation.analysis import FOLDER, INTERPOLATION, MARGINS, SEPARATED, WORST, read_rows
 from wesep_mix.evaluation.interpolation import MIDDLE
-from wesep_mix.evaluation.separated import RISING
+from wesep_mix.evaluation.separated import MAX_LAG_S, RISING
 from wesep_mix.report.analysis_plots import interpolation_plot, margin_plot, separated_plot
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table
 
@@ -32,7 +32,7 @@ MARGIN = (
 )
 SEPARATED_FIRST = (
     "The teacher embeds the separator's outputs where their talker speaks (`separated`), and (1 - a) clean + a "
-    "separated, each output brought to its clean source's level and, by up to {lag:g} ms, to its time."
+    f"separated, each output brought to its clean source's level and, by up to {1000 * MAX_LAG_S:g} ms, to its time."
 )
 BRACKETS = "Brackets hold 95 % intervals by draws of the test set's speakers, as in the statements above."
 
@@ -78,7 +78,7 @@ def analysis_sections(results: Mapping[str, Any], plots: Mapping[str, str], wors
     titles = {
         INTERPOLATION: ("Between two embeddings", INTERPOLATED, interpolation_text),
         MARGINS: ("Margin between the candidates", MARGIN, margin_text),
-        SEPARATED: ("Separate first, then embed", "", separated_text),
+        SEPARATED: ("Separate first, then embed", SEPARATED_FIRST, separated_text),
         WORST: ("Worst mixtures", "", worst_text),
     }
     blocks: list[str] = []
@@ -199,8 +199,7 @@ def separated_text(name: str, found: Mapping[str, Any]) -> list[str]:
     Returns:
         Paragraphs.
     """
-    lag = SEPARATED_FIRST.format(lag=1000 * found["max_lag_s"])
-    return [lag, f"{_beside(name, found['ahead'])} {_degraded(found)}", _trained(name, found["training"])]
+    return [f"{_beside(name, found['ahead'])} {_degraded(found)}", _trained(name, found["training"])]
 
 
 def _beside(name: str, ahead: Mapping[str, Any] | None) -> str:
@@ -208,7 +207,7 @@ def _beside(name: str, ahead: Mapping[str, Any] | None) -> str:
         return "The student cannot be held against it: the mixtures all have the same speakers."
     above = "above 0" if ahead["low"] > 0 else "not above 0"
     return (
-        f"The student's Acc is that of `{name}/{SEPARATED}` plus {with_interval(ahead, 1, 100)} points "
+        f"The student's Acc minus that of `{name}/{SEPARATED}` is {with_interval(ahead, 1, 100)} points "
         f"({ahead['num']} mixtures of {ahead['num_speakers']} speakers): the interval is {above}."
     )
 
@@ -217,11 +216,10 @@ def _degraded(found: Mapping[str, Any]) -> str:
     """Which metrics only get worse from clean to separated."""
     back = {metric: value for metric, value in found["setbacks"].items() if value > found["tolerance"]}
     only = ", ".join(EMBEDDING_COLUMNS[metric].name for metric in METRICS if metric not in back)
-    others = ", ".join(f"{EMBEDDING_COLUMNS[metric].name} by {value:.3f}" for metric, value in back.items())
-    within = f"within {found['tolerance']:g} of a metric's own scale"
-    told = [f"{only} only get worse, {within}"] if only else []
-    told += [f"these get better on the way: {others}"] if back else []
-    return f"From clean to separated {'; '.join(told)}."
+    others = ", ".join(f"{EMBEDDING_COLUMNS[metric].name} (by {value:.3f})" for metric, value in back.items())
+    told = [f"never get better by more than {found['tolerance']:g}: {only}"] if only else []
+    told += [f"get better on the way: {others}"] if back else []
+    return f"From clean to separated, these {'; these '.join(told)}."
 
 
 def _trained(name: str, training: Mapping[str, Any] | None) -> str:
