@@ -46,6 +46,54 @@ def get_speaker_model(model_name):
     exit(1)
 """,
 }
+WESEP = {
+    "__init__.py": "raise OSError('as beside torchaudio 2.11')\n",
+    "models/__init__.py": "import wespeaker, thop\n",
+    "models/bsrnn.py": """
+import torch
+from wespeaker.models.speaker_model import get_speaker_model
+from wesep.modules.common.speaker import SpeakerFuseLayer
+
+class BSRNN(torch.nn.Module):
+    def __init__(
+        self, spk_emb_dim=256, sr=16000, win=64, stride=32, feature_dim=8, num_repeat=1, use_spk_transform=True,
+        spk_fuse_type="concat", multi_fuse=True, joint_training=True, spk_model=None,
+    ):
+        super().__init__()
+        assert not use_spk_transform or spk_emb_dim == 256
+        if joint_training:
+            self.spk_model = get_speaker_model(spk_model)()
+        self.win, self.stride = win, stride
+        self.fuse = SpeakerFuseLayer(spk_emb_dim, win // 2 + 1)
+
+    def forward(self, input, embeddings):
+        window = torch.hann_window(self.win)
+        spec = torch.stft(input, self.win, self.stride, window=window, return_complex=True)
+        spec = spec * torch.sigmoid(self.fuse(spec.abs(), embeddings.unsqueeze(2)))
+        return torch.istft(spec, self.win, self.stride, window=window, length=input.shape[1]), torch.tensor(0.0)
+""",
+    "models/metric.py": """
+import torch
+
+class CMGAN(torch.nn.Module):
+    def __init__(self, ndf):
+        super().__init__()
+""",
+    "modules/__init__.py": "",
+    "modules/common/__init__.py": "",
+    "modules/common/speaker.py": """
+import torch
+
+class SpeakerFuseLayer(torch.nn.Module):
+    def __init__(self, embed_dim, feat_dim):
+        super().__init__()
+        self.fc = torch.nn.Linear(embed_dim + feat_dim, feat_dim)
+
+    def forward(self, x, embed):
+        both = torch.cat([x, embed.expand(-1, -1, x.shape[2])], 1)
+        return self.fc(both.transpose(1, 2)).transpose(1, 2)
+""",
+}
 SPEAKERS = {"train": ("ann", "bob", "cem", "dee"), "dev": ("eva", "fay"), "test": ("gus", "hal", "ida")}
 
 
@@ -92,10 +140,20 @@ def resemblyzer_package(stand_in_weights, monkeypatch):
 def wespeaker_package(tmp_path_factory):
     """A folder to import from with a package `wespeaker` of the real one's layout and habits: the package itself and
     its `frontend` do not import, and a model name that it does not know ends the process."""
-    root = tmp_path_factory.mktemp("importable")
-    for name, text in WESPEAKER.items():
-        (root / "wespeaker" / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / "wespeaker" / name).write_text(text)
+    return _package(tmp_path_factory.mktemp("importable"), "wespeaker", WESPEAKER)
+
+
+@pytest.fixture(scope="session")
+def wesep_checkout(tmp_path_factory):
+    """A checkout of a `wesep` of the real one's layout and habits: neither the package itself nor its `models` import,
+    and a network gives an output and a speaker's label."""
+    return _package(tmp_path_factory.mktemp("checkout"), "wesep", WESEP)
+
+
+def _package(root, package, files):
+    for name, text in files.items():
+        (root / package / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / package / name).write_text(text)
     return root
 
 

@@ -4,6 +4,7 @@ model = wesep_mix.load("my_model")
 talkers = model.candidates(wav, sample_rate)
 speech = model.extract(wav, talkers[0], sample_rate)
 each = model.extract(wav, talkers, sample_rate)
+talkers_of_each = model.candidates([wav, another], sample_rate)
 track = model.track(wav, sample_rate)
 """
 
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from wesep_mix.inference.candidates import Talker, find_talkers
-from wesep_mix.inference.listening import embed_voice, extract_talker
+from wesep_mix.inference.candidates import BATCH, Talker, hear_all, talkers_of
+from wesep_mix.inference.listening import embed_voice, extract_talkers
 from wesep_mix.inference.own_recordings import unit_vector
 from wesep_mix.inference.streaming import Stream
 from wesep_mix.inference.tracking import Account, Track, Tracker, follow
@@ -41,20 +42,28 @@ class Model:
     def __init__(self, bundle: Bundle, device: str = "cpu"):
         self.bundle, self.device = bundle.to(device), device
 
-    def candidates(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> list[Talker]:
+    def candidates(
+        self, wav: Wav | Recording | list[Wav | Recording], sample_rate: int = SAMPLE_RATE
+    ) -> list[Talker] | list[list[Talker]]:
         """Find out who speaks.
 
         Args:
-            wav: recording, float [T] or [channels, T] in [-1, 1], numpy or torch; or what `read_recording` gave.
+            wav: recording, float [T] or [channels, T] in [-1, 1], numpy or torch; or what `read_recording` gave; or a
+                list of recordings of any lengths, whose windows go through the student together.
             sample_rate: its rate in Hz.
 
         Returns:
-            The talkers, the one who was heard longest first; an empty list where nobody speaks.
+            The talkers, the one who was heard longest first; an empty list where nobody speaks. A list of such lists
+            where `wav` is one.
 
         Raises:
             UserError: for a recording that is too short or not finite.
         """
-        return find_talkers(self.bundle.student, _recording(wav, sample_rate).samples, self.bundle.use, self.device)
+        many = isinstance(wav, list)
+        samples = [_recording(one, sample_rate).samples for one in (wav if many else [wav])]
+        heard = hear_all(self.bundle.student, samples, self.bundle.use, self.device)
+        talkers = [talkers_of(windows, self.bundle.use) for windows in heard]
+        return talkers if many else talkers[0]
 
     def extract(
         self, wav: Wav | Recording, talker: Talker | Wav | list[Talker], sample_rate: int = SAMPLE_RATE
@@ -63,7 +72,8 @@ class Model:
 
         Args:
             wav: as for `candidates`.
-            talker: one of the candidates, or an embedding [D]; or a list of them.
+            talker: one of the candidates, or an embedding [D]; or a list of them, who go through the extractor
+                together.
             sample_rate: of the recording, in Hz.
 
         Returns:
@@ -73,15 +83,17 @@ class Model:
         Raises:
             UserError: for a recording that is too short or not finite, or an embedding of another size.
         """
-        recording = _recording(wav, sample_rate)
-        if isinstance(talker, list):
-            return [self._extract(wav, recording, one) for one in talker]
-        return self._extract(wav, recording, talker)
+        recording, many = _recording(wav, sample_rate), isinstance(talker, list)
+        embeddings = [self._embedding(one) for one in (talker if many else [talker])]
+        speech = [
+            _as_given(at_rate(one, recording.sample_rate, recording.num_frames), wav)
+            for first in range(0, len(embeddings), BATCH)
+            for one in self._speech(recording, np.stack(embeddings[first : first + BATCH]))
+        ]
+        return speech if many else speech[0]
 
-    def _extract(self, wav: Wav | Recording, recording: Recording, talker: Talker | Wav) -> Wav:
-        embedding = self._embedding(talker)
-        speech = extract_talker(self.bundle.extractor, recording.samples, embedding, self.bundle.use, self.device)
-        return _as_given(at_rate(speech, recording.sample_rate, recording.num_frames), wav)
+    def _speech(self, recording: Recording, embeddings: np.ndarray) -> list[np.ndarray]:
+        return extract_talkers(self.bundle.extractor, recording.samples, embeddings, self.bundle.use, self.device)
 
     def track(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> Track:
         """Find out who speaks when, window by window as if it came live (inference.tracking).

@@ -9,9 +9,11 @@ import inspect
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from onnx_file import encoder
 
 from wesep_mix.base import config, plugins
 from wesep_mix.base.errors import UserError
@@ -23,6 +25,7 @@ from wesep_mix.training.building import build_student
 from wesep_mix.training.settings import StudentConfig
 
 D = 12
+ENCODER = encoder(np.random.default_rng(0).normal(size=(80, D)))
 SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that is not here is tested at its defaults
     ("frontends", "logmel"): {"num_mels": 20, "channels": 16, "num_layers": 2, "num_heads": 2},
     ("frontends", "ssl"): {
@@ -58,6 +61,7 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "embedding_dim": D,
         "finetuned": True,
     },
+    ("teachers", "exported"): {"form": "onnx", "num_bytes": len(ENCODER), "embedding_dim": D},
     ("students", "parallel_heads"): {"projection": 8, "embedding_dim": D, "bottleneck": 6, "num_spk": 3},
     ("extractors", "stft_tcn"): {"embedding_dim": D, "channels": 16, "hidden": 24, "num_blocks": 2, "num_stacks": 2},
     ("extractors", "dpccn"): {
@@ -92,6 +96,7 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "num_blocks": 2,
         "unit_level": True,
     },
+    ("extractors", "wesep"): {"embedding_dim": D, "unit_level": True},
     ("separators", "conv_tasnet"): {
         "num_spk": 3,
         "num_filters": 16,
@@ -104,11 +109,17 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
 }
 OWN_FRONTENDS = {("teachers", "ge2e"): "ge2e"}  # models that work on that one only; the others are tested on logmel
 PRETRAINED = {"ge2e": "resemblyzer"}  # networks that are deaf with random weights: the package with theirs
+FROZEN = {"exported"}  # without weights to train
 LEVEL_COUNTS = {"ssl"}  # WavLM Base takes the level as it is
 KINDS = ("frontends", "teachers", "students", "extractors", "separators")
 EXTRACTORS, SEPARATORS = plugins.names("extractors"), plugins.names("separators")
 OWN_FUSIONS = {"spexplus": ("concat_conv",)}  # beside those that all have
-FUSED = [f"{name}/{fusion}" for name in EXTRACTORS for fusion in (*FUSIONS, *OWN_FUSIONS.get(name, ()))]
+ALONE_FUSIONS = {"wesep": ("given", "none")}  # instead of those
+FUSED = [
+    f"{name}/{fusion}"
+    for name in EXTRACTORS
+    for fusion in ALONE_FUSIONS.get(name, (*FUSIONS, *OWN_FUSIONS.get(name, ())))
+]
 NETWORKS = [(kind, name) for kind in KINDS for name in (FUSED if kind == "extractors" else plugins.names(kind))]
 SPEECH = ("extractors", "separators")  # kinds whose output is audio as long as the mixture
 ENCODERS = [(kind, name) for kind, name in NETWORKS if kind not in SPEECH]
@@ -126,9 +137,10 @@ def small(kind: str, name: str, **changes):
 
 
 @pytest.fixture(autouse=True)
-def importable(wespeaker_package, monkeypatch):
-    """A package `wespeaker`, which the teacher of that name needs."""
+def importable(wespeaker_package, wesep_checkout, monkeypatch):
+    """Packages `wespeaker` and `wesep`, which the teacher and the extractor of those names need."""
     monkeypatch.syspath_prepend(wespeaker_package)
+    monkeypatch.setenv("WESEP_DIR", str(wesep_checkout))
 
 
 def build(kind: str, name: str, **changes):
@@ -139,6 +151,8 @@ def build(kind: str, name: str, **changes):
         if find_spec(PRETRAINED[name]) is None:
             pytest.skip(f"the package {PRETRAINED[name]} is not installed")
         model.load_state_dict(plugins.build(kind, plugins.load(kind, name).Config()).state_dict())
+    if name == "exported":
+        model.load_state_dict({"content": torch.frombuffer(bytearray(ENCODER), dtype=torch.uint8)})
     for weight in model.parameters():
         if not weight.any():
             torch.nn.init.normal_(weight, std=0.1)
@@ -431,6 +445,8 @@ def test_silence_is_finite(kind, name):
     model = build(kind, name)
     out = run(model, kind, torch.zeros(2, 3000))
     assert out.isfinite().all()
+    if name in FROZEN:
+        return
     out.square().sum().backward()
     assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None)
 
@@ -461,13 +477,13 @@ def test_an_estimate_follows_the_level_of_the_mixture(kind, name, wav, gain):
 
 def test_names_of_this_file_exist():
     assert all(name in plugins.names(kind) for kind, name in SMALL)
-    assert set(EXTRACTORS) >= set(OWN_FUSIONS)
+    assert set(EXTRACTORS) >= {*OWN_FUSIONS, *ALONE_FUSIONS}
 
 
 # learning and keeping
 
 
-@pytest.mark.parametrize("kind, name", NETWORKS)
+@pytest.mark.parametrize("kind, name", [pair for pair in NETWORKS if pair[1] not in FROZEN])
 def test_gradient_reaches_every_parameter(kind, name, wav):
     model = build(kind, name).train()
     out = estimates(model, wav, embeddings(model, 3)) if kind == "extractors" else run(model, kind, wav)

@@ -33,9 +33,12 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
         Nothing.
 
     Raises:
-        UserError: another process holds the lock, and `wait` is not set.
+        UserError: another process holds the lock, and `wait` is not set; or the folder would lie in a file.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as err:
+        raise UserError(f"{folder.parent}: wanted a folder, found a file") from err
     with open(_lock_of(folder), "w") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

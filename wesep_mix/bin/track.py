@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from wesep_mix.base.locks import alone_in
 from wesep_mix.base.stage import guarded
 from wesep_mix.bin.options import recording_parser
 
@@ -43,9 +45,10 @@ def _track(args: argparse.Namespace) -> None:
         file.flush()
 
     choices = Choices(args.model, args.channel, args.device, args.window_s, args.hop_s, tuple(args.set))
-    tracked = track_recording(args.recording, args.out, choices, say)
-    if args.out is not None:
-        write_track(args.out, tracked, timeline_plot)
+    with nullcontext() if args.out is None else alone_in(args.out):
+        tracked = track_recording(args.recording, args.out, choices, say)
+        if args.out is not None:
+            write_track(args.out, tracked, timeline_plot)
     described = describe_track(tracked) | {"real_time_factor": round(tracked.real_time_factor, 4)}
     print(json.dumps(described) if args.json else _text(described, args.out))
 

@@ -6,8 +6,9 @@
       cues/embeddings.json      {"<mix>::<speaker>": [{"path": npy}]};  cues/npy/*.npy: float32 [D]
       wav/                      the wavs, unless --wav names a LibriMix tree
 
-The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`), and
-any number of talkers is evaluated. raw.list is written last: if it is there, the folder is whole.
+The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`).
+Inference takes any number of talkers; scoring takes two, since it calls all after the first s2. Speakers are named as
+in format `wesep`. raw.list is written last: if it is there, the folder is whole.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import TableConfig
 from wesep_mix.exports.signals import source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
+from wesep_mix.exports.wesep import file_labels
 from wesep_mix.mixing.plan import Plan
 
 EMBEDDINGS = "required"
@@ -57,9 +59,9 @@ def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
     write_json(
         index,
         {
-            f"{plan.id}::{source.spk}": [{"path": str(path)}]
+            f"{plan.id}::{label}": [{"path": str(path)}]
             for plan in job.plans
-            for source, path in zip(plan.sources, files[plan.id], strict=True)
+            for label, path in zip(file_labels(plan), files[plan.id], strict=True)
         },
     )
     policy = {"type": "fixed", "key": "mix_spk_id", "resource": str(index)}
@@ -68,13 +70,8 @@ def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
         yaml.safe_dump({"cues": {"audio": audio}}, file, sort_keys=False)
 
 
-def talkers(plan: Plan) -> list[str]:
-    """The speakers in the plan's order."""
-    return [source.spk for source in plan.sources]
-
-
 def _sample(plan: Plan, wavs: Path) -> dict:
-    speakers, names = talkers(plan), source_names(len(plan.sources))
+    speakers, names = file_labels(plan), source_names(len(plan.sources))
     return {
         "key": plan.id,
         "spk": speakers,

@@ -120,15 +120,48 @@ def hear_windows(
     Returns:
         The windows.
     """
+    return hear_all(student, [samples], use, device, progress)[0]
+
+
+def hear_all(
+    student: torch.nn.Module,
+    recordings: Sequence[np.ndarray],
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Windows]:
+    """`hear_windows` of several recordings, whose windows go through the student together.
+
+    Args:
+        student: as for `find_talkers`.
+        recordings: float32 [T] at 16 kHz each.
+        use: windows.
+        device: where the student is.
+        progress: called with the numbers of windows done and in all.
+
+    Returns:
+        The windows of each.
+    """
+    cut = [_spoken(samples, use) for samples in recordings]
+    by_size: dict[int, list[tuple[int, int]]] = {}  # windows of one length: (recording, first sample)
+    for number, (size, starts) in enumerate(cut):
+        by_size.setdefault(size, []).extend((number, start) for start in starts)
+    heard: list[list[Heard]] = [[] for _ in recordings]
+    total, done = sum(map(len, by_size.values())), 0
+    for size, windows in by_size.items():
+        for number, found in _heard(student, recordings, windows, size, device):
+            heard[number] += found
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return [Windows(own, len(starts), size) for own, (size, starts) in zip(heard, cut, strict=True)]
+
+
+def _spoken(samples: np.ndarray, use: UseConfig) -> tuple[int, list[int]]:
+    """The length of a recording's windows, and where those begin in which somebody speaks."""
     size = min(round(use.window_s * SAMPLE_RATE), len(samples))
     starts = chunk_starts(len(samples), size, size - round(use.hop_s * SAMPLE_RATE), 1)
-    spoken = [start for start in starts if is_speech(samples[start : start + size])]
-    heard: list[Heard] = []
-    for done, found in enumerate(_heard(student, samples, spoken, size, device), start=1):
-        heard += found
-        if progress is not None:
-            progress(done, len(spoken))
-    return Windows(heard, len(spoken), size)
+    return size, [start for start in starts if is_speech(samples[start : start + size])]
 
 
 def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
@@ -214,16 +247,21 @@ def joined(embeddings: Sequence[np.ndarray], windows: Sequence[int], join: float
 
 
 def _heard(
-    student: torch.nn.Module, samples: np.ndarray, starts: Sequence[int], size: int, device: str
-) -> Iterator[list[Heard]]:
-    """What the heads say of each window, in order."""
-    for first in range(0, len(starts), BATCH):
-        group = starts[first : first + BATCH]
-        windows = torch.from_numpy(np.stack([np.asarray(samples[start : start + size]) for start in group]))
-        embeddings, presence = heads_of(student, windows, device)
-        for row, start in enumerate(group):
+    student: torch.nn.Module,
+    recordings: Sequence[np.ndarray],
+    windows: Sequence[tuple[int, int]],
+    size: int,
+    device: str,
+) -> Iterator[tuple[int, list[Heard]]]:
+    """What the heads say of each window (recording, first sample), in order: (recording, heads)."""
+    for first in range(0, len(windows), BATCH):
+        group = windows[first : first + BATCH]
+        cut = [np.asarray(recordings[number][start : start + size]) for number, start in group]
+        embeddings, presence = heads_of(student, torch.from_numpy(np.stack(cut)), device)
+        for row, (number, start) in enumerate(group):
             told = [None] * len(embeddings[row]) if presence is None else presence[row].tolist()
-            yield [Heard(start, embedding, sure) for embedding, sure in zip(embeddings[row], told, strict=True)]
+            pairs = zip(embeddings[row], told, strict=True)
+            yield number, [Heard(start, embedding, sure) for embedding, sure in pairs]
 
 
 def _talker(number: int, group: Sequence[Heard], windows: Windows, sure: tuple[float, float]) -> Talker:

@@ -39,13 +39,38 @@ def extract_talker(
     Returns:
         float32 [T] at 16 kHz.
     """
-    mix = torch.from_numpy(np.asarray(samples, dtype=np.float32))[None]
-    emb = torch.from_numpy(np.asarray(embedding, dtype=np.float32))[None]
-    speech = empty_samples(mix.shape[1])
-    chunks, into = Chunks(use.chunk_s, use.overlap_s), torch.from_numpy(speech)[None]
-    chunked.extract(extractor, mix, emb, chunks, device, into, progress)
-    speech *= np.float32(level_factor(speech, samples))
-    return speech
+    return extract_talkers(extractor, samples, np.asarray(embedding)[None], use, device, progress)[0]
+
+
+def extract_talkers(
+    extractor: torch.nn.Module,
+    samples: np.ndarray,
+    embeddings: np.ndarray,
+    use: UseConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[np.ndarray]:
+    """`extract_talker` of several talkers of one recording, who go through the extractor together.
+
+    Args:
+        extractor: as for `extract_talker`.
+        samples: likewise.
+        embeddings: unit vectors [S, D].
+        use: as for `extract_talker`.
+        device: likewise.
+        progress: likewise.
+
+    Returns:
+        float32 [T] at 16 kHz, S times.
+    """
+    emb = torch.from_numpy(np.asarray(embeddings, dtype=np.float32))
+    mix = torch.from_numpy(np.asarray(samples, dtype=np.float32)).expand(len(emb), -1)
+    speech = empty_samples(mix.numel()).reshape(mix.shape)  # a long recording need not fit into memory
+    chunks = Chunks(use.chunk_s, use.overlap_s)
+    chunked.extract(extractor, mix, emb, chunks, device, torch.from_numpy(speech), progress)
+    for own in speech:
+        own *= np.float32(level_factor(own, samples))
+    return list(speech)
 
 
 def embed_voice(teacher: torch.nn.Module, samples: np.ndarray, device: str = "cpu") -> np.ndarray:

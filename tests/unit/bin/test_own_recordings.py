@@ -204,6 +204,26 @@ def test_the_talker_who_says_the_words_is_picked(models, recording, tmp_path, ca
     assert status == 1 and "--asr: no program no-such-program" in error
 
 
+def test_several_recordings_and_talkers_are_answered_as_one_by_one(models, buzz):
+    model = wesep_mix.load(models / "model")
+    with torch.no_grad():  # an embedding does nothing to an extractor without training
+        for weight in model.bundle.extractor.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    several = [buzz(120, 3.0) + buzz(190, 3.0), buzz(150, 1.7), np.zeros(32000), buzz(110, 3.0)]
+    for together, wav in zip(model.candidates(several), several, strict=True):
+        alone = model.candidates(wav)
+        assert [(one.number, one.share, one.spans) for one in together] == [
+            (one.number, one.share, one.spans) for one in alone
+        ]
+        for one, other in zip(together, alone, strict=True):
+            assert np.allclose(one.embedding, other.embedding, atol=1e-4)
+    talkers = list(np.eye(len(model.candidates(several[0])[0].embedding), dtype=np.float32)[:5])
+    together = model.extract(several[0], talkers)
+    alone = [model.extract(several[0], talker) for talker in talkers]
+    assert len(together) == 5 and all(map(np.allclose, together, alone, [0] * 5, [1e-5] * 5))
+    assert not np.allclose(together[0], together[1], atol=1e-3)  # they are not all the same
+
+
 def test_in_python(models, recording):
     model = wesep_mix.load(models / "model")
     wav, rate = soundfile.read(recording, dtype="float32")
@@ -213,7 +233,8 @@ def test_in_python(models, recording):
     as_torch = model.extract(torch.from_numpy(wav.T.copy()), torch.from_numpy(talkers[0].embedding), rate)
     assert isinstance(as_torch, torch.Tensor) and torch.equal(as_torch, torch.from_numpy(speech))
     both = model.extract(wav.T, [talkers[0], talkers[0].embedding], rate)
-    assert len(both) == 2 and all(np.array_equal(one, speech) for one in both)
+    assert len(both) == 2 and all(np.allclose(one, speech, atol=1e-5) for one in both)
+    assert model.extract(wav.T, [], rate) == [] and model.candidates([], rate) == []
     with pytest.raises(UserError, match="stft_tcn: this model's extractor needs all of a recording"):
         model.stream(talkers[0])
     assert np.linalg.norm(model.embed(wav.T, rate)) == pytest.approx(1.0, abs=1e-5)

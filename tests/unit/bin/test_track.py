@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from places import ROOT
 from small_model import write_small_experiment
 
 import wesep_mix
@@ -165,6 +168,19 @@ def test_another_state_is_not_gone_on_with_and_it_says_why(change, options, said
     assert got == {name: content for name, content in contents(Path("p")).items() if name != "talkers.scp"}
 
 
+def test_two_runs_in_one_folder_are_refused(here, capsys):
+    holder = "import sys; from pathlib import Path; from wesep_mix.base.locks import alone_in\n"
+    holder += "with alone_in(Path('o')): print('held', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    with subprocess.Popen([sys.executable, "-c", holder], **pipes, env=env) as other:
+        assert other.stdout.readline() == b"held\n"
+        status, _, said = run(capsys, "talk.wav", "--out", "o")
+        other.stdin.close()
+    assert status == 1 and "o: another process is at work there; wait for it, or end it" in said
+    assert run(capsys, "talk.wav", "--out", "o")[0] == 0
+
+
 def test_silence_has_nobody_and_what_was_there_of_others_goes(here, capsys):
     run(capsys, "talk.wav", "--out", "o")
     soundfile.write("talk.wav", np.zeros(5 * 16000), 16000)
@@ -185,7 +201,7 @@ def test_a_recording_shorter_than_a_window_is_one(here, buzz, capsys):
     ("argv", "said"),
     [
         (["talk.wav", "--out", "talk.wav"], "talk.wav: wanted a folder to write to, found a file"),
-        (["talk.wav", "--out", "talk.wav/o"], "track: Not a directory"),
+        (["talk.wav", "--out", "talk.wav/o"], "talk.wav: wanted a folder, found a file"),
         (["talk.wav", "--hop_s", "3"], "--window_s, --hop_s: hop_s: wanted at most window_s, 2, found 3"),
         (["talk.wav", "--window_s", "0.2"], "--window_s, --hop_s: window_s: wanted 1 or more, found 0.2"),
         (["talk.wav", "--set", "slots=3"], "--set: slots: unknown key"),

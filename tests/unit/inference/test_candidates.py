@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wesep_mix.inference.candidates import find_talkers, joined, similarities
+from wesep_mix.inference.candidates import find_talkers, hear_all, hear_windows, joined, similarities
 from wesep_mix.inference.listening import audition, level_factor
 from wesep_mix.matching.speaker_set import SpeakerSet
 from wesep_mix.models.folder import UseConfig
@@ -52,6 +52,24 @@ def test_who_speaks_when(speech):
     assert first.confidence == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6)
     assert first.share == pytest.approx(4 / 6) and second.share == pytest.approx(2 / 6)
     assert np.allclose(similarities([first, second]), np.eye(2))
+
+
+def test_windows_of_several_recordings_are_heard_together(speech):
+    class Counting(Student):
+        def forward(self, mix, num_samples=None):
+            sizes.append(tuple(mix.shape))
+            return super().forward(mix)
+
+    sizes = []
+    several = [speech(0.1, 0.2, 0.1), speech(0.2), speech(0.1, 0, 0, 0.2), speech(0.1)]
+    steps = []
+    together = hear_all(Counting(), several, USE, progress=lambda *step: steps.append(step))
+    # windows of 2 s: two of the first and two of the third in which anybody speaks; then the two recordings of 1 s
+    assert sizes == [(4, 32000), (2, 16000)] and steps == [(done, 6) for done in range(1, 7)]
+    for windows, samples in zip(together, several, strict=True):
+        alone = hear_windows(Student(), samples, USE)
+        assert (windows.num_spoken, windows.size) == (alone.num_spoken, alone.size)
+        assert [one.start for one in windows.heard] == [one.start for one in alone.heard]
 
 
 def test_a_short_recording_is_heard_whole_and_without_presence_every_head_counts(speech):

@@ -11,11 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.foreign import modules_of
 from wesep_mix.io.weights import read_state
 from wesep_mix.models.layers.masking import by_length
 from wesep_mix.models.layers.mel import fbank
@@ -34,6 +31,7 @@ SAMPLE_RATE = 16000
 LEAST = 3200  # samples: networks that halve the frames three times still have two
 INSTALL = "pip install --no-deps git+https://github.com/wenet-e2e/wespeaker.git"
 BARE = ("wespeaker", "wespeaker.frontend")  # packages whose own __init__ needs what the models do not
+MISSING = f"teacher wespeaker: wanted the package wespeaker, its models do not import ({{}}); {INSTALL}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _refuse_other_input(path: Path, data: dict[str, Any]) -> None:
 
 def _build(settings: dict[str, Any]) -> nn.Module:
     name = settings["model"]
-    with _models_alone():
+    with modules_of("wespeaker", BARE, MISSING):
         get_speaker_model = importlib.import_module("wespeaker.models.speaker_model").get_speaker_model
         try:
             return get_speaker_model(name)(**settings["model_args"])
@@ -142,28 +140,6 @@ def _build(settings: dict[str, Any]) -> nn.Module:
                 f"teacher wespeaker: this WeSpeaker cannot build {name} with "
                 f"{settings['model_args']} ({err}); wanted a model of its models folder"
             ) from err
-
-
-@contextmanager
-def _models_alone() -> Iterator[None]:
-    """In it, WeSpeaker's modules are imported without its packages' own __init__; after it, none is left imported.
-
-    Raises: UserError when there is no WeSpeaker, or its models do not import.
-    """
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "wespeaker"}
-    try:
-        for name in () if before else BARE:
-            spec = importlib.util.find_spec(name)
-            if spec is not None:
-                sys.modules[name] = importlib.util.module_from_spec(spec)
-        yield
-    except ImportError as err:
-        raise UserError(
-            f"teacher wespeaker: wanted the package wespeaker, its models do not import ({err}); {INSTALL}"
-        ) from err
-    finally:
-        for name in [name for name in sys.modules if name.split(".")[0] == "wespeaker" and name not in before]:
-            del sys.modules[name]
 
 
 def _load(network: nn.Module, path: Path) -> None:
