@@ -280,9 +280,9 @@ def num_mixtures(folder):
 
 def stamps(folder):
     """When each file that a stage made was written; lock files are touched by every call."""
-    report = {"results.json", "RESULTS.md", "si_sdri.png", "cosines.png"}
+    report = {"results.json", "RESULTS.md", "WORST.md"}
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".lock" and path.name not in report
+        if path.is_file() and path.suffix != ".lock" and path.name not in report and path.parent.name != "plots"
     }
