@@ -11,10 +11,9 @@ from wesep_mix.evaluation.analysis import FOLDER, INTERPOLATION, MARGINS, SEPARA
 from wesep_mix.evaluation.interpolation import MIDDLE
 from wesep_mix.evaluation.separated import MAX_LAG_S, RISING
 from wesep_mix.report.analysis_plots import interpolation_plot, margin_plot, separated_plot
-from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table
+from wesep_mix.report.tables import EMBEDDING_COLUMNS, Table
 
 PAGE = "WORST.md"
-SI_SDRI = SPEECH_COLUMNS["si_sdri"]
 METRICS = tuple(RISING)
 CAPTIONS = {
     INTERPOLATION: "{name}: SI-SDR to the first and the second talker on the way from one embedding to the other",
