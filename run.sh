@@ -128,7 +128,7 @@ run_table 7
 run_table 8
 run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.yaml" --data "$mixtures/test" \
     --single "$single/test" --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
-    --extractor "$model" --nj "$nj" --ngpu "$ngpu"
+    --extractor "$model" ${separator:+--separator "$separated"} --nj "$nj" --ngpu "$ngpu"
 run_sessions 8
 
 run_table 9

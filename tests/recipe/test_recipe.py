@@ -39,6 +39,12 @@ MADE = {
     8: [
         "exp/mini/2mix/stft_tcn/test/wrong/scores/scores.csv",
         "exp/mini/2mix/clustering/metrics.json",
+        "exp/mini/2mix/clustering/talkers.json",
+        *(
+            f"exp/mini/2mix/stft_tcn/analysis/{name}.{end}"
+            for name in ("interpolation", "margins", "worst")
+            for end in ("csv", "json")
+        ),
         *(f"exp/mini/2mix/enrolments/{file}" for file in ("plan.jsonl", "enrolment.scp", "enrolment_noisy.ark")),
     ],
     9: [
@@ -46,6 +52,7 @@ MADE = {
         for folder in ("", "2mix/")
         for file in ("results.json", "RESULTS.md", "report.html", "tables.tex")
     ]
+    + ["exp/mini/2mix/WORST.md"]
     + [f"exp/mini/2mix/plots/{name}.{end}" for name in ("curves", "si_sdri", "map") for end in ("png", "pdf", "svg")],
 }
 
@@ -286,7 +293,7 @@ def num_mixtures(folder):
 
 def stamps(folder):
     """When each file that a stage made was written; lock files are touched by every call."""
-    report = {"results.json", "RESULTS.md", "report.html", "tables.tex"}
+    report = {"results.json", "RESULTS.md", "report.html", "tables.tex", "WORST.md"}
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in folder.rglob("*")

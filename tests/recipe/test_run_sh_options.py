@@ -318,7 +318,7 @@ def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_separator_joins_stages_5_to_7(stub_env):
+def test_a_separator_joins_stages_5_to_8(stub_env):
     done = bash("run.sh", "--separator", "conv_tasnet", **stub_env)
     assert done.returncode == 0, done.stderr
     assert [name for name in entries(done.stdout) if name not in ENTRIES] == [
@@ -329,6 +329,8 @@ def test_a_separator_joins_stages_5_to_7(stub_env):
     lines = done.stdout.splitlines()
     (scored,) = (line for line in lines if "<--condition><separated>" in line)
     assert "<exp/mini/2mix/conv_tasnet>" in scored and "<--separator><conv_tasnet>" in lines[0]
+    (analysed,) = (line for line in lines if "wesep_mix.bin.analyse>" in line)
+    assert "<--separator><exp/mini/2mix/conv_tasnet>" in analysed
 
 
 def test_tables_join_stages_1_to_9(stub_env):

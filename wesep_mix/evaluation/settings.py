@@ -15,12 +15,27 @@ Targets = Literal["one", "all"]
 
 
 @dataclass(frozen=True)
+class AnalysisConfig(Checked):
+    """What stage 8 looks at beyond the tables.
+
+    Attributes:
+        interpolation: mixtures of the test set that are extracted on the way from one talker's embedding to the
+            other's, eleven times each; 0 leaves it out.
+        worst: mixtures with the lowest SI-SDRi whose audio is written; 0 leaves them out.
+    """
+
+    interpolation: CountOrZero = 50
+    worst: CountOrZero = 20
+
+
+@dataclass(frozen=True)
 class ScoreConfig(Checked):
     """conf/score.yaml: how what was extracted is scored, and the controls.
 
     Attributes:
         max_bad: how many utterances of a condition may fail, each named, before the stage does.
-        seed: of k-means, of the random embeddings, of the enrolments and of the one target a mixture.
+        seed: of k-means, of the random embeddings, of the enrolments, of the one target a mixture and of the mixtures
+            that are interpolated.
         targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
             training. Every talker is scored, whichever it is.
         sdr: score by the SDR of BSS-eval too.
@@ -29,6 +44,7 @@ class ScoreConfig(Checked):
         perceptual_controls: SDR, PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an
             output is another talker's they say little: the controls are told apart by SI-SDR.
         enrolments: stage 8 also extracts with embeddings of another utterance of each talker, clean and noisy.
+        analysis: of stage 8.
     """
 
     max_bad: CountOrZero = 0
@@ -39,6 +55,7 @@ class ScoreConfig(Checked):
     dnsmos_personalised: bool = False
     perceptual_controls: bool = True
     enrolments: bool = True
+    analysis: AnalysisConfig = AnalysisConfig()
 
     MOVED = {key: f"extract.{key} (conf/extract.yaml)" for key in ("wav_subtype", "chunk_s", "overlap_s", "batch_size")}
 

@@ -11,8 +11,12 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, write_json
 from wesep_mix.base.stage import damage_of
+from wesep_mix.evaluation.analysis import WORST
+from wesep_mix.evaluation.breakdown import MIXTURES, read_properties
 from wesep_mix.evaluation.scoring import read_scored
 from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.report.analysis import PAGE as WORST_PAGE
+from wesep_mix.report.analysis import draw_analyses
 from wesep_mix.report.curves import curve_plot, learning_curves
 from wesep_mix.report.examples import to_listen_to
 from wesep_mix.report.html import page
@@ -20,8 +24,9 @@ from wesep_mix.report.latex import results_latex
 from wesep_mix.report.maps import FEWEST, map_plot
 from wesep_mix.report.markdown import Context, commands, document, empty_told, terminal
 from wesep_mix.report.plots import cosine_plot, improvement_plot, score_plot
-from wesep_mix.report.results import empty_cells, left_out, outdated_rows, scored_conditions
+from wesep_mix.report.results import empty_cells, left_out, metrics_file, outdated_rows, scored_conditions
 from wesep_mix.report.tables import SPEECH_COLUMNS, ordered_rows
+from wesep_mix.report.worst import Worst, read_worst, worst_page
 
 PLOTS, TEXT, TABLES, PAGE = "plots", "RESULTS.md", "tables.tex", "report.html"
 
@@ -41,7 +46,8 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     mixtures = exp / f"{results['num_spk']}mix"
     for folder in (mixtures, exp):
         write_json(folder / "results.json", results)
-    plots = draw_plots(mixtures)
+    plots = draw_plots(mixtures) | draw_analyses(mixtures, results["analysis"], results["embeddings"].get("student"))
+    worst = write_worst(mixtures, results)
     lines, empty = commands(exp, results, settings), empty_cells(mixtures)
     outdated = [
         f"`{name}`, which is older than {changed.relative_to(exp) if changed.is_relative_to(exp) else changed}; run "
@@ -51,7 +57,8 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
     heard, silent = to_listen_to(mixtures, results, data)
     for folder in (mixtures, exp):
         links = {caption: plot.relative_to(folder).as_posix() for caption, plot in plots.items()}
-        text = document(results, Context(lines, links, left_out(mixtures), empty, outdated))
+        worst_link = worst.relative_to(folder).as_posix() if worst else ""
+        text = document(results, Context(lines, links, left_out(mixtures), empty, outdated, worst_link))
         _write(folder / TEXT, text)
         _write(folder / TABLES, results_latex(results))
         _write(folder / PAGE, page(text, {links[caption]: plot for caption, plot in plots.items()}, heard, silent))
@@ -62,6 +69,28 @@ def write_report(exp: Path, results: dict[str, Any], settings: Sequence[str] = (
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as file:
         file.write(text)
+
+
+def write_worst(mixtures: Path, results: dict[str, Any]) -> Path | None:
+    """Write `<N>mix/WORST.md`.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+        results: as `report.results.gather` gives them.
+
+    Returns:
+        The file; None where there is nothing to write.
+    """
+    names = [name for name, kinds in results["analysis"].items() if WORST in kinds]
+    path, table = mixtures / WORST_PAGE, metrics_file(mixtures).with_name(MIXTURES)
+    if not names:
+        path.unlink(missing_ok=True)
+        return None
+    properties = read_properties(table) if table.is_file() else {}
+    scores = {name: read_scored(mixtures / name / "test" / "matched" / "scores", "all")[0] for name in names}
+    found = [Worst(name, read_worst(mixtures, name), scores[name], properties) for name in names]
+    _write(path, worst_page(found, f"{results['corpus']}, {results['num_spk']} speakers"))
+    return path
 
 
 def draw_plots(mixtures: Path) -> dict[str, Path]:

@@ -27,7 +27,7 @@ def test_writes_both_places_and_prints_the_tables(experiment, capsys):
         text = (folder / "RESULTS.md").read_text()
         assert "bash run.sh --corpus mini --num_spk 2 --extractor net --tag trial --set optim.lr=5e-4" in text
         assert "Seed 7, git revision" in text
-        assert text.index("## Extraction") < text.index("## By sexes, SNR and overlap") < text.index("## Plots")
+        assert text.index("## Extraction") < text.index("## By sexes, SNR, overlap and voices") < text.index("## Plots")
         assert "| overlap | 0.5-0.6 |" in text and "| student: Cos | 0.800 |" in text
         assert "| net: SI-SDRi dB | 5.25 |" in text and "| net/wrong: " not in text
         assert "without a head" not in text

@@ -39,6 +39,8 @@ def test_keys_and_rows(experiment):
         "extraction",
         "embeddings_by",
         "extraction_by",
+        "ahead",
+        "analysis",
     }
     assert set(results["embeddings"]) == {"teacher", "kmeans", "student"}
     controls = {"net/none", "net/wrong", "net/random", "net/oracle", "net/enrolment", "net/enrolment_noisy"}
