@@ -26,7 +26,7 @@ from wesep_mix.evaluation.settings import ScoreConfig
 from wesep_mix.inference.controls import ENROLMENTS, MIXTURE, SEPARATED, model_of
 from wesep_mix.inference.settings import Chunks, ExtractConfig
 
-ANALYSIS = "analysis"
+ANALYSIS, NONE = "analysis", "none"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,8 +38,9 @@ def parts(argv: list[str]) -> list[Part]:
     """The folders that these options make."""
     args = _parse(argv)
     settings = load_config(ScoreConfig, args.config, args.set)
-    extracted = (part for control in settings.controls for part in extract_speech.parts(_extraction(args, control)))
-    scored = (part for options in _scorings(args, settings.controls) for part in score.parts(options))
+    controls = _controls(args, settings)
+    extracted = (part for control in controls for part in extract_speech.parts(_extraction(args, control)))
+    scored = (part for options in _scorings(args, controls) for part in score.parts(options))
     return [_clustering(args, settings), *_enrolments(args, settings), *extracted, *scored, *_analyses(args, settings)]
 
 
@@ -62,20 +63,33 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _analyse(args: argparse.Namespace) -> int:
     settings = load_config(ScoreConfig, args.config, args.set)
     clustering, enrolments = _clustering(args, settings), _enrolments(args, settings)
-    made_before = [_extraction(args, control) for control in settings.controls if control not in ENROLMENTS]
+    controls = _controls(args, settings)
+    if controls != settings.controls:
+        print(
+            f"note: {args.extractor / NONE}: no network without an embedding, as for a model from elsewhere; that "
+            "control is left out",
+            flush=True,
+        )
+    made_before = [_extraction(args, control) for control in controls if control not in ENROLMENTS]
     extracted = [part for each in made_before for part in extract_speech.parts(each)]
     analyses = _analyses(args, settings)
     for part in (clustering, *enrolments, *extracted, *analyses):
         part.check_needs()
     run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
-    mixtures, *scorings = _scorings(args, settings.controls)
+    mixtures, *scorings = _scorings(args, controls)
     status = score.main(mixtures) or (embed_enrolments.main(_enrolling(args)) if enrolments else 0)
-    extractions = [_extraction(args, control) for control in settings.controls]
+    extractions = [_extraction(args, control) for control in controls]
     for extraction, scoring in zip(extractions, scorings, strict=True):
         status = status or extract_speech.main(extraction) or score.main(scoring)
     for part, work in zip(analyses, (_extractor, _separator), strict=False) if not status else ():
         run_part(part, args.force, partial(work, args, settings, part.out))
     return status
+
+
+def _controls(args: argparse.Namespace, settings: ScoreConfig) -> tuple[str, ...]:
+    """Those of the settings; without `none` for an extractor that was not trained here, and so has no such network."""
+    imported = model_of(args.extractor, "matched").is_file() and not (args.extractor / NONE).exists()
+    return tuple(control for control in settings.controls if control != NONE or not imported)
 
 
 def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:

@@ -17,7 +17,7 @@ from pathlib import Path
 from wesep_mix.base.config import from_dict, load_config, parse_override
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean, parser
-from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig
+from wesep_mix.evaluation.settings import FILTERED, MEANFREE, PERCEPTUAL, RATIOS, SHARES, ScoreConfig
 from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED, model_of
 
 CLEAN = "teacher.scp"  # embeddings of clean sources
@@ -87,7 +87,13 @@ def _part(args: argparse.Namespace, settings: ScoreConfig) -> Part:
         needs += [Need(args.teacher, 2), Need(args.embeddings / CLEAN, 4)]
     defining = {
         "max_bad": settings.max_bad,
-        "metrics": [*RATIOS, *(FILTERED if settings.sdr else ()), *SHARES, *PERCEPTUAL],
+        "metrics": [
+            *RATIOS,
+            *(MEANFREE if settings.zero_mean else ()),
+            *(FILTERED if settings.sdr else ()),
+            *SHARES,
+            *PERCEPTUAL,
+        ],
         "dnsmos": settings.dnsmos,
         "targets": settings.targets,
         "seed": settings.seed,

@@ -26,13 +26,13 @@ from wesep_mix.base.installed import sources_hash
 from wesep_mix.base.jobs import in_a_job
 from wesep_mix.base.parallel import map_kept
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig, Targets
+from wesep_mix.evaluation.settings import FILTERED, MEANFREE, PERCEPTUAL, RATIOS, SHARES, ScoreConfig, Targets
 from wesep_mix.evaluation.trials import AnyTrial, Measures, Scores, Trial, identity_of, rate_trials, score_trial
 from wesep_mix.inference.controls import MIXTURE, SEPARATED, model_of
 from wesep_mix.metrics.dnsmos import SCALES
 from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
 
-METRICS = (*RATIOS, *FILTERED, *SHARES, *PERCEPTUAL)  # and those of DNSMOS and the teacher's cosine where asked for
+METRICS = (*RATIOS, *MEANFREE, *FILTERED, *SHARES, *PERCEPTUAL)  # those of DNSMOS and the teacher's cosine beside
 VOICE = "voice_cos"
 SCORES, SUMMARY = "scores.csv", "summary.json"
 JOURNAL = ".scored.jsonl"  # what a killed run has scored

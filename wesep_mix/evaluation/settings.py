@@ -11,6 +11,7 @@ from wesep_mix.inference.controls import CONTROLS, ENROLMENTS
 
 RATIOS, SHARES, PERCEPTUAL = ("si_sdr", "si_sdri"), ("extracted", "wrong_talker"), ("pesq", "stoi", "estoi")
 FILTERED = ("sdr", "sdri")  # ratios to what a filter could make of the target
+MEANFREE = ("si_snr", "si_snri")  # the first ones of signals without their means
 Targets = Literal["one", "all"]
 
 
@@ -39,6 +40,8 @@ class ScoreConfig(Checked):
         targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
             training. Every talker is scored, whichever it is.
         sdr: score by the SDR of BSS-eval too.
+        zero_mean: by the SI-SDR of signals without their means too, which WeSep, ESPnet and Asteroid report and train
+            on: a model of theirs may give an offset, which is distortion in SI-SDR.
         dnsmos: score by DNSMOS P.835 and P.808 too, which take over four times as long as the other metrics.
         dnsmos_personalised: by personalised DNSMOS too, with `dnsmos` alone.
         perceptual_controls: SDR, PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an
@@ -51,6 +54,7 @@ class ScoreConfig(Checked):
     seed: int = 0
     targets: Targets = "all"
     sdr: bool = True
+    zero_mean: bool = False
     dnsmos: bool = False
     dnsmos_personalised: bool = False
     perceptual_controls: bool = True

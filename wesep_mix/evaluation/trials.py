@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wesep_mix.base.errors import NoValue, UserError
-from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, ScoreConfig
+from wesep_mix.evaluation.settings import FILTERED, MEANFREE, PERCEPTUAL, ScoreConfig
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.metrics.dnsmos import dnsmos
 from wesep_mix.metrics.extraction import is_extracted, is_wrong_talker
@@ -38,6 +38,7 @@ class Measures:
         dnsmos: DNSMOS P.835 and P.808.
         personalised: personalised DNSMOS too.
         others: whether another talker's speech is looked for, for which their references are needed.
+        zero_mean: SI-SDR of signals without their means too.
     """
 
     sdr: bool = True
@@ -45,12 +46,13 @@ class Measures:
     dnsmos: bool = False
     personalised: bool = False
     others: bool = True
+    zero_mean: bool = False
 
     @staticmethod
     def of(settings: ScoreConfig, perceptual: bool = True, others: bool = True) -> Measures:
         """Those of conf/score.yaml; without `perceptual` SI-SDR alone."""
         costly = (settings.sdr, True, settings.dnsmos, settings.dnsmos_personalised)
-        return Measures(*(perceptual and each for each in costly), others)
+        return Measures(*(perceptual and each for each in costly), others, settings.zero_mean)
 
 
 ALL = Measures()  # but DNSMOS
@@ -235,7 +237,22 @@ def _ratios(signals: Signals, measures: Measures) -> dict[str, float]:
         found |= {"si_sdri": improvement, "extracted": float(is_extracted(improvement))}
     if measures.others:
         found["wrong_talker"] = float(is_wrong_talker(ratios, signals.index))
+    if measures.zero_mean:
+        found |= _meanfree(signals)
     return found
+
+
+def _meanfree(signals: Signals) -> dict[str, float]:
+    """SI-SDR of signals without their means, and its improvement where the mixture is known."""
+    source = _centred(signals.sources[signals.index])
+    values = [si_sdr(_centred(signals.est), source)]
+    if signals.mix is not None:
+        values.append(values[0] - si_sdr(_centred(signals.mix), source))
+    return dict(zip(MEANFREE, values, strict=False))
+
+
+def _centred(signal: np.ndarray) -> np.ndarray:
+    return signal - signal.mean(dtype=np.float64)
 
 
 def _filtered(signals: Signals) -> list[float]:

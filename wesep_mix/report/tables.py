@@ -128,6 +128,8 @@ EMBEDDING_COLUMNS = {
 SPEECH_COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", 1, 2, "scale-invariant signal-to-distortion ratio, the mean not removed"),
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "improvement of SI-SDR over the unprocessed mixture"),
+    "si_snr": Column("SI-SNR", "dB", 1, 2, "SI-SDR of signals without their means", maybe=True),
+    "si_snri": Column("SI-SNRi", "dB", 1, 2, "improvement of SI-SNR over the unprocessed mixture", maybe=True),
     "sdr": Column(
         "SDR",
         "dB",

@@ -191,6 +191,21 @@ def test_stage_8_does_without_enrolments_where_it_is_told_to(analysed, capsys):
     assert said.count("done already") == 11 and "enrolment" not in said
 
 
+def test_a_model_from_elsewhere_has_all_controls_but_the_network_without_embedding(analysed, capsys):
+    mixtures = analysed / "exp" / "mini" / "2mix"
+    shutil.copytree(mixtures / "net" / "matched", mixtures / "theirs" / "matched")
+    theirs = f"--extractor={mixtures}/theirs"
+    data = [f"--data={analysed}/data/2mix/test", theirs]
+    options = [f"--config={analysed}/extract.yaml", f"--embeddings={mixtures}/embeddings/test", *data]
+    assert extract_speech.main(options) == 0 and score.main([f"--config={analysed}/score.yaml", *data]) == 0
+    capsys.readouterr()
+    assert analysis(analysed, theirs) == 0
+    assert "theirs/none: no network without an embedding, as for a model from elsewhere" in capsys.readouterr().out
+    made = {path.name for path in (mixtures / "theirs" / "test").iterdir()}
+    assert made == {"matched", *CONTROLS} - {"none"}
+    shutil.rmtree(mixtures / "theirs")
+
+
 def test_finished_conditions_are_not_redone(analysed, capsys):
     test = analysed / "exp" / "mini" / "2mix" / "net" / "test"
     before = {path: path.stat().st_mtime_ns for path in test.rglob("*.wav")}
@@ -335,7 +350,7 @@ def test_the_report_tells_what_lies_behind_the_numbers_and_its_links_lead_somewh
         assert sorted(titles, key=lambda title: text.index(f"## {title}\n")) == list(titles)
         assert "training is not there" in text  # of a model that was never trained
         links = re.findall(r"\]\(([^)]+)\)", text)
-        assert len(links) == 6 and all((folder / link).is_file() for link in links)
+        assert len(links) == 7 and all((folder / link).is_file() for link in links)
     for plot in ("interpolation_net", "margins_net", "separated_tasnet"):
         assert all((exp / "2mix" / "plots" / f"{plot}{end}").stat().st_size > 1000 for end in (".png", ".pdf", ".svg"))
     worst = (exp / "2mix" / "WORST.md").read_text()

@@ -59,6 +59,32 @@ def test_table_and_summary(wavs, plans, tmp_path):
     assert rows[1]["si_sdri"] == pytest.approx(gained, abs=1e-4) and gained > 10
 
 
+def test_without_means_an_offset_is_no_distortion(wavs, plans, tmp_path):
+    """As WeSep's cal_SISNR; the offset is as strong as the source, so SI-SDR is about 0 dB."""
+    key, source = speaker_keys(plans[0])[1], render(plans[0]).sources[1]
+    est = read_audio(wavs / f"{key}.wav")
+    write_audio(wavs / f"{key}.wav", est + np.sqrt(np.mean(source**2)), subtype="FLOAT")
+    score_condition(plans, wavs, tmp_path, 0, ScoreConfig(zero_mean=True))
+    row = read_scores(tmp_path / "scores.csv")[1]
+    zero_est, zero_source = est - est.mean(), source - source.mean()
+    part = zero_est @ zero_source / (zero_source @ zero_source) * zero_source
+    wanted = 20 * np.log10(np.linalg.norm(part) / np.linalg.norm(zero_est - part))
+    assert row["si_snr"] == pytest.approx(wanted, abs=1e-3) and wanted > 10 > 3 > abs(row["si_sdr"])
+    assert row["si_snri"] == pytest.approx(wanted - si_sdr_of_the_mixture(plans[0], 1), abs=1e-2)
+    assert "si_snr" not in read_scores(_scored_without(wavs, plans, tmp_path))[1]
+
+
+def si_sdr_of_the_mixture(plan, place):
+    rendered = render(plan)
+    mix, source = (one - one.mean() for one in (rendered.mix, rendered.sources[place]))
+    return si_sdr(mix, source)
+
+
+def _scored_without(wavs, plans, tmp_path):
+    score_condition(plans, wavs, tmp_path / "without", 0, ScoreConfig(max_bad=1))
+    return tmp_path / "without" / "scores.csv"
+
+
 def test_an_estimate_that_is_another_talkers_is_told(plans, tmp_path):
     """Of four estimates one is the target's, one the mixture, one 0.9 dB better than it, one the other talker's."""
     (first, second), gain = plans[:2], 10 ** (0.9 / 20)
