@@ -66,9 +66,7 @@ def export(job: Export) -> None:
         {
             "single.wav.scp": source_paths(job, wavs),
             "utt2spk": {plan.id: " ".join(label(plan)) for plan in job.plans},
-            "wav.scp": {
-                plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in names) for plan in job.plans
-            },
+            "wav.scp": {plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in names) for plan in job.plans},
         },
     )
     write_shards(job, label, wavs)
