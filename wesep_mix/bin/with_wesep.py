@@ -123,9 +123,10 @@ def _run(args: argparse.Namespace) -> None:
         "infer": _infer,
         "score": _score,
     }
-    installation = _installation(args)
-    installation.check()
-    run_part(_part(args), args.force, lambda: works[args.way](args, installation))
+    installation, part = _installation(args), _part(args)
+    if args.force or not part.is_done():
+        installation.check()
+    run_part(part, args.force, lambda: works[args.way](args, installation))
 
 
 def _train(args: argparse.Namespace, installation: Installation) -> None:

@@ -65,9 +65,7 @@ class Installation:
                     "git clone https://github.com/wenet-e2e/wesep"
                 )
         try:
-            asked = subprocess.run(
-                [self.python, "-c", ASK, *IMPORTED], env=self.environment(), capture_output=True, text=True, check=True
-            )
+            asked = subprocess.run([self.python, "-c", ASK, *IMPORTED], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as err:
             raise UserError(f"{self.python}: wanted the Python that WeSep runs in, it does not run ({err})") from err
         missing = [IMPORTED[name] for name in asked.stdout.split()]
