@@ -50,7 +50,7 @@ def _import(args: argparse.Namespace) -> None:
         from wesep_mix.wesep import weights
 
         settings, state = weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint)
-        model = weights.build(*settings, state, str(args.checkpoint), args.wesep)
+        model = weights.taken(*settings, state, str(args.checkpoint), args.wesep)
         checkpoint.save_model(
             part.out / "model.pt",
             "extractors",

@@ -30,10 +30,29 @@ from wesep_mix.wesep.names import from_wesep, to_wesep
 from wesep_mix.wesep.settings import CLASSES, config_from_wesep, wesep_args
 
 
-def build(
+def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
+    """Our extractor with WeSep's weights.
+
+    Args:
+        model: WeSep's class.
+        args: The keyword arguments that it is made with.
+        state: Its state dict.
+        where: Where the weights are from, for messages.
+
+    Returns:
+        The extractor, in eval mode.
+
+    Raises:
+        UserError: When the weights' names or shapes are not those of the arguments.
+    """
+    config = config_from_wesep(model, args)
+    return _with_weights(plugins.build("extractors", config), from_wesep(config, state), model, where)
+
+
+def taken(
     model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights", checkout: str = ""
 ) -> nn.Module:
-    """Our extractor with WeSep's weights; of a class that we do not have, WeSep's own network as `extractors.wesep`.
+    """The same, or, of a class that we do not have, WeSep's own network with them (`models.extractors.wesep`).
 
     Args:
         model: WeSep's class.
@@ -46,15 +65,17 @@ def build(
         The extractor, in eval mode.
 
     Raises:
-        UserError: When the weights' names or shapes are not those of the arguments, or WeSep is not there.
+        UserError: As `build`, or WeSep is not there.
     """
-    ours = model in CLASSES
-    config = config_from_wesep(model, args) if ours else _config_of_theirs(model, args, checkout)
-    extractor = plugins.build("extractors", config)
+    if model in CLASSES:
+        return build(model, args, state, where)
+    network = plugins.build("extractors", _config_of_theirs(model, args, checkout))
+    return _with_weights(network, {f"network.{name}": value for name, value in state.items()}, model, where)
+
+
+def _with_weights(extractor: nn.Module, state: Mapping[str, Tensor], model: str, where: str) -> nn.Module:
     try:
-        extractor.load_state_dict(
-            from_wesep(config, state) if ours else {f"network.{key}": state[key] for key in state}
-        )
+        extractor.load_state_dict(state)
     except RuntimeError as err:
         raise UserError(
             f"{where}: wanted the weights of {model} made with these settings, found others: "
