@@ -24,7 +24,7 @@ from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean
 from wesep_mix.wesep.outputs import ESTIMATES, write_beside, write_estimates
 from wesep_mix.wesep.programs import Installation, default_python
-from wesep_mix.wesep.recipe import Data, fitted, recipe_of, write_config
+from wesep_mix.wesep.recipe import Data, embedding_dim, fitted, recipe_of, write_config
 
 TRAIN, DEV, TEST = "train-100", "dev", "test"  # folders of the export, as WeSep's recipe calls them
 LATEST, FINAL = Path("models", "latest_checkpoint.pt"), Path("models", "final_checkpoint.pt")
@@ -91,14 +91,13 @@ def _config(args: argparse.Namespace) -> None:
 
 def _data(args: argparse.Namespace) -> Data:
     from wesep_mix.exports.signals import longest_silence
-    from wesep_mix.io.embeddings import read_embeddings
     from wesep_mix.mixing.plan import read_plans
 
     plans = {name: read_plans(args.data / name / "plan.jsonl") for name in ("train", "dev")}
     silence = max(longest_silence(plan, "max") for group in plans.values() for plan in group)
-    embeddings = read_embeddings(args.export / DEV / "embed.scp")
-    size = len(next(iter(embeddings.values())))
-    return Data(size, silence, {name: len(group) for name, group in plans.items()}, args.num_procs)
+    return Data(
+        embedding_dim(args.export / DEV), silence, {name: len(group) for name, group in plans.items()}, args.num_procs
+    )
 
 
 def _part(args: argparse.Namespace) -> Part:

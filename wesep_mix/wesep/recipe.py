@@ -144,6 +144,13 @@ def recipe_of(checkout: Path, network: str) -> Path:
     return found[0]
 
 
+def embedding_dim(exported: Path) -> int:
+    """How many values the embeddings of an exported set have. Raises: UserError when there are none."""
+    from wesep_mix.io.embeddings import read_embeddings
+
+    return next(len(vector) for vector in read_embeddings(exported / "embed.scp").values())
+
+
 def write_config(path: str | Path, config: Mapping[str, Any]) -> None:
     """Write a config, its keys in their order.
 
