@@ -7,7 +7,7 @@
 # PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
 # what is installed, so that no Python has to start to check it.
 #
-#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, tensorboard, page, test
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, onnx, tensorboard, page, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
 #   WESEP_MIX_PYTHON=PATH           the Python to use
@@ -38,10 +38,11 @@ for extra in ${extras[@]+"${extras[@]}"}; do
     case $extra in
         dnsmos) modules+=(speechmos onnxruntime) ;;
         ecapa) modules+=(speechbrain) ;;
+        onnx) modules+=(onnxruntime) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
         test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist ruff) ;;
-        *) die "no optional part '$extra'; there are dnsmos, ecapa, tensorboard, page and test" ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, onnx, tensorboard, page and test" ;;
     esac
 done
 

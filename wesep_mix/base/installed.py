@@ -58,6 +58,7 @@ def sources_hash() -> str:
 PACKAGES = {
     "dnsmos": ("speechmos", "onnxruntime"),
     "ecapa": ("speechbrain",),
+    "onnx": ("onnxruntime",),
     "tensorboard": ("tensorboard",),
     "page": ("gradio",),
 }

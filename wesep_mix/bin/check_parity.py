@@ -3,7 +3,8 @@
     python -m wesep_mix.bin.check_parity FILE.npz
 
 FILE.npz holds WeSep's weights, inputs and outputs, FILE.json beside it its settings (see wesep_mix/wesep/weights.py).
-Prints the largest deviation over the reference's standard deviation; the status is 0 when that is under 1e-4.
+Prints the largest deviation over the reference's standard deviation; the status is 0 when that is under 1e-4. Of a
+DPCCN with a hop over 3/8 of n_fft, whose output ends in a click, the last window does not count.
 """
 
 from __future__ import annotations

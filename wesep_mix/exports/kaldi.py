@@ -4,7 +4,7 @@
 
 A mixture has several talkers, so in utt2spk every mixture is a speaker of its own, as in ESPnet's mixture recipes; who
 talks is in `mix2spk` (`mix spk1 spk2 ...`). wav.scp is written last: if it is there, the folder is whole. Paths are
-absolute.
+absolute. Kaldi's own programs read wavs of 16 bit only; of FLOAT the export says so.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Config(TableConfig):
 def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the mixture that cannot be written."""
     write_tables(job.out, kaldi_tables(job, wav_folder(job)))
+    if job.config.wav_subtype == "FLOAT":
+        print("note: Kaldi's own programs do not read wavs of floats; PCM_16 they do", flush=True)
 
 
 def kaldi_tables(job: Export, wavs: Path) -> dict[str, dict[str, str]]:

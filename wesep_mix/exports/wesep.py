@@ -13,7 +13,9 @@ embeddings that single.utt2spk gives to the target's label. If labels were the r
 embedding from another mixture, made beside another talker: a plain enrolment, and not the method. So in the training
 set each source is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. (Nothing else reads the
 label there: without joint training no speaker is classified.) The other sets' loader follows spkK.enroll; there labels
-are the real speakers, since inference puts the label into its file names.
+are the real speakers, since inference puts the label into its file names, and scoring reads it back: talker 1 is whom
+the mixture's id begins with, up to its first `-`, and a label ends at a `-` or a `T`. A label that could not be read
+back is another one (`file_labels`); an id with a `T` cannot be, which the export says.
 
 What to know about WeSep here:
 - Its evaluation takes two talkers: of three, the third is left out of every batch and given the second one's embedding.
@@ -29,6 +31,7 @@ What to know about WeSep here:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -117,7 +120,25 @@ def labels_of(plan: Plan, per_source: bool) -> list[str]:
     """
     if per_source:
         return [source_key(plan, name) for name in source_names(len(plan.sources))]
-    return [source.spk for source in plan.sources]
+    return file_labels(plan)
+
+
+def file_labels(plan: Plan) -> list[str]:
+    """Names of a mixture's talkers that WeSep's scoring reads back out of the names of its wavs.
+
+    Args:
+        plan: the mixture.
+
+    Returns:
+        The speakers, where their names and the mixture's id have the form of LibriSpeech's; else names like them.
+    """
+    labels = [plan.id.split("-")[0]]
+    for source in plan.sources[1:]:
+        label = re.sub("[-T]", "", source.spk)
+        while label in labels:
+            label += "x"
+        labels.append(label)
+    return labels
 
 
 def write_embedding_tables(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
@@ -152,6 +173,13 @@ def print_notes(job: Export) -> None:
         "a chunk in which a talker is silent does not fit its mixture",
         flush=True,
     )
+    unreadable = next((plan.id for plan in job.plans if "T" in plan.id), None)
+    if unreadable is not None:
+        print(
+            f"note: ids of mixtures have a T ({unreadable}): WeSep's scoring cannot read the talkers out of its wavs' "
+            "names, score them here",
+            flush=True,
+        )
     if job.num_spk > 2:
         print(
             f"note: WeSep's evaluation takes two talkers; of these {job.num_spk} it leaves out all after the second",

@@ -8,8 +8,9 @@
       shard.list                shards/shards_NNNNNNNNN.tar, the same wavs: `data_type` shard or raw, as one likes
       wav/                      the wavs, unless --wav names a LibriMix tree
 
-The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`), and
-any number of talkers is evaluated. raw.list is written last: if it is there, the folder is whole.
+The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`).
+Inference takes any number of talkers; scoring takes two, since it calls all after the first s2. Speakers are named as
+in format `wesep`. raw.list is written last: if it is there, the folder is whole.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from wesep_mix.exports.settings import ShardConfig, TableConfig
 from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.signals import source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
-from wesep_mix.exports.wesep import source_paths
+from wesep_mix.exports.wesep import file_labels, source_paths
 from wesep_mix.mixing.plan import Plan
 
 EMBEDDINGS = "required"
@@ -48,7 +49,7 @@ def export(job: Export) -> None:
     rows = [_sample(plan, wavs) for plan in job.plans]
     write_jsonl(job.out / "samples.jsonl", rows)
     write_tables(job.out, {"single.wav.scp": source_paths(job, wavs)})
-    write_shards(job, talkers, wavs)
+    write_shards(job, file_labels, wavs)
     write_jsonl(job.out / "raw.list", rows)
 
 
@@ -64,9 +65,9 @@ def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
     write_json(
         index,
         {
-            f"{plan.id}::{source.spk}": [{"path": str(path)}]
+            f"{plan.id}::{label}": [{"path": str(path)}]
             for plan in job.plans
-            for source, path in zip(plan.sources, files[plan.id], strict=True)
+            for label, path in zip(file_labels(plan), files[plan.id], strict=True)
         },
     )
     policy = {"type": "fixed", "key": "mix_spk_id", "resource": str(index)}
@@ -75,13 +76,8 @@ def write_cues(job: Export, embeddings: Mapping[str, np.ndarray]) -> None:
         yaml.safe_dump({"cues": {"audio": audio}}, file, sort_keys=False)
 
 
-def talkers(plan: Plan) -> list[str]:
-    """The speakers in the plan's order."""
-    return [source.spk for source in plan.sources]
-
-
 def _sample(plan: Plan, wavs: Path) -> dict:
-    speakers, names = talkers(plan), source_names(len(plan.sources))
+    speakers, names = file_labels(plan), source_names(len(plan.sources))
     return {
         "key": plan.id,
         "spk": speakers,

@@ -16,7 +16,8 @@ from wesep_mix.exports.embeddings import matched_embeddings
 from wesep_mix.exports.job import Export
 from wesep_mix.exports.settings import ShardConfig
 from wesep_mix.exports.shards import write_shards
-from wesep_mix.exports.wesep_v01 import talkers, write_cues
+from wesep_mix.exports.wesep import file_labels
+from wesep_mix.exports.wesep_v01 import write_cues
 
 EMBEDDINGS = "required"
 
@@ -29,5 +30,5 @@ class Config(ShardConfig):
 def export(job: Export) -> None:
     """Write the folder. Raises: UserError naming the target without embedding, or the mixture that is bad."""
     write_cues(job, matched_embeddings(job))
-    write_jsonl(job.out / "samples.jsonl", ({"key": plan.id, "spk": talkers(plan)} for plan in job.plans))
-    write_shards(job, talkers)
+    write_jsonl(job.out / "samples.jsonl", ({"key": plan.id, "spk": file_labels(plan)} for plan in job.plans))
+    write_shards(job, file_labels)

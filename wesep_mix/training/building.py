@@ -64,24 +64,25 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
         UserError: there is no front-end, or none with the wanted number of fine-tuned layers, or no head that fits.
     """
     frontend, head = _parts(teacher)
-    if settings.model.frontend is None and frontend is None:
+    own = settings.model.frontend or (settings.own_frontend if frontend is None else None)
+    if own is None and frontend is None:
         raise UserError(
             f"student: the teacher {teacher.config.name} has no front-end to copy; write the student's own "
-            "in student.yaml, such as model.frontend: {name: logmel}"
+            "in student.yaml, such as own_frontend: {name: logmel}"
         )
     student = plugins.build(
         "students",
         dataclasses.replace(
             settings.model,
-            frontend=_frontend(settings, frontend),
+            frontend=_frontend(own, frontend, settings.finetuned_layers),
             num_spk=num_spk,
             embedding_dim=teacher.config.embedding_dim,
             references="teacher" if settings.supervision == "teacher" else "own",
         ),
     )
-    if settings.model.frontend is None:
+    if own is None:
         student.frontend.load_state_dict(frontend.state_dict())
-    if settings.heads_from_teacher:
+    if settings.heads_from_teacher and (frontend is not None or own is settings.model.frontend):
         _copy_head(head, student, teacher.config.name)
     return student
 
@@ -118,12 +119,11 @@ def _parts(teacher: nn.Module) -> tuple[nn.Module | None, nn.Module | None]:
     return getattr(teacher, "frontend", None), getattr(teacher, "head", None)
 
 
-def _frontend(settings: StudentConfig, teachers: nn.Module | None) -> Any:
+def _frontend(own: Any, teachers: nn.Module | None, num_layers: int | None) -> Any:
     """The config of the student's own front-end or of a copy of the teacher's, with so many fine-tuned layers.
 
     A copy is trained even if the teacher's own is frozen.
     """
-    own, num_layers = settings.model.frontend, settings.finetuned_layers
     if own is not None and num_layers is None:
         return own
     try:

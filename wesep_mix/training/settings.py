@@ -169,11 +169,12 @@ class StudentConfig(Checked):
 
     Attributes:
         model: its front-end is the student's if it has one, else a copy of the teacher's with its weights.
+        own_frontend: the student's where `model` has none and the teacher, one of WeSpeaker's say, has none to copy.
         batch_size: mixtures of an optimiser step, of all processes together.
         chunk_s: seconds of each mixture that are trained on; 0: all of it.
         max_chunk_s: each batch has chunks of another length, drawn evenly from `chunk_s` to this; what is shorter is
             whole. 0: all have `chunk_s`.
-        heads_from_teacher: the heads start from the teacher's, not from fresh weights.
+        heads_from_teacher: the heads start from the teacher's, not from fresh weights; not on `own_frontend`.
         finetuned_layers: of a pretrained transformer, from the top; without it as many as the front-end's config says.
             0 freezes any front-end.
         supervision: `teacher`, its embeddings of the clean sources. Three readings of the paper's 'without teacher
@@ -190,6 +191,7 @@ class StudentConfig(Checked):
     """
 
     model: Any = config.plugin("students")
+    own_frontend: Any = config.plugin("frontends", required=False)
     seed: int = 0
     optim: OptimConfig = OptimConfig()
     trainer: TrainerConfig = TrainerConfig()

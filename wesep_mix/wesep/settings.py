@@ -42,11 +42,21 @@ def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
     """
     if model not in CLASSES:
         raise UserError(f"WeSep model {model}: wanted one of {', '.join(CLASSES)}")
-    cls, table = CLASSES[model]
+    table = CLASSES[model][1]
     unknown = sorted(set(args) - set(table) - IDLE[model])
     if unknown:
         raise UserError(f"WeSep {model}: {unknown[0]}: unknown argument")
-    given = {key: _plain(args.get(key, argument.default), argument.default) for key, argument in table.items()}
+    try:
+        return _translated(
+            model, {key: _plain(args.get(key, each.default), each.default) for key, each in table.items()}
+        )
+    except UserError as err:
+        raise UserError(f"{err}{_other_names(str(err), table)}") from err
+
+
+def _translated(model: str, given: Mapping[str, Any]) -> ExtractorConfig:
+    """Our config for all arguments of a class of WeSep's. Raises: UserError, as `config_from_wesep`."""
+    cls, table = CLASSES[model]
     settings: dict[str, Any] = {}
     for key, argument in table.items():
         try:
@@ -60,6 +70,17 @@ def config_from_wesep(model: str, args: Mapping[str, Any]) -> ExtractorConfig:
             raise UserError(f"WeSep {model}: {key}: wanted {wanted}, found {given[key]}")
     _check_theirs(config)
     return config
+
+
+def _other_names(message: str, table: Mapping[str, Argument]) -> str:
+    """What the settings and arguments that an error names are called on the other side."""
+    pairs = [(key, field) for key, argument in table.items() for field in argument.ours(argument.default)]
+    told = [
+        f"WeSep's {key} is {field} here"
+        for key, field in (*pairs, *MADE_OF.items())
+        if key != field and (f" {key}: " in message or f" {field}: " in message)
+    ]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def wesep_args(config: ExtractorConfig) -> tuple[str, dict[str, Any]]:
@@ -207,4 +228,5 @@ CONV_TASNET = {
     "decoder_type": _only("Multi"),
 }
 
+MADE_OF = {"feature_dim": "n_fft", "tcn_dims": "conv_channels"}  # what is computed from a setting here
 CLASSES = {"DPCCN": (dpccn.Config, DPCCN), "ConvTasNet": (spexplus.Config, CONV_TASNET)}

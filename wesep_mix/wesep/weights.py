@@ -24,10 +24,10 @@ from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, read_json
 from wesep_mix.io.weights import read_state
-from wesep_mix.models.extractors import wesep
+from wesep_mix.models.extractors import dpccn, wesep
 from wesep_mix.models.layers.network import estimates
 from wesep_mix.wesep.names import from_wesep, to_wesep
-from wesep_mix.wesep.settings import CLASSES, config_from_wesep, wesep_args
+from wesep_mix.wesep.settings import CLASSES, ExtractorConfig, config_from_wesep, wesep_args
 
 
 def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
@@ -152,7 +152,7 @@ def parity(path: str | Path) -> list[float]:
     NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json beside
     it has WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind the
     last whole frame, and SpEx+'s of a window shorter than the first one more than that; then they are compared as far
-    as they go.
+    as they go, and DPCCN's with a hop over 3/8 of n_fft but for their last window (`ends_in_a_click`).
 
     Args:
         path: NAME.npz.
@@ -176,7 +176,23 @@ def parity(path: str | Path) -> list[float]:
                 f"{path}: est/{place}: wanted the shape of mix, {list(reference.mix.shape)}, or less than "
                 f"{bound} samples fewer, found {list(est.shape)}"
             )
-    return [_deviation(found[:, place], est) for place, est in enumerate(reference.ests)]
+    end = -model.config.n_fft if ends_in_a_click(model.config) else None
+    return [_deviation(found[:, place], est[:, :end]) for place, est in enumerate(reference.ests)]
+
+
+def ends_in_a_click(config: ExtractorConfig) -> bool:
+    """Whether the last window of WeSep's output is divided by next to nothing.
+
+    With a hop over 3/8 of n_fft, and no frame at the end, too few windows overlap there. In float32 it is as far from
+    WeSep's own in float64 as ours from WeSep's, and says nothing of the weights.
+
+    Args:
+        config: Of our model.
+
+    Returns:
+        Whether it is so.
+    """
+    return isinstance(config, dpccn.Config) and not config.end_frame and 8 * config.hop > 3 * config.n_fft
 
 
 def _may_lack(model: nn.Module, place: int) -> int:

@@ -13,6 +13,7 @@ import soundfile
 
 from wesep_mix.base.files import read_table
 from wesep_mix.base.stage import STATE_FILE
+from wesep_mix.exports.wesep import file_labels
 from wesep_mix.mixing.plan import read_plans, write_plans
 
 LAST = {  # what a consumer opens first
@@ -167,11 +168,17 @@ def test_types_choose_the_mixtures_of_a_librimix_tree(case):
     assert folders == ["mix_clean", "noise", "s1", "s2"]
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_16"])
+def test_of_wavs_that_kaldi_does_not_read_it_says_so(subtype, case, capsys):
+    assert case.run("kaldi", "--wav_subtype", subtype) == 0
+    assert ("Kaldi's own programs do not read wavs of floats" in capsys.readouterr().out) == (subtype == "FLOAT")
+
+
 def test_labels_by_hand(case):
     assert case.run("wesep", "--embeddings", case.embeddings, "--labels", "speaker", sets=["train"]) == 0
     plan = case.plans["train"][0]
     labels = read_table(case.out / "wesep" / "2mix" / "train" / "utt2spk")
-    assert labels[plan.id].split() == [source.spk for source in plan.sources]
+    assert labels[plan.id].split() == file_labels(plan)
 
 
 def test_three_talkers_are_told_that_weseps_evaluation_takes_two(exportable, tmp_path, capsys):

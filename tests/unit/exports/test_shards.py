@@ -7,13 +7,13 @@ import pytest
 from wesep_mix.base.errors import UserError
 from wesep_mix.exports.job import Export
 from wesep_mix.exports.shards import write_shards
+from wesep_mix.exports.wesep import file_labels
 from wesep_mix.exports.wesep_shards import Config
-from wesep_mix.exports.wesep_v01 import talkers
 
 
 def shards_of(case, out, plans, **options) -> list[list[str]]:
     """Names in each shard, in the order of shard.list."""
-    write_shards(Export(Config(**options), plans, case.data / "test", out, None), talkers)
+    write_shards(Export(Config(**options), plans, case.data / "test", out, None), file_labels)
     names = []
     for path in (out / "shard.list").read_text().splitlines():
         with tarfile.open(path) as tar:

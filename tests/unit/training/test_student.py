@@ -51,11 +51,19 @@ def test_one_of_its_own_like_the_teachers_is_fresh(student_settings, teacher):
 
 
 def test_no_front_end_anywhere_is_told(student_settings):
-    with pytest.raises(UserError, match="teacher whole has no front-end to copy; write .* model.frontend: ") as err:
+    with pytest.raises(UserError, match="teacher whole has no front-end to copy; write .* own_frontend: ") as err:
         build_student(student_settings, Whole(), 2)
     assert "\n" not in str(err.value)
     student = build_student(changed(student_settings, {"frontend": OWN}), Whole(), 2)
     assert student(torch.randn(1, 4000)).embeddings.shape == (1, 2, 4)
+
+
+def test_where_the_teacher_has_no_front_end_the_student_has_its_own_by_itself(student_settings, teacher):
+    settings = dataclasses.replace(student_settings, own_frontend=OWN, heads_from_teacher=True)
+    student = build_student(settings, Whole(), 2)
+    assert student.config.frontend == OWN and student(torch.randn(1, 4000)).embeddings.shape == (1, 2, 4)
+    copied = build_student(dataclasses.replace(settings, heads_from_teacher=False), teacher, 2)
+    assert copied.config.frontend == teacher.config.frontend != OWN
 
 
 def test_no_fine_tuned_layers_freeze_any_front_end(student_settings, teacher):

@@ -78,6 +78,16 @@ def test_the_largest_deviation_counts_in_the_references_spread(reference, over, 
     assert ("differs" if status else "agrees") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("hop", "place", "status"), [(100, -1, 0), (100, -256, 0), (100, -257, 1), (100, 3, 1), (96, -1, 1)]
+)
+def test_a_last_window_that_ends_in_a_click_does_not_count(hop, place, status, reference):
+    config = dataclasses.replace(DPCCN, hop=hop)
+    est = np.load(reference(config))["est/0"]
+    est[1, place] += 1e-3 * est.std()
+    assert check_parity.main([str(reference(config, **{"est/0": est}))]) == status
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_sample_that_is_not_finite_differs(reference, value):
     est = np.load(reference())["est/0"]

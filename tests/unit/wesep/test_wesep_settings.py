@@ -164,6 +164,26 @@ def test_settings_that_have_no_equal_are_refused(model, args, message):
     assert "\n" not in str(err.value)
 
 
+@pytest.mark.parametrize(
+    "model, args, told",
+    [
+        ("DPCCN", {"stride": 500}, r"hop: wanted 1 to 384 .* \(WeSep's stride is hop here\)"),
+        ("DPCCN", {"pool_size": [4, 8]}, r"pool_sizes: .* \(WeSep's pool_size is pool_sizes here\)"),
+        ("ConvTasNet", {"skip_con": 3}, r"skip: wanted bool, .* \(WeSep's skip_con is skip here\)"),
+        ("ConvTasNet", {"P": 4}, r"kernel_size: .* \(WeSep's P is kernel_size here\)"),
+        ("DPCCN", {"tcn_dims": 256}, r"tcn_dims: .* \(WeSep's tcn_dims is conv_channels here\)"),
+    ],
+)
+def test_a_refusal_has_the_names_of_both_sides(model, args, told):
+    with pytest.raises(UserError, match=f"{told}$"):
+        config_from_wesep(model, GIVEN | args)
+
+
+def test_on_the_way_back_too():
+    with pytest.raises(UserError, match=r"tcn_dims: .*\(WeSep's tcn_dims is conv_channels here\)"):
+        wesep_args(dpccn.Config(conv_channels=(64, 128, 96)))
+
+
 def test_weseps_default_is_a_speaker_encoder_inside():
     with pytest.raises(UserError, match="joint_training"):
         config_from_wesep("DPCCN", {})
