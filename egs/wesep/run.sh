@@ -35,6 +35,8 @@ while [ $# -gt 0 ]; do
 done
 wesep=$(cd "$wesep" 2>/dev/null && [ -d wesep/bin ] && pwd) && [ -n "$wesep" ] || {
     echo "egs/wesep/run.sh: --wesep DIR: wanted a checkout of WeSep (see --help)" >&2 && exit 1; }
+[ ! -d "$wesep/examples/audio" ] || {
+    echo "egs/wesep/run.sh: $wesep is WeSep v0.1, whose own run.sh takes our export: see docs/wesep.md" >&2 && exit 1; }
 case $network in
     spexplus | dpccn | bsrnn | tfgridnet) ;;
     *) echo "egs/wesep/run.sh: no model '$network'; there are: spexplus dpccn bsrnn tfgridnet" >&2 && exit 1 ;;

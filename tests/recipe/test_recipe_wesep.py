@@ -162,6 +162,13 @@ def test_no_checkout_is_said(tmp_path):
     assert done.returncode == 1 and "--wesep DIR: wanted a checkout of WeSep" in done.stderr
 
 
+def test_the_newer_wesep_is_told_from_the_legacy_one(tmp_path):
+    for name in ("wesep/bin", "examples/audio"):
+        (tmp_path / "newer" / name).mkdir(parents=True)
+    done = run(tmp_path, tmp_path / "newer", packages=None)
+    assert done.returncode == 1 and "newer is WeSep v0.1, whose own run.sh takes our export" in done.stderr
+
+
 def test_packages_that_wesep_lacks_are_named(recipe, wesep_checkout):
     folder, _, _ = recipe
     done = run(folder, wesep_checkout, "--model", "bsrnn", "--stage", 5, "--force", "true", packages=None)
