@@ -43,14 +43,15 @@ check_integer num_procs 1
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 [ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
 check_pairs set key=value ${set[@]+"${set[@]}"}
-check_listed corpus egs/*/
+recipes=(egs/*/conf/corpus.yaml) && recipes=("${recipes[@]%/conf/corpus.yaml}")
+check_listed corpus "${recipes[@]}"
 conf=egs/$corpus/conf
 [ ! -f "egs/$corpus/defaults.sh" ] || . "egs/$corpus/defaults.sh"  # for options that were not given
 : "${num_spk:=2}" "${share_with:=$corpus}"
 check_integer num_spk 2 "${most_spk:-5}"
 check_listed extractor "$conf"/extractor/*.yaml
 [ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml
-check_listed share_with egs/*/
+check_listed share_with "${recipes[@]}"
 
 data=$data_dir/$corpus
 mixtures=$data/${num_spk}mix

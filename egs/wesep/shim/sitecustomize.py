@@ -2,7 +2,7 @@
 
 Where no GPU is seen, calls of CUDA do their work on the CPU, and processes speak through gloo instead of nccl. Where
 torchaudio reads no file by itself (from 2.9 on without torchcodec), soundfile reads it. Packages that are imported, but
-not called when the embedding is given, have stand-ins, which say so when they are called.
+not called when the embedding is given, have stand-ins where they lack, which say so when they are called.
 """
 
 import importlib.abc
@@ -12,8 +12,8 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NEVER_CALLED = {"wespeaker", "silero_vad"}  # does not import beside torchaudio 2.9; of recordings with an enrolment
-SELDOM_CALLED = {"h5py", "librosa", "lmdb", "thop"}  # noise, DNSMOS, sizes of networks
+NEVER_CALLED = {"wespeaker"}  # it does not import beside torchaudio 2.9
+SELDOM_CALLED = {"h5py", "librosa", "lmdb", "silero_vad", "thop"}  # noise, DNSMOS, enrolments, sizes of networks
 
 
 class Absent:
