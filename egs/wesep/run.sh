@@ -76,7 +76,11 @@ wesep_runs() {  # NUMBER config|train|infer|score OPTION... [-- COMMAND...]: WeS
     [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ] || return 0
     [ "$mode" != print ] || printf '# '
     [ "$mode" = ask ] || echo "== stage $1: WeSep, $2 =="
-    run python -m wesep_mix.bin.with_wesep "$2" --force "$force" "${@:3}" || exit $?
+    run python -m wesep_mix.bin.with_wesep "$2" --force "$force" "${@:3}" || {
+        local status=$?
+        warn "stage $1 (WeSep, $2) failed (status $status); mend the cause, then the same command goes on from there"
+        exit "$status"
+    }
 }
 
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --teacher "$teacher/model.pt" \

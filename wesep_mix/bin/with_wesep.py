@@ -13,13 +13,14 @@ last epoch. Nothing is written into the checkout.
 from __future__ import annotations
 
 import argparse
-import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import write_json
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin.options import boolean
 from wesep_mix.wesep.outputs import ESTIMATES, write_beside, write_estimates
@@ -138,6 +139,7 @@ def _train(args: argparse.Namespace, installation: Installation) -> None:
 
 
 def _infer(args: argparse.Namespace, installation: Installation) -> None:
+    shutil.rmtree(args.out / "audio", ignore_errors=True)  # of one that was stopped
     installation.run(args.command, TITLES["infer"])
     write_estimates(args.out / "audio", args.export / TEST)
 
@@ -152,7 +154,7 @@ def _score(args: argparse.Namespace, installation: Installation) -> None:
     print("mean over the test set: metric, scored here, WeSep's of its own wavs", flush=True)
     for metric, (ours, theirs) in means.items():
         print(f"  {metric:8} {ours:8.3f} {theirs:8.3f}", flush=True)
-    (args.out / "beside.json").write_text(json.dumps(means, indent=2) + "\n")
+    write_json(args.out / "beside.json", means)
 
 
 if __name__ == "__main__":
