@@ -193,7 +193,7 @@ set -e
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_the_commands_of_the_page_do_their_work(block, recipe, wesep_checkout, wesep_packages, tmp_path):
     folder, _, _ = recipe
-    checkout = pages.make_checkout(tmp_path / "checkout")
+    checkout = pages.make_checkout(tmp_path)
     for name in ("data", "exp"):
         shutil.copytree(folder / name, checkout / name, symlinks=True)
     weights = checkout / "path" / "to" / "weights"
