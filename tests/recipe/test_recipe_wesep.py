@@ -220,8 +220,9 @@ def test_the_commands_of_the_page_do_their_work(block, recipe, wesep_checkout, w
 @pytest.mark.skipif(REAL is None, reason="WESEP_DIR names no checkout of WeSep")
 @pytest.mark.parametrize("model", ["bsrnn", "dpccn", "spexplus"])
 def test_the_real_one(model, recipe, tmp_path):
-    folder, _, _ = recipe
-    before = contents(Path(REAL))
+    folder, before = tmp_path, contents(Path(REAL))
+    for name in ("data", "exp"):
+        shutil.copytree(recipe[0] / name, folder / name, symlinks=True)
     chosen = ("num_epochs=1", "dataset_args.shuffle_args.shuffle_size=2", "num_avg=1")
     options = ("--model", model, "--stage", 5, "--wesep_python", os.environ.get("WESEP_PYTHON", sys.executable))
     done = run(folder, REAL, *options, packages=None, chosen=chosen)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_table, write_table
 
@@ -43,9 +45,22 @@ def write_estimates(audio: Path, test: Path) -> Path:
         raise UserError(
             f"{audio}: wanted a wav Utt<number>-<mix>-T<label> of each target, {odd[0]} has none or is none"
         )
+    references = read_table(test / "single.wav.scp")
+    for name, path in found.items():
+        _lengthen(path, references[wanted[name]])
     table = audio.parent / ESTIMATES
     write_table(table, {wanted[name]: str(path.absolute()) for name, path in found.items()})
     return table
+
+
+def _lengthen(path: Path, reference: str) -> None:
+    """Add zeros to a wav that is shorter than its reference, as SpEx+'s are, which WeSep's scoring refuses."""
+    import soundfile
+
+    missing = soundfile.info(reference).frames - soundfile.info(path).frames
+    if missing > 0:
+        samples, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(path, np.pad(samples, (0, missing)), rate, subtype="PCM_16")
 
 
 def write_beside(

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import wave
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from places import ROOT
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import read_table
 from wesep_mix.bin import convert_wesep
 from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import dpccn, spexplus, wesep
@@ -140,8 +143,18 @@ def inferred(tmp_path):
     (tmp_path / "test" / "utt2spk").write_text("f-0_m-1 f-x mT\nf-0_m-2 f-x m-T\n")
     (tmp_path / "audio").mkdir()
     for name in ("Utt1-f-0_m-1-Tf-x", "Utt1-f-0_m-1-TmT", "Utt3-f-0_m-2-Tf-x", "Utt3-f-0_m-2-Tm-T"):
-        (tmp_path / "audio" / f"{name}.wav").touch()
+        soundfile.write(tmp_path / "audio" / f"{name}.wav", np.full(90, 0.5), 16000)
+    soundfile.write(tmp_path / "reference.wav", np.zeros(100), 16000)
+    keys = [f"s{number}/f-0_m-{mix}.wav" for number in (1, 2) for mix in (1, 2)]
+    (tmp_path / "test" / "single.wav.scp").write_text("".join(f"{key} {tmp_path}/reference.wav\n" for key in keys))
     return tmp_path
+
+
+def test_a_wav_that_is_shorter_than_its_reference_ends_in_zeros(inferred):
+    """SpEx+'s are, and WeSep's scoring refuses them."""
+    rows = read_table(write_estimates(inferred / "audio", inferred / "test"))
+    samples, _ = soundfile.read(rows["s1/f-0_m-1.wav"])
+    assert len(samples) == 100 and (samples[:90] == 0.5).all() and not samples[90:].any()
 
 
 def test_each_wav_is_found_whose_it_is(inferred):
