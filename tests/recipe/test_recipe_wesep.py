@@ -209,7 +209,7 @@ def test_the_commands_of_the_page_do_their_work(block, recipe, wesep_checkout, w
     done = subprocess.run(
         ["bash", "-c", head + block.text.replace("/path/to/wesep", str(wesep_checkout))],
         cwd=checkout,
-        env=environment(PYTHONPATH=str(wesep_packages)),
+        env=environment(PYTHONPATH=str(wesep_packages), WESEP_DIR=""),
         text=True,
         capture_output=True,
         timeout=900,

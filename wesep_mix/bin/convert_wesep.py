@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def _import(args: argparse.Namespace) -> None:
         from wesep_mix.models import checkpoint
         from wesep_mix.wesep import weights
 
+        if args.wesep:
+            os.environ["WESEP_DIR"] = args.wesep  # which is looked at first
         settings, state = weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint)
         model = weights.taken(*settings, state, str(args.checkpoint), args.wesep)
         checkpoint.save_model(

@@ -118,7 +118,7 @@ def test_an_exported_model_has_a_whole_config(config, tmp_path):
 def test_a_class_of_weseps_own_is_imported_as_its_network(wesep_checkout, tmp_path, monkeypatch, capsys):
     import torch
 
-    monkeypatch.delenv("WESEP_DIR", raising=False)
+    monkeypatch.setenv("WESEP_DIR", str(wesep_checkout))  # is put back afterwards
     network = wesep.Model(wesep.Config(embedding_dim=6, folder=str(wesep_checkout), arguments={"win": 128})).network
     torch.save({"models": [network.state_dict()]}, tmp_path / "avg_model.pt")
     args = {"spk_emb_dim": 6, "joint_training": False, "use_spk_transform": False, "win": 128}
