@@ -1,8 +1,12 @@
-"""Stage 8: clustering metrics of the embeddings, and the controls of the extraction.
+"""Stage 8: clustering metrics of the embeddings, the controls of the extraction, and analyses of both.
 
 Controls: no embedding, the wrong talker's, a random speaker's, the teacher's of the clean source (oracle) and of
 another utterance of the talker, clean and noisy (enrolments, which embed_enrolments makes). Stage 6's entry point
 extracts them; stage 7's scores them and the unprocessed mixture.
+
+Then what lies behind the numbers, into EXTRACTOR/analysis: the way from one talker's embedding to the other's, margins
+between candidates, the worst mixtures with their audio; with --separator also SEPARATOR/analysis, the embeddings of
+separated speech.
 """
 
 from __future__ import annotations
@@ -13,13 +17,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from wesep_mix.base.config import load_config
+from wesep_mix.base.config import load_config, to_dict
 from wesep_mix.base.jobs import in_a_job
 from wesep_mix.base.stage import Need, Part, guarded, run_part
 from wesep_mix.bin import embed_enrolments, extract_speech, score
 from wesep_mix.bin.options import parser
 from wesep_mix.evaluation.settings import ScoreConfig
-from wesep_mix.inference.controls import ENROLMENTS, MIXTURE
+from wesep_mix.inference.controls import ENROLMENTS, MIXTURE, SEPARATED, model_of
+from wesep_mix.inference.settings import Chunks, ExtractConfig
+
+ANALYSIS = "analysis"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +40,7 @@ def parts(argv: list[str]) -> list[Part]:
     settings = load_config(ScoreConfig, args.config, args.set)
     extracted = (part for control in settings.controls for part in extract_speech.parts(_extraction(args, control)))
     scored = (part for options in _scorings(args, settings.controls) for part in score.parts(options))
-    return [_clustering(args, settings), *_enrolments(args, settings), *extracted, *scored]
+    return [_clustering(args, settings), *_enrolments(args, settings), *extracted, *scored, *_analyses(args, settings)]
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -46,6 +53,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     options.add_argument("--student", type=Path, required=True, help="EXP/Nmix/student/model.pt")
     options.add_argument("--embeddings", type=Path, required=True, help="EXP/Nmix/embeddings")
     options.add_argument("--extractor", type=Path, required=True, help="trained extractor: EXP/Nmix/NAME")
+    options.add_argument("--separator", type=Path, help="trained separator: EXP/Nmix/NAME [none]")
     options.add_argument("--nj", type=int, default=1, help="parallel processes")
     options.add_argument("--ngpu", type=int, default=0, help="GPUs; 0 works on the CPU")
     return options.parse_args(argv)
@@ -55,7 +63,9 @@ def _analyse(args: argparse.Namespace) -> int:
     settings = load_config(ScoreConfig, args.config, args.set)
     clustering, enrolments = _clustering(args, settings), _enrolments(args, settings)
     made_before = [_extraction(args, control) for control in settings.controls if control not in ENROLMENTS]
-    for part in (clustering, *enrolments, *(part for each in made_before for part in extract_speech.parts(each))):
+    extracted = [part for each in made_before for part in extract_speech.parts(each)]
+    analyses = _analyses(args, settings)
+    for part in (clustering, *enrolments, *extracted, *analyses):
         part.check_needs()
     run_part(clustering, args.force, partial(_cluster, args, settings, clustering.out))
     mixtures, *scorings = _scorings(args, settings.controls)
@@ -63,6 +73,8 @@ def _analyse(args: argparse.Namespace) -> int:
     extractions = [_extraction(args, control) for control in settings.controls]
     for extraction, scoring in zip(extractions, scorings, strict=True):
         status = status or extract_speech.main(extraction) or score.main(scoring)
+    for part, work in zip(analyses, (_extractor, _separator), strict=False) if not status else ():
+        run_part(part, args.force, partial(work, args, settings, part.out))
     return status
 
 
@@ -81,9 +93,61 @@ def _clustering(args: argparse.Namespace, settings: ScoreConfig) -> Part:
 def _cluster(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
     from wesep_mix.evaluation.clustering import cluster
 
-    models, device = (args.teacher, args.student), "cuda" if args.ngpu else "cpu"
-    work = partial(cluster, args.embeddings, models, args.data, args.single, settings.seed, device, out)
+    models = (args.teacher, args.student)
+    work = partial(cluster, args.embeddings, models, args.data, args.single, settings.seed, _device(args), out)
     in_a_job(work, "clustering")
+
+
+def _analyses(args: argparse.Namespace, settings: ScoreConfig) -> list[Part]:
+    """Of the extractor, and of the separator where there is one."""
+    plans, test = Need(args.data / "plan.jsonl", 1), args.embeddings / "test"
+    extractor = Part(
+        8,
+        f"analysis, {args.extractor.name}",
+        args.extractor / ANALYSIS,
+        {"seed": settings.seed, "analysis": to_dict(settings.analysis), "chunks": to_dict(_chunks(args))},
+        [
+            plans,
+            Need(test / "matched.scp", 4),
+            Need(model_of(args.extractor, "matched"), 5),
+            Need(args.extractor / "test" / "matched" / "scores" / "summary.json", 7),
+        ],
+    )
+    if not args.separator:
+        return [extractor]
+    needs = [
+        plans,
+        Need(args.teacher, 2),
+        Need(args.student, 3),
+        Need(test / "matched.scp", 4),
+        Need(model_of(args.separator, SEPARATED), 5),
+        Need(args.separator / "test" / SEPARATED / "wav" / "wav.scp", 6),
+    ]
+    title = f"analysis, {args.separator.name}"
+    return [extractor, Part(8, title, args.separator / ANALYSIS, {"seed": settings.seed}, needs)]
+
+
+def _chunks(args: argparse.Namespace) -> Chunks:
+    return load_config(ExtractConfig, args.extract_config, args.set).chunks
+
+
+def _extractor(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
+    from wesep_mix.evaluation.analysis import Extracted, analyse_extractor
+
+    extracted = Extracted(args.data, args.embeddings / "test", args.extractor, _chunks(args))
+    analyse_extractor(extracted, settings.analysis, settings.seed, out, _device(args), args.nj)
+
+
+def _separator(args: argparse.Namespace, settings: ScoreConfig, out: Path) -> None:
+    from wesep_mix.evaluation.analysis import analyse_separator
+    from wesep_mix.evaluation.separated import Outputs
+
+    outputs = Outputs(args.separator, args.teacher, args.student, args.embeddings)
+    analyse_separator(outputs, args.data, settings.seed, out, _device(args), args.nj)
+
+
+def _device(args: argparse.Namespace) -> str:
+    return "cuda" if args.ngpu else "cpu"
 
 
 def _enrolments(args: argparse.Namespace, settings: ScoreConfig) -> list[Part]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table, write_json
-from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, break_down, write_properties
+from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, TALKERS, break_down, write_properties
 from wesep_mix.evaluation.judging import (
     Judged,
     clean_table,
@@ -60,7 +60,8 @@ def clustering_rows(
 
 
 def write_rows(out: Path, rows: Mapping[str, Judged], plans: Sequence[Plan]) -> None:
-    """Write the table, the breakdown of its rows on mixtures, and the properties of every mixture.
+    """Write the table, the breakdown of its rows on mixtures, whose embeddings are in their cluster, and the
+    properties of every mixture.
 
     Args:
         out: folder.
@@ -68,8 +69,11 @@ def write_rows(out: Path, rows: Mapping[str, Judged], plans: Sequence[Plan]) -> 
         plans: the test mixtures.
     """
     of_mixtures = {name: row for name, row in rows.items() if name != "teacher"}
-    write_json(out / BREAKDOWN, break_down(of_mixtures, plans))
-    write_properties(out / MIXTURES, plans)
+    labelled = rows["teacher/clean"].labelled
+    clean = dict(zip(labelled.keys, labelled.emb, strict=True))
+    write_json(out / BREAKDOWN, break_down(of_mixtures, plans, clean))
+    write_properties(out / MIXTURES, plans, clean)
+    write_json(out / TALKERS, {name: row.by_talker(plans) for name, row in of_mixtures.items()})
     write_json(out / METRICS, {name: row.metrics for name, row in rows.items()})
 
 

@@ -17,6 +17,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 
 Statistic = Callable[[np.ndarray], float | None]
+Interval = dict[str, float] | None  # `value`, `low` and `high`; None where the value is not defined
 
 
 def mean(values: np.ndarray) -> float:
@@ -206,3 +207,23 @@ def _with_interval(value: float, drawn: np.ndarray, level: float) -> dict[str, f
         return None
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def redrawn(statistic: Statistic, weights: np.ndarray, level: float = 0.95) -> Interval:
+    """Find the interval of a statistic that is no quotient of sums, by draws of mixtures.
+
+    Args:
+        statistic: of places of mixtures, int [K], each as often as it was drawn; None where it is not defined.
+        weights: how often each mixture is in each of R draws, int [R, M], from `resampled_by_speaker`.
+        level: share of the draws that lie within the interval.
+
+    Returns:
+        `value` of all mixtures, and `low` and `high` of the draws in which it is defined; None where it is not defined
+        of all, or in no draw.
+    """
+    places = np.arange(weights.shape[1])
+    value, *drawn = (
+        np.nan if not counts.any() or (found := statistic(np.repeat(places, counts))) is None else found
+        for counts in (np.ones_like(places), *weights)
+    )
+    return _with_interval(value, np.array(drawn), level)

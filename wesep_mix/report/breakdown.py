@@ -1,4 +1,6 @@
-"""Scores of the test set by properties of its mixtures: sexes of the talkers, level of the noise, overlap."""
+"""Scores of the test set by properties of its mixtures: sexes of the talkers, level of the noise, overlap, and how
+alike the voices are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from wesep_mix.evaluation.breakdown import PROPERTIES, Breakdown
 from wesep_mix.inference.controls import CONTROLS
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, Table, ordered_rows
 
-TITLES = {"sexes": "sexes", "snr_db": "SNR dB", "overlap": "overlap"}
+TITLES = {"sexes": "sexes", "snr_db": "SNR dB", "overlap": "overlap", "cosine": "cosine"}
 MEASURES = {measure: (EMBEDDING_COLUMNS | SPEECH_COLUMNS)[measure] for measure in ("acc", "cos", "si_sdri")}
 
 
@@ -40,7 +42,8 @@ def breakdown_tables(results: Mapping[str, Any]) -> list[Table]:
     embeddings, extraction = results["embeddings_by"], results["extraction_by"]
     rows = [(name, embeddings[name]) for name in ordered_rows(embeddings)]
     rows += [(name, extraction[name]) for name in ordered_rows(extraction) if name.partition("/")[2] not in CONTROLS]
-    return [_table(each, [(name, breakdown[each]) for name, breakdown in rows]) for each in PROPERTIES] if rows else []
+    there = [each for each in PROPERTIES if all(each in breakdown for _, breakdown in rows)]
+    return [_table(each, [(name, breakdown[each]) for name, breakdown in rows]) for each in there] if rows else []
 
 
 def _break_down(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, str]]) -> Breakdown:
@@ -52,7 +55,7 @@ def _break_down(name: str, rows: Sequence[Mapping[str, Any]], known: Mapping[str
         )
     improved = np.array([row["si_sdri"] for row in rows])
     breakdown: Breakdown = {}
-    for each in PROPERTIES:
+    for each in (name for name in PROPERTIES if all(name in known[row["mix"]] for row in rows)):
         values = np.array([known[row["mix"]][each] for row in rows])
         breakdown[each] = {
             value: {"si_sdri": float(improved[values == value].mean()), "num": int((values == value).sum())}

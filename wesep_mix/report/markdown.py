@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wesep_mix.base.installed import shown as shown_versions
+from wesep_mix.report.ahead import ahead_block
+from wesep_mix.report.analysis import analysis_sections, captions
 from wesep_mix.report.breakdown import breakdown_tables
 from wesep_mix.report.cautions import FOREIGN, Kin, cautions
 from wesep_mix.report.results import extractors, separators
@@ -48,14 +50,16 @@ CONDITION_NOTES = {
     "separated": "all talkers at once, without embeddings; each output is scored as the talker that it fits best",
 }
 
-BREAKDOWN = "By sexes, SNR and overlap"  # the heading
+SEPARATED_NOTE = "the teacher on the outputs of a separator, each under the talker that it fits best"
+BREAKDOWN = "By sexes, SNR, overlap and voices"  # the heading
 BREAKDOWN_RULES = """Each column stands for the test mixtures with this property.
 
 - Acc: of all embeddings of these mixtures, the share that is in their speaker's cluster. The clusters are those of the
   table above, of all embeddings together.
 - Cos, SI-SDRi: means over these mixtures.
 - sexes: of all talkers of the mixture. SNR: of speech over noise. overlap: what two talkers that follow each other
-  share, as a fraction of the shorter one; the mean over the mixture.
+  share, as a fraction of the shorter one; the mean over the mixture. cosine: of the teacher's embeddings of the clean
+  sources, the highest of two talkers.
 - num: embeddings, or talkers."""
 
 
@@ -67,13 +71,17 @@ class Context:
         commands: that produced the results.
         plots: {caption: path relative to the document}.
         left_out: {row: number of utterances that could not be scored}.
+        empty: {row: {metric: number of talkers for whom it has no value}}.
         outdated: a sentence for each row that is left out, since its models have changed.
+        worst: WORST.md, as a path relative to the document; empty where there is none.
     """
 
     commands: Sequence[str]
     plots: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     outdated: Sequence[str] = ()
+    worst: str = ""
 
 
 def document(results: Mapping[str, Any], context: Context) -> str:
@@ -91,7 +99,8 @@ def document(results: Mapping[str, Any], context: Context) -> str:
         blocks += [
             "## Embeddings",
             embedding_table(results["embeddings"]).markdown(),
-            _rows_explained(results["embeddings"]),
+            *filter(None, [ahead_block(results["ahead"]["embeddings"], "embeddings")]),
+            _rows_explained(results["embeddings"], _embedding_note),
             _embedding_rules(results["embeddings"]),
         ]
     if results["extraction"]:
@@ -99,15 +108,18 @@ def document(results: Mapping[str, Any], context: Context) -> str:
             "## Extraction",
             extraction_table(results["extraction"]).markdown(),
             *extraction_cautions(results["extraction"]),
-            _rows_explained(results["extraction"]),
+            *filter(None, [ahead_block(results["ahead"]["extraction"], "extraction")]),
+            _rows_explained(results["extraction"], _extraction_note),
             _extraction_rules(results["extraction"], results["targets"], context),
         ]
     tables = breakdown_tables(results)
     if tables:
         blocks += [f"## {BREAKDOWN}", *(table.markdown() for table in tables), BREAKDOWN_RULES]
-    if context.plots:
+    blocks += analysis_sections(results, context.plots, context.worst)
+    plots = {caption: path for caption, path in context.plots.items() if caption not in captions(results)}
+    if plots:
         blocks.append("## Plots")
-        blocks += [f"![{caption}]({path})\n\n{caption}." for caption, path in context.plots.items()]
+        blocks += [f"![{caption}]({path})\n\n{caption}." for caption, path in plots.items()]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -122,9 +134,9 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     return (
         f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
         f"Produced by\n\n```\n{lines}\n```\n\n"
-        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Stage 9 "
-        "writes this file, and `results.json` with the same numbers. The ± is over the utterances of one run; it says "
-        "nothing about other seeds."
+        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}, reported on "
+        f"{results['machine']}. Stage 9 writes this file, `report.html` with audio, `results.json` with the same "
+        "numbers and `tables.tex`. The ± is over the utterances of one run; it says nothing about other seeds."
         + "".join(
             f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
             for name, made_by in results["trained_with"].items()
@@ -133,21 +145,24 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     )
 
 
-def _rows_explained(rows: Mapping[str, Any]) -> str:
-    return "Rows:\n\n" + "\n".join(f"- `{name}`: {_note(name)}" for name in ordered_rows(rows))
+def _rows_explained(rows: Mapping[str, Any], note: Callable[[str], str]) -> str:
+    return "Rows:\n\n" + "\n".join(f"- `{name}`: {note(name)}" for name in ordered_rows(rows))
 
 
-def _note(name: str) -> str:
+def _embedding_note(name: str) -> str:
+    return EMBEDDING_NOTES.get(name, SEPARATED_NOTE)
+
+
+def _extraction_note(name: str) -> str:
     if name == "mixture":
         return "the unprocessed mixture, scored against each of its sources"
-    if name in EMBEDDING_NOTES:
-        return EMBEDDING_NOTES[name]
     return CONDITION_NOTES.get(name.partition("/")[2], "a condition of its own")
 
 
 def _embedding_rules(rows: Mapping[str, Any]) -> str:
     meanings = rules(shown(EMBEDDING_COLUMNS, rows), num="embeddings", trainable="parameters that training changed")
     rule = (
+        "Each number is of all embeddings of its row together, so it has no ±.\n\n"
         f"Columns:\n\n{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
     )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
@@ -175,10 +190,30 @@ def _extraction_rules(rows: Mapping[str, Any], targets: str, context: Context) -
     meanings = rules(shown(SPEECH_COLUMNS, rows), num=num, params=params)
     rule = (
         f"Every number is the mean ± standard deviation (of the population: divided by num), or a share, over {over}."
-        f"\n\n{meanings}"
+        f"\n\nColumns:\n\n{meanings}"
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
-    return f"{rule}\n\nUtterances that could not be scored and are in no mean: {', '.join(bad)}." if bad else rule
+    unscored = [f"Utterances that could not be scored and are in no mean: {', '.join(bad)}."] if bad else []
+    return "\n\n".join([rule, *unscored, *empty_told(context.empty)])
+
+
+def empty_told(empty: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Which means leave talkers out.
+
+    Args:
+        empty: {row: {metric: number of talkers for whom it has no value}}.
+
+    Returns:
+        A sentence, or none where all talkers have all metrics.
+    """
+    rows = [
+        f"`{name}` "
+        + ", ".join(f"{column.name} {counts[key]}" for key, column in SPEECH_COLUMNS.items() if key in counts)
+        for name, counts in empty.items()
+        if counts
+    ]
+    told = "Talkers for whom a metric has no value, such as PESQ where it finds no speech; its mean is over the others"
+    return [f"{told}: {'; '.join(rows)}."] if rows else []
 
 
 def commands(exp: Path, results: Mapping[str, Any], settings: Sequence[str]) -> list[str]:

@@ -14,11 +14,13 @@ from typing import Any
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
-from wesep_mix.base.installed import versions
+from wesep_mix.base.installed import machine, versions
 from wesep_mix.base.stage import damage_of, outdated_by
-from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, read_properties
-from wesep_mix.evaluation.scoring import SUMMARY, read_scored
+from wesep_mix.evaluation.analysis import FOLDER, INTERPOLATION, MARGINS, WORST, read_rows
+from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, TALKERS, read_properties
+from wesep_mix.evaluation.scoring import SUMMARY, read_scored, summarise
 from wesep_mix.inference.controls import CONTROLS, SEPARATED
+from wesep_mix.report.ahead import differences
 from wesep_mix.report.breakdown import extraction_breakdown
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS
 
@@ -26,6 +28,7 @@ ALWAYS = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if not column
 MAYBE = (*(metric for metric, column in EMBEDDING_COLUMNS.items() if column.maybe), "num_missing")
 CONDITIONS = ("matched", *CONTROLS, SEPARATED)
 DIGITS = 6
+ANALYSES = (INTERPOLATION, MARGINS, SEPARATED, WORST)
 
 
 def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[str, Any]:
@@ -64,10 +67,12 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         "seed": seed,
         "git": git,
         "versions": versions(),
+        "machine": machine(),
         "trained_with": trained_with(exp, num_spk),
         "targets": scored_targets(mixtures),
     }
-    return head | {"embeddings": embeddings, "extraction": extraction} | breakdowns(mixtures)
+    rows = {"embeddings": embeddings, "extraction": extraction}
+    return head | rows | breakdowns(mixtures) | {"ahead": compared_rows(mixtures), "analysis": analyses(mixtures)}
 
 
 def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
@@ -82,9 +87,46 @@ def embedding_rows(mixtures: Path) -> dict[str, dict[str, float]]:
     """
     path = metrics_file(mixtures)
     rows = read_json(path) if _is_current(path) else {}
+    rows |= {f"{name}/{SEPARATED}": found[SEPARATED] for name, found in _analysed(mixtures, SEPARATED).items()}
     return {
         name: _pick(row, (*ALWAYS, *(metric for metric in MAYBE if metric in row)), path) for name, row in rows.items()
     }
+
+
+def analyses(mixtures: Path) -> dict[str, dict[str, Any]]:
+    """What stage 8 found out about each extractor and separator beyond the tables.
+
+    Args:
+        mixtures: folder of the experiment, `exp/<N>mix`.
+
+    Returns:
+        {model: {analysis: what its .json says, without single mixtures}}.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ANALYSES:
+        for name, says in _analysed(mixtures, kind).items():
+            found.setdefault(name, {})[kind] = rounded({key: says[key] for key in says if key != "mixtures"})
+    return found
+
+
+def _analysed(mixtures: Path, kind: str) -> dict[str, dict[str, Any]]:
+    """{model: its .json} of those that are no older than their inputs."""
+    paths = sorted(mixtures.glob(f"*/{FOLDER}/{kind}.json"))
+    return {path.parent.parent.name: read_json(path) for path in paths if _is_current(path)}
+
+
+def compared_rows(mixtures: Path) -> dict[str, list[dict[str, Any]]]:
+    """By how much rows of both tables are ahead of others (report.ahead)."""
+    path = metrics_file(mixtures).with_name(TALKERS)
+    talkers = read_json(path) if _is_current(path) else {}
+    for name in _analysed(mixtures, SEPARATED) if talkers else ():
+        of_separated: dict[str, dict[str, bool]] = {}
+        for row in read_rows(mixtures / name / FOLDER / f"{SEPARATED}.csv"):
+            if row["a"] == SEPARATED:
+                of_separated.setdefault(row["mix"], {})[row["speaker"]] = bool(row["right"])
+        talkers[f"{name}/{SEPARATED}"] = of_separated
+    scores = {name: read_scored(folder)[0] for name, folder in scored_conditions(mixtures).items()}
+    return rounded(differences(talkers, scores))
 
 
 def breakdowns(mixtures: Path) -> dict[str, dict]:
@@ -103,9 +145,10 @@ def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
 
 
 def _speech_row(folder: Path) -> dict[str, float]:
-    """The summary's numbers of the metrics that the table of scores has."""
+    """The summary's numbers of the metrics that the table of scores has a value of."""
     rows, summary = read_scored(folder)
-    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in rows[0] or not column.maybe]
+    there = summarise(rows)
+    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in there or not column.maybe]
     return _pick(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
 
 
@@ -181,6 +224,11 @@ def left_out(mixtures: Path) -> dict[str, int]:
         name: read_json(folder / SUMMARY).get("num_bad", 0) for name, folder in scored_conditions(mixtures).items()
     }
     return {name: count for name, count in counts.items() if count}
+
+
+def empty_cells(mixtures: Path) -> dict[str, dict[str, int]]:
+    """{row: {metric: number of talkers for whom it has no value}}."""
+    return {name: read_scored(folder)[1].get("empty", {}) for name, folder in scored_conditions(mixtures).items()}
 
 
 def metrics_file(mixtures: Path) -> Path:

@@ -12,36 +12,19 @@ from typing import Any
 import numpy as np
 
 from wesep_mix.base.errors import UserError
+from wesep_mix.evaluation.outcomes import Outcomes, compare_rows
+from wesep_mix.report.statements import DRAWS, SAME_SPEAKERS, Statement, said_ahead, verdict
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, Column
-from wesep_mix.tables.outcomes import Outcomes, compare_rows
 from wesep_mix.tables.table1 import CountConfig, ShareConfig, Table1Row
 
 Rows = Mapping[str, Mapping[str, float]]
 Runs = Mapping[int, Rows]  # {seed: {row: {metric: number}}}
 ACC = EMBEDDING_COLUMNS["acc"]
 AHEAD = (
-    "A row is ahead of another where the 95 % interval of the difference lies above 0. It is from 1000 draws of the "
-    "test set's speakers, with replacement. A mixture is in a draw as often as its speakers are, their numbers "
-    "multiplied. Draws are the same for both rows and all seeds, and the mean over seeds is taken in each. Rows that "
-    "were tested on other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as "
-    "they are, so the interval is one of speakers and mixtures. How much trainings differ, the deviations over seeds "
-    "tell."
+    f"{DRAWS} Draws are the same for both rows and all seeds, and the mean over seeds is taken in each. Rows that were "
+    "tested on other mixtures are not paired: only their speakers are drawn together. Models and clusters stay as they "
+    "are, so the interval is one of speakers and mixtures. How much trainings differ, the deviations over seeds tell."
 )
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A sentence about the numbers.
-
-    Attributes:
-        text: the sentence.
-        holds: whether it does; None where the table lacks what it takes to say.
-        difference: of the two rows that it compares, `value`, and `low` and `high` of its interval.
-    """
-
-    text: str
-    holds: bool | None
-    difference: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ def share_statement(config: ShareConfig, rows: Mapping[str, Table1Row], runs: Ru
     holds = bool(found >= config.wanted)
     paper = f" ({row.paper / of.paper:.2f} in the paper)" if row.paper and of.paper else ""
     return Statement(
-        f"{text} is {config.wanted:.2f} or more{compared.note}: it is {found:.2f}{paper}; {_verdict(holds)}.", holds
+        f"{text} is {config.wanted:.2f} or more{compared.note}: it is {found:.2f}{paper}; {verdict(holds)}.", holds
     )
 
 
@@ -110,22 +93,8 @@ def ahead_statement(
         return _unknown(text, compared.note)
     ahead = compare_rows(*([outcomes[name][seed] for seed in compared.seeds] for name in pair))
     if ahead is None:
-        return _unknown(text, "since the mixtures of a row all have the same speakers")
-    value, low, high = (
-        f"{column.factor * ahead.difference[name]:+.{column.digits}f}" for name in ("value", "low", "high")
-    )
-    mixtures = (
-        f"{ahead.mixtures[0]} mixtures"
-        if ahead.paired
-        else "not paired: {} and {} other mixtures".format(*ahead.mixtures)
-    )
-    holds = ahead.difference["low"] > 0
-    return Statement(
-        f"{text}{compared.note}: by {value} {column.unit.replace('%', 'points')}, 95 % interval {low} to {high} "
-        f"({mixtures} of {ahead.speakers} speakers); {_verdict(holds)}.",
-        holds,
-        ahead.difference,
-    )
+        return _unknown(text, SAME_SPEAKERS)
+    return said_ahead(f"{text}{compared.note}", ahead, column)
 
 
 def count_statement(config: CountConfig, rows: Mapping[str, Table1Row], runs: Runs) -> Statement:
@@ -147,7 +116,7 @@ def count_statement(config: CountConfig, rows: Mapping[str, Table1Row], runs: Ru
         return _unknown(text, compared.note)
     found = compared.values.mean()
     holds = bool(found >= config.wanted)
-    return Statement(f"{text}{compared.note}: it is in {100 * found:.1f} %; {_verdict(holds)}.", holds)
+    return Statement(f"{text}{compared.note}: it is in {100 * found:.1f} %; {verdict(holds)}.", holds)
 
 
 def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
@@ -173,10 +142,6 @@ def compare(names: Sequence[str], metric: str, runs: Runs) -> Compared:
 
 def _join(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _verdict(holds: bool) -> str:
-    return "holds" if holds else "does not hold"
 
 
 def _unknown(text: str, why: str) -> Statement:

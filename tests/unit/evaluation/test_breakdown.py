@@ -114,10 +114,31 @@ def test_shares_and_means_of_each_value(various):
         assert sum(group["acc"] * group["num"] for group in groups.values()) == correct.sum()
 
 
+@pytest.mark.parametrize(
+    ("degrees", "step"),
+    [(0, "0.8..1.0"), (1, "0.8..1.0"), (60, "0.4..0.6"), (90, "0.0..0.2"), (100, "-0.2..0.0"), (180, "-1.0..-0.8")],
+)
+def test_steps_of_the_cosine_of_two_talkers(mixture_of, degrees, step):
+    clean = {
+        "a_b-a": np.array([2.0, 0.0]),
+        "a_b-b": np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]),
+    }
+    assert mixture_properties([mixture_of("a", "b")], clean)["a_b"]["cosine"] == step
+
+
+def test_of_three_talkers_the_two_most_alike_count_and_one_has_none(mixture_of):
+    clean = {f"a_b_c-{spk}": np.eye(3)[place] for place, spk in enumerate("abc")} | {"d-d": np.ones(3)}
+    clean["a_b_c-c"] = np.array([0.0, 0.8, 0.6])
+    known = mixture_properties([mixture_of("a", "b", "c"), mixture_of("d")], clean)
+    assert [one["cosine"] for one in known.values()] == ["0.8..1.0", "none"]
+
+
 def test_the_table_of_mixtures_comes_back(various, tmp_path):
     write_properties(tmp_path / "mixtures.csv", various[::-1])
     assert read_properties(tmp_path / "mixtures.csv") == mixture_properties(various)
     assert (tmp_path / "mixtures.csv").read_text().splitlines()[:2] == ["mix,sexes,snr_db,overlap", "a_b,FM,5,0.5-0.6"]
     (tmp_path / "other.csv").write_text("mix,speaker\nm,a\n")
-    with pytest.raises(UserError, match="other.csv: wanted the columns mix,sexes,snr_db,overlap, found mix,speaker"):
+    with pytest.raises(
+        UserError, match="other.csv: wanted the columns mix,sexes,snr_db,overlap,cosine, found mix,speaker"
+    ):
         read_properties(tmp_path / "other.csv")

@@ -105,7 +105,7 @@ def test_all_rows(embeddings, mixtures, single, tmp_path, monkeypatch):
     rows.write_rows(tmp_path / "clustering", found, mixtures)
     assert read_json(tmp_path / "clustering" / "metrics.json") == {name: row.metrics for name, row in found.items()}
     by = read_json(tmp_path / "clustering" / "by_condition.json")
-    assert set(by) == set(found) - {"teacher"} and set(by["student"]) == {"sexes", "snr_db", "overlap"}
+    assert set(by) == set(found) - {"teacher"} and set(by["student"]) == {"sexes", "snr_db", "overlap", "cosine"}
     assert by["student"]["sexes"] == {
         "ff": {"acc": found["student"].metrics["acc"], "num": 5, "cos": pytest.approx(found["student"].metrics["cos"])}
     }

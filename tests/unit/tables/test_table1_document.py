@@ -6,9 +6,9 @@ import json
 import pytest
 
 from wesep_mix.base.config import from_dict
+from wesep_mix.evaluation.outcomes import Outcomes
 from wesep_mix.tables import table1_document as table1
 from wesep_mix.tables.document import TableResults
-from wesep_mix.tables.outcomes import Outcomes
 from wesep_mix.tables.statements import ACC, ahead_statement, share_statement
 from wesep_mix.tables.table1 import Table1Config
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from wesep_mix.base.config import from_dict
+from wesep_mix.evaluation.outcomes import Outcomes
 from wesep_mix.tables import table2_document as table2
 from wesep_mix.tables.document import TableResults
-from wesep_mix.tables.outcomes import Outcomes
 from wesep_mix.tables.table2 import Table2Config
 
 NUMBERS = {"si_sdr": 4.0, "pesq": 1.5, "stoi": 0.8, "sig": 3.0, "bak": 4.0, "ovrl": 2.5, "num": 200, "num_bad": 0}
