@@ -125,8 +125,6 @@ for condition in wrong oracle; do                       # embeddings exchanged, 
         --condition "$condition" --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu"
 done
 
-run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp" --data "$mixtures/test"
 
-if [ "$mode" = ask ]; then
-    WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")
-fi
+print_status
