@@ -48,7 +48,7 @@ check_listed corpus "${recipes[@]}"
 conf=egs/$corpus/conf
 [ ! -f "egs/$corpus/defaults.sh" ] || . "egs/$corpus/defaults.sh"  # for options that were not given
 : "${num_spk:=2}" "${share_with:=$corpus}"
-check_integer num_spk 2 5
+check_integer num_spk 2 "${most_spk:-5}"
 check_listed extractor "$conf"/extractor/*.yaml
 [ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml
 check_listed share_with "${recipes[@]}"
@@ -102,6 +102,8 @@ run_sessions 3
 run_stage 4 extract_embeddings --config "$conf/embeddings.yaml" --data "$mixtures" --single "$single" \
     --teacher "$teacher/model.pt" --student "$student/model.pt" --out "$embeddings" --nj "$nj" --ngpu "$ngpu"
 run_table 4
+
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0  # sourced by a recipe that goes on in its own way: egs/wesep/run.sh
 
 run_stage 5 train_extractor --config "$conf/extractor/$extractor.yaml" --data "$mixtures" --embeddings "$embeddings" \
     --embeddings_config "$conf/embeddings.yaml" --teacher "$teacher/model.pt" --student "$student/model.pt" \

@@ -1,10 +1,12 @@
 """What tests of several folders need: a sound that passes for speech, and a prepared corpus of a few seconds."""
 
+import shutil
 import signal
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from places import ROOT
 from stages import mark_done
 
 from wesep_mix.io.audio import write_audio
@@ -47,8 +49,14 @@ def get_speaker_model(model_name):
 """,
 }
 WESEP = {
-    "__init__.py": "raise OSError('as beside torchaudio 2.11')\n",
-    "models/__init__.py": "import wespeaker, thop\n",
+    "__init__.py": "from silero_vad import load_silero_vad\n",
+    "models/__init__.py": """
+import wespeaker, thop
+import wesep.models.bsrnn as bsrnn
+
+def get_model(model_name):
+    return getattr(bsrnn, model_name)
+""",
     "models/bsrnn.py": """
 import torch
 from wespeaker.models.speaker_model import get_speaker_model
@@ -57,7 +65,7 @@ from wesep.modules.common.speaker import SpeakerFuseLayer
 class BSRNN(torch.nn.Module):
     def __init__(
         self, spk_emb_dim=256, sr=16000, win=64, stride=32, feature_dim=8, num_repeat=1, use_spk_transform=True,
-        spk_fuse_type="concat", multi_fuse=True, joint_training=True, spk_model=None,
+        spk_fuse_type="concat", multi_fuse=True, joint_training=True, spk_model=None, multi_task=False,
     ):
         super().__init__()
         assert not use_spk_transform or spk_emb_dim == 256
@@ -93,6 +101,14 @@ class SpeakerFuseLayer(torch.nn.Module):
         both = torch.cat([x, embed.expand(-1, -1, x.shape[2])], 1)
         return self.fc(both.transpose(1, 2)).transpose(1, 2)
 """,
+}
+STAND_INS = ROOT / "tests" / "helpers" / "stand_in_wesep"
+PROGRAMS = {
+    "train.py": "wesep/bin/train.py",
+    "infer.py": "wesep/bin/infer.py",
+    "score.py": "wesep/bin/score.py",
+    "data.py": "wesep/dataset/data.py",
+    "bsrnn.yaml": "examples/librimix/tse/v1/confs/bsrnn.yaml",
 }
 SPEAKERS = {"train": ("ann", "bob", "cem", "dee"), "dev": ("eva", "fay"), "test": ("gus", "hal", "ida")}
 
@@ -146,8 +162,18 @@ def wespeaker_package(tmp_path_factory):
 @pytest.fixture(scope="session")
 def wesep_checkout(tmp_path_factory):
     """A checkout of a `wesep` of the real one's layout and habits: neither the package itself nor its `models` import,
-    and a network gives an output and a speaker's label."""
-    return _package(tmp_path_factory.mktemp("checkout"), "wesep", WESEP)
+    and a network gives an output and a speaker's label. `bin` has its programs, `examples` the YAML of a recipe."""
+    root = _package(tmp_path_factory.mktemp("checkout"), "wesep", WESEP)
+    for source, place in PROGRAMS.items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(STAND_INS / source, root / place)
+    return root
+
+
+@pytest.fixture(scope="session")
+def wesep_packages():
+    """A folder to import from with stand-ins for packages that WeSep's programs want and this project does not."""
+    return STAND_INS / "packages"
 
 
 def _package(root, package, files):

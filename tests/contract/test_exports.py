@@ -8,6 +8,7 @@ import io
 import json
 import re
 import tarfile
+from pathlib import Path
 
 import kaldiio
 import numpy as np
@@ -231,6 +232,19 @@ def test_wesep_shards_hold_the_wavs_of_the_folder(made):
         assert set(group) == {*names, *(f"spk{k}" for k in range(1, made.num_spk + 1))}
         for member, name in names.items():
             assert group[member] == (loose / name / f"{key}.wav").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["wesep", "wesep_v01"])
+def test_a_folder_of_weseps_is_whole(made, name):
+    """Of shards for training and wavs for scoring; the shards are those of the format that has nothing else."""
+    place, alone = folder(made, name, "train"), folder(made, f"{name}_shards", "train")
+    shards = [Path(path) for path in (place / "shard.list").read_text().split()]
+    others = [Path(path) for path in (alone / "shard.list").read_text().split()]
+    assert [path.parent for path in shards] == [place / "shards"] * len(others)
+    assert [path.read_bytes() for path in shards] == [path.read_bytes() for path in others]
+    single = table(place / "single.wav.scp")
+    assert {key: str(place / "wav" / key) for key in single} == single
+    assert len(single) == made.num_spk * len(made.plans["train"])
 
 
 # --- WeSep v0.1

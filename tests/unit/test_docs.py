@@ -85,6 +85,7 @@ def run_of(block, tmp_path):
     for place in sorted(set(re.findall(r"(?<=[ =\"])/[a-zA-Z][\w/]*", text)), key=len, reverse=True):
         (tmp_path / place[1:]).mkdir(parents=True, exist_ok=True)
         text = re.sub(rf"(?<=[ =\"]){place}(?![\w/])", str(tmp_path / place[1:]), text)
+    (tmp_path / "path" / "to" / "wesep" / "wesep" / "bin").mkdir(parents=True)
     environment = bare_environment(
         CALLS=str(calls), VIRTUAL_ENV=str(stand_in_python(tmp_path / "env", PYTHON)), WESEP_MIX_UV="false"
     )

@@ -1,18 +1,20 @@
-"""DPCCN or SpEx+ from WeSep to a recipe's experiment, or back.
+"""A network from WeSep to a recipe's experiment; DPCCN and SpEx+ also back.
 
     python -m wesep_mix.bin.convert_wesep import --config CONFIG.yaml --checkpoint avg_model.pt --out EXP/Nmix/NAME
     python -m wesep_mix.bin.convert_wesep export --model EXP/Nmix/NAME/matched/model.pt --out DIR
 
 `import` reads WeSep's weights and config: its keys `model` and `model_args`, with `joint_training: false`, since our
 models are given the embedding. It writes NAME/matched/model.pt, which stages 6 and 7 take like one of stage 5's
-(extract_speech and score, --extractor EXP/Nmix/NAME). `export` writes DIR/avg_model.pt and DIR/config.yaml, with these
-two keys.
+(extract_speech and score, --extractor EXP/Nmix/NAME). DPCCN and SpEx+ become our own networks; of another class, such
+as BSRNN, WeSep's own is taken from --wesep, a checkout. `export` writes DIR/avg_model.pt and DIR/config.yaml, which
+WeSep's infer.py and load_model_local run as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -30,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     taken, given = ways.add_parser("import"), ways.add_parser("export")
     taken.add_argument("--config", type=Path, required=True, help="WeSep's YAML")
     taken.add_argument("--checkpoint", type=Path, required=True, help="WeSep's weights, final_model.pt or avg_model.pt")
+    taken.add_argument("--wesep", default="", help="a checkout of WeSep, for its own classes [WESEP_DIR, or installed]")
     given.add_argument("--model", type=Path, required=True, help="an extractor of ours, model.pt")
     for way in (taken, given):
         way.add_argument("--out", type=Path, required=True, help="folder to write into")
@@ -47,9 +50,10 @@ def _import(args: argparse.Namespace) -> None:
         from wesep_mix.models import checkpoint
         from wesep_mix.wesep import weights
 
-        model = weights.build(
-            *weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint), str(args.checkpoint)
-        )
+        if args.wesep:
+            os.environ["WESEP_DIR"] = args.wesep  # which is looked at first
+        settings, state = weights.read_settings(args.config), weights.read_checkpoint(args.checkpoint)
+        model = weights.taken(*settings, state, str(args.checkpoint), args.wesep)
         checkpoint.save_model(
             part.out / "model.pt",
             "extractors",
@@ -67,10 +71,11 @@ def _export(args: argparse.Namespace) -> None:
 
     def work() -> None:
         from wesep_mix.models import checkpoint
-        from wesep_mix.wesep import weights
+        from wesep_mix.wesep import recipe, weights
 
         model = checkpoint.load_model(args.model, "extractors")
-        weights.write_settings(part.out / "config.yaml", *weights.write_checkpoint(part.out / "avg_model.pt", model))
+        name, settings = weights.write_checkpoint(part.out / "avg_model.pt", model)
+        recipe.write_config(part.out / "config.yaml", recipe.whole(name, settings))
 
     run_part(part, args.force, work)
 

@@ -3,8 +3,8 @@
     librimix            LibriMix's folder tree with metadata CSVs
     kaldi               Kaldi data folder
     espnet              ESPnet's folder for target-speaker extraction; with --embeddings or an enrolment wav
-    wesep               WeSep's legacy layout (2024-25), with the matched embeddings; wesep_shards: as tar shards
-    wesep_v01           WeSep v0.1 (2026), with the matched embeddings; wesep_v01_shards: as tar shards
+    wesep               WeSep's legacy layout (2024-25), with the matched embeddings; wesep_shards: its tar shards alone
+    wesep_v01           WeSep v0.1 (2026), with the matched embeddings; wesep_v01_shards: its tar shards alone
 
 librimix goes to OUT/Libri{N}Mix/wav16k/MODE/SET, the others to OUT/FORMAT/{N}mix/SET. The top of
 wesep_mix/exports/FORMAT.py says what the files hold. An interrupted export goes on with the wavs and shards it finds.
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         help="kaldi, espnet, wesep, wesep_v01: OUT/Libri{N}Mix/wav16k/MODE of an exported "
         "tree; its wavs are used, and none are written",
     )
-    options.add_argument("--shard_size", type=int, help="shards: mixtures a shard [1000]")
+    options.add_argument("--shard_size", type=int, help="WeSep: mixtures a shard [1000]")
     options.add_argument(
         "--labels",
         help="wesep, wesep_shards: source (each source is a label of its own) or speaker "

@@ -1,4 +1,4 @@
-"""Tar shards as both WeSep layouts read them, rendered straight from the plans: no loose wavs are written.
+"""Tar shards as both WeSep layouts read them, rendered straight from the plans or made of wavs that are there.
 
 The members of a mixture follow each other: KEY.spk1 ... KEY.spkN (a label each), KEY.wav, KEY_spk1.wav ...
 KEY_spkN.wav. Mixtures are dealt to shards by a seeded permutation, so that a shard holds many talkers. The bytes are
@@ -26,7 +26,7 @@ from wesep_mix.base.parallel import map_items
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.exports.job import Export
 from wesep_mix.exports.signals import exported_length, signals, source_names
-from wesep_mix.exports.wavs import SAMPLE_BYTES, check_room, remove_leftovers
+from wesep_mix.exports.wavs import SAMPLE_BYTES, check_room, remove_leftovers, wav_path
 from wesep_mix.io.audio import write_audio
 from wesep_mix.mixing.plan import Plan
 
@@ -39,12 +39,13 @@ class Shard:
     mixtures: tuple[tuple[Plan, tuple[str, ...]], ...]
 
 
-def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]]) -> None:
+def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]], wavs: Path | None = None) -> None:
     """Write `shards/shards_NNNNNNNNN.tar`, but for those that an interrupted export has finished, then `shard.list`.
 
     Args:
         job: the set.
         labels: gives the labels of a plan's talkers.
+        wavs: the set's folder of wavs that go into them; None renders the plans.
 
     Raises:
         UserError: naming the mixture that cannot be rendered, would clip, or whose id the readers would misread.
@@ -55,7 +56,8 @@ def write_shards(job: Export, labels: Callable[[Plan], Sequence[str]]) -> None:
     missing = [shard for shard in shards if not shard.path.is_file()]
     samples = sum(exported_length(plan, mode) for shard in missing for plan, _ in shard.mixtures)
     check_room(job.out, samples * (job.num_spk + 1) * SAMPLE_BYTES[subtype], f"{len(missing)} shards")
-    map_items(partial(_write_shard, mode=mode, subtype=subtype), missing, job.nj, "writing shards")
+    write = partial(_write_shard, mode=mode, subtype=subtype, wavs=wavs)
+    map_items(write, missing, job.nj, "writing shards")
     with atomic_write(job.out / "shard.list") as file:
         file.writelines(f"{shard.path}\n" for shard in shards)
 
@@ -79,13 +81,14 @@ def _deal(job: Export, labels: Callable[[Plan], Sequence[str]]) -> list[Shard]:
     ]
 
 
-def _write_shard(shard: Shard, mode: str, subtype: str) -> None:
+def _write_shard(shard: Shard, mode: str, subtype: str, wavs: Path | None) -> None:
     with atomic_path(shard.path) as temporary, tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
         for plan, labels in shard.mixtures:
             for number, label in enumerate(labels, start=1):
                 _add(tar, f"{plan.id}.spk{number}", label.encode())
-            for suffix, data in _wavs(plan, mode, subtype, shard.path.parent).items():
-                _add(tar, f"{plan.id}{suffix}.wav", data)
+            data = _rendered(plan, mode, subtype, shard.path.parent) if wavs is None else _read(plan, wavs)
+            for name, member in _members(plan).items():
+                _add(tar, member, _clear_time(data[name]))
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -94,16 +97,23 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _wavs(plan: Plan, mode: str, subtype: str, folder: Path) -> dict[str, bytes]:
-    """{suffix of the member's name: wav file}: the mixture, then its sources."""
+def _members(plan: Plan) -> dict[str, str]:
+    """{signal: the name of its member}: the mixture, then its sources."""
+    sources = source_names(len(plan.sources))
+    return {"mix_both": f"{plan.id}.wav"} | {name: f"{plan.id}_spk{name[1:]}.wav" for name in sources}
+
+
+def _read(plan: Plan, wavs: Path) -> dict[str, bytes]:
+    return {name: wav_path(wavs, name, plan.id).read_bytes() for name in _members(plan)}
+
+
+def _rendered(plan: Plan, mode: str, subtype: str, folder: Path) -> dict[str, bytes]:
     audio = signals(plan, mode)
-    names = {"": "mix_both"} | {f"_spk{name[1:]}": name for name in source_names(len(plan.sources))}
     with TemporaryDirectory(dir=folder, prefix=".") as place:
-        path = Path(place, f"{plan.id}.wav")
-        encoded = {}
-        for suffix, name in names.items():
+        path, encoded = Path(place, f"{plan.id}.wav"), {}
+        for name in _members(plan):
             write_audio(path, audio[name], plan.sample_rate, subtype)
-            encoded[suffix] = _clear_time(path.read_bytes())
+            encoded[name] = path.read_bytes()
     return encoded
 
 

@@ -24,7 +24,9 @@ What to know about WeSep here:
   that signal alone: mixture and target no longer belong together (3 of 200 targets of two-talker mixtures at 2 s, 24 of
   180 of three-talker ones at 3 s). `dataset_args.chunk_len` must be longer than the silence at either end of a mixture;
   the export prints the figure.
-- It reads shards only (see wesep_shards, or its tools/make_shard_list_premix.py on this folder).
+- Its training and inference read shards, its scoring single.wav.scp. So this folder is whole, and has the names of its
+  examples/librimix/tse/v1/run.sh when the training set goes out as `--subset train-100`. shard.list is written last: if
+  it is there, the folder is whole.
 """
 
 from __future__ import annotations
@@ -33,13 +35,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from wesep_mix.exports.embeddings import matched_embeddings
 from wesep_mix.exports.job import Export
 from wesep_mix.exports.kaldi import write_tables
-from wesep_mix.exports.settings import LabelConfig, TableConfig
+from wesep_mix.exports.settings import LabelConfig, ShardConfig, TableConfig
+from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.signals import longest_silence, source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
 from wesep_mix.io.embeddings import write_embeddings
@@ -49,7 +53,7 @@ EMBEDDINGS = "required"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LabelConfig, TableConfig):
+class Config(LabelConfig, TableConfig, ShardConfig):
     name: str = "wesep"
 
 
@@ -58,21 +62,17 @@ def export(job: Export) -> None:
     embeddings = matched_embeddings(job)
     wavs = wav_folder(job)
     write_embedding_tables(job, embeddings)
-    names = source_names(job.num_spk)
+    names = ("mix_both", *source_names(job.num_spk))
     label = partial(labels_of, per_source=per_source(job))
-    rows = {
-        plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in ("mix_both", *names)) for plan in job.plans
-    }
     write_tables(
         job.out,
         {
-            "single.wav.scp": {
-                source_key(plan, name): str(wav_path(wavs, name, plan.id)) for plan in job.plans for name in names
-            },
+            "single.wav.scp": source_paths(job, wavs),
             "utt2spk": {plan.id: " ".join(label(plan)) for plan in job.plans},
-            "wav.scp": rows,
+            "wav.scp": {plan.id: " ".join(str(wav_path(wavs, name, plan.id)) for name in names) for plan in job.plans},
         },
     )
+    write_shards(job, label, wavs)
     print_notes(job)
 
 
@@ -87,6 +87,20 @@ def source_key(plan: Plan, name: str) -> str:
         Its key.
     """
     return f"{name}/{plan.id}.wav"
+
+
+def source_paths(job: Export, wavs: Path) -> dict[str, str]:
+    """Where the sources lie, by what WeSep's recipe calls them.
+
+    Args:
+        job: the set.
+        wavs: its folder of wavs.
+
+    Returns:
+        {key: path}.
+    """
+    names = source_names(job.num_spk)
+    return {source_key(plan, name): str(wav_path(wavs, name, plan.id)) for plan in job.plans for name in names}
 
 
 def per_source(job: Export) -> bool:

@@ -3,7 +3,8 @@
     OUT/wesep_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,embed.ark,embed.scp,spkK.enroll,single.utt2spk,shard.list}
 
 The labels in the shards are those of format `wesep`, which says why in training they are per source. There are no
-loose wavs: WeSep's scoring tool, which reads references from single.wav.scp, takes the test set in format `wesep`.
+loose wavs: WeSep's scoring tool, which reads references from single.wav.scp, takes the test set in format `wesep`,
+which has both.
 shard.list is written last: if it is there, the folder is whole.
 """
 

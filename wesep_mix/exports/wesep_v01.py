@@ -4,6 +4,8 @@
       samples.jsonl, raw.list   {"key","spk":[...],"mix":{"default":[path]},"src":{speaker:[path]}} a line
       cues.yaml                 the audio cue: which file, looked up by `<mix>::<speaker>`
       cues/embeddings.json      {"<mix>::<speaker>": [{"path": npy}]};  cues/npy/*.npy: float32 [D]
+      single.wav.scp            s1/<mix>.wav  path: what its scoring compares with
+      shard.list                shards/shards_NNNNNNNNN.tar, the same wavs: `data_type` shard or raw, as one likes
       wav/                      the wavs, unless --wav names a LibriMix tree
 
 The cue is fixed by mixture and speaker, so training gets the matched embedding as it is (compare format `wesep`).
@@ -23,17 +25,19 @@ import yaml
 from wesep_mix.base.files import atomic_write, write_json, write_jsonl
 from wesep_mix.exports.embeddings import matched_embeddings, write_npy
 from wesep_mix.exports.job import Export
-from wesep_mix.exports.settings import TableConfig
+from wesep_mix.exports.kaldi import write_tables
+from wesep_mix.exports.settings import ShardConfig, TableConfig
+from wesep_mix.exports.shards import write_shards
 from wesep_mix.exports.signals import source_names
 from wesep_mix.exports.wavs import wav_folder, wav_path
-from wesep_mix.exports.wesep import file_labels
+from wesep_mix.exports.wesep import file_labels, source_paths
 from wesep_mix.mixing.plan import Plan
 
 EMBEDDINGS = "required"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TableConfig):
+class Config(TableConfig, ShardConfig):
     name: str = "wesep_v01"
 
 
@@ -44,6 +48,8 @@ def export(job: Export) -> None:
     write_cues(job, embeddings)
     rows = [_sample(plan, wavs) for plan in job.plans]
     write_jsonl(job.out / "samples.jsonl", rows)
+    write_tables(job.out, {"single.wav.scp": source_paths(job, wavs)})
+    write_shards(job, file_labels, wavs)
     write_jsonl(job.out / "raw.list", rows)
 
 

@@ -3,7 +3,7 @@
     OUT/wesep_v01_shards/{N}mix/SET/{shards/shards_NNNNNNNNN.tar,cues.yaml,cues/,samples.jsonl,shard.list}
 
 samples.jsonl has keys and speakers only, which is what WeSep's training counts. There are no loose wavs: its scoring,
-which reads references from samples.jsonl, takes the test set in format `wesep_v01`. shard.list is written last: if it
+which reads references from single.wav.scp, takes the test set in format `wesep_v01`. shard.list is written last: if it
 is there, the folder is whole.
 """
 

@@ -17,18 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
 from wesep_mix.base import plugins
-from wesep_mix.base.config import read_raw, to_dict
+from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.files import atomic_path, atomic_write, read_json
+from wesep_mix.base.files import atomic_path, read_json
 from wesep_mix.io.weights import read_state
-from wesep_mix.models.extractors import dpccn
+from wesep_mix.models.extractors import dpccn, wesep
 from wesep_mix.models.layers.network import estimates
 from wesep_mix.wesep.names import from_wesep, to_wesep
-from wesep_mix.wesep.settings import ExtractorConfig, config_from_wesep, wesep_args
+from wesep_mix.wesep.settings import CLASSES, ExtractorConfig, config_from_wesep, wesep_args
 
 
 def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights") -> nn.Module:
@@ -47,15 +46,56 @@ def build(model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], wher
         UserError: When the weights' names or shapes are not those of the arguments.
     """
     config = config_from_wesep(model, args)
-    extractor = plugins.build("extractors", config)
+    return _with_weights(plugins.build("extractors", config), from_wesep(config, state), model, where)
+
+
+def taken(
+    model: str, args: Mapping[str, Any], state: Mapping[str, Tensor], where: str = "weights", checkout: str = ""
+) -> nn.Module:
+    """The same, or, of a class that we do not have, WeSep's own network with them (`models.extractors.wesep`).
+
+    Args:
+        model: WeSep's class.
+        args: The keyword arguments that it is made with.
+        state: Its state dict.
+        where: Where the weights are from, for messages.
+        checkout: WeSep's folder, for a class of its own; empty: that of WESEP_DIR, or the installed package.
+
+    Returns:
+        The extractor, in eval mode.
+
+    Raises:
+        UserError: As `build`, or WeSep is not there.
+    """
+    if model in CLASSES:
+        return build(model, args, state, where)
+    network = plugins.build("extractors", _config_of_theirs(model, args, checkout))
+    return _with_weights(network, {f"network.{name}": value for name, value in state.items()}, model, where)
+
+
+def _with_weights(extractor: nn.Module, state: Mapping[str, Tensor], model: str, where: str) -> nn.Module:
     try:
-        extractor.load_state_dict(from_wesep(config, state))
+        extractor.load_state_dict(state)
     except RuntimeError as err:
         raise UserError(
             f"{where}: wanted the weights of {model} made with these settings, found others: "
             f"{' '.join(str(err).split())}"
         ) from err
     return extractor.eval()
+
+
+def _config_of_theirs(model: str, args: Mapping[str, Any], checkout: str) -> wesep.Config:
+    """The config of WeSep's own network. Raises: UserError for one that is given no embedding."""
+    if args.get("joint_training") is not False:
+        raise UserError(
+            f"WeSep {model}: joint_training: wanted False, found {args.get('joint_training', 'its default')}; here the "
+            "embedding is given"
+        )
+    own = {key: value for key, value in args.items() if key not in wesep.OURS}
+    try:
+        return wesep.Config(embedding_dim=args.get("spk_emb_dim", 256), model=model, arguments=own, folder=checkout)
+    except ValueError as err:
+        raise UserError(f"WeSep {model}: {err}") from err
 
 
 def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -80,19 +120,6 @@ def read_settings(path: str | Path) -> tuple[str, dict[str, Any]]:
             f"(a mapping), found {model!r} and {args!r} among {', '.join(map(str, raw)) or 'nothing'}"
         )
     return model, args
-
-
-def write_settings(path: str | Path, model: str, args: Mapping[str, Any]) -> None:
-    """Write a config that `read_settings` reads.
-
-    Args:
-        path: Where to.
-        model: WeSep's class.
-        args: Its keyword arguments.
-    """
-    plain = {"model": {"tse_model": model}, "model_args": {"tse_model": to_dict(args)}}
-    with atomic_write(path) as file:
-        yaml.safe_dump(plain, file, sort_keys=False)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

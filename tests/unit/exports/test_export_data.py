@@ -19,7 +19,7 @@ from wesep_mix.mixing.plan import read_plans, write_plans
 LAST = {  # what a consumer opens first
     "librimix": "Libri2Mix/wav16k/max/metadata/mixture_test_mix_both.csv",
     "kaldi": "kaldi/2mix/test/wav.scp",
-    "wesep": "wesep/2mix/test/wav.scp",
+    "wesep": "wesep/2mix/test/shard.list",
     "wesep_shards": "wesep_shards/2mix/test/shard.list",
     "wesep_v01": "wesep_v01/2mix/test/raw.list",
     "wesep_v01_shards": "wesep_v01_shards/2mix/test/shard.list",

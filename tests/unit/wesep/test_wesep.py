@@ -244,7 +244,10 @@ def test_a_model_of_weseps_goes_through_an_experiment_and_back(tmp_path, capsys)
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"model": {"tse_model": "BSRNN"}}, "WeSep model BSRNN: wanted one of DPCCN, ConvTasNet"),
+        (
+            {"model": {"tse_model": "BSRNN"}, "model_args": {"tse_model": {"joint_training": False}}},
+            "wanted WeSep with BSRNN, it does not import",
+        ),
         ({"model_args": {"tse_model": {"joint_training": True}}}, "joint_training: wanted False, found True"),
         ({"model_args": None}, "(a mapping), found 'DPCCN' and None among model, model_args"),
         (
@@ -253,7 +256,8 @@ def test_a_model_of_weseps_goes_through_an_experiment_and_back(tmp_path, capsys)
         ),
     ],
 )
-def test_what_cannot_be_imported_is_named(changes, said, tmp_path, capsys):
+def test_what_cannot_be_imported_is_named(changes, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("WESEP_DIR", raising=False)
     name, args = weights.write_checkpoint(tmp_path / "theirs.pt", dpccn.Model(DPCCN))
     settings = {"model": {"tse_model": name}, "model_args": {"tse_model": to_dict(args)}, **changes}
     (tmp_path / "theirs.yaml").write_text(yaml.safe_dump(settings))

@@ -1,0 +1,1 @@
+"""Stands in for mir_eval, which WeSep imports."""
