@@ -43,14 +43,15 @@ check_integer num_procs 1
 [[ $tag =~ ^[A-Za-z0-9._-]*$ ]] || die "--tag takes letters, digits and . _ -, found '$tag'"
 [ -n "$data_dir" ] && [ -n "$exp_dir" ] || die "--data_dir and --exp_dir need a folder's name"
 check_pairs set key=value ${set[@]+"${set[@]}"}
-check_listed corpus egs/*/
+recipes=(egs/*/conf/corpus.yaml) && recipes=("${recipes[@]%/conf/corpus.yaml}")
+check_listed corpus "${recipes[@]}"
 conf=egs/$corpus/conf
 [ ! -f "egs/$corpus/defaults.sh" ] || . "egs/$corpus/defaults.sh"  # for options that were not given
 : "${num_spk:=2}" "${share_with:=$corpus}"
 check_integer num_spk 2 5
 check_listed extractor "$conf"/extractor/*.yaml
 [ -z "$separator" ] || check_listed separator "$conf"/separator/*.yaml
-check_listed share_with egs/*/
+check_listed share_with "${recipes[@]}"
 
 data=$data_dir/$corpus
 mixtures=$data/${num_spk}mix
@@ -64,54 +65,11 @@ model=$exp/${num_spk}mix/$extractor
 separated=$exp/${num_spk}mix/$separator
 settings=(${set[@]+"${set[@]/#/--set=}"})
 processes=(--ngpu "$ngpu" --num_nodes "$num_nodes" --num_procs "$num_procs")  # of a training
-[ -n "$cmd$train_cmd" ] || [ ! -f cmd.sh ] || . ./cmd.sh
-: "${train_cmd:=$cmd}"
-[ "$cmd" != none ] || { cmd= && unset WESEP_MIX_CMD; }
-[ "$train_cmd" != none ] || { train_cmd= && unset WESEP_MIX_TRAIN_CMD; }
+. tools/stages.sh
 
-calls=()
-run() {  # COMMAND...: runs it, or prints it as one would type it, or notes it
-    case $mode in
-        run) "$@" ;;
-        print) printf '%q ' "$@" && echo ;;
-        ask) calls+=("$#" "$@") ;;
-    esac
-}
-mode=run
-[ "$dry_run" = false ] || mode=print
-[ "$status" = false ] || mode=ask
-
-if [ "$mode" = print ]; then echo ". ./path.sh"; else . ./path.sh; fi
-if [ -n "$cmd$train_cmd" ]; then
-    run export WESEP_MIX_CMD="$cmd" WESEP_MIX_TRAIN_CMD="$train_cmd" WESEP_MIX_JOBS="$exp/jobs"
-fi
 run python -m wesep_mix.bin.check_config --egs "egs/$corpus" --extractor "$extractor" \
     ${separator:+--separator "$separator"} --tables "$tables" --sessions "$sessions" --stage "$stage" \
     --stop_stage "$stop_stage" --num_spk "$num_spk" --teacher "$teacher" ${settings[@]+"${settings[@]}"}
-
-engine() {  # NUMBER: where a stage's work goes, if not to this machine
-    case $1 in
-        [235]) [ -z "$train_cmd" ] || echo ", each training a job of $train_cmd" ;;
-        [14678]) [ -z "$cmd" ] || echo ", up to $nj jobs of $cmd" ;;
-    esac
-}
-
-run_stage() {  # NUMBER ENTRY_POINT OPTION...: does nothing if the stage was not asked for
-    local number=$1 entry=$2 status=0
-    shift 2
-    [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ] || return 0
-    [ "$mode" != print ] || printf '# '
-    [ "$mode" = ask ] || echo "== stage $number: ${entry//_/ }$(engine "$number") =="
-    run python -m "wesep_mix.bin.$entry" "$@" --force "$force" ${settings[@]+"${settings[@]}"} || status=$?
-    [ "$status" -ne 130 ] && [ "$status" -ne 143 ] || exit "$status"  # the stage has said how to go on
-    [ "$status" -ne 137 ] || warn "the stage was killed from outside, often for want of memory"
-    [ "$status" -eq 0 ] || {
-        local again="the same command"
-        [ "$force" = false ] || again+=" without --force true"
-        warn "stage $number ($entry) failed (status $status); mend the cause, then $again goes on from there"
-        exit "$status"
-    }
-}
 
 run_table() {  # NUMBER: a stage's work for the paper's tables
     [ "$tables" = false ] || run_stage "$1" tables --stage_number "$1" --egs "egs/$corpus" --data "$data" \
@@ -174,10 +132,8 @@ run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.
 run_sessions 8
 
 run_table 9
-run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp"
+run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp" --data "$mixtures/test"
 run_sessions 9
 
-if [ "$mode" = ask ]; then
-    WESEP_MIX_JOBS=$exp/jobs python -m wesep_mix.bin.status < <(printf '%s\0' "${calls[@]}")
-fi
-[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md"
+print_status
+[ "$stop_stage" -lt 9 ] || [ "$mode" != run ] || echo "results: $exp/RESULTS.md and report.html"

@@ -29,7 +29,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["wesep_mix*"]),
-    package_data={"wesep_mix": ["pretrained/*/*"], "wesep_mix.page": ["*.css", "*.js"]},
+    package_data={
+        "wesep_mix": ["pretrained/*/*"],
+        "wesep_mix.page": ["*.css", "*.js"],
+        "wesep_mix.report": ["report.*"],
+    },
     entry_points={"console_scripts": ["wesep-mix = wesep_mix.__main__:main"]},
     install_requires=[
         # torchaudio's compiled part loads only beside a torch that has what it was built with, and its metadata asks
@@ -47,14 +51,14 @@ setup(
         "joblib>=1.3",  # the first that gives results as they come
         "pyyaml",
         "kaldiio",
-        "soundfile",
+        "soundfile>=0.13",  # the first that chooses how large an MP3 becomes
         "safetensors",
         "webrtcvad-wheels",
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",
-        "fast_bss_eval",  # SDR; pure Python, its last release is of 2022 and works with numpy 2
         "jinja2",  # report.html
+        "markdown-it-py",  # reads RESULTS.md's text for it
         "pyannote-metrics>=4.1,<5",  # diarisation error rate
         "espeakng-loader",
         "matplotlib",
@@ -67,7 +71,9 @@ setup(
             "pytest",
             "pytest-timeout",
             "pytest-xdist",
+            "playwright",  # drives the Chromium that is on the path; it fetches none by itself
             "ruff",
+            "fast-bss-eval",  # SDR is compared with it; its last release is of 2022 and half of it works with numpy 2
             *(name for names in OPTIONAL.values() for name in names),
         ],
         "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with

@@ -17,7 +17,7 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
 from wesep_mix.base.stage import guarded
-from wesep_mix.evaluation.scoring import Trial, score_trial
+from wesep_mix.evaluation.trials import Trial, score_trial
 from wesep_mix.mixing.plan import Plan, read_plans
 from wesep_mix.report.tables import Table
 
@@ -46,7 +46,10 @@ def _measure(args) -> None:
 def quality_table(plans: Sequence[Plan], nj: int) -> Table:
     """Mean scores by SNR mode, and over all. Raises: UserError for a mixture that cannot be scored."""
     trials = [Trial(plan, index, None) for plan in plans for index in range(len(plan.sources))]
-    scored = [(trial.plan, scores) for trial, scores in map_items(score_trial, trials, nj, "scoring the mixtures")]
+    found = map_items(score_trial, trials, nj, "scoring the mixtures")
+    if odd := next((f"{trial.key}: {why}" for trial, one in found for why in one["why"].values()), None):
+        raise UserError(odd)
+    scored = [(trial.plan, one["values"]) for trial, one in found]
     modes = snr_modes([plan.noise.snr_db for plan in plans])
     groups = {
         f"{mode:g} dB": [pair for pair in scored if modes[pair[0].noise.snr_db] == mode]

@@ -20,7 +20,7 @@ lock=tools/requirements.lock
 extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
 modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib yaml kaldiio soundfile safetensors
-    webrtcvad pyloudnorm pesq pystoi fast_bss_eval jinja2 pyannote.metrics espeakng_loader matplotlib tqdm)
+    webrtcvad pyloudnorm pesq pystoi jinja2 markdown_it pyannote.metrics espeakng_loader matplotlib tqdm)
 # Packages of which only files are read, without an import: they are installed without their own requirements, which
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.
@@ -41,7 +41,8 @@ for extra in ${extras[@]+"${extras[@]}"}; do
         onnx) modules+=(onnxruntime) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
-        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist ruff) ;;
+        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist playwright ruff
+            fast_bss_eval) ;;
         *) die "no optional part '$extra'; there are dnsmos, ecapa, onnx, tensorboard, page and test" ;;
     esac
 done

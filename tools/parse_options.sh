@@ -4,7 +4,7 @@
 # $help_message: what is not in the help text is unknown. `--opt-name v`, `--opt_name v` and `--opt_name=v`
 # all set opt_name. A default of true or false takes only these two; an array collects (a repeatable option).
 
-program=$(basename "$0")
+program=${program:-$(basename "$0")}
 
 warn() { echo "$program: $1" >&2; }
 
@@ -55,7 +55,7 @@ parse_options() {
             *) die "unexpected argument '$_arg': every option is --name value (see bash $program --help)" ;;
         esac
         _name=${_arg#--} && _name=${_name%%=*} && _name=${_name//-/_}
-        [[ $_name =~ ^[a-z_]+$ ]] && [[ $help_message == *$'\n'"  --$_name "* ]] ||
+        [[ $_name =~ ^[a-z][a-z0-9_]*$ ]] && [[ $help_message == *$'\n'"  --$_name "* ]] ||
             die "unknown option ${_arg%%=*} (see bash $program --help)"
         if [[ $_arg == *=* ]]; then
             set_option "$_name" "${_arg#*=}"

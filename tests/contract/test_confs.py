@@ -13,13 +13,14 @@ from places import ROOT
 from wesep_mix.base import plugins
 from wesep_mix.base.config import CHOSEN, SECTIONS, load_config, read_raw
 from wesep_mix.bin import check_config
+from wesep_mix.tables.recordings import load_recordings
 from wesep_mix.training import smoke
 from wesep_mix.training.extractor import build_extractor
 from wesep_mix.training.separator import build_separator
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig, TeacherConfig
 from wesep_mix.training.student import build_student
 
-CORPORA = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
+CORPORA = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/corpus.yaml"))
 RECIPES = sorted((path.parts[-4], path.stem) for path in ROOT.glob("egs/*/conf/extractor/*.yaml"))
 BESIDE = {"table1", "table2", "sessions"}  # not every corpus has them
 TABLES = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/table1.yaml"))
@@ -96,6 +97,13 @@ def test_the_sessions_of_a_recipe_are_valid(corpus):
     extractor = next(name for recipe, name in RECIPES if recipe == corpus)
     assert check(corpus, extractor, sessions=True) == 0
     assert check(corpus, extractor, "sessions.speech=nobody", sessions=True) == 1
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/recordings.yaml")), ids=lambda path: path.parts[-3])
+def test_the_recordings_of_a_recipe_are_valid_and_have_it_alone(path):
+    config = load_recordings(path, [])
+    assert (config.document == "TABLE3") == ("input" in config.printed) and config.recordings_dir == ""
+    assert [file.name for file in path.parent.iterdir()] == ["recordings.yaml"]
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -278,10 +286,7 @@ def test_a_config_of_a_stage_that_is_not_run_is_validated_all_the_same(capsys):
     [
         ("teacher.model.projection=-1", "teacher.yaml: model: cannot be built and run with these settings"),
         ("teacher.model.frontend.num_heads=5", "teacher.yaml: model: cannot be built and run with these settings"),
-        (
-            "teacher.model={name: ecapa, channels: 16, aggregated: 24, attention: 6, squeeze: 6}",
-            "student.yaml: student: the teacher ecapa has no front-end to copy; write the student's own",
-        ),
+        ("teacher.model={name: ecapa, channels: 16, aggregated: 24, attention: 6, squeeze: 6}", ""),
         ("student.model.bottleneck=-1", "student.yaml: model: cannot be built and run with these settings"),
         ("student.finetuned_layers=3", "student.yaml: student: finetuned_layers 3: "),
         ("student.heads_from_teacher=true", ""),
@@ -311,6 +316,7 @@ def test_a_student_is_tried_with_the_teacher_that_is_there_when_stage_2_is_not_r
     raw = {"git": "abc", "model": {"name": "ecapa", "channels": 16, "aggregated": 24, "attention": 6, "squeeze": 6}}
     (tmp_path / "config.yaml").write_text(json.dumps(raw))
     arguments = [f"--egs={ROOT / 'egs' / 'mini'}", "--extractor=stft_tcn", f"--teacher={tmp_path}", "--stop_stage=3"]
+    arguments.append("--set=student.own_frontend=null")
     assert check_config.main([*arguments, "--stage=2"]) == 0
     assert check_config.main([*arguments, "--stage=3"]) == 1
     assert "student.yaml: student: the teacher ecapa has no front-end to copy" in capsys.readouterr().err

@@ -10,12 +10,13 @@ import pytest
 
 from wesep_mix.base import config, plugins
 from wesep_mix.base.config import Bounds, Checked, Filled, LowHigh, Parity
-from wesep_mix.tables import table1, table2
+from wesep_mix.tables import recordings, table1, table2
 from wesep_mix.validation.configs import CLASSES
 
 KINDS = ("frontends", "teachers", "students", "extractors", "separators", "memory", "corpora", "exports")
 PLUGINS = [plugins.load(kind, name).Config for kind in KINDS for name in plugins.names(kind)]
 TABLES = [table1.Table1Config, table1.Table1Row, table2.Table2Config, table2.Table2Row]
+TABLES += [recordings.RecordingsConfig, recordings.PaperRow]
 
 
 def with_parts(classes: list[type]) -> list[type]:

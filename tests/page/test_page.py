@@ -4,7 +4,6 @@ Needs gradio, playwright and a Chromium (`chromium`, `chromium-browser` or `goog
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import browser as chromium
 import numpy as np
 import pytest
 import soundfile
@@ -20,16 +20,8 @@ from small_model import write_small_experiment
 from wesep_mix.__main__ import main
 
 pytest.importorskip("gradio", reason="gradio is not installed: pip install '.[page]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium on the path", allow_module_level=True)
+chromium.needed()
 
-OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream "
-    "--autoplay-policy=no-user-gesture-required"
-).split()
 # The command, in a process that notes whom it wants to reach beside this machine, and is refused.
 SERVER = """
 import socket, sys
@@ -82,14 +74,6 @@ def test_an_address_where_nothing_can_be_served_is_one_sentence(where, model, ca
         assert main(["page", "--model", str(model), *where]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: --host ") and "nothing can be served there (" in said and said.count("\n") == 1
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -283,8 +267,7 @@ def test_on_a_phone_in_both_themes(visit, talk, theme):
     give(page, talk())
     extract(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-    assert (max(ground[:3]) < 64) if theme == "dark" else (min(ground[:3]) > 192)
+    assert chromium.is_theme(page, theme)
 
 
 def test_uploads_go_when_they_are_read_and_all_else_with_the_tab(visit, talk, served):

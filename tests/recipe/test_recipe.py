@@ -21,7 +21,7 @@ from tiny import SETTINGS, commands, environment, run_sh
 
 ENROLMENTS = ("/enrolment", "/enrolment_noisy")
 ALWAYS = ("si_sdr", "si_sdri", "extracted", "wrong_talker", "voice_cos")
-PERCEPTUAL = ("pesq", "stoi", "estoi")
+PERCEPTUAL = ("sdr", "sdri", "pesq", "stoi", "estoi")
 MADE = {
     1: ["data/mini/2mix/test/plan.jsonl", "data/mini/2mix/train/spk2utt", "data/mini/single/dev/utt2spk"],
     2: ["exp/mini/teacher/model.pt", "exp/mini/teacher/config.yaml", "exp/mini/teacher/logs/csv/metrics.csv"],
@@ -47,7 +47,13 @@ MADE = {
         ),
         *(f"exp/mini/2mix/enrolments/{file}" for file in ("plan.jsonl", "enrolment.scp", "enrolment_noisy.ark")),
     ],
-    9: ["exp/mini/results.json", "exp/mini/RESULTS.md", "exp/mini/2mix/WORST.md"],
+    9: [
+        f"exp/mini/{folder}{file}"
+        for folder in ("", "2mix/")
+        for file in ("results.json", "RESULTS.md", "report.html", "tables.tex")
+    ]
+    + ["exp/mini/2mix/WORST.md"]
+    + [f"exp/mini/2mix/plots/{name}.{end}" for name in ("curves", "si_sdri", "map") for end in ("png", "pdf", "svg")],
 }
 
 
@@ -81,6 +87,13 @@ def test_results_have_every_row_and_column(recipe):
         assert {*metrics, *(f"{m}_std" for m in metrics), "num", "params"} == set(row)
         assert row["num"] == 2 * num_mixtures(recipe)
     assert results["extraction"]["mixture"]["si_sdri"] == 0
+
+
+def test_three_of_four_mixtures_are_played_with_all_controls_and_all_four_in_the_table(recipe):
+    text = (recipe / "exp/mini/report.html").read_text()
+    extracted = len(rows_of("stft_tcn"))
+    assert text.count("<audio ") == 3 * (1 + 2 * (1 + extracted)) + 4 * (1 + 2)
+    assert str(recipe) not in text
 
 
 def test_embeddings_are_read_by_plain_kaldiio(recipe):
@@ -280,7 +293,7 @@ def num_mixtures(folder):
 
 def stamps(folder):
     """When each file that a stage made was written; lock files are touched by every call."""
-    report = {"results.json", "RESULTS.md", "WORST.md"}
+    report = {"results.json", "RESULTS.md", "WORST.md", "report.html", "tables.tex"}
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in folder.rglob("*")

@@ -109,7 +109,7 @@ def test_wrong_options_are_one_line_before_anything_is_made(tmp_path, args, mess
 
 
 def test_wrong_names_are_answered_with_the_names_there_are():
-    corpora = sorted(path.parent.name for path in ROOT.glob("egs/*/conf"))
+    corpora = sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/corpus.yaml"))
     extractors = sorted(path.stem for path in ROOT.glob("egs/mini/conf/extractor/*.yaml"))
     assert bash("run.sh", "--corpus", "x").stderr.split("there are: ")[1].split() == corpora
     assert bash("run.sh", "--extractor", "x").stderr.split("there are: ")[1].split() == extractors
@@ -120,7 +120,7 @@ def test_every_stage_runs_once_and_in_order_from_any_folder(tmp_path, stub_env):
     assert done.returncode == 0, done.stderr
     assert entries(done.stdout) == ["check_config", *ENTRIES]
     assert done.stdout.count("<--set=a.b=two words><--set=c=*>") == 10
-    assert done.stdout.endswith("results: exp/mini/RESULTS.md\n")
+    assert done.stdout.endswith("results: exp/mini/RESULTS.md and report.html\n")
 
 
 @pytest.mark.parametrize("number, entry", list(enumerate(ENTRIES, start=1)))
@@ -296,7 +296,7 @@ def test_libri3mix_has_three_talkers_and_shares_lists_and_teacher(stub_env):
     assert "<exp/libri2mix/teacher/model.pt>" in learn and "<exp/libri3mix/3mix/student>" in learn
 
 
-@pytest.mark.parametrize("corpus", sorted(path.parent.name for path in ROOT.glob("egs/*/conf")))
+@pytest.mark.parametrize("corpus", sorted(path.parts[-3] for path in ROOT.glob("egs/*/conf/corpus.yaml")))
 def test_a_dry_run_prints_every_command_and_runs_nothing(tmp_path, corpus):
     done = bash(
         "run.sh",

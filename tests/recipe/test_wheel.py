@@ -51,5 +51,10 @@ def test_the_command_finds_its_model_and_talkers(installed, tmp_path, buzz):
     assert done.returncode == 0 and list((tmp_path / "speech").glob("talker-*.wav")), done.stderr
 
 
-def test_the_page_has_its_style_and_script(installed):
-    assert (installed / "wesep_mix/page/page.css").is_file() and (installed / "wesep_mix/page/page.js").is_file()
+@pytest.mark.parametrize("name", ["page/page.css", "page/page.js", *(f"report/report.{end}" for end in ("css", "js"))])
+def test_the_pages_have_their_styles_and_scripts(installed, name):
+    assert (installed / "wesep_mix" / name).is_file()
+
+
+def test_the_report_has_its_template(installed):
+    assert (installed / "wesep_mix/report/report.html.jinja").is_file()

@@ -47,7 +47,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
         "preparation",
     },
     "evaluation": {"inference", "io", "memory", "metrics", "mixing", "models", "preparation"},
-    "report": {"evaluation", "inference", "io", "metrics", "mixing", "preparation"},
+    "report": {"evaluation", "inference", "io", "metrics", "mixing", "page", "preparation"},
     "tables": {"evaluation", "inference", "metrics", "mixing", "preparation", "report"},
     "page": {"inference", "io", "models"},
     "bin": {
@@ -83,6 +83,8 @@ WITHOUT_TORCH = (
     "inference.settings",
     "inference.controls",
     "evaluation.scoring",
+    "evaluation.trials",
+    "evaluation.listed",
     "report",
     "tables.jobs",
     "tables.table1",

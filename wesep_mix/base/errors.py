@@ -1,4 +1,4 @@
-"""The one exception whose text is for the user, and how a text is kept on one line."""
+"""The exceptions whose text is for the user, and how a text is kept on one line."""
 
 import re
 
@@ -10,6 +10,10 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return escaped(super().__str__())
+
+
+class NoValue(UserError):
+    """A metric has no value for this signal, though the signal itself is sound; another metric may have one."""
 
 
 def escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -22,6 +23,12 @@ def versions() -> dict[str, str]:
 def shown(made_by: Mapping[str, str]) -> str:
     """The versions as text: `python 3.11.7, torch 2.14.1, ...`."""
     return ", ".join(f"{name} {release}" for name, release in made_by.items())
+
+
+def machine() -> str:
+    """What computes here, as text: `Linux x86_64, 2 CPU cores`."""
+    num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{platform.system()} {platform.machine()}, {num} CPU core{'s' * (num != 1)}"
 
 
 def _version(name: str) -> str:

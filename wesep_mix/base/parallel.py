@@ -10,15 +10,18 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from wesep_mix.base import jobs
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.files import Journal
 
 T = TypeVar("T")
 NO_LOCKS = "their locks need room in /dev/shm, make some (docker run: --shm-size=1g)"
@@ -63,6 +66,43 @@ def map_items(
                 keep(result)
             pairs.append((item, result))
     return pairs
+
+
+def map_kept(
+    function: Callable[[T], Any],
+    items: Mapping[str, T],
+    journal: Path,
+    nj: int,
+    title: str,
+    max_bad: int = 0,
+    setting: str = "",
+) -> dict[str, Any]:
+    """As `map_items`, and a run that was killed goes on where it was: results are kept in a journal as they come.
+
+    Args:
+        function: of one item; its result is what JSON can hold, NaN included.
+        items: {id: item}. An id says all that the result depends on, so that of other inputs none is taken.
+        journal: file for the results; the caller removes it once they are used.
+        nj: as for `map_items`.
+        title: as for `map_items`.
+        max_bad: as for `map_items`; items that were bad before are tried again.
+        setting: as for `map_items`.
+
+    Returns:
+        {id: result} of the good items, in the items' order.
+    """
+    with Journal(journal) as kept:
+        done = {name: kept.rows[name]["result"] for name in items if name in kept.rows}
+        if done:
+            print(f"note: {title}: {len(done)} of {len(items)} were done before", flush=True)
+        left = [(name, item) for name, item in items.items() if name not in done]
+        found = map_items(partial(_named, function), left, nj, title, max_bad, kept.add, setting)
+    done |= {row["id"]: row["result"] for _, row in found}
+    return {name: done[name] for name in items if name in done}
+
+
+def _named(function: Callable[[T], Any], item: tuple[str, T]) -> dict[str, Any]:
+    return {"id": item[0], "result": function(item[1])}
 
 
 def _too_many(title: str, bad: Sequence[str], max_bad: int, setting: str) -> str:

@@ -16,10 +16,11 @@ from wesep_mix.base.config import FILLED, Checked
 from wesep_mix.base.errors import UserError, escaped
 from wesep_mix.base.names import SETS, SetName, utterance_problem
 from wesep_mix.corpora.sources.entries import Corpus, NoiseFile, Problems, Utterance, check_corpus
-from wesep_mix.corpora.sources.folders import audio_files, bad_headers, existing_folder
+from wesep_mix.corpora.sources.folders import bad_headers
 from wesep_mix.corpora.sources.noise import NoiseConfig, make_noise, noise_files
 from wesep_mix.corpora.sources.noise_parts import check_choice, corpora_of, noise_folder_of, read_noises
 from wesep_mix.corpora.sources.splits import FETCH, TAKE, Split, speech_shortfalls, split_names
+from wesep_mix.io.folders import audio_files, existing_folder
 
 LAYOUT = "[subset/]speaker/chapter/*.flac (or wav, ogg, opus)"
 _SPEAKERS = "SPEAKERS.TXT"

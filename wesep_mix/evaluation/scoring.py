@@ -1,15 +1,17 @@
 """Stage 7: scores of extracted speech, one row an extracted talker, then mean, standard deviation and count.
 
 `score_extracted` scores a condition of an extractor into scores.csv, which has all talkers, and summary.json, the means
-over them or over one target a mixture; `score_trial` scores one talker, in a worker process. The readers of both files
-are at the end. Torch is not imported here, so that the workers start fast and stay small: what needs a network,
-`evaluation.voices`, comes after them.
+over them or over one target a mixture; worker processes score one talker at a time (evaluation.trials). A metric
+without a value is an empty cell: it is in no mean, and counted. The readers of both files are at the end. Torch is not
+imported here, so that the workers start fast and stay small: what needs a network, `evaluation.voices`, comes after
+them.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,42 +22,22 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
+from wesep_mix.base.installed import sources_hash
 from wesep_mix.base.jobs import in_a_job
-from wesep_mix.base.parallel import map_items
+from wesep_mix.base.parallel import map_kept
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.evaluation.settings import PERCEPTUAL, RATIOS, SHARES, ScoreConfig, Targets
+from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig, Targets
+from wesep_mix.evaluation.trials import AnyTrial, Measures, Scores, Trial, identity_of, rate_trials, score_trial
 from wesep_mix.inference.controls import MIXTURE, SEPARATED, model_of
-from wesep_mix.io.audio import read_audio
-from wesep_mix.metrics.dnsmos import SCALES, dnsmos
-from wesep_mix.metrics.extraction import is_extracted, is_wrong_talker
-from wesep_mix.metrics.perceptual import pesq_wideband, stoi
-from wesep_mix.metrics.si_sdr import si_sdr
+from wesep_mix.metrics.dnsmos import SCALES
 from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
-from wesep_mix.mixing.render import Rendered, render
 
-METRICS = (*RATIOS, *SHARES, *PERCEPTUAL)  # and those of DNSMOS and the teacher's cosine where they are asked for
+METRICS = (*RATIOS, *FILTERED, *SHARES, *PERCEPTUAL)  # and those of DNSMOS and the teacher's cosine where asked for
 VOICE = "voice_cos"
 SCORES, SUMMARY = "scores.csv", "summary.json"
+JOURNAL = ".scored.jsonl"  # what a killed run has scored
 TOLERANCE = 1e-6  # between a summary and its table, which has six decimals
-
-
-@dataclass(frozen=True)
-class Trial:
-    """An estimate and the source that it is scored against.
-
-    Attributes:
-        plan: the mixture.
-        index: number of the source in the mixture.
-        wav: the estimate; None for the unprocessed mixture.
-        perceptual: whether to score by PESQ, STOI and ESTOI too, which take nearly all of the time.
-        dnsmos: whether to score by DNSMOS too, which takes four times as long as all else together.
-    """
-
-    plan: Plan
-    index: int
-    wav: Path | None
-    perceptual: bool = True
-    dnsmos: bool = False
+GROUP = 8  # estimates that DNSMOS rates together
 
 
 @dataclass(frozen=True)
@@ -118,34 +100,90 @@ def score_condition(
         settings: of the scoring. Of `max_bad` or fewer estimates that fail each is named, counted as `num_bad` and left
             out.
         nj: parallel processes; the result does not depend on it.
-        perceptual: as for `Trial`.
+        perceptual: score by SDR, PESQ, STOI, ESTOI and DNSMOS too, which take nearly all of the time.
         voices: as for `score_extracted`.
 
     Returns:
         The summary, of `settings.targets`.
 
     Raises:
-        UserError: more than `max_bad` estimates cannot be scored (missing, of wrong length, not finite, silent, refused
-            by PESQ or STOI).
+        UserError: more than `max_bad` estimates cannot be scored (missing, of wrong length, not finite, silent).
     """
     trials = [
-        Trial(plan, index, wavs and wavs / f"{key}.wav", perceptual, settings.dnsmos)
+        Trial(plan, index, wavs and wavs / f"{key}.wav")
         for plan in plans
         for index, key in enumerate(speaker_keys(plan))
     ]
-    title = f"scoring {_name(wavs)}"
-    scored = map_items(score_trial, trials, nj, title, settings.max_bad, setting="score.max_bad")
-    if not scored:
-        raise UserError(f"{title}: nothing was scored, {len(trials)} estimates wanted")
-    rows = [_row(trial, scores) for trial, scores in scored]
+    title, measures = f"scoring {_name(wavs)}", Measures.of(settings, perceptual)
+    scored = score_trials(trials, measures, out, settings, nj, title)
     if voices:
         cosines = _voice_cosines([trial for trial, _ in scored], voices, title)
-        rows = [row | {VOICE: cosine} for row, cosine in zip(rows, cosines, strict=True)]
-    write_scores(out / SCORES, rows)
+        for (_, scores), cosine in zip(scored, cosines, strict=True):
+            scores.values[VOICE] = cosine
+    return write_scored(scored, out, settings, title, num_bad=len(trials) - len(scored), params=params)
+
+
+def score_trials(
+    trials: Sequence[AnyTrial], measures: Measures, out: Path, settings: ScoreConfig, nj: int, title: str
+) -> list[tuple[AnyTrial, Scores]]:
+    """Score estimates in parallel; what a killed run has scored in `out` is not scored again.
+
+    Args:
+        trials: the estimates, each with a key of its own.
+        measures: what is computed.
+        out: folder of the journal, which `write_scored` removes.
+        settings: of the scoring, for `max_bad`.
+        nj: parallel processes.
+        title: of the work.
+
+    Returns:
+        The trials that could be scored, and their scores.
+
+    Raises:
+        UserError: more than `max_bad` cannot, or none can.
+    """
+    asked = identity_of((measures, sources_hash()))
+    named = {f"{trial.key} {asked} {trial.identity()}": trial for trial in trials}
+    kept = out / JOURNAL
+    found = map_kept(partial(score_trial, measures=measures), named, kept, nj, title, settings.max_bad, "score.max_bad")
+    if not found:
+        raise UserError(f"{title}: nothing was scored, {len(trials)} estimates wanted")
+    scored = {name: Scores(**fields) for name, fields in found.items()}
+    if measures.dnsmos:
+        names = list(scored)
+        groups = [tuple(names[first : first + GROUP]) for first in range(0, len(names), GROUP)]
+        items = {f"dnsmos {group[0]} {identity_of(group)}": [named[name] for name in group] for group in groups}
+        rated = map_kept(partial(rate_trials, personalised=measures.personalised), items, kept, nj, f"{title}, DNSMOS")
+        for group, ratings in zip(groups, rated.values(), strict=True):
+            for name, rating in zip(group, ratings, strict=True):
+                scored[name].values |= rating
+    return [(named[name], scores) for name, scores in scored.items()]
+
+
+def write_scored(
+    scored: Sequence[tuple[AnyTrial, Scores]], out: Path, settings: ScoreConfig, title: str, **counts: int
+) -> dict[str, Any]:
+    """Write `out/scores.csv` and `out/summary.json`, and tell which metrics have no value for whom.
+
+    Args:
+        scored: estimates and their scores, at least one.
+        out: folder to write.
+        settings: of the scoring.
+        title: of the work, for what is told.
+        counts: passed on to the summary.
+
+    Returns:
+        The summary, of `settings.targets`.
+    """
+    write_scores(out / SCORES, [{"mix": trial.mix, "speaker": trial.speaker, **one.values} for trial, one in scored])
+    for metric in METRICS:
+        if without := [f"{trial.key}: {one.why[metric]}" for trial, one in scored if metric in one.why]:
+            told = f"{metric} has no value for {len(without)} of {len(scored)} talkers, its mean is over the others"
+            print(f"warning: {title}: {told}; {without[0]}", file=sys.stderr)
     of = {"targets": settings.targets, "seed": settings.seed}
-    means = summarise(targets_of(read_scores(out / SCORES), **of))
-    summary = means | of | {"num_bad": len(trials) - len(scored), "params": params}
+    summary = summarise(targets_of(read_scores(out / SCORES, RATIOS[:1]), **of)) | of | counts
     write_json(out / SUMMARY, summary)
+    (out / JOURNAL).unlink(missing_ok=True)
     return summary
 
 
@@ -160,76 +198,8 @@ def _name(wavs: Path | None) -> str:
     return "the mixtures" if wavs is None else wavs.parent.name
 
 
-def _row(trial: Trial, scores: dict[str, float]) -> dict:
-    return {"mix": trial.plan.id, "speaker": trial.plan.sources[trial.index].spk, **scores}
-
-
-def score_trial(trial: Trial) -> dict[str, float]:
-    """All metrics of one estimate but for the teacher's cosine.
-
-    Args:
-        trial: the estimate and what it is scored against.
-
-    Returns:
-        {metric: number}; 1 and 0 for what becomes a share.
-
-    Raises:
-        UserError: begins with the utterance's key.
-    """
-    rendered = render(trial.plan)
-    source = rendered.sources[trial.index]
-    try:
-        est = estimate(trial, rendered)
-        ratios = [si_sdr(est, each) for each in rendered.sources]
-        improvement = ratios[trial.index] - si_sdr(rendered.mix, source)
-        return {
-            "si_sdr": ratios[trial.index],
-            "si_sdri": improvement,
-            "extracted": float(is_extracted(improvement)),
-            "wrong_talker": float(is_wrong_talker(ratios, trial.index)),
-            **(_perceptual(est, source, trial) if trial.perceptual else {}),
-        }
-    except UserError as err:
-        raise UserError(f"{speaker_keys(trial.plan)[trial.index]}: {err}") from err
-
-
-def estimate(trial: Trial, rendered: Rendered) -> np.ndarray:
-    """The samples of an estimate.
-
-    Args:
-        trial: the estimate.
-        rendered: its mixture.
-
-    Returns:
-        [T], as long as the mixture.
-
-    Raises:
-        UserError: the file is missing, cannot be read, or is of another length.
-    """
-    return rendered.mix if trial.wav is None else _read_est(trial.wav, len(rendered.mix))
-
-
-def _perceptual(est: np.ndarray, source: np.ndarray, trial: Trial) -> dict[str, float]:
-    rate = trial.plan.sample_rate
-    return {
-        "pesq": pesq_wideband(est, source, rate),
-        "stoi": stoi(est, source, rate),
-        "estoi": stoi(est, source, rate, extended=True),
-        **(dnsmos(est, rate) if trial.dnsmos else {}),
-    }
-
-
-def _read_est(wav: Path, num_samples: int) -> np.ndarray:
-    if not wav.is_file():
-        raise UserError(f"{wav}: no such file; extract it first")
-    est = read_audio(wav)
-    if len(est) != num_samples:
-        raise UserError(f"{wav}: wanted {num_samples} samples as in the mixture, found {len(est)}")
-    return est
-
-
 def write_scores(path: Path, rows: Sequence[dict]) -> None:
-    """Write a table of scores, sorted by mixture and speaker, with six decimals.
+    """Write a table of scores, sorted by mixture and speaker, with six decimals; NaN is an empty cell.
 
     Args:
         path: CSV file.
@@ -240,35 +210,45 @@ def write_scores(path: Path, rows: Sequence[dict]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("mix", "speaker", *metrics))
         for row in sorted(rows, key=lambda row: (row["mix"].encode(), row["speaker"].encode())):
-            writer.writerow((row["mix"], row["speaker"], *(f"{row[metric]:.6f}" for metric in metrics)))
+            writer.writerow((row["mix"], row["speaker"], *(_cell(row[metric]) for metric in metrics)))
 
 
-def read_scores(path: Path) -> list[dict]:
-    """Rows of a table of scores, metrics as floats.
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{round(value, 6) + 0.0:.6f}"  # 0 without a sign
+
+
+def read_scores(path: Path, needed: Sequence[str] = RATIOS) -> list[dict]:
+    """Rows of a table of scores, metrics as floats, an empty cell as NaN.
 
     Args:
         path: CSV file.
+        needed: metrics that it must have, of every talker.
 
     Returns:
         {mix, speaker, metrics} a row.
 
     Raises:
-        UserError: it is no table of scores, or a score is not finite.
+        UserError: it is no table of scores, lacks what is needed, or a score is not finite.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        scores = [{**row, **{metric: float(row[metric]) for metric in _metrics(row)}} for row in rows]
+        needed = (*needed, *(PERCEPTUAL[:2] if rows and set(PERCEPTUAL) & set(rows[0]) else ()))
+        scores = [{**row, **{metric: _number(row[metric]) for metric in _metrics(row, needed)}} for row in rows]
     except (KeyError, TypeError, ValueError, csv.Error) as err:
         raise UserError(f"{path}: not a table of scores ({err}); redo the stage with --force true") from err
-    for row in scores:
+    for row, texts in zip(scores, rows, strict=True):
         for metric in _metrics(row):
-            if not math.isfinite(row[metric]):
+            if not math.isfinite(row[metric]) and (texts[metric] or metric in RATIOS + SHARES):
                 raise UserError(
                     f"{path}: {metric} of {row['mix']}, {row['speaker']}: wanted a number, found "
-                    f"{row[metric]}; redo the stage with --force true"
+                    f"{texts[metric] or 'an empty cell'}; redo the stage with --force true"
                 )
     return scores
+
+
+def _number(text: str) -> float:
+    return float(text or "nan")
 
 
 def read_scored(folder: Path, targets: Targets | None = None) -> tuple[list[dict], dict[str, Any]]:
@@ -292,17 +272,25 @@ def read_scored(folder: Path, targets: Targets | None = None) -> tuple[list[dict
         )
     of = {"targets": summary.get("targets", "all"), "seed": summary.get("seed", 0)}  # older ones are of all talkers
     chosen = targets_of(rows, **of)
-    for measure, value in summarise(chosen).items():
+    means = summarise(chosen)
+    for measure, value in means.items():
         noted = summary.get(measure, value)  # one that is missing is missed where it is needed
-        if not isinstance(noted, (int, float)) or not abs(noted - value) < TOLERANCE:
+        if not _agree(noted, value):
             raise UserError(
-                f"{folder / SCORES}: {measure} of its {len(chosen)} rows is {value:g}, in {SUMMARY} it is "
+                f"{folder / SCORES}: {measure} of its {len(chosen)} rows is {value}, in {SUMMARY} it is "
                 f"{noted}; one of them is damaged, redo the stage with --force true"
             )
     if targets in (None, of["targets"]):
         return chosen, summary | of
     others = targets_of(rows, targets, of["seed"])
-    return others, summary | of | summarise(others) | {"targets": targets}
+    rest = {key: value for key, value in summary.items() if key not in means}
+    return others, rest | of | summarise(others) | {"targets": targets}
+
+
+def _agree(noted: Any, value: Any) -> bool:
+    if isinstance(value, dict):
+        return noted == value
+    return isinstance(noted, (int, float)) and abs(noted - value) < TOLERANCE
 
 
 def targets_of(rows: Sequence[dict], targets: Targets, seed: int) -> list[dict]:
@@ -329,23 +317,27 @@ def targets_of(rows: Sequence[dict], targets: Targets, seed: int) -> list[dict]:
     return [row for row, number in zip(rows, drawn, strict=True) if number == lowest[row["mix"]]]
 
 
-def summarise(rows: Sequence[dict]) -> dict[str, float]:
-    """Mean and standard deviation of each metric over the rows, every row counting once.
+def summarise(rows: Sequence[dict]) -> dict[str, Any]:
+    """Mean and standard deviation of each metric over the rows that have it, each of which counts once.
 
     Args:
         rows: {mix, speaker, metrics}, at least one.
 
     Returns:
-        {num, metric, metric_std}; the deviation is the population's (divided by num, not num - 1).
+        {num, metric, metric_std}; the deviation is the population's (divided by num, not num - 1). Under `empty` is how
+        many rows do not have a metric, {metric: count}, where there are any; one that no row has is in that alone.
     """
-    summary: dict[str, float] = {"num": len(rows)}
+    summary: dict[str, Any] = {"num": len(rows), "empty": {}}
     for metric in _metrics(rows[0]):
         values = np.array([row[metric] for row in rows])
-        summary[metric], summary[f"{metric}_std"] = float(values.mean()), float(values.std(ddof=0))
+        there = values[~np.isnan(values)]
+        if len(there):
+            summary[metric], summary[f"{metric}_std"] = float(there.mean()), float(there.std(ddof=0))
+        if len(there) < len(values):
+            summary["empty"][metric] = len(values) - len(there)
     return summary
 
 
-def _metrics(row: Mapping) -> tuple[str, ...]:
-    """The metrics of a row; one that has PESQ or STOI must have both, others are not in tables of older revisions."""
-    needed = (*RATIOS, *(PERCEPTUAL[:2] if any(metric in row for metric in PERCEPTUAL) else ()))
+def _metrics(row: Mapping, needed: Sequence[str] = ()) -> tuple[str, ...]:
+    """The metrics of a row, in the order of the table, and those that it needs to have."""
     return tuple(metric for metric in (*METRICS, *SCALES, VOICE) if metric in row or metric in needed)

@@ -20,8 +20,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.jobs import in_a_job
 from wesep_mix.evaluation.judging import Judged, Labelled, judge
 from wesep_mix.evaluation.outcomes import compare_rows, right_outcomes
-from wesep_mix.evaluation.scoring import Trial, estimate
 from wesep_mix.evaluation.sharing import in_groups
+from wesep_mix.evaluation.trials import Trial, estimate
 from wesep_mix.inference.controls import SEPARATED, model_of
 from wesep_mix.io.embeddings import TEACHER, read_embeddings
 from wesep_mix.metrics.alignment import align

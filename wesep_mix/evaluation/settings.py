@@ -10,6 +10,7 @@ from wesep_mix.base.config import Checked, CountOrZero
 from wesep_mix.inference.controls import CONTROLS, ENROLMENTS
 
 RATIOS, SHARES, PERCEPTUAL = ("si_sdr", "si_sdri"), ("extracted", "wrong_talker"), ("pesq", "stoi", "estoi")
+FILTERED = ("sdr", "sdri")  # ratios to what a filter could make of the target
 Targets = Literal["one", "all"]
 
 
@@ -37,9 +38,11 @@ class ScoreConfig(Checked):
             that are interpolated.
         targets: what the means of scores are of: `all` talkers, or `one` talker of each mixture, drawn at random as in
             training. Every talker is scored, whichever it is.
-        dnsmos: score by DNSMOS P.835 too, which takes longer than the other metrics together.
-        perceptual_controls: PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an output
-            is another talker's they say little: the controls are told apart by SI-SDR.
+        sdr: score by the SDR of BSS-eval too.
+        dnsmos: score by DNSMOS P.835 and P.808 too, which take over four times as long as the other metrics.
+        dnsmos_personalised: by personalised DNSMOS too, with `dnsmos` alone.
+        perceptual_controls: SDR, PESQ, STOI, ESTOI and DNSMOS of the controls too, nearly all of their time. Where an
+            output is another talker's they say little: the controls are told apart by SI-SDR.
         enrolments: stage 8 also extracts with embeddings of another utterance of each talker, clean and noisy.
         analysis: of stage 8.
     """
@@ -47,7 +50,9 @@ class ScoreConfig(Checked):
     max_bad: CountOrZero = 0
     seed: int = 0
     targets: Targets = "all"
+    sdr: bool = True
     dnsmos: bool = False
+    dnsmos_personalised: bool = False
     perceptual_controls: bool = True
     enrolments: bool = True
     analysis: AnalysisConfig = AnalysisConfig()
@@ -58,6 +63,8 @@ class ScoreConfig(Checked):
         super().__post_init__()
         if self.dnsmos and not installed.is_there("dnsmos"):
             raise ValueError(f"dnsmos: {installed.how_to_get('dnsmos')}")
+        if self.dnsmos_personalised and not self.dnsmos:
+            raise ValueError("dnsmos_personalised: true wants dnsmos: true, found false")
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -65,7 +72,7 @@ class ScoreConfig(Checked):
         return tuple(control for control in CONTROLS if self.enrolments or control not in ENROLMENTS)
 
     def is_perceptual(self, condition: str) -> bool:
-        """Whether PESQ, STOI, ESTOI and DNSMOS are asked for what was extracted under this condition."""
+        """Whether SDR, PESQ, STOI, ESTOI and DNSMOS are asked for what was extracted under this condition."""
         return self.perceptual_controls or condition not in CONTROLS
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import cosine_similarity
 from torch.nn.utils.rnn import pad_sequence
 
-from wesep_mix.evaluation.scoring import Trial, estimate
+from wesep_mix.evaluation.trials import Trial, estimate
 from wesep_mix.io.embeddings import lookup, read_embeddings
 from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.render import render

@@ -52,19 +52,21 @@ class Recording:
         return len(self.samples) / SAMPLE_RATE
 
 
-def read_recording(path: str | Path, channel: str = MIX) -> Recording:
+def read_recording(path: str | Path, channel: str = MIX, start: int = 0, num_frames: int | None = None) -> Recording:
     """Read a recording, whatever its format, rate, channels and length.
 
     Args:
         path: file that libsndfile reads, or ffmpeg where it is installed.
         channel: `mix` for the mean of all channels, or the number of one, from 1.
+        start: first sample of a channel in the file, at its own rate.
+        num_frames: how many samples from there; None: all.
 
     Returns:
         The recording at 16 kHz.
 
     Raises:
-        UserError: for a file that cannot be read, has no audio, no such channel, less than half a second, or a sample
-            that is not finite.
+        UserError: for a file that cannot be read or is shorter than asked, has no audio, no such channel, less than
+            half a second, or a sample that is not finite.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix="wesep_mix.") as folder:
@@ -72,7 +74,11 @@ def read_recording(path: str | Path, channel: str = MIX) -> Recording:
             chosen = _channel(path, channel, file.channels)
             rate, channels = file.samplerate, file.channels
             lengths: list[int] = []
-            samples = _gathered(_resampled(_blocks(path, file, chosen, lengths), rate, SAMPLE_RATE))
+            _seek(path, file, start)
+            blocks = _blocks(path, file, chosen, lengths, num_frames)
+            samples = _gathered(_resampled(blocks, rate, SAMPLE_RATE))
+    if num_frames is not None and sum(lengths) < num_frames:
+        raise UserError(f"{path}: wanted {num_frames} samples from {start} on, found {sum(lengths)}; it was changed")
     if len(samples) < LEAST_S * SAMPLE_RATE:
         raise UserError(f"{path}: wanted at least {LEAST_S:g} s of audio, found {len(samples) / SAMPLE_RATE:.2f} s")
     return Recording(path.stem, samples, rate, sum(lengths), channels)
@@ -205,9 +211,19 @@ def _channel(path: Path, wanted: str, channels: int) -> int | None:
     return int(wanted) - 1
 
 
-def _blocks(path: Path, file: soundfile.SoundFile, channel: int | None, lengths: list[int]) -> Iterator[np.ndarray]:
-    """One channel of a file, block by block, float32 [t], whose lengths go into `lengths`."""
-    blocks = file.blocks(round(BLOCK_S * file.samplerate), dtype="float32", always_2d=True)
+def _seek(path: Path, file: soundfile.SoundFile, start: int) -> None:
+    if not 0 <= start <= file.frames:
+        raise UserError(f"{path}: wanted samples from {start} on, found {file.frames} in the file; it was changed")
+    if start:  # not every format can be sought in
+        file.seek(start)
+
+
+def _blocks(
+    path: Path, file: soundfile.SoundFile, channel: int | None, lengths: list[int], num_frames: int | None
+) -> Iterator[np.ndarray]:
+    """One channel of a file from where it is, block by block, float32 [t], whose lengths go into `lengths`."""
+    frames = -1 if num_frames is None else num_frames
+    blocks = file.blocks(round(BLOCK_S * file.samplerate), frames=frames, dtype="float32", always_2d=True)
     while (block := _next_block(path, blocks, sum(lengths) / file.samplerate)) is not None:
         mono = block.mean(axis=1) if channel is None else np.ascontiguousarray(block[:, channel])
         _check_finite(path, mono, sum(lengths))

@@ -10,15 +10,18 @@ import io
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import image
 
-from wesep_mix.inference.candidates import Talker
 from wesep_mix.io.audio import SAMPLE_RATE
-from wesep_mix.io.recording import Recording
 
-COLUMNS = 800  # of a spectrogram, at most
+if TYPE_CHECKING:  # whose modules import torch, which pictures don't need
+    from wesep_mix.inference.candidates import Talker
+    from wesep_mix.io.recording import Recording
+
+COLUMNS = 800  # of a spectrogram, at most, unless said otherwise
 WINDOW = 512  # samples of one of its frames
 FRAMES = 8  # of them that are averaged in a column, at most
 RANGE_DB = 70.0  # from the loudest point to black
@@ -86,17 +89,18 @@ def timeline(spans: Sequence[tuple[float, float]], seconds: float) -> str:
     return f'<div class="when" aria-hidden="true">{bars}</div><p class="told">Heard from {told}{more}</p>'
 
 
-def spectrogram(samples: np.ndarray, top_hz: float = SAMPLE_RATE / 2) -> np.ndarray:
+def spectrogram(samples: np.ndarray, top_hz: float = SAMPLE_RATE / 2, most: int = COLUMNS) -> np.ndarray:
     """Levels over time and frequency; a long recording is looked at here and there, so that an hour costs little.
 
     Args:
         samples: float [T] at 16 kHz.
         top_hz: where to end.
+        most: columns, at most.
 
     Returns:
-        dB, float32 [F, N], the lowest frequency first, at most COLUMNS columns.
+        dB, float32 [F, N], the lowest frequency first.
     """
-    columns = int(np.clip(len(samples) // (WINDOW // 2), 1, COLUMNS))
+    columns = int(np.clip(len(samples) // (WINDOW // 2), 1, most))
     width = len(samples) / columns
     frames = int(np.clip(round(width / WINDOW), 1, FRAMES))
     starts = (np.arange(columns * frames) * width / frames).astype(int)
@@ -108,19 +112,35 @@ def spectrogram(samples: np.ndarray, top_hz: float = SAMPLE_RATE / 2) -> np.ndar
     return (10 * np.log10(power.T[:rows] + 1e-10)).astype(np.float32)
 
 
-def picture(levels: np.ndarray, loudest: float) -> str:
+def picture(levels: np.ndarray, loudest: float, jpeg_quality: int | None = None) -> str:
     """A spectrogram as an image.
 
     Args:
         levels: dB [F, N].
         loudest: dB of the brightest colour.
+        jpeg_quality: of a JPEG, up to 95, which is a tenth as large; None for a PNG.
 
     Returns:
-        A PNG as an address that needs no file.
+        The image as an address that needs no file.
     """
-    file = io.BytesIO()
-    image.imsave(file, levels, vmin=loudest - RANGE_DB, vmax=loudest, cmap="magma", origin="lower", format="png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    file, kind = io.BytesIO(), "jpeg" if jpeg_quality else "png"
+    options = {"pil_kwargs": {"quality": jpeg_quality}} if jpeg_quality else {}
+    span = {"vmin": loudest - RANGE_DB, "vmax": loudest}
+    image.imsave(file, levels, cmap="magma", origin="lower", format=kind, **span, **options)
+    return data_address(file.getvalue(), f"image/{kind}")
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """An address that holds its content, so that it needs no file.
+
+    Args:
+        content: of the file.
+        kind: its MIME type, such as image/png.
+
+    Returns:
+        `data:...`.
+    """
+    return f"data:{kind};base64," + base64.b64encode(content).decode()
 
 
 def talker_card(talker: Talker, speech: np.ndarray, recording: Recording, audition: str) -> str:

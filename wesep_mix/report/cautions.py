@@ -87,7 +87,7 @@ def _stoi(rows: Mapping[str, Row], kin: Kin) -> list[str]:
     moved = {
         name: rows[name]["stoi"] - rows[mixture]["stoi"]
         for name, mixture in kin.mixture.items()
-        if name in rows and mixture in rows and name not in kin.right
+        if "stoi" in rows.get(name, {}) and "stoi" in rows.get(mixture, {}) and name not in kin.right
     }
     if not moved:
         return []

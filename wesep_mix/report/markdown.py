@@ -71,6 +71,7 @@ class Context:
         commands: that produced the results.
         plots: {caption: path relative to the document}.
         left_out: {row: number of utterances that could not be scored}.
+        empty: {row: {metric: number of talkers for whom it has no value}}.
         outdated: a sentence for each row that is left out, since its models have changed.
         worst: WORST.md, as a path relative to the document; empty where there is none.
     """
@@ -78,6 +79,7 @@ class Context:
     commands: Sequence[str]
     plots: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     outdated: Sequence[str] = ()
     worst: str = ""
 
@@ -132,9 +134,9 @@ def _head(results: Mapping[str, Any], context: Context) -> str:
     return (
         f"# Results: {results['corpus']}, {results['num_spk']} speakers\n\n"
         f"Produced by\n\n```\n{lines}\n```\n\n"
-        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}. Stage 9 "
-        "writes this file, and `results.json` with the same numbers. The ± is over the utterances of one run; it says "
-        "nothing about other seeds."
+        f"Seed {results['seed']}, git revision {results['git']}, {shown_versions(results['versions'])}, reported on "
+        f"{results['machine']}. Stage 9 writes this file, `report.html` with audio, `results.json` with the same "
+        "numbers and `tables.tex`. The ± is over the utterances of one run; it says nothing about other seeds."
         + "".join(
             f"\n\nTrained with other versions: `{name}`, {shown_versions(made_by)}."
             for name, made_by in results["trained_with"].items()
@@ -160,6 +162,7 @@ def _extraction_note(name: str) -> str:
 def _embedding_rules(rows: Mapping[str, Any]) -> str:
     meanings = rules(shown(EMBEDDING_COLUMNS, rows), num="embeddings", trainable="parameters that training changed")
     rule = (
+        "Each number is of all embeddings of its row together, so it has no ±.\n\n"
         f"Columns:\n\n{meanings}\n\nChance for Acc is not 0: it depends on the numbers of speakers and of embeddings."
     )
     missing = [f"`{name}` {row['num_missing']:.0f}" for name, row in rows.items() if row.get("num_missing")]
@@ -187,10 +190,30 @@ def _extraction_rules(rows: Mapping[str, Any], targets: str, context: Context) -
     meanings = rules(shown(SPEECH_COLUMNS, rows), num=num, params=params)
     rule = (
         f"Every number is the mean ± standard deviation (of the population: divided by num), or a share, over {over}."
-        f"\n\n{meanings}"
+        f"\n\nColumns:\n\n{meanings}"
     )
     bad = [f"`{name}` {count}" for name, count in context.left_out.items()]
-    return f"{rule}\n\nUtterances that could not be scored and are in no mean: {', '.join(bad)}." if bad else rule
+    unscored = [f"Utterances that could not be scored and are in no mean: {', '.join(bad)}."] if bad else []
+    return "\n\n".join([rule, *unscored, *empty_told(context.empty)])
+
+
+def empty_told(empty: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Which means leave talkers out.
+
+    Args:
+        empty: {row: {metric: number of talkers for whom it has no value}}.
+
+    Returns:
+        A sentence, or none where all talkers have all metrics.
+    """
+    rows = [
+        f"`{name}` "
+        + ", ".join(f"{column.name} {counts[key]}" for key, column in SPEECH_COLUMNS.items() if key in counts)
+        for name, counts in empty.items()
+        if counts
+    ]
+    told = "Talkers for whom a metric has no value, such as PESQ where it finds no speech; its mean is over the others"
+    return [f"{told}: {'; '.join(rows)}."] if rows else []
 
 
 def commands(exp: Path, results: Mapping[str, Any], settings: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Plots for RESULTS.md, which show what the means hide, and pictures of a prepared folder and of a tracked recording.
 
-No number depends on them.
+No number depends on them. Those of RESULTS.md are written as PNG, as PDF for papers and as SVG for report.html. What
+tells rows apart in them is more than a colour: a kind of line, a marker or a label.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from wesep_mix.base.files import atomic_path
 from wesep_mix.metrics.clustering import normalised
 from wesep_mix.report.data_summary import FolderContent, Histogram, by_group, histograms, mixture_hours
 
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+MARKERS = "osD^vP*Xp<>hd"
 COSINE_BINS = np.linspace(-1, 1, 81)
 DATA_COLUMNS = ("hours", "overlap", "SNR dB", "sexes")
 FOR_PAPERS = (".pdf", ".svg")  # beside the PNG
@@ -28,7 +31,7 @@ PLAIN = {  # text stays text, and the same numbers give the same file
 
 
 def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write a PNG of the SI-SDRi of every utterance: histograms beside box plots.
+    """Plot the SI-SDRi of every utterance: histograms beside box plots.
 
     Args:
         improvements: {row: SI-SDRi in dB, [num]}.
@@ -39,19 +42,41 @@ def improvement_plot(improvements: Mapping[str, np.ndarray], path: Path) -> None
     bins = np.linspace(*_range(np.concatenate(values)), 41)
     figure = Figure(figsize=(11, 4.2))
     left, right = figure.subplots(1, 2)
-    for name, condition in zip(names, values, strict=True):
-        left.hist(condition, bins, histtype="step", label=name)
+    for place, (name, condition) in enumerate(zip(names, values, strict=True)):
+        left.hist(condition, bins, histtype="step", label=name, linestyle=LINES[place % len(LINES)])
     left.set(xlabel="SI-SDRi (dB)", ylabel="utterances")
     left.legend(fontsize="small")
-    right.boxplot(values, showmeans=True)
-    right.set_xticks(range(1, len(names) + 1), names, rotation=30, ha="right")
-    right.set_ylabel("SI-SDRi (dB)")
-    right.grid(axis="y", alpha=0.4)
-    save_figure(figure, path)
+    _boxes(right, dict(zip(names, values, strict=True)), "SI-SDRi (dB)")
+    save_figure(figure, path, FOR_PAPERS)
+
+
+def score_plot(scores: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
+    """Plot how the other scores are spread: a panel a metric, a box a row.
+
+    Args:
+        scores: {title of the metric: {row: values, [num]}}; each row has as many values as it was scored with.
+        path: of the PNG.
+    """
+    columns = min(3, len(scores))
+    lines = -(-len(scores) // columns)
+    figure = Figure(figsize=(11, 3.6 * lines))
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel, (title, rows) in zip(panels, scores.items(), strict=False):
+        _boxes(panel, rows, title)
+    for panel in panels[len(scores) :]:
+        panel.set_axis_off()
+    save_figure(figure, path, FOR_PAPERS)
+
+
+def _boxes(panel: Axes, rows: Mapping[str, np.ndarray], title: str) -> None:
+    panel.boxplot(list(rows.values()), showmeans=True)
+    panel.set_xticks(range(1, len(rows) + 1), list(rows), rotation=30, ha="right")
+    panel.set_ylabel(title)
+    panel.grid(axis="y", alpha=0.4)
 
 
 def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], path: Path) -> None:
-    """Write a PNG of the cosines of all pairs, same speaker against different, a panel a kind of embedding.
+    """Plot the cosines of all pairs, same speaker against different, a panel a kind of embedding.
 
     Args:
         embeddings: {title: [M, D]}.
@@ -61,11 +86,12 @@ def cosine_plot(embeddings: Mapping[str, np.ndarray], speakers: Sequence[str], p
     figure = Figure(figsize=(5.5 * len(embeddings), 3.8))
     panels = figure.subplots(1, len(embeddings), squeeze=False)
     for panel, (name, emb) in zip(panels[0], embeddings.items(), strict=True):
-        for label, cosines in zip(("same speaker", "different"), pair_cosines(emb, speakers), strict=True):
-            panel.hist(cosines, COSINE_BINS, density=True, alpha=0.6, label=label)
+        same, different = pair_cosines(emb, speakers)
+        panel.hist(same, COSINE_BINS, density=True, alpha=0.6, label="same speaker")
+        panel.hist(different, COSINE_BINS, density=True, histtype="step", linewidth=1.5, label="different")
         panel.set(title=name, xlabel="cosine", ylabel="density")
         panel.legend(fontsize="small")
-    save_figure(figure, path)
+    save_figure(figure, path, FOR_PAPERS)
 
 
 def pair_cosines(emb: np.ndarray, speakers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +125,8 @@ def save_figure(figure: Figure, path: Path, others: Sequence[str] = ()) -> None:
         path: of the PNG.
         others: endings of further files beside it, such as FOR_PAPERS.
     """
+    for panel in figure.axes:
+        panel.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     with matplotlib.rc_context(PLAIN | {"svg.hashsalt": path.stem}):
         for place in (path, *map(path.with_suffix, others)):

@@ -14,11 +14,11 @@ from typing import Any
 from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json
-from wesep_mix.base.installed import versions
+from wesep_mix.base.installed import machine, versions
 from wesep_mix.base.stage import damage_of, outdated_by
 from wesep_mix.evaluation.analysis import FOLDER, INTERPOLATION, MARGINS, WORST, read_rows
 from wesep_mix.evaluation.breakdown import BREAKDOWN, MIXTURES, TALKERS, read_properties
-from wesep_mix.evaluation.scoring import SUMMARY, read_scored
+from wesep_mix.evaluation.scoring import SUMMARY, read_scored, summarise
 from wesep_mix.inference.controls import CONTROLS, SEPARATED
 from wesep_mix.report.ahead import differences
 from wesep_mix.report.breakdown import extraction_breakdown
@@ -67,6 +67,7 @@ def gather(exp: Path, corpus: str, num_spk: int, seed: int, git: str) -> dict[st
         "seed": seed,
         "git": git,
         "versions": versions(),
+        "machine": machine(),
         "trained_with": trained_with(exp, num_spk),
         "targets": scored_targets(mixtures),
     }
@@ -144,9 +145,10 @@ def extraction_rows(mixtures: Path) -> dict[str, dict[str, float]]:
 
 
 def _speech_row(folder: Path) -> dict[str, float]:
-    """The summary's numbers of the metrics that the table of scores has."""
+    """The summary's numbers of the metrics that the table of scores has a value of."""
     rows, summary = read_scored(folder)
-    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in rows[0] or not column.maybe]
+    there = summarise(rows)
+    metrics = [metric for metric, column in SPEECH_COLUMNS.items() if metric in there or not column.maybe]
     return _pick(summary, (*metrics, *(f"{metric}_std" for metric in metrics), "num", "params"), folder / SUMMARY)
 
 
@@ -222,6 +224,11 @@ def left_out(mixtures: Path) -> dict[str, int]:
         name: read_json(folder / SUMMARY).get("num_bad", 0) for name, folder in scored_conditions(mixtures).items()
     }
     return {name: count for name, count in counts.items() if count}
+
+
+def empty_cells(mixtures: Path) -> dict[str, dict[str, int]]:
+    """{row: {metric: number of talkers for whom it has no value}}."""
+    return {name: read_scored(folder)[1].get("empty", {}) for name, folder in scored_conditions(mixtures).items()}
 
 
 def metrics_file(mixtures: Path) -> Path:

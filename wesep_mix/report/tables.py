@@ -128,6 +128,15 @@ EMBEDDING_COLUMNS = {
 SPEECH_COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", 1, 2, "scale-invariant signal-to-distortion ratio, the mean not removed"),
     "si_sdri": Column("SI-SDRi", "dB", 1, 2, "improvement of SI-SDR over the unprocessed mixture"),
+    "sdr": Column(
+        "SDR",
+        "dB",
+        1,
+        2,
+        "signal-to-distortion ratio of BSS-eval: what a filter of 512 taps can make of the source is no distortion",
+        maybe=True,
+    ),
+    "sdri": Column("SDRi", "dB", 1, 2, "improvement of SDR over the unprocessed mixture", maybe=True),
     "extracted": Column(
         "Extracted",
         "%",
@@ -155,6 +164,12 @@ SPEECH_COLUMNS = {
     ),
     "bak": Column("BAK", "", 1, 2, "the same for the background", maybe=True),
     "ovrl": Column("OVRL", "", 1, 2, "the same for the whole", maybe=True),
+    "p808": Column("P808", "", 1, 2, "DNSMOS P.808, one rating of the whole by an older network", maybe=True),
+    "psig": Column(
+        "pSIG", "", 1, 2, "personalised DNSMOS rating of the speech, where other talkers are background", maybe=True
+    ),
+    "pbak": Column("pBAK", "", 1, 2, "the same for the background", maybe=True),
+    "povrl": Column("pOVRL", "", 1, 2, "the same for the whole", maybe=True),
     "voice_cos": Column(
         "Voice", "", 1, 3, "mean cosine of the teacher's embeddings of the estimate and of the clean source", maybe=True
     ),

@@ -1,4 +1,4 @@
-"""TABLE<N>.md and table<N>.json: a table of the paper over seeds, as mean and standard deviation, with statements.
+"""TABLE<N>.md, TABLE<N>.tex and table<N>.json: a table of the paper over seeds, means with deviations and statements.
 
 What the documents of Table 1 (table1_document) and of Tables 2 and 4 (table2_document) share.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from wesep_mix.base.files import atomic_write, write_json
 from wesep_mix.base.installed import shown, versions
+from wesep_mix.report.latex import latex_document
 from wesep_mix.report.markdown import command
 from wesep_mix.report.results import rounded
 from wesep_mix.report.tables import Column, Table
@@ -119,6 +120,8 @@ def write(results: TableResults, content: TableContent) -> str:
     )
     with atomic_write(results.exp / f"{content.name.upper()}.md") as file:
         file.write(_document(results, content, averages))
+    with atomic_write(results.exp / f"{content.name.upper()}.tex") as file:
+        file.write(latex_document({(content.title, f"tab:{content.name}"): content.table}))
     notes = [note for note in (_fewer_seeds(results, content), _other_seeds(results, content)) if note]
     statements = ["\n".join(each.text for each in content.statements)] if content.statements else []
     return "\n\n".join([content.table.text(), *notes, *statements])

@@ -293,7 +293,10 @@ class Table2Layout:
         folder = self.result(name, seed).parent
         found = {table: read_scored(folder, TARGETS[table])[1] for table in self.table.rows[name].tables}
         return {
-            table: {key: value for key, value in summary.items() if key not in ("targets", "seed")}
+            table: {
+                **{key: value for key, value in summary.items() if key not in ("targets", "seed", "empty")},
+                "num_empty": sum(summary.get("empty", {}).values()),
+            }
             for table, summary in found.items()
         }
 

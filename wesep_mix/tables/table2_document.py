@@ -188,9 +188,11 @@ def row_facts(row: Table2Row, paper: Paper) -> dict[str, Any]:
 
 
 def _unscored(average: Mapping[str, Any] | None) -> str:
-    """How many utterances could not be scored, where there are any."""
-    num_bad = average["num_bad"]["mean"] if average and "num_bad" in average else 0
-    return f"; without {num_bad:g} utterances a seed, which could not be scored" if num_bad else ""
+    """How many utterances could not be scored, or not by some metric, where there are any."""
+    num_bad, num_empty = (average[key]["mean"] if average and key in average else 0 for key in ("num_bad", "num_empty"))
+    bad = f"; without {num_bad:g} utterances a seed, which could not be scored" if num_bad else ""
+    empty = f"; {num_empty:g} scores a seed have no value, and their means are over the others" if num_empty else ""
+    return bad + empty
 
 
 def row_note(row: Table2Row) -> str:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.parallel import map_items
+from wesep_mix.base.parallel import map_items, map_kept
 from wesep_mix.base.stage import guarded
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -48,6 +48,24 @@ def place_and_threads(number: int) -> tuple[int, list[str | None]]:
 @pytest.mark.parametrize("nj", [1, 2])
 def test_results_come_in_the_order_of_the_items(nj):
     assert map_items(square, range(40), nj, "squares") == [(number, number * number) for number in range(40)]
+
+
+def test_what_is_in_the_journal_is_not_done_again(tmp_path, capsys):
+    numbers = {str(number): number for number in range(1, 6)}
+    kept = tmp_path / "kept.jsonl"
+    assert map_kept(picky, numbers, kept, 1, "scoring", max_bad=1) == {"1": -1, "2": -2, "4": -4, "5": -5}
+    assert "before" not in capsys.readouterr().out
+    kept.write_text("".join(kept.read_text().splitlines(True)[:2]) + '{"id":"4","resu')  # as a kill leaves it
+    done = []
+    found = map_kept(lambda number: done.append(number) or number, {**numbers, "6": 6}, kept, 1, "scoring")
+    assert found == {"1": -1, "2": -2, "3": 3, "4": 4, "5": 5, "6": 6} and done == [3, 4, 5, 6]
+    assert list(found) == list("123456") and "note: scoring: 2 of 6 were done before" in capsys.readouterr().out
+
+
+def test_a_number_that_is_none_survives_the_journal(tmp_path):
+    for _ in range(2):
+        (found,) = map_kept(lambda _: {"a": float("nan"), "b": 0.1 + 0.2}, {"x": 1}, tmp_path / "j", 1, "t").values()
+        assert found["a"] != found["a"] and found["b"] == 0.1 + 0.2
 
 
 @pytest.mark.parametrize("nj", [1, 2])
@@ -132,7 +150,7 @@ def test_processes_that_cannot_be_started_say_what_they_lack(monkeypatch, number
 
 
 SQUARES = """
-from wesep_mix.base.parallel import map_items
+from wesep_mix.base.parallel import map_items, map_kept
 
 if __name__ == "__main__":
     for _ in range(2):
@@ -153,7 +171,7 @@ def test_a_tmpdir_too_long_for_sockets_does_not_matter_and_nothing_is_left_in_it
 
 SLOW = """
 import time
-from wesep_mix.base.parallel import map_items
+from wesep_mix.base.parallel import map_items, map_kept
 from wesep_mix.base.stage import guarded
 
 if __name__ == "__main__":

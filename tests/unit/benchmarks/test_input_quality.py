@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from wesep_mix.evaluation.scoring import Trial, score_trial
+from wesep_mix.evaluation.trials import Trial, score_trial
 from wesep_mix.io.audio import write_audio
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 
@@ -51,7 +51,7 @@ def plans_file(plans, tmp_path):
 def test_table(script, plans, plans_file, capsys):
     assert script.main([str(plans_file), "--num", "3"]) == 0
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()]
-    scores = [[score_trial(Trial(plan, index, None)) for index in range(2)] for plan in plans]
+    scores = [[score_trial(Trial(plan, index, None))["values"] for index in range(2)] for plan in plans]
 
     def row(name, *chosen):
         means = (np.mean([score[metric] for mix in chosen for score in mix]) for metric in ("pesq", "stoi", "si_sdr"))

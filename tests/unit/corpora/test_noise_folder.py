@@ -1,9 +1,9 @@
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.corpora.sources.folders import existing_folder
 from wesep_mix.corpora.sources.noise import noise_files
 from wesep_mix.corpora.sources.splits import Split
+from wesep_mix.io.folders import existing_folder
 
 
 def _touch(root, *names):

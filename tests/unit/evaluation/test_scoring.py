@@ -1,13 +1,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
+import pesq
 import pytest
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_json, write_json
+from wesep_mix.evaluation import scoring
 from wesep_mix.evaluation.scoring import (
+    JOURNAL,
     METRICS,
     read_scored,
     read_scores,
@@ -16,9 +20,10 @@ from wesep_mix.evaluation.scoring import (
     targets_of,
     write_scores,
 )
-from wesep_mix.evaluation.settings import PERCEPTUAL, RATIOS, SHARES, ScoreConfig
-from wesep_mix.io.audio import write_audio
-from wesep_mix.metrics.dnsmos import SCALES, dnsmos
+from wesep_mix.evaluation.settings import FILTERED, PERCEPTUAL, RATIOS, SHARES, ScoreConfig
+from wesep_mix.evaluation.trials import score_trial
+from wesep_mix.io.audio import read_audio, write_audio
+from wesep_mix.metrics.dnsmos import dnsmos
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys
 from wesep_mix.mixing.render import render
@@ -128,14 +133,20 @@ def test_dnsmos_comes_where_it_is_asked_for(plans, wavs, tmp_path):
     asked = score_condition(plans[:1], wavs, tmp_path / "asked", 0, ScoreConfig(dnsmos=True))
     plain = score_condition(plans[:1], wavs, tmp_path / "plain", 0, ScoreConfig())
     ratios = score_condition(plans[:1], wavs, tmp_path / "ratios", 0, ScoreConfig(dnsmos=True), perceptual=False)
-    assert ratios == {key: value for key, value in plain.items() if not key.startswith(PERCEPTUAL)}
+    costly = (*PERCEPTUAL, *FILTERED, *(f"{metric}_std" for metric in (*PERCEPTUAL, *FILTERED)))
+    assert ratios == {key: value for key, value in plain.items() if key not in costly}
     assert read_scored(tmp_path / "ratios")[0][0].keys() == {"mix", "speaker", *RATIOS, *SHARES}
-    assert set(asked) - set(plain) == {"sig", "bak", "ovrl", "sig_std", "bak_std", "ovrl_std"}
+    rated = ("sig", "bak", "ovrl", "p808")
+    assert set(asked) - set(plain) == {*rated, *(f"{scale}_std" for scale in rated)}
     assert {name: asked[name] for name in plain} == plain
     rendered = render(plans[0])
     est = 0.9 * rendered.sources[1] + 0.1 * rendered.mix
     row = read_scores(tmp_path / "asked" / "scores.csv")[1]
-    assert {scale: row[scale] for scale in SCALES} == pytest.approx(dnsmos(est), abs=1e-4)
+    assert {scale: row[scale] for scale in rated} == pytest.approx(dnsmos([est])[0], abs=1e-4)
+    all_of_it = ScoreConfig(dnsmos=True, dnsmos_personalised=True, sdr=False)
+    score_condition(plans[:1], wavs, tmp_path / "all", 0, all_of_it)
+    assert set(read_scores(tmp_path / "all" / "scores.csv")[0]) - set(row) == {"psig", "pbak", "povrl"}
+    assert set(row) - set(read_scores(tmp_path / "all" / "scores.csv")[0]) == set(FILTERED)
 
 
 def test_number_of_processes_changes_nothing(wavs, plans, tmp_path):
@@ -162,7 +173,9 @@ def test_mean_and_population_deviation():
     ("spoil", "said"),
     [
         (lambda path: path.unlink(), "a_b-b: .*no such file"),
-        (lambda path: write_audio(path, np.ones(100) * 0.1), "wanted 19000 samples .*, found 100"),
+        (lambda path: write_audio(path, np.ones(18999) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 18999"),
+        (lambda path: write_audio(path, np.ones(19001) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 19001"),
+        (lambda path: write_audio(path, np.ones(3000) * 0.1), "a_b-b.wav: wanted 19000 samples .*, found 3000"),
         (lambda path: write_audio(path, np.zeros(19000)), "a_b-b: est is silent"),
         (lambda path: write_audio(path, np.ones(19000) * 0.1, 8000), "wanted 16000 Hz, found 8000"),
         (lambda path: path.write_bytes(b"RIFF"), "cannot be read"),
@@ -176,6 +189,95 @@ def test_a_bad_estimate_is_named_counted_and_fatal_above_max_bad(wavs, plans, tm
     summary = score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig(max_bad=1))
     assert (summary["num"], summary["num_bad"]) == (1, 1)
     assert "a_b-b" in capsys.readouterr().err
+
+
+def test_a_metric_without_a_value_is_an_empty_cell_and_counted(plans, wavs, tmp_path, monkeypatch, capsys):
+    whole = score_condition(plans[:1], wavs, tmp_path / "whole", 0, ScoreConfig())
+    assert whole["empty"] == {} and "no value" not in capsys.readouterr().err
+    usual = pesq.pesq
+
+    def refuse(rate, source, est, mode):  # the source of `a`, which begins at once
+        if np.flatnonzero(source)[0] < 3000:
+            raise pesq.NoUtterancesError(b"No utterances detected")
+        return usual(rate, source, est, mode)
+
+    monkeypatch.setattr(pesq, "pesq", refuse)
+    summary = score_condition(plans[:1], wavs, tmp_path / "scores", 0, ScoreConfig())
+    first, second = read_scores(tmp_path / "scores" / "scores.csv")
+    assert np.isnan(first["pesq"]) and first["stoi"] > 0 and second["pesq"] > 1
+    assert (tmp_path / "scores" / "scores.csv").read_text().splitlines()[1].split(",")[8] == ""
+    assert (summary["num"], summary["num_bad"], summary["empty"]) == (2, 0, {"pesq": 1})
+    assert (summary["pesq"], summary["pesq_std"]) == (second["pesq"], 0.0)
+    said = "pesq has no value for 1 of 2 talkers, its mean is over the others; a_b-a: PESQ: No utterances detected"
+    assert said in capsys.readouterr().err
+    rows, read = read_scored(tmp_path / "scores")
+    assert read == summary and len(rows) == 2
+    of_one = read_scored(tmp_path / "scores", "one")[1]
+    assert of_one["num"] == 1 and ("pesq" in of_one) != bool(of_one["empty"])
+
+
+def test_a_mean_that_no_talker_has_is_not_there(plans, wavs, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise pesq.NoUtterancesError(b"No utterances detected")
+
+    monkeypatch.setattr(pesq, "pesq", refuse)
+    summary = score_condition(plans[:1], wavs, tmp_path, 0, ScoreConfig())
+    assert summary["empty"] == {"pesq": 2} and "pesq" not in summary and "pesq_std" not in summary
+    assert read_scored(tmp_path)[1] == summary
+
+
+def test_a_summary_that_counts_other_empty_cells_is_damaged(scored):
+    summary = read_json(scored / "summary.json")
+    write_json(scored / "summary.json", summary | {"empty": {"pesq": 1}})
+    with pytest.raises(UserError, match="empty of its 6 rows is {}, in summary.json it is {'pesq': 1}; one of them is"):
+        read_scored(scored)
+
+
+def test_a_ratio_or_share_is_never_empty(scored):
+    changed(scored / "scores.csv", 3, "")
+    with pytest.raises(UserError, match="si_sdri of .*: wanted a number, found an empty cell"):
+        read_scores(scored / "scores.csv")
+
+
+def test_what_was_scored_before_a_stop_is_not_scored_again_unless_its_wav_has_changed(
+    plans, wavs, tmp_path, monkeypatch
+):
+    settings = ScoreConfig(dnsmos=True)
+    score_condition(plans[:2], wavs, tmp_path / "whole", 3, settings)
+    spoiled = wavs / "c_d-d.wav"
+    good = spoiled.read_bytes()
+    spoiled.write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="c_d-d"):
+        score_condition(plans[:2], wavs, tmp_path / "parts", 3, settings)
+    assert len((tmp_path / "parts" / JOURNAL).read_text().splitlines()) == 3
+    spoiled.write_bytes(good)
+    other = read_audio(wavs / "c_d-c.wav")
+    write_audio(wavs / "c_d-c.wav", other, subtype="FLOAT")  # anew, so it is not known to be the same
+    done = []
+
+    def noting(trial, measures):
+        done.append(trial.key)
+        return score_trial(trial, measures)
+
+    monkeypatch.setattr(scoring, "score_trial", noting)
+    score_condition(plans[:2], wavs, tmp_path / "parts", 3, settings)
+    assert done == ["c_d-c", "c_d-d"] and not (tmp_path / "parts" / JOURNAL).exists()
+    for name in ("scores.csv", "summary.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_a_missing_reference_is_named_and_counted(plans, wavs, tmp_path):
+    first, second = plans[0].sources
+    gone = replace(plans[0], sources=(first, replace(second, path=str(tmp_path / "gone.wav"))))
+    with pytest.raises(UserError, match="a_b-a: .*gone.wav: cannot be read as audio .no such file"):
+        score_condition([gone, plans[1]], wavs, tmp_path, 0, ScoreConfig())
+    summary = score_condition([gone, plans[1]], wavs, tmp_path, 0, ScoreConfig(max_bad=2), perceptual=False)
+    assert (summary["num"], summary["num_bad"]) == (2, 2)  # both talkers of the mixture, which cannot be rendered
+
+
+def test_the_sign_of_nothing_is_not_written(tmp_path):
+    write_scores(tmp_path / "scores.csv", [{"mix": "m", "speaker": "a", "si_sdr": -4e-7, "si_sdri": -5.1e-7}])
+    assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "m,a,0.000000,-0.000001"
 
 
 def test_nothing_scored_is_an_error_whatever_may_be_bad(plans, tmp_path):
@@ -214,8 +316,8 @@ def changed(path, place, text):
         (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])), "in summary.json it is"),
         (lambda path: path.write_text(path.read_text().splitlines()[0]), "scores.csv: wanted scores, found none"),
         (lambda path: path.write_text(""), "scores.csv: wanted scores, found none"),
-        (lambda path: changed(path, 6, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
-        (lambda path: changed(path, 7, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
+        (lambda path: changed(path, 8, "nan"), "scores.csv: pesq of .*: wanted a number, found nan"),
+        (lambda path: changed(path, 9, "-inf"), "scores.csv: stoi of .*: wanted a number, found -inf"),
         (lambda path: changed(path, 2, "7.5"), "scores.csv: si_sdr of its . rows is .*, in summary.json it is"),
         (lambda path: write_json(path.with_name("summary.json"), {"num": 1}), "in summary.json it is 1"),
         (lambda path: write_json(path.with_name("summary.json"), []), "summary.json: wanted a mapping, found none"),

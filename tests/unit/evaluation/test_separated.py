@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.evaluation.scoring import Trial
 from wesep_mix.evaluation.separated import STEPS, dev_history, stretches
+from wesep_mix.evaluation.trials import Trial
 from wesep_mix.io.audio import write_audio
 from wesep_mix.mixing.render import render
 

@@ -18,18 +18,38 @@ def buzz(seconds: float, noise: float) -> np.ndarray:
     return (bursts + noise * np.random.default_rng(0).standard_normal(time.size)).astype(np.float32)
 
 
+NAMES = ["sig", "bak", "ovrl", "p808", "psig", "pbak", "povrl"]
 SAID = [
-    (2, 0.001, [2.16724, 2.5807, 1.62623]),
-    (9.5, 0.02, [2.31935, 1.51068, 1.41574]),
-    (20, 0.005, [2.61593, 2.27244, 1.66686]),
+    (2, 0.001, [2.16724, 2.5807, 1.62623, 2.26445, 2.63844, 2.3457, 1.76272]),
+    (9.5, 0.02, [2.31935, 1.51068, 1.41574, 2.38854, 3.76226, 1.74006, 2.02567]),
+    (20, 0.005, [2.61593, 2.27244, 1.66686, 2.35036, 3.58636, 2.11361, 2.24767]),
 ]
 
 
-@pytest.mark.parametrize("seconds, noise, said", SAID)
-def test_ratings_are_those_of_the_package(seconds, noise, said):
-    found = dnsmos(buzz(seconds, noise), RATE)
-    assert list(found) == ["sig", "bak", "ovrl"]
-    assert list(found.values()) == pytest.approx(said, abs=1e-4)
+def test_ratings_of_several_signals_are_those_that_the_package_gives_to_each():
+    found = dnsmos([buzz(seconds, noise) for seconds, noise, _ in SAID], RATE, personalised=True)
+    assert [list(one) for one in found] == [NAMES] * 3
+    for one, (*_, said) in zip(found, SAID, strict=True):
+        assert list(one.values()) == pytest.approx(said, abs=1e-4)
+
+
+def test_personalised_ratings_come_where_they_are_asked_for():
+    assert list(dnsmos([buzz(2, 0.001)])[0]) == NAMES[:4]
+
+
+def test_mel_bands_are_of_equal_area_and_begin_at_0_hz():
+    bands = module._mel_bands()
+    assert (
+        bands.shape == (161, 120)
+        and bands[0].max() == 0
+        and (bands.argmax(axis=0)[1:] >= bands.argmax(axis=0)[:-1]).all()
+    )
+    area = bands.sum(axis=0) * RATE / 321
+    assert area[60:] == pytest.approx(np.ones(60), abs=0.15)
+
+
+def test_digital_silence_has_ratings():
+    assert all(np.isfinite(list(dnsmos([np.zeros(RATE, np.float32)])[0].values())))
 
 
 def test_a_short_signal_is_doubled_until_it_fills_a_window():
@@ -47,9 +67,9 @@ def test_windows_begin_every_second_but_those_that_rounding_cuts():
 
 def test_ratings_do_not_depend_on_the_batch(monkeypatch):
     wav = buzz(12, 0.005)
-    whole = dnsmos(wav)
-    monkeypatch.setattr(module, "BATCH_SIZE", 2)
-    assert len(windows(wav)) == 3 and dnsmos(wav) == pytest.approx(whole, abs=1e-5)
+    (whole,) = dnsmos([wav])
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
+    assert len(windows(wav)) == 3 and dnsmos([wav])[0] == pytest.approx(whole, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +83,4 @@ def test_ratings_do_not_depend_on_the_batch(monkeypatch):
 )
 def test_an_unfit_signal_is_named(wav, rate, said):
     with pytest.raises(UserError, match=f"DNSMOS: .*{said}"):
-        dnsmos(wav, rate)
+        dnsmos([wav], rate)

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def test_writes_both_places_and_prints_the_tables(experiment, capsys):
         assert "| net: SI-SDRi dB | 5.25 |" in text and "| net/wrong: " not in text
         assert "without a head" not in text
         links = re.findall(r"\]\(([^)]+)\)", text)
-        assert len(links) == 2
-        assert all((folder / link).stat().st_size > 1000 and not Path(link).is_absolute() for link in links)
+        assert [Path(link).stem for link in links] == ["si_sdri", "scores", "cosines", "map"]
+        files = [(folder / link).with_suffix(ending) for link in links for ending in (".png", ".pdf", ".svg")]
+        assert all(file.stat().st_size > 1000 for file in files) and not any(map(os.path.isabs, links))
+        assert (folder / "tables.tex").read_text().count(r"\begin{table}") == 2
     assert (experiment / "results.json").read_bytes() == (experiment / "2mix" / "results.json").read_bytes()
 
 
@@ -74,10 +77,10 @@ def test_nothing_to_report_is_one_line_and_a_status(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_without_embeddings_only_the_other_plot(experiment):
+def test_without_embeddings_only_the_other_plots(experiment):
     (experiment / "2mix" / "embeddings" / "test" / "matched.ark").unlink()
     (experiment / "2mix" / "embeddings" / "test" / "teacher.scp").unlink()
-    assert [path.name for path in build.draw_plots(experiment / "2mix").values()] == ["si_sdri.png"]
+    assert [path.name for path in build.draw_plots(experiment / "2mix").values()] == ["si_sdri.png", "scores.png"]
 
 
 @pytest.mark.parametrize(("name", "tag"), [("mini", ""), ("mini_a_b", "a_b"), ("minimal", "")])

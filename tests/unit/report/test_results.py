@@ -8,7 +8,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_json, write_json
 from wesep_mix.base.installed import versions
 from wesep_mix.base.stage import STATE_FILE, Part
-from wesep_mix.evaluation.scoring import METRICS, read_scores, summarise, targets_of
+from wesep_mix.evaluation.scoring import METRICS, read_scores, summarise, targets_of, write_scores
 from wesep_mix.report.build import write_report
 from wesep_mix.report.markdown import Context, document
 from wesep_mix.report.results import gather, left_out, outdated_rows, training_seed
@@ -32,6 +32,7 @@ def test_keys_and_rows(experiment):
         "seed",
         "git",
         "versions",
+        "machine",
         "trained_with",
         "targets",
         "embeddings",
@@ -251,6 +252,23 @@ def test_left_out_utterances_are_counted(experiment):
     path = experiment / "2mix" / "net" / "test" / "wrong" / "scores" / "summary.json"
     write_json(path, read_json(path) | {"num_bad": 3})
     assert left_out(experiment / "2mix") == {"net/wrong": 3}
+
+
+def test_metrics_without_a_value_are_counted_below_the_table(experiment):
+    folder = experiment / "2mix" / "net" / "test" / "matched" / "scores"
+    rows = read_scores(folder / "scores.csv")
+    for row in rows:
+        row["estoi"] = float("nan")
+    rows[0]["pesq"], rows[1]["pesq"] = float("nan"), 3.5
+    write_scores(folder / "scores.csv", rows)
+    write_json(folder / "summary.json", summarise(rows) | {"num_bad": 0, "params": 1})
+    results = gather(experiment, "mini", 2, 7, "abc")
+    row = results["extraction"]["net"]
+    assert row["pesq"] == pytest.approx((3.5 + 4 * 0.5) / 5) and row["num"] == 6 and "estoi" not in row
+    said = write_report(experiment, results)
+    told = "its mean is over the others: `net` PESQ 1, ESTOI 6."
+    assert told in said and told in (experiment / "RESULTS.md").read_text()
+    assert "its mean is over" not in document(results, Context((), empty={"net": {}}))
 
 
 def test_seed_is_the_one_the_teacher_was_trained_with(experiment, tmp_path):

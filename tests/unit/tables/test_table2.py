@@ -162,7 +162,7 @@ def test_a_rows_numbers_are_of_the_targets_of_each_table(layout):
     assert chosen in ([1.0, 10.0], [1.0, 20.0], [3.0, 10.0], [3.0, 20.0])
     assert (found["table2"]["si_sdri"], found["table2"]["num"]) == (sum(chosen) / 2, 2)
     assert found["table4"] == {
-        **{"num": 4, "si_sdr": 0.0, "si_sdr_std": 0.0, "num_bad": 0, "params": 5},
+        **{"num": 4, "si_sdr": 0.0, "si_sdr_std": 0.0, "num_bad": 0, "num_empty": 0, "params": 5},
         **{"si_sdri": 8.5, "si_sdri_std": pytest.approx(7.433034)},  # of 56.25, 30.25, 2.25 and 132.25, the mean's root
     }
     assert list(layout.measured("tasnet", 4)) == ["table4"]

@@ -1,4 +1,4 @@
-"""Audio files under a folder that the user named, and what their headers say is wrong with them.
+"""A corpus's own folders, and what the headers of its audio files say is wrong with them.
 
 Damaged files, another sampling rate, and names that lists cannot hold are found by the headers: in seconds, where
 decoding takes hours.
@@ -6,7 +6,6 @@ decoding takes hours.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,31 +13,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import path_problem
 from wesep_mix.base.parallel import map_items
 from wesep_mix.io.audio import num_frames
-
-SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
-
-
-def existing_folder(folder: str | Path) -> Path:
-    """Check a folder that the user named.
-
-    Args:
-        folder: its name; `~` is the home folder.
-
-    Returns:
-        Its path.
-
-    Raises:
-        UserError: none is named, there is no such folder, or lists cannot hold its name.
-    """
-    if not str(folder):  # which would be the working directory
-        raise UserError("corpus: wanted the name of a folder, found none; set it in corpus.yaml or with --set")
-    path = Path(folder).expanduser()
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing of that name"
-        raise UserError(f"{path}: wanted a folder, found {found}")
-    if problem := path_problem(path.absolute()):
-        raise UserError(problem)
-    return path
+from wesep_mix.io.folders import existing_folder
 
 
 def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str) -> tuple[Path, list[str]]:
@@ -64,36 +39,10 @@ def folder_with(folder: str | Path, inner: str, parts: Sequence[str], what: str)
     raise UserError(f"{path}: wanted a folder with {', '.join(parts)} in it ({what}), found none of them")
 
 
-def audio_files(root: Path, max_depth: int = 20) -> list[Path]:
-    """List all audio files (SUFFIXES) under a folder; links are followed, hidden files and folders left out.
-
-    Args:
-        root: the folder.
-        max_depth: parts that a file's path under `root` may have.
-
-    Returns:
-        The files, sorted.
-
-    Raises:
-        UserError: naming a folder that cannot be read.
-    """
-    found = []
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse):
-        depth = len(Path(folder).relative_to(root).parts)
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and depth + 2 <= max_depth]
-        names = (name for name in files if not name.startswith("."))
-        found += [Path(folder) / name for name in names if name.lower().endswith(SUFFIXES)]
-    return sorted(found)
-
-
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files that a killed run left under `folder` (see `base.files.atomic_path`)."""
     for path in folder.rglob(".*.tmp*"):
         path.unlink(missing_ok=True)
-
-
-def _refuse(err: OSError) -> None:
-    raise UserError(f"{err.filename}: cannot be read ({err.strerror})") from err
 
 
 def bad_headers(lists: Mapping[str, Sequence[Path]], nj: int) -> dict[str, dict[Path, str]]:

@@ -20,10 +20,11 @@ from wesep_mix.base.names import SETS
 from wesep_mix.base.parallel import map_items
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.corpora.sources.entries import NoiseFile, Utterance
-from wesep_mix.corpora.sources.folders import audio_files, existing_folder, remove_unfinished
+from wesep_mix.corpora.sources.folders import remove_unfinished
 from wesep_mix.corpora.sources.splits import Split, split_names
 from wesep_mix.corpora.synthesis import noises
 from wesep_mix.io.audio import SAMPLE_RATE, write_audio
+from wesep_mix.io.folders import audio_files, existing_folder
 
 _WITHOUT_SPEECH = {"coloured": noises.coloured, "modulated": noises.modulated}
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import SETS
 from wesep_mix.corpora.sources.entries import NoiseFile, Problems
-from wesep_mix.corpora.sources.folders import audio_files, existing_folder, folder_with
+from wesep_mix.corpora.sources.folders import folder_with
 from wesep_mix.corpora.sources.splits import FETCH, TAKE, is_under, noise_shortfalls
+from wesep_mix.io.folders import audio_files, existing_folder
 
 MUSAN_PARTS = ("music", "noise", "speech")
 

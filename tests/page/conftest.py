@@ -1,0 +1,7 @@
+import browser as chromium
+import pytest
+
+
+@pytest.fixture(scope="module")
+def browser():
+    yield from chromium.opened()
