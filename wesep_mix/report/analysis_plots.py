@@ -68,15 +68,10 @@ def margin_plot(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], pat
     bins = [one for one in found["margin"]["bins"] if one["si_sdri"]]
     middles = [(one["low_end"] + one["high_end"]) / 2 for one in bins]
     means = [one["si_sdri"] for one in bins]
-    sides = [[one["value"] - one["low"] for one in means], [one["high"] - one["value"] for one in means]]
-    panel.errorbar(
-        middles,
-        [one["value"] for one in means],
-        sides,
-        fmt="sk-",
-        capsize=4,
-        label="a fifth of them: mean, 95 % interval",
-    )
+    # not error bars: an interval from few speakers need not hold the mean itself
+    panel.vlines(middles, [one["low"] for one in means], [one["high"] for one in means], color="k")
+    label = "a fifth of them: mean, 95 % interval"
+    panel.plot(middles, [one["value"] for one in means], "sk-", label=label)
     panel.set(xlabel="margin between the candidates", ylabel=SI_SDRI)
     panel.grid(alpha=0.4)
     panel.legend(fontsize="small")
