@@ -50,7 +50,8 @@ def test_a_student(prepared, tmp_path, saved, student_settings, presence):
 
 
 @pytest.mark.parametrize("name", plugins.names("extractors"))
-def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name):
+def test_an_extractor(prepared, tmp_path, saved, extractor_settings, name, wesep_checkout, monkeypatch):
+    monkeypatch.setenv("WESEP_DIR", str(wesep_checkout))
     model = plugins.load("extractors", name).Config(**SMALL.get(name, {}))
     weights = (0.5,) * plugins.build("extractors", model).num_estimates
     settings = dataclasses.replace(extractor_settings, model=model, loss=LossConfig(weights=weights), trainer=BF16)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -92,7 +93,9 @@ class Model(Network):
         check_inputs(mix, emb, self.config)
         emb = mix.new_ones(len(mix), NOBODY) if emb is None else emb
         level = unit_level(mix, longer) if self.config.unit_level else 1.0  # [B, 1]
-        out = self.network(functional.pad(mix / level, (0, max(0, LEAST - mix.shape[1]))), emb)
+        wav = functional.pad(mix / level, (0, max(0, LEAST - mix.shape[1])))
+        with torch.autocast(mix.device.type, enabled=False):  # its spectra are not made for half precision
+            out = self.network(wav.float(), emb.float())
         while isinstance(out, (tuple, list)):
             out = out[0]
         return out.reshape(len(mix), -1)[:, : mix.shape[1]] * level

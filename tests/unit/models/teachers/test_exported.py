@@ -108,7 +108,7 @@ def test_weights_that_are_loaded_later_count(write, wav):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"num_mels": F + 1}, r"encoder.onnx: it cannot take fbank of shape \[1, 48, 25\] .*; see features, num_mels"),
+        ({"num_mels": F + 1}, r"encoder.onnx: it cannot take fbank of shape \[1, \d+, 25\] .*; see features, num_mels"),
         ({"num_mels": F, "output": "emb"}, "encoder.onnx: output emb: wanted one of most, embs"),
         ({"path": "none.onnx"}, "none.onnx: wanted a speaker encoder as ONNX or TorchScript, found no such file"),
         ({"path": ""}, "path: wanted a speaker encoder .* set teacher.model.path"),
