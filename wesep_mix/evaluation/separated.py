@@ -84,9 +84,9 @@ def separated_rows(
         nj: processes or jobs; the result does not depend on it.
 
     Returns:
-        Rows of separated.csv (COLUMNS; `a` is `separated` for the outputs as they are), and what they say: `separated`
-        and `steps` (metrics as the student's), `setbacks` of them over the steps, `ahead`: Acc of the student minus
-        that of the outputs, `training` (dev_history), and the `tolerance`.
+        Rows of separated.csv (COLUMNS), whose `a` is `separated` for the outputs as they are. And what they say:
+        `separated` and `steps`, metrics as the student's; `setbacks` of those over the steps; `ahead`, Acc of the
+        student minus that of the outputs; `training` (dev_history); the `tolerance`.
 
     Raises:
         UserError: an output is missing, silent or of another length.

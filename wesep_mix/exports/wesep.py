@@ -11,11 +11,13 @@ Use: `joint_training: false`, `{train,val,test}_spk_embeds: embed.scp`, `train_u
 A label is what WeSep calls the speaker. For a target, its training loader (`sample_spk_embedding`) draws any of the
 embeddings that single.utt2spk gives to the target's label. If labels were the real speakers, that would mostly be the
 embedding from another mixture, made beside another talker: a plain enrolment, and not the method. So in the training
-set each source is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. (Nothing else reads the
-label there: without joint training no speaker is classified.) The other sets' loader follows spkK.enroll; there labels
-are the real speakers, since inference puts the label into its file names, and scoring reads it back: talker 1 is whom
-the mixture's id begins with, up to its first `-`, and a label ends at a `-` or a `T`. A label that could not be read
-back is another one (`file_labels`); an id with a `T` cannot be, which the export says.
+set each source is a label of its own, `s1/<mix>.wav`, which has one embedding, the right one. Nothing else reads the
+label there: without joint training no speaker is classified.
+
+The other sets' loader follows spkK.enroll. Their labels are the speakers, since inference puts a label into its file
+names, where scoring reads it: talker 1 is whom the mixture's id begins with, up to the first `-`, and a label ends at a
+`-` or a `T`. A speaker who could not be read there has another label (`file_labels`). Of ids with a `T` no label can be
+read, which the export says.
 
 What to know about WeSep here:
 - Its evaluation takes two talkers: of three, the third is left out of every batch and given the second one's embedding.

@@ -152,7 +152,7 @@ def parity(path: str | Path) -> list[float]:
     NAME.npz has `state/<WeSep's parameter name>`, `mix` [B, T], `emb` [B, D] and `est/0`, ... [B, T]; NAME.json beside
     it has WeSep's class (`model`) and its keyword arguments (`args`). WeSep's outputs may lack the samples behind the
     last whole frame, and SpEx+'s of a window shorter than the first one more than that; then they are compared as far
-    as they go, and DPCCN's with a hop over 3/8 of n_fft but for their last window (`ends_in_a_click`).
+    as they go. Of an output that `ends_in_a_click` the last window is not compared.
 
     Args:
         path: NAME.npz.
