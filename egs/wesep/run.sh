@@ -112,18 +112,16 @@ run_stage 6 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test"
     --extractor "$theirs" --nj "$nj" --ngpu "$ngpu"
 
 run_stage 7 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$theirs" \
-    --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu"
+    --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu" \
+    --set score.zero_mean=true  # WeSep's SI-SNR has no means either
 wesep_runs 7 score "${installation[@]}" --inferred "$inferred" --ours "$theirs/test/matched/scores" \
     --data "$mixtures/test" --out "$theirs/scored" -- \
     "$wesep_python" -m wesep.bin.score --key_file "$sets/test/single.wav.scp" --output_dir "$theirs/scored" \
     --ref_scp "$sets/test/single.wav.scp" --inf_scp "$inferred/estimates.scp" --use_pesq true
 
-for condition in wrong oracle; do                       # embeddings exchanged, and the teacher's of the clean talker
-    run_stage 8 extract_speech --config "$conf/extract.yaml" --data "$mixtures/test" --embeddings "$embeddings/test" \
-        --extractor "$theirs" --condition "$condition" --nj "$nj" --ngpu "$ngpu"
-    run_stage 8 score --config "$conf/score.yaml" --data "$mixtures/test" --extractor "$theirs" \
-        --condition "$condition" --teacher "$teacher/model.pt" --embeddings "$embeddings/test" --nj "$nj" --ngpu "$ngpu"
-done
+run_stage 8 analyse --config "$conf/score.yaml" --extract_config "$conf/extract.yaml" --data "$mixtures/test" \
+    --single "$single/test" --teacher "$teacher/model.pt" --student "$student/model.pt" --embeddings "$embeddings" \
+    --extractor "$theirs" --nj "$nj" --ngpu "$ngpu"
 
 run_stage 9 report --corpus "$corpus" --num_spk "$num_spk" --exp "$exp" --data "$mixtures/test"
 

@@ -23,7 +23,7 @@ from tiny import SETTINGS, command_of, environment, the_error
 
 THEIRS = ("num_epochs=2", "dataloader_args.batch_size=2", "model_args.tse_model.feature_dim=8")
 REAL = os.environ.get("WESEP_DIR")
-CONDITIONS = ("", "/wrong", "/oracle")
+CONDITIONS = ("", "/wrong", "/random", "/oracle", "/enrolment", "/enrolment_noisy")
 
 
 def command(folder, checkout, *options, chosen=THEIRS):
@@ -101,8 +101,8 @@ def test_weseps_scores_of_its_own_wavs_are_ours_of_the_imported_model(recipe):
     ours = scores_of(folder / "exp/mini/2mix/wesep_bsrnn/test/matched/scores/scores.csv")
     assert [(row["mix"], row["speaker"]) for row in rows] == [(row["mix"], row["speaker"]) for row in ours]
     for row in rows:
-        assert float(row["si_sdr"]) == pytest.approx(float(row["si_sdr_wesep"]), abs=0.1)
-    assert re.search(r"si_sdr +-?\d+\.\d{3} +-?\d+\.\d{3}\n", printed)
+        assert float(row["si_snr"]) == pytest.approx(float(row["si_snr_wesep"]), abs=0.1)
+    assert re.search(r"si_snr +-?\d+\.\d{3} +-?\d+\.\d{3}\n", printed)
 
 
 def test_a_second_run_redoes_nothing(recipe, wesep_checkout, wesep_packages):

@@ -17,6 +17,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.io.embeddings import MATCHED, lookup
 from wesep_mix.metrics.clustering import normalised
+from wesep_mix.metrics.correlation import rank_correlation
 from wesep_mix.metrics.intervals import Interval, quotient, redrawn, resampled_by_speaker
 from wesep_mix.metrics.margins import margins
 from wesep_mix.mixing.plan import Plan, speaker_keys
@@ -120,14 +121,11 @@ def summarise_margins(rows: Sequence[Mapping[str, Any]], plans: Sequence[Plan]) 
 
 
 def _correlation(values: np.ndarray, gains: np.ndarray, mixtures: np.ndarray, weights: np.ndarray) -> Interval:
-    from scipy.stats import spearmanr
-
     talkers = [np.flatnonzero(mixtures == mix) for mix in range(weights.shape[1])]
 
     def spearman(chosen: np.ndarray) -> float | None:
         drawn = np.concatenate([talkers[mix] for mix in chosen])
-        both = values[drawn], gains[drawn]
-        return None if any(np.ptp(each) == 0 for each in both) else float(spearmanr(*both)[0])
+        return rank_correlation(values[drawn], gains[drawn])
 
     return redrawn(spearman, weights)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wesep_mix.evaluation.recordings import DIFF, INPUT, Row, by_recording, scales_of
+from wesep_mix.metrics.correlation import rank_correlation
 from wesep_mix.metrics.intervals import bootstrap
 
 Rule = Literal["loudest", "present", "mean", "enrolment", "best"]
@@ -126,10 +127,10 @@ def margin_summary(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         seed: of the bootstrap.
 
     Returns:
-        {"num": recordings, "with_margin": of these those with two talkers or more, "margin": their mean, "same": of
-        these the share in which the rule takes the talker that the enrolment picks, "rank": {column: {"value", "low",
-        "high"}}: Spearman's correlation of the margin with each column of differences}; None where it is not known, a
-        correlation also of fewer than LEAST_RANKED recordings.
+        `num` recordings, and `with_margin`, those of two talkers or more. Of the latter: `margin`, the mean; `same`,
+        the share in which the rule takes the talker that the enrolment picks. `rank`: {column: {value, low, high}},
+        Spearman's correlation of the margin with each column of differences, None of fewer than LEAST_RANKED. What is
+        not known is None.
     """
     margins, same = (np.array([row[name] for row in rows]) for name in ("margin", "same"))
     there, chosen = ~np.isnan(margins), ~np.isnan(same)
@@ -147,18 +148,12 @@ def margin_summary(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 def _with_interval(pairs: np.ndarray, seed: int) -> dict[str, float] | None:
     if len(pairs) < LEAST_RANKED:
         return None
-    value, ends = rank_correlation(pairs), bootstrap(pairs, seed, rank_correlation)
+    value, ends = _of_pairs(pairs), bootstrap(pairs, seed, _of_pairs)
     return None if value is None or ends is None else {"value": value, "low": ends[0], "high": ends[1]}
 
 
-def rank_correlation(pairs: np.ndarray) -> float | None:
-    """Spearman's correlation of the two columns of [M, 2]; None where one of them is constant."""
-    from scipy.stats import rankdata  # here, since it takes a while and a finished stage answers at once
-
-    ranks = [rankdata(column) for column in pairs.T] if len(pairs) > 1 else [np.zeros(1), np.zeros(1)]
-    if any(np.ptp(column) == 0 for column in ranks):
-        return None
-    return float(np.corrcoef(*ranks)[0, 1])
+def _of_pairs(pairs: np.ndarray) -> float | None:
+    return rank_correlation(*pairs.T)
 
 
 def mean_difference(rows: Sequence[Row], column: str, files: Mapping[str, str], seed: int) -> dict[str, float]:

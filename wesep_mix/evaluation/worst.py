@@ -31,12 +31,24 @@ def worst_rows(scores: Sequence[Mapping[str, Any]], num: int) -> list[dict[str, 
     Returns:
         {mix, si_sdri} each.
     """
+    means = mixture_means(scores)
+    lowest = sorted(means, key=lambda mix: (means[mix], mix))[:num]
+    return [{"mix": mix, "si_sdri": round(means[mix], 6)} for mix in lowest]
+
+
+def mixture_means(scores: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The mean SI-SDRi of each mixture's talkers.
+
+    Args:
+        scores: rows of scores.csv.
+
+    Returns:
+        {mixture: dB}.
+    """
     gains: dict[str, list[float]] = {}
     for score in scores:
         gains.setdefault(score["mix"], []).append(score["si_sdri"])
-    means = {mix: float(np.mean(each)) for mix, each in gains.items()}
-    lowest = sorted(means, key=lambda mix: (means[mix], mix))[:num]
-    return [{"mix": mix, "si_sdri": round(means[mix], 6)} for mix in lowest]
+    return {mix: float(np.mean(each)) for mix, each in gains.items()}
 
 
 def write_worst_wavs(plans: Sequence[Plan], out: Path) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.seeds import rng_for
+from wesep_mix.evaluation.outcomes import Outcomes, compare_rows
 from wesep_mix.evaluation.scoring import read_scored
-from wesep_mix.metrics.intervals import quotient_difference, resampled_by_speaker
 from wesep_mix.report.results import embedding_rows, scored_conditions, scored_targets
 from wesep_mix.report.tables import EMBEDDING_COLUMNS, SPEECH_COLUMNS, TARGETS, Column, Table, ordered_rows, shown
 
@@ -234,17 +233,13 @@ def difference(
         speakers: of each mixture, all of them.
 
     Returns:
-        `value`, the mean of first - second, and `low` and `high` (metrics.intervals.resampled_by_speaker); the value
+        `value`, the mean of first - second, and `low` and `high` (evaluation.outcomes.compare_rows); the value
         alone where all mixtures have the same speakers, so that drawing them tells nothing.
     """
-    names = sorted(set(mixes))
-    if len({speakers[name] for name in names}) < 2:
-        return {"value": float(np.mean(first - second))}
-    owner = np.searchsorted(names, mixes)
-    num = np.bincount(owner).astype(float)
-    sums = [(np.bincount(owner, weights=values), num) for values in (first, second)]
-    weights = resampled_by_speaker([speakers[name] for name in names], rng_for(0, "compare"))
-    return quotient_difference(*sums, weights)
+    members = {mix: tuple(sorted(speakers[mix])) for mix in mixes}
+    rows = [[Outcomes.of(members, zip(mixes, values, np.ones(len(mixes)), strict=True))] for values in (first, second)]
+    found = compare_rows(*rows)
+    return {"value": float(np.mean(first - second))} if found is None else found.difference
 
 
 def _signed(column: Column, value: float) -> str:

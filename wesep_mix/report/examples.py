@@ -7,7 +7,6 @@ ear; what would be above full scale then is clipped. Torch is not imported here.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import soundfile
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.scoring import read_scored
+from wesep_mix.evaluation.worst import mixture_means, worst_rows
 from wesep_mix.inference.controls import CONTROLS, MIXTURE, SEPARATED
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio
 from wesep_mix.mixing.plan import PLANS, Plan, read_plans
@@ -159,22 +159,6 @@ def choose(improvements: Mapping[str, float], per_kind: int = PER_KIND) -> dict[
     return {mix: kinds[mix] for mix in order if mix in kinds}
 
 
-def mixture_means(rows: Sequence[Mapping]) -> dict[str, float]:
-    """The mean SI-SDRi of each mixture's talkers, of those that have one.
-
-    Args:
-        rows: {mix, speaker, si_sdri, ...} of each talker.
-
-    Returns:
-        {mixture: dB}.
-    """
-    talkers: dict[str, list[float]] = {}
-    for row in rows:
-        if not math.isnan(row["si_sdri"]):
-            talkers.setdefault(row["mix"], []).append(row["si_sdri"])
-    return {mix: float(np.mean(values)) for mix, values in talkers.items()}
-
-
 def to_listen_to(mixtures: Path, results: Mapping[str, Any], data: Path | None) -> tuple[Listening | None, str]:
     """The mixtures that report.html plays, chosen by the first extractor, or else by the first separator.
 
@@ -211,11 +195,9 @@ def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], fol
         The best, median and worst with all that is on the disk, and the worst with the extraction of `row` alone.
 
     Raises:
-        UserError: no talker has an SI-SDRi, a mixture has no plan, or its audio is missing or damaged.
+        UserError: a mixture has no plan, or its audio is missing or damaged.
     """
     means = mixture_means(scores[row])
-    if not means:
-        raise UserError(f"{row}: wanted the SI-SDRi of some talkers, found none")
     plans = {plan.id: plan for plan in read_plans(data / PLANS)}
     if missing := sorted(means.keys() - plans.keys()):
         raise UserError(f"{data / PLANS}: wanted the scored mixture {missing[0]}, found none; is it another test set?")
@@ -228,7 +210,7 @@ def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], fol
             for mix, kind in chosen.items()
         ]
 
-    worst = dict.fromkeys(sorted(means, key=lambda mix: (means[mix], mix))[:NUM_WORST], "worst")
+    worst = dict.fromkeys((each["mix"] for each in worst_rows(scores[row], NUM_WORST)), "worst")
     return Listening(row, len(means), examples(choose(means), list(scores)), examples(worst, [row]))
 
 

@@ -13,7 +13,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write, read_table, write_table
 
 ESTIMATES = "estimates.scp"
-BESIDE = {"si_sdr": "SI_SNR", "pesq": "PESQ_WB", "stoi": "STOI", "estoi": "ESTOI"}  # our metric: WeSep's
+BESIDE = {"si_snr": "SI_SNR", "pesq": "PESQ_WB", "stoi": "STOI", "estoi": "ESTOI"}  # our metric: WeSep's
 PERCENT = ("STOI", "ESTOI")
 
 

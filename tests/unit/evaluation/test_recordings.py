@@ -18,7 +18,6 @@ from wesep_mix.evaluation.recording_rules import (
     margin_rows,
     margin_summary,
     mean_difference,
-    rank_correlation,
 )
 from wesep_mix.evaluation.recordings import Rating, level_db, rate_recordings, rate_speech, read_rows, write_rows
 from wesep_mix.preparation.recordings import RecordingEntry
@@ -103,12 +102,6 @@ def test_margins_go_with_gains_from_ten_recordings_on():
     assert found["ovrl_diff"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
     assert found["ovrl_diff_rule"]["value"] == pytest.approx(-1.0)
     assert margin_summary(rows[:9], 0)["rank"]["ovrl_diff"] is None
-
-
-def test_the_rank_correlation_is_spearmans():
-    pairs = np.array([(1, 1), (2, 30), (3, 2), (4, 40)])  # ranks 1 2 3 4 and 1 3 2 4: 1 - 6 * 2 / (4 * 15)
-    assert rank_correlation(pairs) == pytest.approx(0.8)
-    assert rank_correlation(np.array([(1, 2), (1, 3)])) is None and rank_correlation(pairs[:1]) is None
 
 
 def test_clips_of_one_file_are_drawn_together():

@@ -8,7 +8,7 @@ from finished import write_test_set, write_wavs
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.mixing.plan import write_plans
-from wesep_mix.report.examples import choose, listening, mixture_means
+from wesep_mix.report.examples import choose, listening
 
 
 def test_four_of_each_kind_by_hand():
@@ -27,11 +27,6 @@ def test_of_few_mixtures_none_is_there_twice(num, kinds):
 
 def test_of_equal_mixtures_the_first_by_name_is_first():
     assert list(choose({"c": 1.0, "a": 1.0, "b": 1.0})) == ["a", "b", "c"]
-
-
-def test_a_mixture_s_mean_is_over_its_talkers_that_have_a_number():
-    rows = [("m", 1.0), ("m", 4.0), ("n", float("nan")), ("n", 2.0), ("o", float("nan"))]
-    assert mixture_means([{"mix": mix, "si_sdri": gain} for mix, gain in rows]) == {"m": 2.5, "n": 2.0}
 
 
 @pytest.fixture

@@ -176,15 +176,15 @@ def test_a_target_without_a_wav_and_a_wav_too_many_are_named(inferred):
 
 
 def test_scores_stand_beside_each_other_and_pesq_may_lack(tmp_path):
-    (tmp_path / "scores.csv").write_text("mix,speaker,si_sdr,pesq,stoi\na_b,a,1.0,1.5,0.5\na_b,b,3.0,,0.7\n")
+    (tmp_path / "scores.csv").write_text("mix,speaker,si_snr,pesq,stoi\na_b,a,1.0,1.5,0.5\na_b,b,3.0,,0.7\n")
     (tmp_path / "SI_SNR_spk1").write_text("s1/a_b.wav 1.5\ns2/a_b.wav 3.5\n")
     (tmp_path / "STOI_spk1").write_text("s1/a_b.wav 51\ns2/a_b.wav 71\n")
     (tmp_path / "PESQ_WB_spk1").write_text("s1/a_b.wav 1.6\n")
     means = write_beside(tmp_path, tmp_path / "scores.csv", {"a_b": ["a", "b"]}, tmp_path / "beside.csv")
-    assert means["si_sdr"] == (2.0, 2.5) and means["pesq"] == (1.5, 1.6)
+    assert means["si_snr"] == (2.0, 2.5) and means["pesq"] == (1.5, 1.6)
     assert means["stoi"] == pytest.approx((0.6, 0.61))
     rows = list(csv.DictReader(io.StringIO((tmp_path / "beside.csv").read_text())))
-    assert rows[1]["si_sdr_wesep"] == "3.5" and rows[1]["pesq_wesep"] == ""
+    assert rows[1]["si_snr_wesep"] == "3.5" and rows[1]["pesq_wesep"] == ""
     (tmp_path / "SI_SNR_spk1").write_text("s1/a_b.wav 1.5\n")
     with pytest.raises(UserError, match="wanted WeSep's SI_SNR of s2/a_b.wav, found none"):
         write_beside(tmp_path, tmp_path / "scores.csv", {"a_b": ["a", "b"]}, tmp_path / "beside.csv")
