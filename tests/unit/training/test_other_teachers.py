@@ -23,7 +23,7 @@ def frozen(resemblyzer_package, prepared, teacher_settings, tmp_path, monkeypatc
     """Stage 2's folder; the package is gone once it is written."""
     settings = dataclasses.replace(teacher_settings(), model=ge2e.Config())
     train_teacher(settings, prepared / "single", tmp_path / "teacher")
-    monkeypatch.setattr("wesep_mix.models.frontends.ge2e.find_spec", lambda name: None)
+    monkeypatch.setattr("wesep_mix.models.packaged.find_spec", lambda name: None)
     return tmp_path / "teacher"
 
 

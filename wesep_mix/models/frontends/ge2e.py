@@ -14,24 +14,21 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from wesep_mix.base.errors import UserError
-from wesep_mix.io.weights import check_finite, read_weights
 from wesep_mix.models.contracts import TrainedWhole
 from wesep_mix.models.layers.masking import lengths_of, valid_frames
 from wesep_mix.models.layers.mel import MelPower
-from wesep_mix.models.layers.network import SILENT
+from wesep_mix.models.layers.network import gain_to
+from wesep_mix.models.packaged import PackagedWeights
 
 SAMPLE_RATE = 16000
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
 NUM_MELS, HIDDEN, NUM_LAYERS = 40, 256, 3
 LEVEL = 10 ** (-30 / 20)  # root mean square that quiet input is brought to: -30 dB of full scale
-INSTALL = "pip install --no-deps resemblyzer"
+WEIGHTS = PackagedWeights("ge2e", "resemblyzer", "pretrained.pt")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Config(TrainedWhole):
 
     def for_trial(self) -> Config:
         """With random weights where the package is not installed."""
-        return self if find_spec("resemblyzer") else dataclasses.replace(self, weights_inside=True)
+        return self if WEIGHTS.are_there() else dataclasses.replace(self, weights_inside=True)
 
 
 class Model(nn.Module):
@@ -84,13 +81,13 @@ class Model(nn.Module):
 
         Args:
             layer: The layer.
-            part: Its part of the package's weights, as in `read_part`.
+            part: Its part of the package's weights: `lstm`, or `linear`, the projection on top of it.
 
         Raises:
-            UserError: As `read_part`.
+            UserError: When the package is not installed, or its file is not what is wanted.
         """
         if self.from_package:
-            layer.load_state_dict(read_part(part))
+            WEIGHTS.fill(layer, "model_state", part)
         layer.requires_grad_(self.config.finetuned)
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -116,37 +113,7 @@ class Model(nn.Module):
         return self.mel_power(self._at_level(wav, num_samples), length)
 
     def _at_level(self, wav: Tensor, num_samples: Tensor) -> Tensor:
-        rms = (wav.square().sum(1) / num_samples).sqrt()  # [B]
-        gain = torch.where(rms > SILENT, LEVEL / rms.clamp(min=SILENT), 1.0)
+        gain = gain_to(LEVEL, wav, num_samples)  # [B, 1]
         if self.config.increase_only:
             gain = gain.clamp(min=1.0)
-        return wav * gain[:, None]
-
-
-def read_part(part: str) -> dict[str, Tensor]:
-    """Read a part of the package's weights.
-
-    Args:
-        part: `lstm`, or `linear`, the projection on top of it.
-
-    Returns:
-        Its state dict.
-
-    Raises:
-        UserError: When the package is not installed, or its file is not what is wanted.
-    """
-    path = _weights_path()
-    content = read_weights(path)
-    state = content.get("model_state", {}) if isinstance(content, dict) else {}
-    found = {name.removeprefix(f"{part}."): weight for name, weight in state.items() if name.startswith(f"{part}.")}
-    if not found:
-        raise UserError(f"{path}: wanted model_state with the weights of {part}, found none; {INSTALL}")
-    check_finite(path, found)
-    return found
-
-
-def _weights_path() -> Path:
-    spec = find_spec("resemblyzer")
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"ge2e: wanted the weights in the package resemblyzer, which is not installed; {INSTALL}")
-    return Path(next(iter(spec.submodule_search_locations)), "pretrained.pt")
+        return wav * gain

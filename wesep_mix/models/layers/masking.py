@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 
 def lengths_of(wav: Tensor, num_samples: Tensor | None) -> Tensor:
@@ -61,27 +62,27 @@ def masked_mean_std(frames: Tensor, valid: Tensor, eps: float = 1e-5) -> tuple[T
     return mean, variance.clamp(min=eps).sqrt()
 
 
-def by_length(embed: Callable[[Tensor], Tensor], wav: Tensor, num_samples: Tensor | None, least: int) -> Tensor:
-    """Embed a padded batch with a network that knows no padding: items of one length go through together.
+def by_length(network: Callable[[Tensor], Tensor], wav: Tensor, num_samples: Tensor | None, least: int) -> Tensor:
+    """What a network that knows no padding makes of a padded batch: items of one length go through together.
 
     Args:
-        embed: The network, wav [b, t] -> [b, D].
+        network: wav [b, t] -> embeddings [b, D], or frames [b, L, C].
         wav: Float [B, T].
         num_samples: int64 [B], or None where all items have T.
         least: Samples that the network needs; silence follows a shorter item.
 
     Returns:
-        Float [B, D], of each item what it gives alone.
+        Of each item what it gives alone, float [B, D], or [B, L, C] with zeros behind an item's last frame.
     """
-    wav = torch.nn.functional.pad(wav, (0, max(0, least - wav.shape[1])))
+    wav = functional.pad(wav, (0, max(0, least - wav.shape[1])))
     if num_samples is None:
-        return embed(wav)
+        return network(wav)
     wav = wav * valid_frames(num_samples, wav.shape[1])
     lengths = num_samples.clamp(min=least).tolist()
     groups = [[row for row, length in enumerate(lengths) if length == size] for size in sorted(set(lengths))]
-    parts = [embed(wav[rows, : lengths[rows[0]]]) for rows in groups]
+    parts = [network(wav[rows, : lengths[rows[0]]]) for rows in groups]
     order = torch.tensor([row for rows in groups for row in rows], device=wav.device)
-    return torch.cat(parts)[order.argsort()]
+    return pad_sequence([item for part in parts for item in part], batch_first=True)[order.argsort()]
 
 
 class MaskedGroupNorm(nn.GroupNorm):

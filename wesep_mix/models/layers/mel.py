@@ -58,16 +58,24 @@ FULL_SCALE = 1 << 15  # Kaldi's waveforms are 16-bit integers
 
 
 def fbank(
-    wav: Tensor, num_mels: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, sample_rate: int = 16000
+    wav: Tensor,
+    num_mels: int = 80,
+    window_ms: float = 25.0,
+    hop_ms: float = 10.0,
+    sample_rate: int = 16000,
+    window_type: str = "hamming",
+    full_scale: float = FULL_SCALE,
 ) -> Tensor:
     """Kaldi's log mel filterbank without dither or energy, its mean over time removed.
 
     Args:
         wav: Float [B, T], full scale 1, T at least one window.
         num_mels: Mel bands.
-        window_ms: Length of a frame's Hamming window.
+        window_ms: Length of a frame's window.
         hop_ms: From frame to frame.
         sample_rate: In Hz.
+        window_type: One of Kaldi's; its default is `povey`.
+        full_scale: What full scale becomes; the less it is, the more of the quiet parts lies below Kaldi's floor.
 
     Returns:
         Float32 [B, L, num_mels], L = 1 + (T - window) // hop.
@@ -81,10 +89,10 @@ def fbank(
             frame_shift=hop_ms,
             dither=0.0,
             sample_frequency=sample_rate,
-            window_type="hamming",
+            window_type=window_type,
             use_energy=False,
         )
 
     with torch.autocast(wav.device.type, enabled=False):
-        features = torch.vmap(one)(FULL_SCALE * wav.float())
+        features = torch.vmap(one)(full_scale * wav.float())
         return features - features.mean(1, keepdim=True)

@@ -94,6 +94,21 @@ def unit_level(wav: Tensor, longer: Longer | None = None) -> Tensor:
     return _to_divide_by(wav.square().mean(1, keepdim=True).sqrt()) if longer is None else longer.level
 
 
+def gain_to(level: float, wav: Tensor, num_samples: Tensor) -> Tensor:
+    """What brings signals to a level.
+
+    Args:
+        level: The root mean square that is wanted.
+        wav: Float [B, T], zeros behind an item's end.
+        num_samples: The items' lengths, int64 [B].
+
+    Returns:
+        Factors, float [B, 1]; 1 for silence.
+    """
+    rms = (wav.square().sum(1, keepdim=True) / num_samples[:, None]).sqrt()
+    return torch.where(rms > SILENT, level / rms.clamp(min=SILENT), 1.0)
+
+
 def level_so_far(wav: Tensor, ends: Tensor, longer: Longer | None = None) -> Tensor:
     """Root mean square of all that was heard up to some samples, for causal models.
 

@@ -14,12 +14,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wesep_mix.base import config, plugins
 from wesep_mix.base.config import Checked, between
+from wesep_mix.models.layers.centred import CentredModel, check_centred
 from wesep_mix.models.layers.masking import lengths_of, valid_frames
 
 WINDOW, STEP = 160, 77  # frames: 1.6 s, 1.3 windows a second
@@ -45,24 +45,18 @@ class Config(Checked):
         super().__post_init__()
         if self.frontend.name != "ge2e":
             raise ValueError(f"frontend: wanted ge2e, found {self.frontend.name}")
-        if self.centred and self.frontend.finetuned:
-            raise ValueError(
-                "centred: wanted a frozen front-end (frontend.finetuned false), found one that training changes, "
-                "and with it the mean voice"
-            )
+        check_centred(self.centred, self.frontend.finetuned)
 
 
-class Model(nn.Module):
+class Model(CentredModel):
     """Windows of 1.6 s through the front-end's LSTM and a projection; their mean is the embedding."""
 
     def __init__(self, config: Config):
-        super().__init__()
+        super().__init__(config)
         self.frontend = plugins.build("frontends", config.frontend)
         self.config = dataclasses.replace(config, frontend=self.frontend.config)  # which may know more by now
         self.linear = nn.Linear(self.frontend.channels, SIZE)
         self.frontend.initialise(self.linear, "linear")
-        if config.centred:
-            self.register_buffer("centre", torch.zeros(SIZE))
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
         """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 256]."""
@@ -75,12 +69,7 @@ class Model(nn.Module):
         last = self.frontend.lstm(windows[there])[0][:, -1]  # [all windows, channels]
         partial = functional.normalize(self.linear(last).relu(), dim=-1)  # [all windows, D]
         summed = partial.new_zeros(len(wav), SIZE).index_add(0, there.nonzero()[:, 0], partial)
-        whole = functional.normalize(summed, dim=-1)
-        return functional.normalize(whole - self.centre, dim=-1) if self.config.centred else whole
-
-    def centre_on(self, speakers: Tensor) -> None:
-        """Take the mean of speakers' embeddings, which were made before there was one, float [speakers, 256]."""
-        self.centre.copy_(functional.normalize(speakers, dim=-1).mean(0))
+        return self.unit(summed)
 
 
 def num_windows(num_samples: Tensor, hop: int) -> Tensor:

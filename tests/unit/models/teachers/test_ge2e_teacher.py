@@ -72,7 +72,7 @@ def test_a_model_file_needs_no_package(resemblyzer_package, monkeypatch, tmp_pat
     model = Model(Config()).eval()
     assert not any(weight.requires_grad for weight in model.parameters())
     checkpoint.save_model(tmp_path / "model.pt", "teachers", model)
-    monkeypatch.setattr("wesep_mix.models.frontends.ge2e.find_spec", lambda name: None)
+    monkeypatch.setattr("wesep_mix.models.packaged.find_spec", lambda name: None)
     wav = torch.randn(2, 30000)
     assert torch.equal(checkpoint.load_model(tmp_path / "model.pt", "teachers")(wav), model(wav))
 
