@@ -283,8 +283,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: wanted a model's settings with `parts`, found none; copy the folder again")
     if content.get("form") not in FORMS:
         raise UserError(
-            f"{path}: wanted form {' or '.join(map(str, FORMS))}, found {content.get('form')!r}; another version of wesep_mix made "
-            "it, install that one"
+            f"{path}: wanted form {' or '.join(map(str, FORMS))}, found {content.get('form')!r}; another version of "
+            "wesep_mix made it, install that one"
         )
     return dict(content)
 

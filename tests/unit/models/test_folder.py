@@ -142,9 +142,7 @@ def test_what_is_missing_or_damaged_is_named(folder):
         read_folder(folder)
     (folder / "student.safetensors").write_bytes(weights)
     damage(folder, form=3)
-    with pytest.raises(
-        UserError, match="model.yaml: wanted form 1 or 2, found 3; another version of wesep_mix made it"
-    ):
+    with pytest.raises(UserError, match="model.yaml: wanted form 1 or 2, found 3; another version of wesep_mix made"):
         read_folder(folder)
     damage(folder, form=1, use={"window_s": 0.1})
     with pytest.raises(UserError, match="model.yaml: use: window_s: wanted 1 or more, found 0.1"):
