@@ -4,7 +4,8 @@
     README.md             the card: data, figures, limits
     teacher.safetensors   student.safetensors   extractor.safetensors
 
-Weights are read by safetensors, never by pickle, and only where their hash is that of model.yaml.
+Weights are read by safetensors, never by pickle, and only where their hash is that of model.yaml. A student's that are
+the teacher's, such as those of the frozen part of a front-end that it copied, are stored with the teacher alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -30,7 +32,7 @@ from wesep_mix.base.installed import revision, versions
 from wesep_mix.io.weights import check_finite
 from wesep_mix.models.checkpoint import load_model
 
-FORM = 1  # of model.yaml
+FORMS = (1, 2)  # of model.yaml; in the second a student may take weights of the teacher
 SETTINGS, CARD = "model.yaml", "README.md"
 PARTS = {"teacher": "teachers", "student": "students", "extractor": "extractors"}  # part -> kind of plugin
 
@@ -159,20 +161,24 @@ def write_folder(bundle: Bundle, out: Path, half: bool = False) -> None:
         raise UserError(f"{out}: wanted a folder to write the model to, found a file")
     (out / SETTINGS).unlink(missing_ok=True)
     parts = {}
+    states = {part: _stored(getattr(bundle, part), half) for part in PARTS}
+    alike = _alike(states["teacher"], states["student"])
     for part, kind in PARTS.items():
-        network = getattr(bundle, part)
         path = out / f"{part}.safetensors"
+        own = {name: value for name, value in states[part].items() if part != "student" or name not in alike}
         with atomic_path(path) as temporary:
-            save_file(_stored(network, half), temporary)
+            save_file(own, temporary)
             temporary.chmod(0o666 & ~_umask())  # safetensors makes files that their owner alone can read
         parts[part] = {
             "file": path.name,
             "sha256": _hash(path),
-            "config": configs.to_dict(network.config),
+            "config": configs.to_dict(getattr(bundle, part).config),
             "kind": kind,
         }
+    if alike:
+        parts["student"]["rest_of"] = "teacher"
     content = {
-        "form": FORM,
+        "form": FORMS[1] if alike else FORMS[0],
         "about": configs.to_dict(bundle.about),
         "use": configs.to_dict(bundle.use),
         "made_by": {"revision": revision(), **versions()},
@@ -207,6 +213,15 @@ def _stored(network: nn.Module, half: bool) -> dict[str, Tensor]:
     }
 
 
+def _alike(teacher: Mapping[str, Tensor], student: Mapping[str, Tensor]) -> set[str]:
+    """Names of the student's weights that the teacher has too, with the same values."""
+    return {
+        name
+        for name, value in student.items()
+        if name in teacher and value.dtype == teacher[name].dtype and torch.equal(value, teacher[name])
+    }
+
+
 def read_folder(folder: Path) -> Bundle:
     """Read what `write_folder` wrote.
 
@@ -221,7 +236,7 @@ def read_folder(folder: Path) -> Bundle:
     """
     content = read_settings(folder)
     where = str(folder / SETTINGS)
-    parts = {part: _read_part(folder, part, content["parts"].get(part)) for part in PARTS}
+    parts = {part: _read_part(folder, part, content["parts"]) for part in PARTS}
     bundle = Bundle(
         **parts,
         use=configs.from_dict(UseConfig, content.get("use", {}), f"{where}: use"),
@@ -248,7 +263,7 @@ def load_network(path: Path, kind: str) -> nn.Module:
         return load_model(path, kind)
     if PARTS.get(path.stem) != kind:
         raise UserError(f"{path}: wanted a network of {kind}, found another part of a model's folder")
-    return _read_part(path.parent, path.stem, read_settings(path.parent)["parts"].get(path.stem))
+    return _read_part(path.parent, path.stem, read_settings(path.parent)["parts"])
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -266,15 +281,34 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(err).split())}); copy the folder again") from err
     if not isinstance(content, Mapping) or not isinstance(content.get("parts"), Mapping):
         raise UserError(f"{path}: wanted a model's settings with `parts`, found none; copy the folder again")
-    if content.get("form") != FORM:
+    if content.get("form") not in FORMS:
         raise UserError(
-            f"{path}: wanted form {FORM}, found {content.get('form')!r}; another version of wesep_mix made "
-            "it, install that one"
+            f"{path}: wanted form {' or '.join(map(str, FORMS))}, found {content.get('form')!r}; another version of "
+            "wesep_mix made it, install that one"
         )
     return dict(content)
 
 
-def _read_part(folder: Path, part: str, told: Any) -> nn.Module:
+def _read_part(folder: Path, part: str, parts: Mapping[str, Any]) -> nn.Module:
+    where, told = f"{folder / SETTINGS}: {part}", parts.get(part)
+    path, state = _read_state(folder, part, told)
+    kind = PARTS[part]
+    if not isinstance(told["config"], Mapping) or "name" not in told["config"]:
+        raise UserError(f"{where}: config: wanted a mapping with a name, found {told['config']!r}")
+    module = plugins.load(kind, told["config"]["name"])
+    model = module.Model(configs.from_dict(module.Config, told["config"], f"{where}: config"))
+    if told.get("rest_of") == "teacher":
+        _, lent = _read_state(folder, "teacher", parts.get("teacher"))
+        state |= {name: lent[name] for name in model.state_dict() if name not in state and name in lent}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as err:
+        raise UserError(f"{path}: its weights do not fit its config: {' '.join(str(err).split())}") from err
+    return model.eval()
+
+
+def _read_state(folder: Path, part: str, told: Any) -> tuple[Path, dict[str, Tensor]]:
+    """A part's file and its weights."""
     where = f"{folder / SETTINGS}: {part}"
     if not isinstance(told, Mapping) or not {"file", "sha256", "config"} <= set(told):
         raise UserError(f"{where}: wanted file, sha256 and config, found {told!r}; copy the folder again")
@@ -291,16 +325,7 @@ def _read_part(folder: Path, part: str, told: Any) -> nn.Module:
     except (SafetensorError, ValueError) as err:
         raise UserError(f"{path}: no file of safetensors ({err}); copy the folder again") from err
     check_finite(path, state)
-    kind = PARTS[part]
-    if not isinstance(told["config"], Mapping) or "name" not in told["config"]:
-        raise UserError(f"{where}: config: wanted a mapping with a name, found {told['config']!r}")
-    module = plugins.load(kind, told["config"]["name"])
-    model = module.Model(configs.from_dict(module.Config, told["config"], f"{where}: config"))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as err:
-        raise UserError(f"{path}: its weights do not fit its config: {' '.join(str(err).split())}") from err
-    return model.eval()
+    return path, state
 
 
 def _umask() -> int:

@@ -3,12 +3,22 @@ import dataclasses
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.memory import online
 from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import stft_tcn
-from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, read_settings, update_folder, write_folder
+from wesep_mix.models.folder import (
+    About,
+    UseConfig,
+    bundle_of,
+    load_network,
+    read_folder,
+    read_settings,
+    update_folder,
+    write_folder,
+)
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import asp
@@ -131,8 +141,8 @@ def test_what_is_missing_or_damaged_is_named(folder):
     with pytest.raises(UserError, match="student.safetensors: missing; a model's folder has all of its files"):
         read_folder(folder)
     (folder / "student.safetensors").write_bytes(weights)
-    damage(folder, form=2)
-    with pytest.raises(UserError, match="model.yaml: wanted form 1, found 2; another version of wesep_mix made it"):
+    damage(folder, form=3)
+    with pytest.raises(UserError, match="model.yaml: wanted form 1 or 2, found 3; another version of wesep_mix made"):
         read_folder(folder)
     damage(folder, form=1, use={"window_s": 0.1})
     with pytest.raises(UserError, match="model.yaml: use: window_s: wanted 1 or more, found 0.1"):
@@ -154,3 +164,25 @@ def test_no_code_is_run_by_a_settings_file(folder):
     (folder / "model.yaml").write_text("!!python/object/apply:os.system ['exit 1']\n")
     with pytest.raises(UserError, match="not valid YAML"):
         read_folder(folder)
+
+
+def test_weights_of_the_student_that_are_the_teachers_are_stored_once(saved, tmp_path):
+    student = parallel_heads.Model(SMALL["students"].config)
+    student.frontend.load_state_dict(SMALL["teachers"].frontend.state_dict())
+    bundle = bundle_of(*saved(students=student), About("mine"))
+    write_folder(bundle, tmp_path / "shared", half=True)
+    stored = load_file(tmp_path / "shared" / "student.safetensors")
+    assert stored and not any(name.startswith("frontend.") for name in stored)
+    read = read_folder(tmp_path / "shared").student.state_dict()
+    assert all(torch.equal(read[name], value.half().float()) for name, value in student.state_dict().items())
+    alone = load_network(tmp_path / "shared" / "student.safetensors", "students").state_dict()
+    assert all(torch.equal(alone[name], value) for name, value in read.items())
+
+
+def test_a_student_without_the_teachers_file_is_told(saved, tmp_path):
+    student = parallel_heads.Model(SMALL["students"].config)
+    student.frontend.load_state_dict(SMALL["teachers"].frontend.state_dict())
+    write_folder(bundle_of(*saved(students=student), About("mine")), tmp_path / "shared")
+    (tmp_path / "shared" / "teacher.safetensors").unlink()
+    with pytest.raises(UserError, match=r"teacher\.safetensors: missing"):
+        load_network(tmp_path / "shared" / "student.safetensors", "students")
