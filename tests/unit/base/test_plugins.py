@@ -55,9 +55,9 @@ def test_load_and_build():
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: ge2e, logmel"),
-        ("zzz", "frontends: no 'zzz' (there are: ge2e, logmel"),
-        (None, "frontends: no None (there are: ge2e, logmel"),
+        ("logmell", "frontends: no 'logmell', did you mean logmel? (there are: campplus, ge2e, logmel"),
+        ("zzz", "frontends: no 'zzz' (there are: campplus, ge2e, logmel"),
+        (None, "frontends: no None (there are: campplus, ge2e, logmel"),
         (["logmel"], "frontends: no ['logmel']"),
         ("__init__", "frontends: no '__init__'"),
     ],
@@ -126,7 +126,7 @@ def test_a_half_written_file_stops_itself_alone(case, written):
     place = r"(, line \d+)?" if line is None else f", line {line}"
     assert re.match(re.escape(str(path)) + place + re.escape(f": cannot be imported ({cause}"), str(err.value))
     assert "\n" not in str(err.value)
-    with pytest.raises(UserError, match=r"no 'zzz' \(there are: ge2e, half \(broken\), logmel, ssl\)"):
+    with pytest.raises(UserError, match=r"no 'zzz' \(there are: campplus, ge2e, half \(broken\), logmel, ssl\)"):
         plugins.load("frontends", "zzz")
 
 

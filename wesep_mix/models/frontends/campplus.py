@@ -72,7 +72,8 @@ class Model(nn.Module):
         self.from_package = config.pretrained and not config.weights_inside
         self.head = ConvolutionModule()
         self.xvector, self.channels = _dense_network(32 * NUM_MELS // 8)
-        self.initialise(self)
+        if self.from_package:
+            WEIGHTS.fill(self)
         self.requires_grad_(False)
         for part in self._finetuned():
             part.requires_grad_(True)
@@ -84,8 +85,8 @@ class Model(nn.Module):
             return copy.deepcopy(self)
         return Model(dataclasses.replace(self.config, weights_inside=False))
 
-    def initialise(self, layer: nn.Module, part: str = "") -> None:
-        """Give a layer its first weights, and freeze it unless some blocks are fine-tuned.
+    def initialise(self, layer: nn.Module, part: str) -> None:
+        """Give a layer on top of this its first weights, and freeze it unless some blocks are fine-tuned.
 
         The weights are the package's, but where this front-end has random ones or those of a model file of ours.
 

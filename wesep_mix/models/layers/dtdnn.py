@@ -61,6 +61,7 @@ class ConvolutionModule(nn.Module):
         self.layer2 = nn.Sequential(ResidualBlock(channels, 2), ResidualBlock(channels, 1))
         self.conv2 = nn.Conv2d(channels, channels, 3, (2, 1), 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
+        self.to(memory_format=torch.channels_last)  # of the weights, which the images follow: half of the time on a CPU
 
     def forward(self, x: Tensor) -> Tensor:
         """Features float [B, F, L] -> float [B, C * F / 8, L]."""

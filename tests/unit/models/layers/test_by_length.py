@@ -16,6 +16,14 @@ def test_items_of_one_length_go_through_together_and_come_back_in_their_places()
         torch.testing.assert_close(found[row], torch.stack([wav[row, :size].sum(), wav[row, size - 1]]))
 
 
+def test_of_frames_an_item_has_its_own_and_zeros_behind_them():
+    wav, sizes = torch.randn(3, 12), [12, 6, 9]
+    found = by_length(lambda batch: batch.unflatten(1, (-1, 3)), wav, torch.tensor(sizes), least=3)
+    assert found.shape == (3, 4, 3)
+    for row, size in enumerate(sizes):
+        assert torch.equal(found[row, : size // 3].flatten(), wav[row, :size]) and not found[row, size // 3 :].any()
+
+
 def test_short_items_are_followed_by_silence():
     wav = torch.ones(2, 30)
     found = by_length(lambda batch: batch, wav, torch.tensor([4, 12]), least=20)

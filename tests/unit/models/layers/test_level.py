@@ -1,11 +1,18 @@
+import pytest
 import torch
 
-from wesep_mix.models.layers.network import Longer, level_so_far, unit_level
+from wesep_mix.models.layers.network import Longer, gain_to, level_so_far, unit_level
 
 
 def test_it_is_the_level_of_every_row_and_1_for_silence():
     wav = torch.tensor([[3.0, -3.0, 3.0, -3.0], [0.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0], [1e-9, 0.0, 0.0, 0.0]])
     torch.testing.assert_close(unit_level(wav), torch.tensor([[3.0], [1.0], [1.0], [1.0]]))
+
+
+def test_a_gain_brings_an_item_to_a_level_whatever_its_padding_and_leaves_silence():
+    wav = torch.tensor([[3.0, -3.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]])
+    found = gain_to(0.3, wav, torch.tensor([2, 4, 4]))
+    assert found.flatten().tolist() == pytest.approx([0.1, 1.0, 0.3])
 
 
 def test_the_level_so_far_is_that_of_what_was_heard_and_1_for_silence():
