@@ -13,6 +13,7 @@ for each number of talkers, with noise and without:
     random      the same, extracted by a candidate of the conversation before
     like        with an enrolment: share of talkers for whom the candidate nearest to it is theirs and is accepted
     refused     share of enrolments of somebody who is not there that are refused
+    absent      level of what is extracted for such an enrolment, dB against the mixture's, mean
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
 from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
 from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
-from wesep_mix.inference.listening import embed_voice, extract_talker
+from wesep_mix.inference.listening import embed_voice, extract_talker, extract_talkers
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
@@ -155,7 +156,7 @@ def figures(
         values = [value for row in told for value in row[name]]
         return round(float(np.mean(values)), 3) if values else None
 
-    names = ("count", "found", "right", "si_sdr", "si_sdri", "wrong", "random", "like", "refused")
+    names = ("count", "found", "right", "si_sdr", "si_sdri", "wrong", "random", "like", "refused", "absent")
     return {"num": len(told), **{name: mean(name) for name in names}}
 
 
@@ -205,13 +206,21 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
     for voice, place in zip(enrolled(conversation), own, strict=True):
         best, cosine = nearest(talkers, embed_voice(bundle.teacher, voice))
         row["like"].append(float(best is not None and best == place and cosine >= use.like))
-    absent = _absent(before, conversation)
-    row["refused"] = [float(nearest(talkers, embed_voice(bundle.teacher, voice))[1] < use.like) for voice in absent]
+    strangers = [embed_voice(bundle.teacher, voice) for voice in _absent(before, conversation)]
+    row["refused"] = [float(nearest(talkers, voice)[1] < use.like) for voice in strangers]
+    outputs = extract_talkers(bundle.extractor, mix, np.stack(strangers), use) if strangers else []
+    row["absent"] = [level_db(each, mix) for each in outputs]
     return row
 
 
 def _extracted(bundle: Bundle, use: UseConfig, mix: np.ndarray, talker: Talker) -> np.ndarray:
     return extract_talker(bundle.extractor, mix, talker.embedding, use)
+
+
+def level_db(est: np.ndarray, mix: np.ndarray) -> float:
+    """The level of an estimate [T] against that of its mixture [T], dB; -120 at least, as silence has."""
+    energy, against = (float(np.square(one, dtype=np.float64).sum()) for one in (est, mix))
+    return 10 * float(np.log10(max(energy / max(against, 1e-12), 1e-12)))
 
 
 def _alone(source: np.ndarray) -> np.ndarray:

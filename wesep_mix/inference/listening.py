@@ -32,7 +32,7 @@ def extract_talker(
         extractor: mixture and embedding -> that talker.
         samples: float32 [T] at 16 kHz.
         embedding: of the talker, unit vector [D].
-        use: length of the chunks that the extractor hears.
+        use: length of the chunks that the extractor hears, and whether their level is its own.
         device: where the extractor is.
         progress: called with the numbers of chunks done and in all.
 
@@ -68,8 +68,9 @@ def extract_talkers(
     speech = empty_samples(mix.numel()).reshape(mix.shape)  # a long recording need not fit into memory
     chunks = Chunks(use.chunk_s, use.overlap_s)
     chunked.extract(extractor, mix, emb, chunks, device, torch.from_numpy(speech), progress)
-    for own in speech:
-        own *= np.float32(level_factor(own, samples))
+    if use.level == "mixture":
+        for own in speech:
+            own *= np.float32(level_factor(own, samples))
     return list(speech)
 
 

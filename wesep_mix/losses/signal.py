@@ -2,7 +2,8 @@
 
 An extractor's is on all of its estimates (SpEx+: Ge et al. 2020, section 2, without the speaker's term). A separator's
 is utterance-level permutation-invariant training (Kolbaek et al. 2017, section III), with the exact best permutation.
-The signals of a batch need not be equally long.
+Where the level is to be learned too, and silence, there are the losses of Wisdom et al. ("What's all the FUSS about
+free universal sound separation data?", ICASSP 2021). The signals of a batch need not be equally long.
 
 B batch, S speakers, K estimates, T samples.
 """
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 from wesep_mix.matching.assignment import best_assignment
+
+FLOOR = 1e-3  # share of an energy, -30 dB, below which an error counts no more
 
 
 def within_lengths(
@@ -67,7 +70,38 @@ def si_snr(est: Tensor, target: Tensor) -> Tensor:
     return si_sdr(est - est.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True))
 
 
-RATIOS = {"si_sdr": si_sdr, "si_snr": si_snr}
+def snr(est: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
+    """Signal-to-noise ratio, which hears the level, softly limited to 30 dB (Wisdom et al. 2021).
+
+    Args:
+        est: Float [..., T].
+        target: Float [..., T].
+        eps: Added to energies, so that silence has a finite ratio.
+
+    Returns:
+        dB, [...].
+    """
+    energy = target.square().sum(-1)
+    return 10 * ((energy + eps) / ((est - target).square().sum(-1) + FLOOR * energy + eps)).log10()
+
+
+def attenuation(est: Tensor, mix: Tensor, eps: float = 1e-8) -> Tensor:
+    """How far an estimate is below its mixture, softly limited to 30 dB: for a talker who is not there (Wisdom et al.
+    2021).
+
+    Args:
+        est: Float [..., T].
+        mix: Float [..., T].
+        eps: Added to energies.
+
+    Returns:
+        dB, [...]; 0 for the mixture itself, nearly.
+    """
+    energy = mix.square().sum(-1)
+    return 10 * ((energy + eps) / (est.square().sum(-1) + FLOOR * energy + eps)).log10()
+
+
+RATIOS = {"si_sdr": si_sdr, "si_snr": si_snr, "snr": snr}
 
 
 def extraction_loss(
@@ -87,6 +121,22 @@ def extraction_loss(
     """
     ratios = within_lengths(RATIOS[name], ests, target.unsqueeze(1), num_samples)  # [B, K]
     each = ratios.mean(0)  # [K]
+    return -(each * each.new_tensor(weights)).sum()
+
+
+def absence_loss(ests: Tensor, mix: Tensor, weights: Sequence[float], num_samples: Tensor | None = None) -> Tensor:
+    """Negative attenuation of every estimate of somebody who is not there, as `extraction_loss` of those who are.
+
+    Args:
+        ests: Estimates, float [B, K, T].
+        mix: Float [B, T].
+        weights: Of the K estimates.
+        num_samples: How much of each item counts, int64 [B]; None: all of it.
+
+    Returns:
+        A scalar, in dB.
+    """
+    each = within_lengths(attenuation, ests, mix.unsqueeze(1), num_samples).mean(0)  # [K]
     return -(each * each.new_tensor(weights)).sum()
 
 

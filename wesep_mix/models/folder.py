@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import yaml
@@ -50,6 +50,9 @@ class UseConfig(Checked):
         sure: slope and offset from the logit of a candidate's mean presence to that of its confidence.
         chunk_s: seconds of a chunk that the extractor hears at a time.
         overlap_s: seconds that two chunks share.
+        level: of the extracted speech. `mixture`: what fits the mixture best, for an extractor whose training left it
+            open. `own`: as the extractor gives it, which was trained with loss.name `snr`; then whoever is not there
+            stays silent.
         memory: settings of the memory of talkers (a plugin, wesep_mix.memory) that were chosen for this model, as they
             are; none: derived of these thresholds (inference.tracking.memory_config).
     """
@@ -62,6 +65,7 @@ class UseConfig(Checked):
     sure: tuple[float, float] = (1.0, 0.0)
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
+    level: Literal["mixture", "own"] = "mixture"
     memory: Any = configs.plugin("memory", required=False)
 
     def __post_init__(self) -> None:

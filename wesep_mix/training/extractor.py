@@ -19,7 +19,7 @@ from wesep_mix.base.environment import ONE, Processes
 from wesep_mix.base.errors import UserError
 from wesep_mix.data.batch import MixBatch, chunk_length, starts, take
 from wesep_mix.data.cues import choose
-from wesep_mix.losses.signal import extraction_loss
+from wesep_mix.losses.signal import absence_loss, extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.layers.network import check_weights, estimates, latency_ms
@@ -56,13 +56,43 @@ class ExtractorTraining(TrainingModule):
             places = self._chunk_starts(batch, rows, chosen, length)
             mix, target, num_samples = take(mix, places, length), take(target, places, length), None
         emb = None if self.conditioning is None else self.conditioning(batch)[rows, chosen]
+        where, whose = self._strangers(batch, rows, chosen)  # A examples of somebody who is not there
+        if where:
+            mix, emb = torch.cat([mix, mix[where]]), torch.cat([emb, emb[whose]])
         ests = estimates(self.model, mix, emb).float()  # decibels of bf16 would be coarse
-        return extraction_loss(ests, target, self.settings.loss.name, self.settings.loss.weights, num_samples)
+        own, others = ests.split([len(rows), len(where)])
+        weights = self.settings.loss.weights
+        loss = extraction_loss(own, target, self.settings.loss.name, weights, num_samples)
+        if not where:
+            return loss
+        lengths = None if num_samples is None else num_samples[where]
+        absence = absence_loss(others, mix[where], weights, lengths)
+        return (len(own) * loss + len(others) * absence) / len(ests)
 
     def _targets(self, batch: MixBatch) -> tuple[Tensor, Tensor]:
         if self.settings.targets == "random":
             return torch.arange(len(batch.plans), device=self.device), choose(batch.num_spk, batch.chance[:, 0])
         return batch.talkers().nonzero(as_tuple=True)
+
+    def _strangers(self, batch: MixBatch, rows: Tensor, chosen: Tensor) -> tuple[list[int], list[int]]:
+        """Examples that are also given the embedding of somebody who is not in their mixture, and those whose it is.
+
+        In training alone: the dev set's loss is that of talkers who are there.
+        """
+        where, whose = [], []
+        if self.settings.absent and self.training and self.conditioning is not None:
+            drawn = (batch.chance.sum(1) % 1 < self.settings.absent).tolist()  # independent of either number alone
+            pairs = list(zip(rows.tolist(), chosen.tolist(), strict=True))
+            names = [batch.plans[row].sources[place].spk for row, place in pairs]
+            for row in (row for row, is_drawn in enumerate(drawn) if is_drawn):
+                there = {source.spk for source in batch.plans[row].sources}
+                first = next(example for example, (other, _) in enumerate(pairs) if other == row)
+                in_turn = [*range(first, len(pairs)), *range(first)]
+                stranger = next((example for example in in_turn if names[example] not in there), None)
+                if stranger is not None:
+                    where.append(first)
+                    whose.append(stranger)
+        return where, whose
 
     def _chunk_starts(self, batch: MixBatch, rows: Tensor, chosen: Tensor, length: int) -> Tensor:
         """Chunks with at least half a chunk of the target's speech: [M]."""

@@ -222,12 +222,12 @@ class LossConfig(Checked):
     """An extractor's loss: a negative ratio in dB of each of its estimates, weighted.
 
     Attributes:
-        name: `si_sdr`, or `si_snr`, the same with the means removed.
+        name: `si_sdr`; `si_snr`, the same with the means removed; or `snr`, which hears the level, up to 30 dB.
         weights: one for every estimate that the model gives to its loss, in its order (SpEx+ gives one for each window,
             the others one); not all of them 0.
     """
 
-    name: Literal["si_sdr", "si_snr"] = "si_sdr"
+    name: Literal["si_sdr", "si_snr", "snr"] = "si_sdr"
     weights: tuple[Annotated[float, at_least(0)], ...] = (1.0,)
 
     def __post_init__(self) -> None:
@@ -279,6 +279,8 @@ class ExtractorConfig(Checked):
             train and dev sets, for static plans. Enrolments are on the fly with either.
         min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
         talkers: as in the student's settings.
+        absent: share of the mixtures that also come with the embedding of a talker of another mixture, who is not in
+            them: their output is to be silent. A loss that leaves the level open could not learn it: `loss.name: snr`.
         init: model file of an extractor of the same settings, whose weights are the first; "": fresh ones, which
             the network without an embedding always has.
         none_share: the same network without an embedding, which has less to learn, is trained for this share of
@@ -297,6 +299,7 @@ class ExtractorConfig(Checked):
     embeddings: Literal["on_the_fly", "ark"] = "on_the_fly"
     min_talkers: Count | None = None
     talkers: TalkerDraw = "even"
+    absent: Probability = 0.0
     init: str = ""
     none_share: Annotated[float, between(0, 1, with_low=False, says="a share of trainer.max_steps, above 0 to 1")] = 1.0
 
@@ -307,6 +310,8 @@ class ExtractorConfig(Checked):
             raise ValueError(
                 f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found {self.trainer.plans}"
             )
+        if self.absent and self.loss.name != "snr":
+            raise ValueError(f"absent: wanted 0, or loss.name: snr, which hears the level, found {self.loss.name}")
 
     def without_embedding(self) -> ExtractorConfig:
         """The settings of the training of the same network without an embedding."""

@@ -97,7 +97,7 @@ def knowing(monkeypatch):
 
         def extract(extractor, mix, embedding, settings):
             name, there = "abcdef"[int(embedding.argmax())], sources[mix.tobytes()]
-            return there[extracted(name, sorted(there))] if name in there else mix + 0.1
+            return there[extracted(name, sorted(there))] if name in there else 0.1 * np.roll(mix, 999)
 
         class Any:
             teacher = student = extractor = None
@@ -106,6 +106,9 @@ def knowing(monkeypatch):
         monkeypatch.setattr(bundles, "_named", lambda folder: (folder, ()))
         monkeypatch.setattr(bundles, "find_talkers", find)
         monkeypatch.setattr(bundles, "extract_talker", extract)
+        monkeypatch.setattr(
+            bundles, "extract_talkers", lambda *args: [extract(args[0], args[1], one, args[3]) for one in args[2]]
+        )
         monkeypatch.setattr(bundles, "embed_voice", lambda teacher, voice: vectors[sources[voice.tobytes()]])
         return figures("", UseConfig(like=0.5), pool, 2, False, 4, 1)
 
@@ -116,6 +119,7 @@ def test_figures_of_a_model_that_knows_all(pool, knowing):
     row = knowing(pool, (0, 1), lambda name, there: name)
     assert (row["num"], row["count"], row["found"], row["right"]) == (4, 1.0, 1.0, 1.0)
     assert (row["like"], row["refused"]) == (1.0, 1.0)
+    assert row["absent"] == pytest.approx(-20)  # a tenth of the mixture
     assert row["si_sdri"] > 100 and row["wrong"] < 0 and row["random"] < 0
 
 
@@ -129,6 +133,12 @@ def test_figures_of_a_model_that_hears_one(pool, knowing):
     row = knowing(pool, (1,), lambda name, there: name)
     assert (row["count"], row["found"], row["right"], row["like"]) == (0.0, 0.5, 1.0, 0.5)
     assert row["wrong"] is None and row["si_sdri"] > 100
+
+
+def test_the_level_of_an_extraction_is_told_against_its_mixture():
+    mix = np.random.default_rng(0).normal(size=100)
+    assert bundles.level_db(0.1 * mix, mix) == pytest.approx(-20)
+    assert bundles.level_db(np.zeros(100), mix) == -120 and bundles.level_db(np.zeros(100), np.zeros(100)) == -120
 
 
 def test_a_model_that_was_written_to_the_same_folder_later_is_another(tmp_path):

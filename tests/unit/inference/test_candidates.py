@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from wesep_mix.inference.candidates import find_talkers, hear_all, hear_windows, joined, similarities
-from wesep_mix.inference.listening import audition, level_factor
+from wesep_mix.inference.listening import audition, extract_talker, level_factor
 from wesep_mix.matching.speaker_set import SpeakerSet
 from wesep_mix.models.folder import UseConfig
+from wesep_mix.models.layers.network import Network
 
 USE = UseConfig(window_s=2.0, hop_s=1.0, join=0.6)
 VOICES = np.eye(4, dtype=np.float32)
@@ -124,6 +125,17 @@ def test_the_level_is_the_talkers_in_the_mixture():
     assert level_factor(talker * 7, talker + other) == pytest.approx(1 / 7, rel=0.02)
     assert level_factor(-talker, talker + other) == pytest.approx(-1, rel=0.02)  # a network may turn the sign
     assert level_factor(np.zeros(10), np.ones(10)) == 0
+
+
+@pytest.mark.parametrize("level, factor", [("mixture", 1.0), ("own", 0.25)])
+def test_an_extractor_that_gives_the_level_keeps_it(level, factor):
+    class Quiet(Network):
+        def forward(self, mix, emb, longer=None):
+            return 0.25 * mix
+
+    samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+    found = extract_talker(Quiet(), samples, np.ones(2), UseConfig(level=level))
+    np.testing.assert_allclose(found, factor * samples, rtol=1e-5)
 
 
 def test_a_long_recording_is_joined_in_stretches(monkeypatch):

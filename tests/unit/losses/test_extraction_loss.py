@@ -1,11 +1,13 @@
+import math
 from typing import get_args
 
 import pytest
 import torch
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as reference
+from torchmetrics.functional.audio import signal_noise_ratio
 
 from wesep_mix.base.config import declared
-from wesep_mix.losses.signal import RATIOS, extraction_loss
+from wesep_mix.losses.signal import RATIOS, absence_loss, attenuation, extraction_loss, snr
 from wesep_mix.training.settings import LossConfig
 
 
@@ -55,6 +57,26 @@ def test_of_a_padded_batch_only_each_items_own_length_counts(signals, name):
     torch.testing.assert_close(extraction_loss(ests, target, name, (0.8, 0.1, 0.1), torch.tensor([900] * 4)), whole)
 
 
+def test_the_signal_to_noise_ratio_hears_the_level_up_to_30_db(signals):
+    ests, target = signals[0][:, 0], signals[1]
+    plain = signal_noise_ratio(ests, target)
+    torch.testing.assert_close(snr(ests, target), -10 * (10 ** (-plain / 10) + 1e-3).log10(), rtol=1e-5, atol=1e-5)
+    assert snr(0.5 * target, target).tolist() == pytest.approx([-10 * math.log10(0.251)] * 4)
+    assert snr(target, target).tolist() == pytest.approx([30] * 4)
+    assert snr(torch.zeros_like(target), target).tolist() == pytest.approx([-10 * math.log10(1.001)] * 4)
+
+
+def test_the_attenuation_is_how_far_an_estimate_is_below_its_mixture(signals):
+    mix = signals[1]
+    assert attenuation(0.1 * mix, mix).tolist() == pytest.approx([-10 * math.log10(0.011)] * 4)
+    assert attenuation(torch.zeros_like(mix), mix).tolist() == pytest.approx([30] * 4)
+    ests = torch.stack([0.1 * mix, torch.zeros_like(mix)], 1)
+    wanted = -(2 * -10 * math.log10(0.011) + 3 * 30)
+    assert float(absence_loss(ests, mix, (2.0, 3.0))) == pytest.approx(wanted)
+    padded = torch.cat([ests, torch.ones_like(ests)], -1), torch.cat([mix, torch.ones_like(mix)], -1)
+    assert float(absence_loss(*padded, (2.0, 3.0), torch.full((4,), mix.shape[1]))) == pytest.approx(wanted)
+
+
 def test_the_settings_know_the_losses_there_are():
     assert set(get_args(declared(LossConfig)["name"])) == set(RATIOS)
 
@@ -62,7 +84,7 @@ def test_the_settings_know_the_losses_there_are():
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"name": "sisdr"}, "name: wanted si_sdr or si_snr, found 'sisdr'"),
+        ({"name": "sisdr"}, "name: wanted si_sdr, si_snr or snr, found 'sisdr'"),
         ({"weights": ()}, "loss.weights: wanted numbers"),
         ({"weights": (0.0, 0.0)}, "not all 0"),
         ({"weights": (1.0, -0.1)}, r"weights\[1\]: wanted 0 or more, found -0.1"),

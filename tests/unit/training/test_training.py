@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
 from wesep_mix.data.datasets import fixed_loader
-from wesep_mix.losses.signal import RATIOS, si_sdr
+from wesep_mix.losses.signal import RATIOS, attenuation, si_sdr, snr
 from wesep_mix.matching.assignment import cosine_costs, set_loss
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.mixing.plan import read_plans
@@ -184,6 +184,50 @@ def test_all_targets_are_every_talker_of_every_mixture_each_with_its_own_embeddi
     for row in range(4):  # both heads are used, each once
         used = {int((sets[row] - one).abs().sum(-1).argmin()) for one in emb[2 * row : 2 * row + 2]}
         assert used == {0, 1}
+
+
+@pytest.mark.parametrize("chunk_s", [0.25, 0])
+def test_whoever_is_not_in_a_mixture_is_to_be_silent_in_training(extractor_settings, student, teacher, batch, chunk_s):
+    settings = dataclasses.replace(
+        extractor_settings, targets="all", absent=1.0, loss=LossConfig("snr"), chunk_s=chunk_s
+    )
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: 0.5 * mix), Conditioning(teacher, student))
+    plans = batch.plans
+    there = [{source.spk for source in plan.sources} for plan in plans]
+    strangers = [row for row in range(4) if any(other - there[row] for other in there)]
+    module.eval()
+    module.loss(batch)
+    module.train()
+    loss = module.loss(batch)
+    (before, own), (mix, emb) = module.model.inputs
+    assert len(before) == 8 and len(mix) == 8 + len(strangers) > 8
+    assert torch.equal(mix[:8], before) and torch.equal(emb[:8], own)
+    owners = [plans[row].sources[place].spk for row in range(4) for place in range(2)]
+    for row, chunk, given in zip(strangers, mix[8:], emb[8:], strict=True):
+        assert torch.equal(chunk, mix[2 * row])
+        (example,) = [place for place in range(8) if torch.equal(own[place], given)]
+        assert owners[example] not in there[row]
+    if chunk_s:
+        rows, chosen = torch.arange(4).repeat_interleave(2), torch.tensor([0, 1] * 4)
+        starts = module._chunk_starts(batch, rows, chosen, 4000).tolist()
+        sources = [batch.sources[r, c, s : s + 4000] for r, c, s in zip(rows, chosen, starts, strict=True)]
+        ratios = [*snr(0.5 * mix[:8], torch.stack(sources)), *attenuation(0.5 * mix[8:], mix[8:])]
+        torch.testing.assert_close(loss, -torch.stack(ratios).mean())
+
+
+def test_how_many_mixtures_come_with_a_stranger_is_drawn(extractor_settings, student, teacher, batch):
+    settings = dataclasses.replace(extractor_settings, absent=0.5, loss=LossConfig("snr"))
+    chance = torch.tensor(
+        [[0.9, 0.2], [0.9, 0.7], [0.1, 0.3], [0.3, 0.3]]
+    )  # sums without their whole part: .1 .6 .4 .6
+    module = ExtractorTraining(settings, Heard(lambda mix, emb: mix), Conditioning(teacher, student)).train()
+    where, _ = module._strangers(dataclasses.replace(batch, chance=chance), torch.arange(4), torch.zeros(4).long())
+    assert where == [0, 2]
+
+
+def test_silence_is_not_learnt_by_a_loss_that_leaves_the_level_open(extractor_settings):
+    with pytest.raises(ValueError, match="absent: wanted 0, or loss.name: snr, which hears the level, found si_sdr"):
+        dataclasses.replace(extractor_settings, absent=0.1)
 
 
 @pytest.mark.parametrize("targets", ["random", "all"])
