@@ -1,4 +1,4 @@
-"""tables.tex: tables of results for a paper, to be included with the package booktabs."""
+"""tables.tex: tables of results for a paper, to be included with the packages booktabs and graphicx."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from wesep_mix.report.tables import TARGETS, Table, embedding_table, extraction_table
 
-HEAD = "% Written with RESULTS.md; needs \\usepackage{booktabs}. Include it, or copy a table out of it.\n"
+HEAD = "% Written with RESULTS.md; needs \\usepackage{booktabs,graphicx}. Include it, or copy a table out of it.\n"
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # a wide table as wide as the text
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -50,13 +51,14 @@ def latex(table: Table, caption: str, label: str) -> str:
         r"\centering",
         rf"\caption{{{escaped(caption)}}}",
         rf"\label{{{label}}}",
+        FITTED,
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         header,
         r"\midrule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
