@@ -42,7 +42,7 @@ def test_its_chunks_join_to_what_the_whole_gives(bundle):
     torch.manual_seed(0)
     size = round(2.2 * bundle.use.chunk_s * 16000)
     mix = 0.1 * torch.randn(size) * (1 + torch.sin(torch.arange(size) / 3000))
-    emb = torch.nn.functional.normalize(torch.randn(1, 256))
+    emb = torch.nn.functional.normalize(torch.randn(1, bundle.extractor.config.embedding_dim))
     in_chunks = extract_talker(bundle.extractor, mix.numpy(), emb[0].numpy(), bundle.use)
     with torch.inference_mode():
         whole = bundle.extractor(mix[None], emb)[0].numpy()

@@ -16,6 +16,7 @@ import itertools
 import math
 import operator
 import os
+import sys
 import types
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -269,7 +270,15 @@ def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         target = locate(key, section_of(path), raw)
         if target is not None:
             _set(raw, target, value, f"--set {override}")
+        elif key[0] in raw:  # it may be another stage's; whoever meant this one is not to believe that it was taken
+            _note(f"note: --set {override}: not in {path}, unless as {section_of(path)}.{'.'.join(key)}")
     return raw
+
+
+@functools.cache
+def _note(text: str) -> None:
+    """Say it once."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def section_of(path: str | Path) -> str:

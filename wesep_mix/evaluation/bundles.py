@@ -33,7 +33,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
 from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
 from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
-from wesep_mix.inference.listening import embed_voice, extract_talker, extract_talkers
+from wesep_mix.inference.listening import embed_voice, extract_talker, extract_talkers, level_db
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
@@ -215,12 +215,6 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
 
 def _extracted(bundle: Bundle, use: UseConfig, mix: np.ndarray, talker: Talker) -> np.ndarray:
     return extract_talker(bundle.extractor, mix, talker.embedding, use)
-
-
-def level_db(est: np.ndarray, mix: np.ndarray) -> float:
-    """The level of an estimate [T] against that of its mixture [T], dB; -120 at least, as silence has."""
-    energy, against = (float(np.square(one, dtype=np.float64).sum()) for one in (est, mix))
-    return 10 * float(np.log10(max(energy / max(against, 1e-12), 1e-12)))
 
 
 def _alone(source: np.ndarray) -> np.ndarray:

@@ -109,6 +109,20 @@ def level_factor(est: np.ndarray, mix: np.ndarray) -> float:
     return fit / max(energy, 1e-12)
 
 
+def level_db(est: np.ndarray, mix: np.ndarray) -> float:
+    """How loud an estimate is against its mixture.
+
+    Args:
+        est: float [T].
+        mix: float [T].
+
+    Returns:
+        dB; -120 at least, as silence has.
+    """
+    energy, against = (float(np.square(one, dtype=np.float64).sum()) for one in (est, mix))
+    return 10 * float(np.log10(max(energy / max(against, 1e-12), 1e-12)))
+
+
 def audition(speech: np.ndarray, mix: np.ndarray) -> tuple[int, int]:
     """Where a talker is clearest: loudest against everything else.
 

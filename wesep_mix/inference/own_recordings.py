@@ -15,13 +15,15 @@ from tqdm import tqdm
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.inference.candidates import Talker, find_talkers, similarities
-from wesep_mix.inference.listening import audition, embed_voice, extract_talker
+from wesep_mix.inference.listening import audition, embed_voice, extract_talker, level_db
 from wesep_mix.inference.words import best_fit, recogniser, similarity_of_words
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.recording import Recording, read_recording, write_like
 from wesep_mix.models.folder import Bundle, read_folder
 from wesep_mix.models.shipped import find_model
+
+FAINT_DB = -15.0  # against the recording, below which a voice is hardly there
 
 
 def hear(path: Path, model: str | None, channel: str, device: str) -> tuple[Bundle, Recording, list[Talker]]:
@@ -168,7 +170,8 @@ def extract_recording(
         embedding: npy file.
 
     Returns:
-        {"sample_rate", "written": [{"path", "what"}]}.
+        {"sample_rate", "written": [{"path", "what", "level_db"}]}; the level is that against the recording. Of an
+        extractor that gives the level itself, a low one says that this voice is hardly there.
 
     Raises:
         UserError: when nobody was heard, a number is none of the candidates', or the wanted talker is not there.
@@ -187,7 +190,10 @@ def extract_recording(
     for name, vector, what in tqdm(chosen, desc="extracting", unit="talker", disable=not sys.stderr.isatty()):
         speech = extract_talker(bundle.extractor, recording.samples, vector, bundle.use, device)
         write_like(out / f"{name}.wav", speech, recording)
-        written.append({"path": str(out / f"{name}.wav"), "what": what})
+        level = round(level_db(speech, recording.samples), 1)
+        if bundle.use.level == "own" and level < FAINT_DB:
+            what += f"; hardly there: {-level:.0f} dB below the recording"
+        written.append({"path": str(out / f"{name}.wav"), "what": what, "level_db": level})
     return {"sample_rate": recording.sample_rate, "written": written}
 
 

@@ -419,3 +419,14 @@ def test_sections_are_those_of_the_recipe():
         "extract",
         "score",
     )
+
+
+def test_an_override_that_a_file_does_not_take_is_said_once(tmp_path, capsys):
+    path = tmp_path / "student.yaml"
+    path.write_text("model: {name: a}\n")
+    for _ in range(2):
+        assert config.read_raw(path, ["model.hidden=3", "lr=1", "student.model.size=4"]) == {
+            "model": {"name": "a", "size": 4}
+        }
+    wanted = f"note: --set model.hidden=3: not in {path}, unless as student.model.hidden\n"
+    assert capsys.readouterr().err == wanted  # lr is no key of this file, so it is another's

@@ -1,9 +1,11 @@
 """`candidates`, `extract` and `models` as a user calls them, on networks without training."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ import wesep_mix
 from wesep_mix.__main__ import main
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
-from wesep_mix.models.folder import About, UseConfig, bundle_of, write_folder
+from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, write_folder
 
 RATE = 44100
 
@@ -79,6 +81,20 @@ def test_picked_all_and_given_talkers_are_written_at_the_recordings_rate(models,
     first, *others = (soundfile.read(wav)[0] for wav in wavs)
     assert len(first) == round(2.5 * RATE) and np.isfinite(first).all() and np.abs(first).max() > 0
     assert all(np.array_equal(first, other) for other in others)
+
+
+def test_a_voice_that_is_hardly_there_is_said_where_the_extractor_gives_the_level(models, recording, tmp_path, capsys):
+    bundle = read_folder(models / "model")
+    torch.nn.init.constant_(bundle.extractor.mask[1].bias, -20.0)  # everything is masked
+    write_folder(replace(bundle, use=replace(bundle.use, level="own")), tmp_path / "quiet")
+    argv = ["extract", recording, "--model", tmp_path / "quiet", "--pick", "1", "--out", tmp_path / "out"]
+    status, told, _ = run(capsys, *argv)
+    assert status == 0 and re.search(r"talker 1; hardly there: \d\d+ dB below the recording", told)
+    (written,) = json.loads(run(capsys, *argv, "--json")[1])["written"]
+    assert written["level_db"] < -15
+    argv[3] = models / "model"
+    (written,) = json.loads(run(capsys, *argv, "--json")[1])["written"]
+    assert written["level_db"] > -15 and "hardly" not in written["what"]
 
 
 @pytest.mark.parametrize(

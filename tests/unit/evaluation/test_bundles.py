@@ -12,6 +12,7 @@ from wesep_mix.evaluation import bundles
 from wesep_mix.evaluation.bundles import assigned, figures, measure, nearest
 from wesep_mix.evaluation.conversations import draw_conversations, enrolled, rendered
 from wesep_mix.inference.candidates import Talker
+from wesep_mix.inference.listening import level_db
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.render import render
 from wesep_mix.models.folder import CARD, UseConfig, read_folder, read_settings, write_folder
@@ -137,8 +138,8 @@ def test_figures_of_a_model_that_hears_one(pool, knowing):
 
 def test_the_level_of_an_extraction_is_told_against_its_mixture():
     mix = np.random.default_rng(0).normal(size=100)
-    assert bundles.level_db(0.1 * mix, mix) == pytest.approx(-20)
-    assert bundles.level_db(np.zeros(100), mix) == -120 and bundles.level_db(np.zeros(100), np.zeros(100)) == -120
+    assert level_db(0.1 * mix, mix) == pytest.approx(-20)
+    assert level_db(np.zeros(100), mix) == -120 and level_db(np.zeros(100), np.zeros(100)) == -120
 
 
 def test_a_model_that_was_written_to_the_same_folder_later_is_another(tmp_path):
