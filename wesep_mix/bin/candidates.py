@@ -29,7 +29,7 @@ def _candidates(args: argparse.Namespace) -> None:
     from wesep_mix.inference.own_recordings import describe, hear, write_candidates
 
     model, recording, talkers = hear(args.recording, args.model, args.channel, args.device)
-    described = describe(recording, talkers)
+    described = describe(recording, talkers, model.use.trust)
     if args.out is not None:
         write_candidates(args.out, model, recording, talkers, described)
     print(json.dumps(described) if args.json else _text(described, args.recording, args.out))
@@ -46,6 +46,7 @@ def _text(described: dict[str, Any], recording: Path, out: Path | None) -> str:
         spans = ", ".join(f"{begin:.0f}-{end:.0f} s" for begin, end in talker["spans"][:4])
         more = f" and {len(talker['spans']) - 4} more" if len(talker["spans"]) > 4 else ""
         sure = "" if talker["confidence"] is None else f", sure {talker['confidence']:.0%}"
+        sure += ", too little for nine right in ten" if talker["trusted"] is False else ""
         near = max(((value, other) for other, value in talker["similarity"].items()), default=None)
         like = "" if near is None else f"; most like talker {near[1]} (cosine {near[0]:.2f})"
         lines.append(

@@ -14,12 +14,15 @@ for each number of talkers, with noise and without:
     like        with an enrolment: share of talkers for whom the candidate nearest to it is theirs and is accepted
     refused     share of enrolments of somebody who is not there that are refused
     absent      level of what is extracted for such an enrolment, dB against the mixture's, mean
+
+And over all conversations of two talkers and more, `coverage`: of the candidates with the highest confidence, such as
+four fifths of all, how many give another talker's speech or are nobody.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,8 @@ from wesep_mix.models.folder import Bundle, UseConfig, read_folder, read_setting
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 JOINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 ALONE_DB = 40.0  # SI-SDR of a mixture, from which on there is nothing to improve
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+WRONG, LEAST_HEARD = 0.1, 20  # share of candidates that may be wrong, and how many there must be to say so
 Model = tuple[Path, tuple[str, ...]]  # its folder, and the hashes of its weights
 DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
 
@@ -70,12 +75,14 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
                 f"{data / name}: wanted more than {max(counts)} speakers, found {len(pool.speakers)}; lower --talkers"
             )
     use = calibrated(folder, bundle, dev, counts, num, nj)
-    rows = [
-        {"talkers": num_spk, "noise": noisy, **figures(folder, use, test, num_spk, noisy, num, nj)}
+    told = {
+        (num_spk, noisy): judged(folder, use, test, num_spk, noisy, num, nj)
         for num_spk in counts
         for noisy in (False, True)
-    ]
-    about = dataclasses.replace(bundle.about, measured=tuple(rows))
+    }
+    rows = [{"talkers": num_spk, "noise": noisy, **means(one)} for (num_spk, noisy), one in told.items()]
+    heard = [pair for (num_spk, _), one in told.items() if num_spk > 1 for row in one for pair in row["heard"]]
+    about = dataclasses.replace(bundle.about, measured=tuple(rows), coverage=tuple(coverage(heard)))
     update_folder(
         dataclasses.replace(bundle, use=use, about=about), folder
     )  # together: figures are of these thresholds
@@ -84,7 +91,8 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
 
 def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
     """The thresholds that do best: `presence` and `join` by the count, `like` where errors of both kinds are as many;
-    and `sure`, by which a candidate's presence becomes the probability that it is a talker's.
+    `sure`, by which a candidate's presence becomes the probability that it is a talker's; and `trust`, the confidence
+    from which on the extraction is that talker's in nine of ten.
 
     Without voices that are not there `like` stays as it is, and without candidates that are nobody's `sure` does.
 
@@ -121,12 +129,22 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
     conversations = [one for _, one in drawn]
     items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, strict=True))
     told = [row for _, row in map_items(partial(_voices, _named(folder)), items, nj, "dev: voices")]
-    own, others, real = ([value for row in told for value in row[name]] for name in ("own", "others", "real"))
+    own, others, real, right = (
+        [value for row in told for value in row[name]] for name in ("own", "others", "real", "right")
+    )
     if own and others:
         use = dataclasses.replace(use, like=round(equal_error_threshold(np.array(own), np.array(others)), 3))
     confidences = [talker.confidence for talkers in found for talker in talkers]
     if counted and len(set(real)) == 2:
         use = dataclasses.replace(use, sure=_fitted(np.array(confidences), np.array(real)))
+    if counted:
+        sure = [
+            (num, talker.confidence)
+            for num, each in zip(truth, windows, strict=True)
+            for talker in talkers_of(each, use)
+        ]
+        pairs = [(one, is_right) for (num, one), is_right in zip(sure, right, strict=True) if num > 1]
+        use = dataclasses.replace(use, trust=trusted(pairs))
     return use
 
 
@@ -147,10 +165,23 @@ def figures(
     Returns:
         {name: figure}, and `num`, the number of conversations.
     """
+    return means(judged(folder, use, pool, num_spk, noisy, num, nj))
+
+
+def judged(
+    folder: Path, use: UseConfig, pool: Pool, num_spk: int, noisy: bool, num: int, nj: int
+) -> list[dict[str, list]]:
+    """What `figures` are the means of: for each conversation and name the values; and `heard`, a candidate's confidence
+    and whether its extraction is its talker's.
+    """
     drawn = draw_conversations(pool, num_spk, TEST_ROUNDS, num, noisy, seed=2)
     pairs = list(zip(drawn, [drawn[-1], *drawn[:-1]], strict=True))
     title = f"test: {num_spk} talkers, {'noise' if noisy else 'no noise'}"
-    told = [row for _, row in map_items(partial(_judged, _named(folder), use), pairs, nj, title)]
+    return [row for _, row in map_items(partial(_judged, _named(folder), use), pairs, nj, title)]
+
+
+def means(told: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, float | int | None]:
+    """The figures of conversations that `judged` gave: {name: mean}, None without values, and `num`."""
 
     def mean(name: str) -> float | None:
         values = [value for row in told for value in row[name]]
@@ -189,6 +220,9 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
     row["count"] = [float(len(talkers) == len(sources))]
     row["found"] = [float(place is not None) for place in own]
     ests = {place: extract(talkers[place]) for place in own if place is not None}
+    row["heard"] = list(
+        zip((talker.confidence for talker in talkers), _right(ests, own, sources, talkers), strict=True)
+    )
     for number, (source, place) in enumerate(zip(sources, own, strict=True)):
         if place is None:
             continue
@@ -263,17 +297,68 @@ def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray
 
 def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
     """Of a conversation of the dev set with the one before it and its candidates: the cosine of the nearest candidate
-    to enrolments of voices that are there (own) and that are not (others), and which candidates are a talker's (real).
+    to enrolments of voices that are there (own) and that are not (others), which candidates are a talker's (real), and
+    of which the extraction is that talker's (right).
     """
     conversation, before, talkers = item
     teacher = _bundle(model).teacher
-    references = [embed_voice(teacher, _alone(source)) for source in rendered(conversation)[1]]
+    audio = rendered(conversation)
+    references = [embed_voice(teacher, _alone(source)) for source in audio[1]]
     taken = assigned(talkers, references)
+    sources, extract = audio[1], partial(_extracted, _bundle(model), _bundle(model).use, audio[0])
+    ests = {place: extract(talkers[place]) for place in taken if place is not None}
     return {
+        "right": _right(ests, taken, sources, talkers),
         "own": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in enrolled(conversation)],
         "others": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in _absent(before, conversation)],
         "real": [float(place in taken) for place in range(len(talkers))],
     }
+
+
+def _right(
+    ests: Mapping[int, np.ndarray], own: Sequence[int | None], sources: np.ndarray, talkers: Sequence[Talker]
+) -> list[float]:
+    """For each candidate whether it is a talker's and its extraction nearer to that talker than to any other."""
+    known = {place: number for number, place in enumerate(own) if place is not None}
+    return [
+        float(place in known and int(np.argmax([si_sdr(ests[place], one) for one in sources])) == known[place])
+        for place in range(len(talkers))
+    ]
+
+
+def coverage(heard: Sequence[tuple[float | None, float]]) -> list[dict[str, float]]:
+    """How often candidates are wrong, of those with the highest confidence.
+
+    Args:
+        heard: confidence of each candidate, and whether its extraction is its talker's.
+
+    Returns:
+        For shares of all candidates {"coverage", "confidence", "wrong"}: the share, the least confidence in it, and the
+        share of it that is wrong. Empty where nobody has a confidence.
+    """
+    known = sorted((pair for pair in heard if pair[0] is not None), reverse=True)
+    rows = []
+    for share in COVERAGES if known else ():
+        kept = known[: max(1, round(share * len(known)))]
+        wrong = 1 - float(np.mean([right for _, right in kept]))
+        rows.append({"coverage": share, "confidence": round(kept[-1][0], 3), "wrong": round(wrong, 3)})
+    return rows
+
+
+def trusted(heard: Sequence[tuple[float, float]]) -> float | None:
+    """The least confidence from which on nine of ten candidates are right, None where there is no such.
+
+    Args:
+        heard: confidence of each candidate, and whether its extraction is its talker's.
+
+    Returns:
+        From 0 to 1; at least twenty candidates are above it.
+    """
+    known = sorted(heard, reverse=True)
+    wrong = 1 - np.cumsum([right for _, right in known]) / np.arange(1, len(known) + 1)
+    enough = np.flatnonzero(wrong <= WRONG)
+    place = int(enough[-1]) if len(enough) else -1
+    return round(known[place][0], 3) if place >= LEAST_HEARD - 1 else None
 
 
 def _fitted(confidences: np.ndarray, real: np.ndarray) -> tuple[float, float]:

@@ -73,16 +73,17 @@ def load_bundle(model: str | None, device: str) -> Bundle:
     return read_folder(find_model(model)).to(device)
 
 
-def describe(recording: Recording, talkers: Sequence[Talker]) -> dict[str, Any]:
+def describe(recording: Recording, talkers: Sequence[Talker], trust: float | None = None) -> dict[str, Any]:
     """What is told of a recording's talkers, in plain values.
 
     Args:
         recording: the recording.
         talkers: that were heard in it.
+        trust: confidence from which on nine of ten extractions are right (UseConfig.trust).
 
     Returns:
-        {"recording", "seconds", "sample_rate", "channels", "talkers": [{"number", "confidence", "share", "spans",
-        "similarity": {number of another: cosine}}]}.
+        {"recording", "seconds", "sample_rate", "channels", "talkers": [{"number", "confidence", "trusted", "share",
+        "spans", "similarity": {number of another: cosine}}]}; `trusted` is None where that is not known.
     """
     cosines = similarities(talkers) if talkers else np.zeros((0, 0))
     return {
@@ -94,6 +95,7 @@ def describe(recording: Recording, talkers: Sequence[Talker]) -> dict[str, Any]:
             {
                 "number": talker.number,
                 "confidence": None if talker.confidence is None else round(talker.confidence, 3),
+                "trusted": None if None in (trust, talker.confidence) else talker.confidence >= trust,
                 "share": round(talker.share, 3),
                 "spans": [[round(begin, 2), round(min(end, recording.seconds), 2)] for begin, end in talker.spans],
                 "similarity": {

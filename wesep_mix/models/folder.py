@@ -48,6 +48,8 @@ class UseConfig(Checked):
         join: least cosine of the embeddings of one talker in two windows.
         like: least cosine of a candidate to an enrolment of its own voice; none: not known, nothing is refused.
         sure: slope and offset from the logit of a candidate's mean presence to that of its confidence.
+        trust: confidence from which on a candidate's extraction was its talker's in nine of ten, on the dev set; none:
+            not known.
         chunk_s: seconds of a chunk that the extractor hears at a time.
         overlap_s: seconds that two chunks share.
         level: of the extracted speech. `mixture`: what fits the mixture best, for an extractor whose training left it
@@ -63,6 +65,7 @@ class UseConfig(Checked):
     join: Annotated[float, between(-1, 1)] = 0.5
     like: Annotated[float, between(-1, 1)] | None = None
     sure: tuple[float, float] = (1.0, 0.0)
+    trust: Annotated[float, between(0, 1)] | None = None
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
     level: Literal["mixture", "own"] = "mixture"
@@ -87,6 +90,7 @@ class About:
         figures: a line on how well it does, with the data it was measured on.
         limits: what it cannot do.
         measured: rows of a table of figures, as evaluation.bundles gives them.
+        coverage: how often candidates are wrong, of those with the highest confidence, likewise.
     """
 
     name: str
@@ -95,6 +99,7 @@ class About:
     figures: str = "not measured"
     limits: str = "not stated"
     measured: tuple[dict[str, Any], ...] = ()
+    coverage: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -368,19 +373,20 @@ def _card(bundle: Bundle, made_by: str) -> str:
         "wesep-mix candidates recording.wav --model FOLDER",
         "```",
         "",
-        *_table(about.measured),
+        *_table("Figures", about.measured),
+        *_table("How often candidates are wrong, of those with the highest confidence", about.coverage),
     ]
     return "\n".join(lines)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rows:
         return []
     names = list(rows[0])
     cells = [" | ".join(_cell(row[name]) for name in names) for row in rows]
     head = [f"| {' | '.join(names)} |", f"| {' | '.join('---:' for _ in names)} |"]
     told = "What the columns are: `pydoc wesep_mix.evaluation.bundles`; talkers that no training has heard."
-    return ["## Figures", "", *head, *(f"| {one} |" for one in cells), "", told, ""]
+    return [f"## {title}", "", *head, *(f"| {one} |" for one in cells), "", told, ""]
 
 
 def _cell(value: Any) -> str:

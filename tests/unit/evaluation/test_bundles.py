@@ -136,6 +136,28 @@ def test_figures_of_a_model_that_hears_one(pool, knowing):
     assert row["wrong"] is None and row["si_sdri"] > 100
 
 
+def test_how_often_candidates_are_wrong_of_those_with_the_highest_confidence():
+    heard = [(0.9, 1.0), (0.8, 1.0), (0.7, 0.0), (0.6, 1.0), (0.5, 0.0), (None, 0.0)]
+    rows = {row["coverage"]: (row["confidence"], row["wrong"]) for row in bundles.coverage(heard)}
+    assert rows[1.0] == (0.5, 0.4) and rows[0.8] == (0.6, 0.25) and rows[0.6] == (0.7, 0.333) and rows[0.5] == (0.8, 0)
+    assert bundles.coverage([(None, 1.0)]) == [] == bundles.coverage([])
+
+
+def test_the_confidence_from_which_on_nine_of_ten_are_right():
+    right = [1.0] * 18 + [0.0, 0.0, 1.0, 0.0]  # 2 of 20 wrong, 2 of 21, 3 of 22
+    heard = [(0.99 - k / 100, one) for k, one in enumerate(right)]
+    assert bundles.trusted(heard) == 0.79
+    assert bundles.trusted(heard[:19]) is None  # too few to say so
+    assert bundles.trusted([(0.5, 0.0)] * 40) is None and bundles.trusted([]) is None
+
+
+def test_a_candidate_is_right_whose_extraction_is_its_talkers():
+    sources = np.eye(2, 50) + 0.01 * np.random.default_rng(0).normal(size=(2, 50))
+    talkers = [talker(k, 1.0) for k in range(3)]
+    ests = {0: sources[1], 2: sources[1]}  # the first is the first talker's, the last the second's, the other nobody's
+    assert bundles._right(ests, [0, 2], sources, talkers) == [0.0, 0.0, 1.0]
+
+
 def test_the_level_of_an_extraction_is_told_against_its_mixture():
     mix = np.random.default_rng(0).normal(size=100)
     assert level_db(0.1 * mix, mix) == pytest.approx(-20)
