@@ -81,7 +81,8 @@ class Teacher(Protocol):
     """Speech of one talker -> one embedding, whatever its level.
 
     It may have a `frontend`, which students copy, with its config in `config.frontend`; and a `head`, which they may
-    copy too, a `models.layers.embedding_head.EmbeddingHead`.
+    copy too, a `models.layers.embedding_head.EmbeddingHead`, or a method `begin`, which makes such a head compute what
+    the teacher computes (ValueError where its sizes do not fit).
     """
 
     config: TeacherConfig

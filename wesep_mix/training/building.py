@@ -83,7 +83,10 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
     if own is None:
         student.frontend.load_state_dict(frontend.state_dict())
     if settings.heads_from_teacher and (frontend is not None or own is settings.model.frontend):
-        _copy_head(head, student, teacher.config.name)
+        if hasattr(teacher, "begin"):
+            _begin_heads(teacher, student)
+        else:
+            _copy_head(head, student, teacher.config.name)
     return student
 
 
@@ -130,6 +133,15 @@ def _frontend(own: Any, teachers: nn.Module | None, num_layers: int | None) -> A
         return (own or teachers.config).with_finetuned(num_layers)
     except ValueError as err:
         raise UserError(f"student: finetuned_layers {num_layers}: {err}; leave finetuned_layers out") from err
+
+
+def _begin_heads(teacher: nn.Module, student: nn.Module) -> None:
+    """Let all heads begin as the teacher computes; what it leaves open is each head's own."""
+    try:
+        for head in getattr(student, "heads", ()):
+            teacher.begin(head)
+    except ValueError as err:
+        raise UserError(f"student: heads_from_teacher: {err}; or set it to false") from err
 
 
 def _copy_head(head: nn.Module | None, student: nn.Module, name: str) -> None:

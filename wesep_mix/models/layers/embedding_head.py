@@ -41,16 +41,17 @@ class AttentiveStatisticsPooling(nn.Module):
 
 
 class EmbeddingHead(nn.Module):
-    """Projection, attentive statistics pooling, projection to D, L2 norm.
+    """Projection (none if its size is 0), attentive statistics pooling, projection to D, L2 norm.
 
     459,648 parameters for 768 channels, projection and embedding of 256 and a bottleneck of 128.
     """
 
     def __init__(self, channels: int, projection: int = 256, embedding_dim: int = 256, bottleneck: int = 128):
         super().__init__()
-        self.projection = nn.Linear(channels, projection)
-        self.pooling = AttentiveStatisticsPooling(projection, bottleneck)
-        self.embedding = nn.Linear(2 * projection, embedding_dim)
+        self.projection = nn.Linear(channels, projection) if projection else nn.Identity()
+        self.pooled_dim = 2 * (projection or channels)
+        self.pooling = AttentiveStatisticsPooling(projection or channels, bottleneck)
+        self.embedding = nn.Linear(self.pooled_dim, embedding_dim)
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """Frames float [B, L, C], num_frames int64 [B] -> unit vectors [B, D]."""
@@ -64,10 +65,10 @@ class EmbeddingHead(nn.Module):
             num_frames: How many each item has, int64 [B].
 
         Returns:
-            Statistics, float [B, 2 * projection].
+            Statistics, float [B, pooled_dim].
         """
         return self.pooling(self.projection(frames), num_frames)
 
     def embed(self, pooled: Tensor) -> Tensor:
-        """The second half of `forward`: statistics [B, 2 * projection] -> unit vectors [B, D]."""
+        """The second half of `forward`: statistics [B, pooled_dim] -> unit vectors [B, D]."""
         return functional.normalize(self.embedding(pooled).float(), dim=-1)  # in bf16 its norm would not be 1

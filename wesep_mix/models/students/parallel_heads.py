@@ -28,6 +28,7 @@ class Config(Checked):
 
     Attributes:
         num_spk: heads.
+        projection: of the frames, in front of the pooling; 0: none.
         presence: each head also says whether it speaks for a talker.
         presence_hidden: units of a layer between a head's statistics, beside its embedding's cosines to those of the
             other heads, and its presence; 0: the presence is a linear function of the statistics alone.
@@ -37,7 +38,7 @@ class Config(Checked):
     name: str = "parallel_heads"
     frontend: Any = config.plugin("frontends", required=False)
     num_spk: Count = 2
-    projection: int = 256
+    projection: CountOrZero = 256
     embedding_dim: int = 256
     bottleneck: int = 128
     presence: bool = False
@@ -63,12 +64,12 @@ class Model(nn.Module):
         )
         self.presence = None
         if config.presence:
-            self.presence = nn.ModuleList(_presence(config) for _ in range(config.num_spk))
+            self.presence = nn.ModuleList(_presence(config, head.pooled_dim) for head in self.heads)
 
     def forward(self, mix: Tensor, num_samples: Tensor | None = None) -> SpeakerSet:
         """Mix float [B, T], num_samples int64 [B] -> N unit embeddings [B, N, D], and logits [B, N] with presence."""
         frames, num_frames = self.frontend(mix, num_samples)
-        pooled = [head.pool(frames, num_frames) for head in self.heads]  # [B, 2 * projection] each
+        pooled = [head.pool(frames, num_frames) for head in self.heads]  # [B, pooled_dim] each
         embeddings = torch.stack([head.embed(one) for head, one in zip(self.heads, pooled, strict=True)], dim=1)
         if self.presence is None:
             return SpeakerSet(embeddings)
@@ -78,9 +79,9 @@ class Model(nn.Module):
         return SpeakerSet(embeddings, torch.cat(logits, dim=1))
 
 
-def _presence(config: Config) -> nn.Module:
+def _presence(config: Config, size: int) -> nn.Module:
     """From the statistics of a head, and its cosines to the others where there is a hidden layer, to its logit."""
-    size, hidden = 2 * config.projection, config.presence_hidden
+    hidden = config.presence_hidden
     if not hidden:
         return nn.Linear(size, 1)
     return nn.Sequential(nn.Linear(size + config.num_spk - 1, hidden), nn.ReLU(), nn.Linear(hidden, 1))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from wesep_mix.base import config, plugins
 from wesep_mix.base.config import Checked, between
 from wesep_mix.models.layers.centred import CentredModel, check_centred
+from wesep_mix.models.layers.embedding_head import EmbeddingHead
 from wesep_mix.models.layers.masking import masked_mean_std, valid_frames
 
 SIZE = 192
@@ -62,6 +63,33 @@ class Model(CentredModel):
         """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, 192]."""
         frames, num_frames = self.frontend(wav, num_samples)
         return self.unit(self.dense(statistics(frames, num_frames)))
+
+
+    @torch.no_grad()
+    def begin(self, head: EmbeddingHead) -> None:
+        """Give a student's head first weights with which it embeds speech nearly as this teacher does.
+
+        All frames weigh alike at first. What differs: the deviation is not the unbiased one, and of a centred teacher
+        the centre is subtracted at the usual norm, not at each embedding's own.
+
+        Args:
+            head: Changed in place.
+
+        Raises:
+            ValueError: When the head projects the frames first, or has another size.
+        """
+        linear, norm = self.dense.linear.weight[..., 0], self.dense.nonlinear["batchnorm"]
+        if not isinstance(head.projection, nn.Identity) or head.embedding.weight.shape != linear.shape:
+            raise ValueError(
+                f"model.projection: wanted 0, and heads on {self.frontend.channels} channels for embeddings of {SIZE}"
+            )
+        scale = (norm.running_var + norm.eps).rsqrt()
+        head.embedding.weight.copy_(linear * scale[:, None])
+        head.embedding.bias.copy_(-norm.running_mean * scale)
+        if self.config.centred:
+            head.embedding.bias.sub_(self.centre * SIZE**0.5)
+        nn.init.zeros_(head.pooling.attention[-1].weight)
+        nn.init.zeros_(head.pooling.attention[-1].bias)
 
 
 class Dense(nn.Module):
