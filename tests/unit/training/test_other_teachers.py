@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.evaluation.kmeans_baseline import initial_frontend
 from wesep_mix.models import checkpoint
@@ -13,6 +14,7 @@ from wesep_mix.models.frontends import ge2e as frontend
 from wesep_mix.models.frontends import logmel
 from wesep_mix.models.students import parallel_heads
 from wesep_mix.models.teachers import campplus, ecapa, ge2e
+from wesep_mix.training.building import build_student
 from wesep_mix.training.settings import ArcFaceConfig
 from wesep_mix.training.student import train_student
 from wesep_mix.training.teacher import TeacherTraining, speaker_means, train_teacher
@@ -87,10 +89,17 @@ def test_campplus_is_written_centred_and_a_student_trains_the_top_of_its_copy(
     assert teacher.centre.any() and teacher(torch.randn(1, 8000)).shape == (1, 192)
     trainer = dataclasses.replace(student_settings.trainer, max_steps=1, steps_per_epoch=1)
     model = parallel_heads.Config(projection=5, bottleneck=3)
+    free = dataclasses.replace(model, projection=0)
     settings = dataclasses.replace(student_settings, model=model, trainer=trainer, finetuned_layers=1)
     train_student(settings, prepared / "2mix", tmp_path / "teacher" / "model.pt", tmp_path / "student", num_spk=2)
     learnt = checkpoint.load_model(tmp_path / "student" / "model.pt", "students").frontend.state_dict()
     moved = {name for name, value in teacher.frontend.state_dict().items() if not torch.equal(value, learnt[name])}
+    begun = build_student(dataclasses.replace(settings, heads_from_teacher=True, model=free), teacher, 2).eval()
+    wav = torch.randn(2, 16000).cumsum(1)
+    own = begun(wav).embeddings
+    assert torch.allclose(own[:, 0], own[:, 1], atol=1e-6)
+    with pytest.raises(UserError, match="student: heads_from_teacher: model.projection: wanted 0, .*or set it to fal"):
+        build_student(dataclasses.replace(settings, heads_from_teacher=True), teacher, 2)
     assert moved and {name.split(".")[1] for name in moved} <= {"block3", "transit3", "out_nonlinear"}
     assert not any("running" in name for name in moved)
 

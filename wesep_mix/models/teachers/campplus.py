@@ -64,7 +64,6 @@ class Model(CentredModel):
         frames, num_frames = self.frontend(wav, num_samples)
         return self.unit(self.dense(statistics(frames, num_frames)))
 
-
     @torch.no_grad()
     def begin(self, head: EmbeddingHead) -> None:
         """Give a student's head first weights with which it embeds speech nearly as this teacher does.

@@ -34,6 +34,13 @@ def test_a_head_has_as_many_parameters_as_the_papers():
     assert sum(weight.numel() for weight in EmbeddingHead(768).parameters()) == 459_648
 
 
+def test_without_a_projection_the_frames_are_pooled_as_they_are(batch):
+    head = EmbeddingHead(C, 0, 7, 4)
+    assert head.pooled_dim == 2 * C and EmbeddingHead(C, 6, 7, 4).pooled_dim == 12
+    torch.testing.assert_close(head.pool(*batch), head.pooling(*batch))
+    assert not any(name.startswith("projection") for name in head.state_dict())
+
+
 def pooled_by_hand(pooling, frames):
     """One item [L, C] in plain loops (Okabe et al. 2018, equations 3 to 6, with ECAPA's global context)."""
     first, second = pooling.attention[0], pooling.attention[2]

