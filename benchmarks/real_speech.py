@@ -55,6 +55,7 @@ from wesep_mix.models.shipped import find_model
 from wesep_mix.report.statements import DRAWS, said_ahead
 from wesep_mix.report.tables import SPEECH_COLUMNS, Column, Table, rules
 
+PARTIAL = "real_speech.partial.jsonl"  # what a run that was ended has done
 COLUMNS = {
     **{name: SPEECH_COLUMNS[name] for name in ("si_sdri", "extracted", "wrong_talker")},
     "count": Column("Count", "%", 100, 1, "share of the mixtures that have as many candidates as talkers"),
@@ -135,12 +136,13 @@ def _run(args: argparse.Namespace) -> None:
             {"title": str(one), **dataclasses.asdict(one), **summary(drawn[one], records[one])} for one in drawn
         ],
     }
-    text = _document(result, read_settings(work.model)["about"]["name"])
+    text = document(result, read_settings(work.model)["about"]["name"])
     print(text)
     if args.out:
         write_json(args.out / "real_speech.json", result)
         with atomic_write(args.out / "real_speech.md") as file:
             file.write(text + "\n")
+        (args.out / PARTIAL).unlink()
 
 
 def _work(args: argparse.Namespace) -> Work:
@@ -165,7 +167,7 @@ def _records(
     about = repr((revision(), work, read_settings(work.model), weights, _versions(work)))
     ids = [hashlib.sha256(f"{about}{one}{mixture}".encode()).hexdigest() for one, mixture in mixtures]
     with tempfile.TemporaryDirectory(prefix="wesep_mix.") as folder:
-        journal = (args.out or Path(folder)) / "real_speech.partial.jsonl"
+        journal = (args.out or Path(folder)) / PARTIAL
         journal.parent.mkdir(parents=True, exist_ok=True)
         items = dict(zip(ids, (mixture for _, mixture in mixtures), strict=True))
         found = map_kept(partial(scored, work), items, journal, args.nj, "real speech")
@@ -203,7 +205,7 @@ def summary(mixtures: Sequence[Mixture], records: Sequence[Mapping[str, Any]]) -
         | {metric: _number(outcomes(speakers, own, metric)) for metric in COLUMNS}
         for name, own in by_row.items()
     }
-    others = [name for name in by_row if name not in ("mixture", "predicted")] if "predicted" in by_row else []
+    others = [name for name in by_row if name not in ("mixture", "predicted", "clean")] if "predicted" in by_row else []
     ahead = [line for name in others if (line := _ahead(speakers, by_row["predicted"], by_row[name], name))]
     return {"rows": rows, "ahead": ahead, "talkers": list(records)}
 
@@ -214,8 +216,11 @@ def outcomes(speakers: Mapping[str, Sequence[str]], own: Iterable[Mapping[str, A
 
 
 def _number(found: Outcomes) -> Interval:
+    """With an interval, but where all mixtures have the same speakers, so that drawing them tells nothing."""
+    speakers = list(found.speakers.values())
     over, under = (np.array(list(part.values())) for part in (found.over, found.under))
-    return quotient(over, under, resampled_by_speaker(list(found.speakers.values()), rng_for(0, "interval")))
+    number = quotient(over, under, resampled_by_speaker(speakers, rng_for(0, "interval")))
+    return number if number is None or len(set(speakers)) > 1 else number | {"low": None, "high": None}
 
 
 def _ahead(
@@ -223,15 +228,13 @@ def _ahead(
 ) -> str | None:
     """By how much `predicted` is ahead, of the talkers whom both rows have."""
     both = {(one["mix"], one["speaker"]) for one in other}
-    pair = [
-        outcomes(speakers, (one for one in row if (one["mix"], one["speaker"]) in both), "si_sdri")
-        for row in (own, other)
-    ]
-    ahead = compare_rows([pair[0]], [pair[1]])
+    same = [one for one in own if (one["mix"], one["speaker"]) in both]
+    ahead = compare_rows([outcomes(speakers, same, "si_sdri")], [outcomes(speakers, other, "si_sdri")])
     return ahead and said_ahead(f"predicted ahead of {name} in SI-SDRi", ahead, COLUMNS["si_sdri"]).text
 
 
-def _document(result: Mapping[str, Any], model: str) -> str:
+def document(result: Mapping[str, Any], model: str) -> str:
+    """All tables with what is to be known of them, as Markdown."""
     shown_columns = [
         name for name in COLUMNS if any(row[name] for one in result["conditions"] for row in one["rows"].values())
     ]
@@ -262,8 +265,8 @@ def _told(condition: Mapping[str, Any]) -> list[str]:
 def _cell(number: Interval, column: Column) -> str:
     if number is None:
         return ""
-    value, low, high = (column.number(number[name]) for name in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    value, *ends = (column.number(each) for each in number.values() if each is not None)
+    return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ def scored(work: Work, mixture: Mixture) -> list[dict[str, Any]]:
     mix, sources = rendered(mixture.conversation)
     model, records = _model(work.model), []
     voices = {place: _heard(one) for place, one in enumerate(mixture.enrolments) if one is not None}
-    alone = [model.embed(source[source != 0]) for source in sources]
+    by_name = {source.spk: source for source in mixture.conversation.plans[0].sources}
+    alone = [model.embed(_heard(by_name[spk])) for spk in mixture.conversation.talkers]
     talkers = model.candidates(mix)
     own = assigned(talkers, alone)
     predicted = [None if place is None else talkers[place].embedding for place in own]
