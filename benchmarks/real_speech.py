@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--model", required=True, help="a model's folder, or the name of one of the package's")
     options.add_argument("--speakers", type=Path, nargs="+", default=[], help="SPEAKERS.TXT of each corpus")
     options.add_argument("--num", type=int, default=40, help="mixtures of a condition [40]")
-    options.add_argument("--talkers", type=int, nargs="+", default=[2], help="numbers of talkers [2]")
+    options.add_argument("--talkers", type=int, nargs="+", choices=(2, 3, 4, 5), default=[2], help="numbers [2]")
     options.add_argument("--snr", type=_snr, nargs="+", default=[None, 10.0], help="`none` or dB [none 10]")
     options.add_argument("--overlap", type=_range, nargs="+", default=[(0.5, 0.8)], help="shares [0.5-0.8]")
     options.add_argument("--whole", action="store_true", help="whole utterances instead of the corpus's segments")
