@@ -133,7 +133,8 @@ def _run(args: argparse.Namespace) -> None:
         "revision": revision(),
         "versions": _versions(work),
         "conditions": [
-            {"title": str(one), **dataclasses.asdict(one), **summary(drawn[one], records[one])} for one in drawn
+            {"title": str(one), **dataclasses.asdict(one), **summary(drawn[one], records[one])} | {"asked": work.rows}
+            for one in drawn
         ],
     }
     text = document(result, read_settings(work.model)["about"]["name"])
@@ -194,14 +195,18 @@ def summary(mixtures: Sequence[Mixture], records: Sequence[Mapping[str, Any]]) -
         records: of all rows (real_speech_rows.scored).
 
     Returns:
-        {rows: {row: {num, nothing, metric: its number with interval}}, ahead: statements, talkers: the records}.
+        {rows: {row: {num, nothing, words, metric: its number with interval}}, ahead: statements, talkers: the records}.
     """
     speakers = {mixture.name: mixture.conversation.talkers for mixture in mixtures}
     by_row: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         by_row.setdefault(record["row"], []).append(record)
     rows = {
-        name: {"num": len(own), "nothing": sum(one["nothing"] for one in own)}
+        name: {
+            "num": len(own),
+            "nothing": sum(one["nothing"] for one in own),
+            "words": round(sum(one["sums"]["wer"][1] for one in own if "wer" in one["sums"])),
+        }
         | {metric: _number(outcomes(speakers, own, metric)) for metric in COLUMNS}
         for name, own in by_row.items()
     }
@@ -217,10 +222,13 @@ def outcomes(speakers: Mapping[str, Sequence[str]], own: Iterable[Mapping[str, A
 
 def _number(found: Outcomes) -> Interval:
     """With an interval, but where all mixtures have the same speakers, so that drawing them tells nothing."""
-    speakers = list(found.speakers.values())
-    over, under = (np.array(list(part.values())) for part in (found.over, found.under))
+    counted = [mix for mix, under in found.under.items() if under > 0]
+    if not counted:
+        return None
+    speakers = [found.speakers[mix] for mix in counted]
+    over, under = (np.array([part[mix] for mix in counted]) for part in (found.over, found.under))
     number = quotient(over, under, resampled_by_speaker(speakers, rng_for(0, "interval")))
-    return number if number is None or len(set(speakers)) > 1 else number | {"low": None, "high": None}
+    return number if len(set(speakers)) > 1 else number | {"low": None, "high": None}
 
 
 def _ahead(
@@ -253,7 +261,10 @@ def document(result: Mapping[str, Any], model: str) -> str:
 
 def _told(condition: Mapping[str, Any]) -> list[str]:
     lines = [f"- {line}" for line in condition["ahead"]]
+    lines += [f"- {name}: of no talker." for name in condition["asked"] if name not in condition["rows"]]
     most = max((row["num"] for row in condition["rows"].values()), default=0)
+    if words := max((row["words"] for row in condition["rows"].values()), default=0):
+        lines.append(f"- WER is of {words} words.")
     for name, row in condition["rows"].items():
         if row["nothing"]:
             lines.append(f"- {name}: {row['nothing']} of {row['num']} talkers got nothing and count with the mixture.")

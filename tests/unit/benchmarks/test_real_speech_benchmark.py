@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def test_a_table_of_a_model(parts, prepared, model, tmp_path, capsys):
     )
     assert rows[0][:4] == ["mixture", "6", "0.00 (0.00 to 0.00)", "0.0 (0.0 to 0.0)"]
     assert "## all, 2 talkers, noise at 10 dB, overlap 0.5 to 0.8" in said and "- seed 0, revision" in said
-    assert "predicted ahead of wrong in SI-SDRi: by" in said and said == (tmp_path / "real_speech.md").read_text()
+    assert "of no talker" not in said and "predicted ahead of wrong in SI-SDRi: by" in said
+    assert said == (tmp_path / "real_speech.md").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["real_speech.json", "real_speech.md"]
     [condition] = json.loads((tmp_path / "real_speech.json").read_text())["conditions"]
     assert len(condition["talkers"]) == 6 * len(rows) and condition["rows"]["clean"]["num"] == 6
@@ -99,6 +101,23 @@ def test_a_talker_without_candidate_counts_with_the_mixture(parts):
     assert good[0] == [pytest.approx(20, abs=0.01), 1.0, 0.0] and good[1][1:] == [0.0, 1.0] and good[1][0] < -50
     assert judged({0: None, 1: np.zeros_like(mix)}) == {0: [0.0, 0.0, 0.0], 1: [0.0, 0.0, 0.0]}
     assert judged({1: mix})[1][0] == 0 and rows.is_nothing(np.zeros(3)) and not rows.is_nothing(mix)
+
+
+def test_a_row_and_its_interval_by_hand(parts):
+    """Of three mixtures only one has words: three errors of four, and no interval."""
+    rows, record = parts("real_speech_rows"), {"row": "clean", "nothing": False}
+    names = (("a", "b"), ("a", "c"), ("b", "c"))
+    drawn = [rows.Mixture(str(n), SimpleNamespace(talkers=talkers), (), None, ()) for n, talkers in enumerate(names)]
+    records = [
+        {**record, "mix": str(n), "speaker": spk, "sums": {"si_sdri": (float(n), 1.0)}}
+        for n, talkers in enumerate(names)
+        for spk in talkers
+    ]
+    records[0]["sums"]["wer"] = (3.0, 4.0)
+    row = parts("real_speech").summary(drawn, records)["rows"]["clean"]
+    assert (row["num"], row["words"], row["si_sdri"]["value"]) == (6, 4, 1.0) and row["estoi"] is None
+    assert row["wer"] == {"value": 0.75, "low": None, "high": None}
+    assert 0 <= row["si_sdri"]["low"] < 1 < row["si_sdri"]["high"] <= 2
 
 
 def test_the_wrong_embedding_is_the_next_talkers(parts):
