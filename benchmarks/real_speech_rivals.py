@@ -19,10 +19,9 @@ Extract = Callable[[np.ndarray, np.ndarray], np.ndarray]  # mixture [T] and enro
 
 @dataclass(frozen=True)
 class Rival:
-    """A pretrained extractor of others: its package, that package's licence, and how it is loaded."""
+    """A pretrained extractor of others: its package, and how it is loaded."""
 
     package: str
-    licence: str
     load: Callable[[], Extract]
 
 
@@ -75,6 +74,6 @@ def _in_steps(step: Callable[[np.ndarray], np.ndarray], mix: np.ndarray, size: i
 
 
 RIVALS = {
-    "speakerbeam": Rival("livekit-plugins-speakerbeamss", "Apache-2.0", _speakerbeam),
-    "voicefilter": Rival("open-voicefilter-lite", "Apache-2.0", _voicefilter),
+    "speakerbeam": Rival("livekit-plugins-speakerbeamss", _speakerbeam),
+    "voicefilter": Rival("open-voicefilter-lite", _voicefilter),
 }

@@ -72,7 +72,8 @@ use_if_whole() {  # ENV_DIR: prints it and ends if it has every package (looked 
     [ -x "$1/bin/python" ] || return 0
     lacks=$("$1/bin/python" -c 'import sys; from importlib.util import find_spec
 there = lambda name: find_spec(name.split(".")[0]) and find_spec(name)  # of a lacking parent it raises
-print(", ".join(name for name in sys.argv[1:] if not there(name)))' "${modules[@]}" ${more_files_of[@]+"${more_files_of[@]}"}) || return 0
+print(", ".join(name for name in sys.argv[1:] if not there(name)))' "${modules[@]}" \
+        ${more_files_of[@]+"${more_files_of[@]}"}) || return 0
     [ -z "$lacks" ] || { say "$1 is not used, it lacks $lacks" && return 0; }
     check_pair "$1" && echo "$1" && exit 0
 }

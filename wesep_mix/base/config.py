@@ -271,7 +271,8 @@ def read_raw(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
         if target is not None:
             _set(raw, target, value, f"--set {override}")
         elif key[0] in raw:  # it may be another stage's; whoever meant this one is not to believe that it was taken
-            _note(f"note: --set {override}: not in {path}, unless as {section_of(path)}.{'.'.join(key)}")
+            whole = f"{section_of(path)}.{'.'.join(key)}"
+            _note(f"note: --set {override} changes nothing in {path}, which has no such key; {whole} would add it")
     return raw
 
 

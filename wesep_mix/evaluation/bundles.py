@@ -76,7 +76,7 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
             )
     use = calibrated(folder, bundle, dev, counts, num, nj)
     told = {
-        (num_spk, noisy): judged(folder, use, test, num_spk, noisy, num, nj)
+        (num_spk, noisy): by_conversation(folder, use, test, num_spk, noisy, num, nj)
         for num_spk in counts
         for noisy in (False, True)
     }
@@ -90,9 +90,11 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
 
 
 def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
-    """The thresholds that do best: `presence` and `join` by the count, `like` where errors of both kinds are as many;
-    `sure`, by which a candidate's presence becomes the probability that it is a talker's; and `trust`, the confidence
-    from which on the extraction is that talker's in nine of ten.
+    """The thresholds that do best on a dev set.
+
+    `presence` and `join` are chosen by the count, `like` where errors of both kinds are as many. By `sure` the presence
+    of a candidate becomes the probability that it is a talker's. From the confidence `trust` on the extraction is that
+    talker's in nine of ten.
 
     Without voices that are not there `like` stays as it is, and without candidates that are nobody's `sure` does.
 
@@ -165,10 +167,10 @@ def figures(
     Returns:
         {name: figure}, and `num`, the number of conversations.
     """
-    return means(judged(folder, use, pool, num_spk, noisy, num, nj))
+    return means(by_conversation(folder, use, pool, num_spk, noisy, num, nj))
 
 
-def judged(
+def by_conversation(
     folder: Path, use: UseConfig, pool: Pool, num_spk: int, noisy: bool, num: int, nj: int
 ) -> list[dict[str, list]]:
     """What `figures` are the means of: for each conversation and name the values; and `heard`, a candidate's confidence
@@ -181,7 +183,7 @@ def judged(
 
 
 def means(told: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, float | int | None]:
-    """The figures of conversations that `judged` gave: {name: mean}, None without values, and `num`."""
+    """The figures of conversations that `by_conversation` gave: {name: mean}, None without values, and `num`."""
 
     def mean(name: str) -> float | None:
         values = [value for row in told for value in row[name]]
@@ -296,9 +298,10 @@ def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray
 
 
 def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
-    """Of a conversation of the dev set with the one before it and its candidates: the cosine of the nearest candidate
-    to enrolments of voices that are there (own) and that are not (others), which candidates are a talker's (real), and
-    of which the extraction is that talker's (right).
+    """What thresholds are chosen from, of a conversation with the one before it and its candidates.
+
+    own, others: the cosine of the nearest candidate to enrolments of voices that are there, and that are not. real,
+    right: which candidates are a talker's, and of which the extraction is that talker's.
     """
     conversation, before, talkers = item
     teacher = _bundle(model).teacher

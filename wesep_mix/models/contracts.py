@@ -80,9 +80,9 @@ class TeacherConfig(Protocol):
 class Teacher(Protocol):
     """Speech of one talker -> one embedding, whatever its level.
 
-    It may have a `frontend`, which students copy, with its config in `config.frontend`; and a `head`, which they may
-    copy too, a `models.layers.embedding_head.EmbeddingHead`, or a method `begin`, which makes such a head compute what
-    the teacher computes (ValueError where its sizes do not fit).
+    It may have a `frontend`, which students copy, with its config in `config.frontend`; and a
+    method `begin`, which makes a student's head, a `models.layers.embedding_head.EmbeddingHead`, compute what the
+    teacher computes (ValueError where its sizes do not fit).
     """
 
     config: TeacherConfig
@@ -105,7 +105,7 @@ class StudentConfig(Protocol):
 class Student(Protocol):
     """Mixture -> a set of embeddings, whatever its level.
 
-    It may have a list `heads`, which then take what a teacher's `head` has learned.
+    It may have a list `heads`, which may then begin as the teacher computes.
     """
 
     config: StudentConfig

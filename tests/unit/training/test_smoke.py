@@ -75,7 +75,7 @@ def test_a_teacher_that_cannot_be_built_is_told(settings, said, teacher):
     [
         ({"finetuned_layers": 2}, "student: finetuned_layers 2: .*trained as a whole"),
         ({"min_talkers": 3}, "student: min_talkers 3: wanted up to --num_spk 2"),
-        ({"heads_from_teacher": True}, "student: heads_from_teacher: the head of the teacher asp does not fit"),
+        ({"heads_from_teacher": True}, "student: heads_from_teacher: the teacher asp: its head does not fit"),
     ],
 )
 def test_a_student_that_does_not_fit_its_teacher_is_told(settings, said, student_settings, teacher):

@@ -98,7 +98,7 @@ def test_a_head_that_does_not_fit_is_told(student_settings, teacher):
     settings = dataclasses.replace(student_settings, heads_from_teacher=True)
     with pytest.raises(
         UserError,
-        match=r"head of the teacher asp does not fit: embedding.weight: wanted \[4, 10\], "
+        match=r"the teacher asp: its head does not fit: embedding.weight: wanted \[4, 10\], "
         r"found \[4, 12\]; .*projection and bottleneck",
     ):
         build_student(settings, teacher, 2)

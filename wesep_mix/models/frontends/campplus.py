@@ -11,7 +11,6 @@ B batch, T samples, L frames.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from wesep_mix.models.layers.dtdnn import TDNN, ConvolutionModule, DenseBlock, N
 from wesep_mix.models.layers.masking import by_length, lengths_of, valid_frames
 from wesep_mix.models.layers.mel import fbank
 from wesep_mix.models.layers.network import gain_to
-from wesep_mix.models.packaged import PackagedWeights
+from wesep_mix.models.packaged import PackagedFrontEnd, PackagedWeights
 
 WINDOW, HOP, NUM_MELS = 400, 160, 80  # samples: 25 and 10 ms
 LEAST = 3200  # samples: silence follows a shorter input
@@ -63,13 +62,13 @@ class Config(Checked):
         return self if WEIGHTS.are_there() else dataclasses.replace(self, weights_inside=True)
 
 
-class Model(nn.Module):
+class Model(PackagedFrontEnd):
     """Waveform -> frames of 20 ms. All of it stays in eval mode; the backward pass goes no further than it must."""
 
+    weights = WEIGHTS
+
     def __init__(self, config: Config):
-        super().__init__()
-        self.config = dataclasses.replace(config, weights_inside=config.pretrained)
-        self.from_package = config.pretrained and not config.weights_inside
+        super().__init__(config)
         self.head = ConvolutionModule()
         self.xvector, self.channels = _dense_network(32 * NUM_MELS // 8)
         if self.from_package:
@@ -79,27 +78,9 @@ class Model(nn.Module):
             part.requires_grad_(True)
         self.train(self.training)
 
-    def fresh(self) -> Model:
-        """The same front-end before any training of ours; a frozen one has had none, so it needs no package."""
-        if not self.config.finetuned_blocks:
-            return copy.deepcopy(self)
-        return Model(dataclasses.replace(self.config, weights_inside=False))
-
-    def initialise(self, layer: nn.Module, part: str) -> None:
-        """Give a layer on top of this its first weights, and freeze it unless some blocks are fine-tuned.
-
-        The weights are the package's, but where this front-end has random ones or those of a model file of ours.
-
-        Args:
-            layer: The layer.
-            part: What the names of the package's weights begin with.
-
-        Raises:
-            UserError: When the package is not installed, or its file is not what is wanted.
-        """
-        if self.from_package:
-            WEIGHTS.fill(layer, part=part)
-        layer.requires_grad_(self.config.finetuned_blocks > 0)
+    def is_trained(self) -> bool:
+        """Whether training changes any of it."""
+        return self.config.finetuned_blocks > 0
 
     def train(self, mode: bool = True) -> Model:
         return super().train(False)

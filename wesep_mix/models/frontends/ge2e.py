@@ -11,7 +11,6 @@ B batch, T samples, L frames.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from dataclasses import dataclass
 
@@ -22,13 +21,13 @@ from wesep_mix.models.contracts import TrainedWhole
 from wesep_mix.models.layers.masking import lengths_of, valid_frames
 from wesep_mix.models.layers.mel import MelPower
 from wesep_mix.models.layers.network import gain_to
-from wesep_mix.models.packaged import PackagedWeights
+from wesep_mix.models.packaged import PackagedFrontEnd, PackagedWeights
 
 SAMPLE_RATE = 16000
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
 NUM_MELS, HIDDEN, NUM_LAYERS = 40, 256, 3
 LEVEL = 10 ** (-30 / 20)  # root mean square that quiet input is brought to: -30 dB of full scale
-WEIGHTS = PackagedWeights("ge2e", "resemblyzer", "pretrained.pt")
+WEIGHTS = PackagedWeights("ge2e", "resemblyzer", "pretrained.pt", under="model_state")
 
 
 @dataclass(frozen=True)
@@ -55,40 +54,22 @@ class Config(TrainedWhole):
         return self if WEIGHTS.are_there() else dataclasses.replace(self, weights_inside=True)
 
 
-class Model(nn.Module):
+class Model(PackagedFrontEnd):
     """Waveform -> frames of 10 ms, each of which has heard all before it (in training 1.6 s of it)."""
 
+    weights = WEIGHTS
+
     def __init__(self, config: Config):
-        super().__init__()
-        self.config = dataclasses.replace(config, weights_inside=config.pretrained)
+        super().__init__(config)
         self.channels = HIDDEN
         self.hop = HOP
-        self.from_package = config.pretrained and not config.weights_inside
         self.lstm = nn.LSTM(NUM_MELS, HIDDEN, NUM_LAYERS, batch_first=True)
         self.initialise(self.lstm, "lstm")
         self.mel_power = MelPower(WINDOW, HOP, NUM_MELS, SAMPLE_RATE, norm="slaney", scale="slaney")
 
-    def fresh(self) -> Model:
-        """The same front-end before any training of ours; a frozen one has had none, so it needs no package."""
-        if not self.config.finetuned:
-            return copy.deepcopy(self)
-        return Model(dataclasses.replace(self.config, weights_inside=False))
-
-    def initialise(self, layer: nn.Module, part: str) -> None:
-        """Give a layer its first weights, and freeze it unless it is fine-tuned.
-
-        The weights are the package's, but where this front-end has random ones or those of a model file of ours.
-
-        Args:
-            layer: The layer.
-            part: Its part of the package's weights: `lstm`, or `linear`, the projection on top of it.
-
-        Raises:
-            UserError: When the package is not installed, or its file is not what is wanted.
-        """
-        if self.from_package:
-            WEIGHTS.fill(layer, "model_state", part)
-        layer.requires_grad_(self.config.finetuned)
+    def is_trained(self) -> bool:
+        """Whether training changes any of it."""
+        return self.config.finetuned
 
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Wav float [B, T], num_samples int64 [B] (T when None) -> frames [B, L, 256], num_frames int64 [B]."""

@@ -57,6 +57,24 @@ class EmbeddingHead(nn.Module):
         """Frames float [B, L, C], num_frames int64 [B] -> unit vectors [B, D]."""
         return self.embed(self.pool(frames, num_frames))
 
+    def begin_as(self, other: EmbeddingHead) -> None:
+        """Take another head's weights.
+
+        Args:
+            other: The head.
+
+        Raises:
+            ValueError: When it has other sizes.
+        """
+        theirs, ours = ({key: list(one.shape) for key, one in head.state_dict().items()} for head in (other, self))
+        unlike = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
+        if unlike:
+            raise ValueError(
+                f"its head does not fit: {unlike[0]}: wanted {ours.get(unlike[0])}, found {theirs.get(unlike[0])}; "
+                "give the student the teacher's projection and bottleneck"
+            )
+        self.load_state_dict(other.state_dict())
+
     def pool(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """The first half of `forward`.
 

@@ -38,3 +38,7 @@ class Model(nn.Module):
     def forward(self, wav: Tensor, num_samples: Tensor | None = None) -> Tensor:
         """Wav float [B, T] of one talker each, num_samples int64 [B] -> unit embeddings [B, D]."""
         return self.head(*self.frontend(wav, num_samples))
+
+    def begin(self, head: EmbeddingHead) -> None:
+        """Give a student's head the weights of this teacher's. Raises: ValueError when it has other sizes."""
+        head.begin_as(self.head)

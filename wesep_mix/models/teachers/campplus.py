@@ -80,7 +80,7 @@ class Model(CentredModel):
         linear, norm = self.dense.linear.weight[..., 0], self.dense.nonlinear["batchnorm"]
         if not isinstance(head.projection, nn.Identity) or head.embedding.weight.shape != linear.shape:
             raise ValueError(
-                f"model.projection: wanted 0, and heads on {self.frontend.channels} channels for embeddings of {SIZE}"
+                f"wanted model.projection 0, and heads on {self.frontend.channels} channels for embeddings of {SIZE}"
             )
         scale = (norm.running_var + norm.eps).rsqrt()
         head.embedding.weight.copy_(linear * scale[:, None])

@@ -95,7 +95,7 @@ def test_a_students_head_can_begin_as_it_computes(centred):
 
 @pytest.mark.parametrize("head", [EmbeddingHead(512, 6, 192, 4), EmbeddingHead(512, 0, 100, 4)])
 def test_a_head_of_other_sizes_cannot(head):
-    with pytest.raises(ValueError, match="model.projection: wanted 0, and heads on 512 channels for embeddings of 192"):
+    with pytest.raises(ValueError, match="wanted model.projection 0, and heads on 512 channels for embeddings of 192"):
         Model(RANDOM).begin(head)
 
 
