@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated
 
 import torch
@@ -43,18 +44,18 @@ class Config(Checked):
 
     Attributes:
         pretrained: with the package's weights, else random ones.
-        finetuned_blocks: how many of the dense blocks training changes, from the top, each with the layer behind it;
-            never the convolutions in front of them. Batch norm keeps its statistics.
+        finetuned_blocks: how many of the dense blocks training changes, from the top, each with the layer behind it; 4:
+            the convolutions in front of them too. Batch norm keeps its statistics.
         weights_inside: set when the weights are read, so that a model file of ours needs no package any more.
     """
 
     name: str = "campplus"
     pretrained: bool = True
-    finetuned_blocks: Annotated[int, between(0, len(BLOCKS))] = 0
+    finetuned_blocks: Annotated[int, between(0, len(BLOCKS) + 1)] = 0
     weights_inside: bool = False
 
     def with_finetuned(self, num_layers: int | None) -> Config:
-        """The same with that many fine-tuned blocks; None leaves them as they are. Raises: ValueError above 3."""
+        """The same with that many fine-tuned blocks; None leaves them as they are. Raises: ValueError above 4."""
         return self if num_layers is None else dataclasses.replace(self, finetuned_blocks=num_layers)
 
     def for_trial(self) -> Config:
@@ -74,8 +75,9 @@ class Model(PackagedFrontEnd):
         if self.from_package:
             WEIGHTS.fill(self)
         self.requires_grad_(False)
-        for part in self._finetuned():
-            part.requires_grad_(True)
+        steps = list(self._steps())
+        for layer in chain(*steps[len(steps) - config.finetuned_blocks :]):
+            layer.requires_grad_(True)
         self.train(self.training)
 
     def is_trained(self) -> bool:
@@ -99,29 +101,19 @@ class Model(PackagedFrontEnd):
 
     def _frames(self, wav: Tensor) -> Tensor:
         """[B, T] -> [B, L, 512], all of one length."""
-        first_trained = len(BLOCKS) - self.config.finetuned_blocks
+        steps = list(self._steps())
+        num_frozen = len(steps) - self.config.finetuned_blocks
         with torch.no_grad():
-            features = fbank(wav, NUM_MELS, window_type="povey", full_scale=1.0)  # [B, frames of 10 ms, 80]
-            frames = self.xvector["tdnn"](self.head(features.transpose(1, 2)))  # [B, C, L]
-            for place in range(first_trained):
-                frames = self._block(place, frames)
-        for place in range(first_trained, len(BLOCKS)):
-            frames = self._block(place, frames)
-        return frames.transpose(1, 2)
+            frames = fbank(wav, NUM_MELS, window_type="povey", full_scale=1.0)  # [B, frames of 10 ms, 80]
+            frames = nn.Sequential(*chain(*steps[:num_frozen]))(frames.transpose(1, 2))
+        return nn.Sequential(*chain(*steps[num_frozen:]))(frames).transpose(1, 2)
 
-    def _block(self, place: int, frames: Tensor) -> Tensor:
-        for part in self._parts(place):
-            frames = part(frames)
-        return frames
-
-    def _parts(self, place: int) -> list[nn.Module]:
-        """A dense block and what stands behind it."""
-        names = [f"block{place + 1}", f"transit{place + 1}"] + ["out_nonlinear"] * (place == len(BLOCKS) - 1)
-        return [self.xvector[name] for name in names]
-
-    def _finetuned(self) -> Iterator[nn.Module]:
-        for place in range(len(BLOCKS) - self.config.finetuned_blocks, len(BLOCKS)):
-            yield from self._parts(place)
+    def _steps(self) -> Iterator[list[nn.Module]]:
+        """The layers in their order: the convolutions, then each dense block and what stands behind it."""
+        yield [self.head, self.xvector["tdnn"]]
+        for place in range(1, len(BLOCKS) + 1):
+            names = [f"block{place}", f"transit{place}"] + ["out_nonlinear"] * (place == len(BLOCKS))
+            yield [self.xvector[name] for name in names]
 
 
 def _dense_network(num_in: int) -> tuple[nn.ModuleDict, int]:

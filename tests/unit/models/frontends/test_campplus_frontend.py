@@ -51,13 +51,17 @@ def test_what_follows_an_item_has_no_influence(random):
         assert not frames[row, int(count) :].any()
 
 
+BEHIND = {f"{part}{place}" for part in ("block", "transit") for place in (1, 2, 3)} | {"out_nonlinear"}
+
+
 @pytest.mark.parametrize(
     "blocks, trained",
     [
         (0, set()),
         (1, {"block3", "transit3", "out_nonlinear"}),
         (2, {"block2", "transit2", "block3", "transit3", "out_nonlinear"}),
-        (3, {f"{part}{place}" for part in ("block", "transit") for place in (1, 2, 3)} | {"out_nonlinear"}),
+        (3, BEHIND),
+        (4, {"head", "tdnn"} | BEHIND),
     ],
 )
 def test_so_many_blocks_from_the_top_are_trained(blocks, trained):
@@ -69,13 +73,13 @@ def test_so_many_blocks_from_the_top_are_trained(blocks, trained):
         frames.square().sum().backward()
     with_gradient = {name for name, weight in model.named_parameters() if weight.grad is not None}
     assert with_gradient == {name for name, weight in model.named_parameters() if weight.requires_grad}
-    assert {name.split(".")[1] for name in with_gradient} == trained and not any("head" in n for n in with_gradient)
+    assert {name.removeprefix("xvector.").split(".")[0] for name in with_gradient} == trained
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())  # statistics too
 
 
 def test_a_number_of_blocks_that_it_has_not_is_refused():
-    with pytest.raises(ValueError, match="finetuned_blocks: wanted a number from 0 to 3, found 4"):
-        Config().with_finetuned(4)
+    with pytest.raises(ValueError, match="finetuned_blocks: wanted a number from 0 to 4, found 5"):
+        Config().with_finetuned(5)
     assert Config(finetuned_blocks=2).with_finetuned(None).finetuned_blocks == 2
 
 
