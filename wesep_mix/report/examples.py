@@ -33,6 +33,7 @@ POINTS = 160  # of a waveform, in time
 ROWS, COLUMNS = 128, 320  # of a spectrogram; columns at most
 JPEG_QUALITY = 45
 PER_KIND, NUM_WORST = 4, 20
+MOST_SECONDS = 1500  # of targets and extractions, all together, which are about 11 MB
 KINDS = ("best", "median", "worst")
 
 
@@ -192,7 +193,8 @@ def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], fol
         folders: {row: folder of its scores}, beside which its wavs lie.
 
     Returns:
-        The best, median and worst with all that is on the disk, and the worst with the extraction of `row` alone.
+        The best, median and worst with all that is on the disk, and the worst with the extraction of `row` alone. Of
+        each kind there are fewer than PER_KIND, but one, where all sounds together were longer than MOST_SECONDS.
 
     Raises:
         UserError: a mixture has no plan, or its audio is missing or damaged.
@@ -211,7 +213,18 @@ def listening(data: Path, row: str, scores: Mapping[str, Sequence[Mapping]], fol
         ]
 
     worst = dict.fromkeys((each["mix"] for each in worst_rows(scores[row], NUM_WORST)), "worst")
-    return Listening(row, len(means), examples(choose(means), list(scores)), examples(worst, [row]))
+    chosen = _fitting(means, plans, len(scores))
+    return Listening(row, len(means), examples(chosen, list(scores)), examples(worst, [row]))
+
+
+def _fitting(means: Mapping[str, float], plans: Mapping[str, Plan], num_rows: int) -> dict[str, str]:
+    """As many mixtures of each kind as have no more than MOST_SECONDS of sounds, at least one."""
+    for per_kind in range(PER_KIND, 0, -1):
+        chosen = choose(means, per_kind)
+        samples = sum(plans[mix].num_samples * len(plans[mix].sources) for mix in chosen) * (num_rows + 1)
+        if samples <= MOST_SECONDS * SAMPLE_RATE:
+            break
+    return chosen
 
 
 Extractions = Mapping[str, tuple[Path, Mapping[tuple[str, str], float]]]  # {row: folder of wavs, SI-SDRi of each}

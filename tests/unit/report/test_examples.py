@@ -49,6 +49,14 @@ def decoded(address):
     return soundfile.read(io.BytesIO(base64.b64decode(address.removeprefix("data:audio/mpeg;base64,"))))
 
 
+@pytest.mark.parametrize(("seconds", "mixtures"), [(1e9, 3), (0, 1)])
+def test_many_sounds_leave_fewer_mixtures_of_each_kind(heard, monkeypatch, seconds, mixtures):
+    folder, row, scores, folders, _ = heard
+    monkeypatch.setattr("wesep_mix.report.examples.MOST_SECONDS", seconds)
+    monkeypatch.setattr("wesep_mix.report.examples.choose", lambda means, num: dict.fromkeys(list(means)[:num], "best"))
+    assert len(listening(folder, row, scores, folders).chosen) == mixtures
+
+
 def test_each_mixture_has_its_targets_extractions_and_the_controls_that_are_on_the_disk(heard):
     folder, row, scores, folders, plans = heard
     found = listening(folder, row, scores, folders)
