@@ -24,7 +24,7 @@ from wesep_mix.base.installed import revision
 from wesep_mix.base.stage import guarded
 from wesep_mix.inference.candidates import Talker, find_talkers
 from wesep_mix.inference.chunked import chunk_starts
-from wesep_mix.inference.listening import extract_talker
+from wesep_mix.inference.sharing import extract_among
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio, write_audio
 from wesep_mix.models.folder import UseConfig, read_folder
 from wesep_mix.report.tables import Table
@@ -55,7 +55,8 @@ def _run(meetings: Path, model: Path, out: Path) -> None:
         series[path.stem] = (starts, true, found)
         rows.append(_row(path.stem, len({spk for spk, _, _ in turns}), len(talkers), true, found))
         if len(parts) < EXAMPLES and talkers:
-            speeches = [extract_talker(bundle.extractor, samples, talker.embedding, bundle.use) for talker in talkers]
+            wanted = np.stack([talker.embedding for talker in talkers])
+            speeches = extract_among(bundle.extractor, samples, wanted, talkers, bundle.use)
             parts.append(_example(path.stem, samples, turns, talkers, speeches, out))
     true, found = (np.concatenate([each[place] for each in series.values()]) for place in (1, 2))
     rows.append(_row("all", sum(int(row[1]) for row in rows), sum(int(row[2]) for row in rows), true, found))

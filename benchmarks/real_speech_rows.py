@@ -22,6 +22,7 @@ from wesep_mix.api import Model, load
 from wesep_mix.base.errors import UserError
 from wesep_mix.evaluation.bundles import assigned
 from wesep_mix.evaluation.conversations import Conversation, rendered
+from wesep_mix.inference.candidates import Talker
 from wesep_mix.inference.settings import Chunks
 from wesep_mix.inference.words import Recogniser, recogniser
 from wesep_mix.io.audio import SAMPLE_RATE, write_audio
@@ -99,12 +100,14 @@ def scored(work: Work, mixture: Mixture) -> list[dict[str, Any]]:
     predicted = [None if place is None else talkers[place].embedding for place in own]
     ways: dict[str, Callable[[], Estimates]] = {
         "mixture": lambda: dict.fromkeys(range(len(sources)), mix),
-        "predicted": lambda: _extracted(model, mix, dict(enumerate(predicted))),
-        "enrolment": lambda: _extracted(model, mix, {place: model.embed(voice) for place, voice in voices.items()}),
-        "clean": lambda: _extracted(model, mix, dict(enumerate(alone))),
-        "wrong": lambda: _extracted(model, mix, dict(enumerate(others(predicted, alone)))),
+        "predicted": lambda: _extracted(model, mix, talkers, dict(enumerate(predicted))),
+        "enrolment": lambda: _extracted(
+            model, mix, talkers, {place: model.embed(voice) for place, voice in voices.items()}
+        ),
+        "clean": lambda: _extracted(model, mix, talkers, dict(enumerate(alone))),
+        "wrong": lambda: _extracted(model, mix, talkers, dict(enumerate(others(predicted, alone)))),
         "random": lambda: _extracted(
-            model, mix, dict.fromkeys(range(len(sources)), model.embed(_heard(mixture.stranger)))
+            model, mix, talkers, dict.fromkeys(range(len(sources)), model.embed(_heard(mixture.stranger)))
         ),
         NONE: lambda: dict.fromkeys(range(len(sources)), _without(model, work.none, mix)),
         SEPARATED: lambda: _separated(model, work.separators, mix, sources),
@@ -237,9 +240,11 @@ def _heard(source: Source) -> np.ndarray:
     return render_source(source, SAMPLE_RATE)
 
 
-def _extracted(model: Model, mix: np.ndarray, embeddings: Mapping[int, np.ndarray | None]) -> Estimates:
+def _extracted(
+    model: Model, mix: np.ndarray, talkers: Sequence[Talker], embeddings: Mapping[int, np.ndarray | None]
+) -> Estimates:
     there = {place: emb for place, emb in embeddings.items() if emb is not None}
-    found = dict(zip(there, model.extract(mix, list(there.values())), strict=True)) if there else {}
+    found = dict(zip(there, model.extract(mix, list(there.values()), among=talkers), strict=True)) if there else {}
     return {place: found.get(place) for place in embeddings}
 
 

@@ -36,7 +36,8 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
 from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
 from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
-from wesep_mix.inference.listening import embed_voice, extract_talker, extract_talkers, level_db
+from wesep_mix.inference.listening import embed_voice, level_db
+from wesep_mix.inference.sharing import extract_among
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
@@ -216,12 +217,12 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
     mix, sources = rendered(conversation)
     talkers = find_talkers(bundle.student, mix, use)
     foreign = find_talkers(bundle.student, rendered(before)[0], use)
-    extract = partial(_extracted, bundle, use, mix)
+    extract = partial(_extracted, bundle, use, mix, talkers)
     own = assigned(talkers, [embed_voice(bundle.teacher, _alone(source)) for source in sources])
     row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdr", "si_sdri", "wrong", "random", "like")}
     row["count"] = [float(len(talkers) == len(sources))]
     row["found"] = [float(place is not None) for place in own]
-    ests = {place: extract(talkers[place]) for place in own if place is not None}
+    ests = _of_talkers(bundle, use, mix, talkers, own)
     row["heard"] = list(
         zip((talker.confidence for talker in talkers), _right(ests, own, sources, talkers), strict=True)
     )
@@ -238,19 +239,29 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
         if others := [other for other in ests if other != place]:
             row["wrong"].append(si_sdr(ests[others[0]], source) - unprocessed)
         if foreign:
-            row["random"].append(si_sdr(extract(foreign[0]), source) - unprocessed)
+            row["random"].append(si_sdr(extract([foreign[0].embedding])[0], source) - unprocessed)
     for voice, place in zip(enrolled(conversation), own, strict=True):
         best, cosine = nearest(talkers, embed_voice(bundle.teacher, voice))
         row["like"].append(float(best is not None and best == place and cosine >= use.like))
     strangers = [embed_voice(bundle.teacher, voice) for voice in _absent(before, conversation)]
     row["refused"] = [float(nearest(talkers, voice)[1] < use.like) for voice in strangers]
-    outputs = extract_talkers(bundle.extractor, mix, np.stack(strangers), use) if strangers else []
-    row["absent"] = [level_db(each, mix) for each in outputs]
+    row["absent"] = [level_db(each, mix) for each in extract(strangers)]
     return row
 
 
-def _extracted(bundle: Bundle, use: UseConfig, mix: np.ndarray, talker: Talker) -> np.ndarray:
-    return extract_talker(bundle.extractor, mix, talker.embedding, use)
+def _of_talkers(
+    bundle: Bundle, use: UseConfig, mix: np.ndarray, talkers: Sequence[Talker], own: Sequence[int | None]
+) -> dict[int, np.ndarray]:
+    """The extractions of the candidates that are somebody's, by their places."""
+    places = [place for place in own if place is not None]
+    vectors = [talkers[place].embedding for place in places]
+    return dict(zip(places, _extracted(bundle, use, mix, talkers, vectors), strict=True))
+
+
+def _extracted(
+    bundle: Bundle, use: UseConfig, mix: np.ndarray, talkers: Sequence[Talker], vectors: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    return extract_among(bundle.extractor, mix, np.stack(vectors), talkers, use) if len(vectors) else []
 
 
 def _alone(source: np.ndarray) -> np.ndarray:
@@ -308,10 +319,9 @@ def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talke
     audio = rendered(conversation)
     references = [embed_voice(teacher, _alone(source)) for source in audio[1]]
     taken = assigned(talkers, references)
-    sources, extract = audio[1], partial(_extracted, _bundle(model), _bundle(model).use, audio[0])
-    ests = {place: extract(talkers[place]) for place in taken if place is not None}
+    ests = _of_talkers(_bundle(model), _bundle(model).use, audio[0], talkers, taken)
     return {
-        "right": _right(ests, taken, sources, talkers),
+        "right": _right(ests, taken, audio[1], talkers),
         "own": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in enrolled(conversation)],
         "others": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in _absent(before, conversation)],
         "real": [float(place in taken) for place in range(len(talkers))],

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.inference.candidates import Talker, find_talkers, similarities
-from wesep_mix.inference.listening import audition, embed_voice, extract_talker, level_db
+from wesep_mix.inference.listening import audition, embed_voice, level_db
+from wesep_mix.inference.sharing import extract_among
 from wesep_mix.inference.words import best_fit, recogniser, similarity_of_words
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
@@ -127,14 +128,30 @@ def write_candidates(
     for name in ("candidates.json", "talkers.scp", "talkers.ark", "talker-*.wav", "talker-*.npy"):
         for old in out.glob(name):
             old.unlink()
-    for talker in tqdm(talkers, desc="auditions", unit="talker", disable=not sys.stderr.isatty()):
-        speech = extract_talker(bundle.extractor, recording.samples, talker.embedding, bundle.use, device)
+    vectors = [talker.embedding for talker in talkers]
+    for talker, speech in zip(talkers, _speech(bundle, recording, vectors, talkers, device), strict=True):
         begin, end = audition(speech, recording.samples)
         write_like(out / f"talker-{talker.number}.wav", speech[begin:end], recording, begin)
         write_vector(out / f"talker-{talker.number}.npy", talker.embedding)
     if talkers:
         write_embeddings(out / "talkers", {f"{recording.name}-{talker.number}": talker.embedding for talker in talkers})
     write_json(out / "candidates.json", described)
+
+
+def _speech(
+    bundle: Bundle, recording: Recording, embeddings: Sequence[np.ndarray], talkers: Sequence[Talker], device: str
+) -> list[np.ndarray]:
+    """The speech of wanted talkers among all who were heard, with a progress bar."""
+    if not embeddings:
+        return []
+    with tqdm(desc="extracting", unit="chunk", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        wanted = np.stack(embeddings)
+        return extract_among(bundle.extractor, recording.samples, wanted, talkers, bundle.use, device, progress)
 
 
 def write_vector(path: Path, vector: np.ndarray) -> None:
@@ -180,17 +197,16 @@ def extract_recording(
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: wanted a folder to write to, found a file")
+    bundle, recording, talkers = hear(path, model, channel, device)
     if embedding is not None:
-        bundle, recording = load_bundle(model, device), read_recording(path, channel)
         chosen = [("embedding", _read_vector(embedding, bundle), f"by {embedding}")]
+    elif not talkers:
+        raise UserError(f"{path}: nobody was heard in it; nothing is written")
     else:
-        bundle, recording, talkers = hear(path, model, channel, device)
-        if not talkers:
-            raise UserError(f"{path}: nobody was heard in it; nothing is written")
         chosen = [_like(talkers, like, bundle, device, path)] if like else _picked(talkers, pick, path)
     written = []
-    for name, vector, what in tqdm(chosen, desc="extracting", unit="talker", disable=not sys.stderr.isatty()):
-        speech = extract_talker(bundle.extractor, recording.samples, vector, bundle.use, device)
+    speeches = _speech(bundle, recording, [vector for _, vector, _ in chosen], talkers, device)
+    for (name, _, what), speech in zip(chosen, speeches, strict=True):
         write_like(out / f"{name}.wav", speech, recording)
         level = round(level_db(speech, recording.samples), 1)
         if bundle.use.level == "own" and level < FAINT_DB:
@@ -232,14 +248,15 @@ def pick_by_words(
     bundle, recording, talkers = hear(path, model, channel, device)
     if not talkers:
         raise UserError(f"{path}: nobody was heard in it; nothing is picked")
-    told, speeches = [], []
+    told = []
     with tempfile.TemporaryDirectory(prefix="wesep_mix.") as folder:
-        for talker in tqdm(talkers, desc="recognising", unit="talker", disable=not sys.stderr.isatty()):
-            speech = extract_talker(bundle.extractor, recording.samples, talker.embedding, bundle.use, device)
+        speeches = _speech(bundle, recording, [talker.embedding for talker in talkers], talkers, device)
+        pairs = zip(talkers, speeches, strict=True)
+        quiet = not sys.stderr.isatty()
+        for talker, speech in tqdm(pairs, desc="recognising", unit="talker", total=len(talkers), disable=quiet):
             write_audio(Path(folder, "talker.wav"), speech, subtype="FLOAT")
             heard = " ".join(recognise(Path(folder, "talker.wav")).split())
             told.append({"number": talker.number, "heard": heard, "fit": round(similarity_of_words(words, heard), 3)})
-            speeches.append(speech)
     best = best_fit(words, [each["heard"] for each in told])
     if best is None:
         heard = "; ".join(f"talker {each['number']}: {each['heard'] or 'nothing'}" for each in told)

@@ -19,10 +19,11 @@ from wesep_mix.base import config
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import Journal, read_table, write_table
 from wesep_mix.base.parallel import map_items
-from wesep_mix.inference.candidates import find_talkers, heads_of
+from wesep_mix.inference.candidates import Talker, find_talkers, heads_of
 from wesep_mix.inference.embeddings import COUNTS
-from wesep_mix.inference.listening import embed_voice, extract_talkers
-from wesep_mix.io.audio import write_audio
+from wesep_mix.inference.listening import embed_voice
+from wesep_mix.inference.sharing import extract_among
+from wesep_mix.io.audio import SAMPLE_RATE, write_audio
 from wesep_mix.io.embeddings import read_embeddings, write_embeddings
 from wesep_mix.io.recording import read_recording
 from wesep_mix.models.folder import UseConfig, load_network, read_settings
@@ -224,6 +225,8 @@ def _extract(hearing: Hearing, out: Path, item: tuple[RecordingEntry, Sequence[t
     extractor = _network(hearing.networks.extractor, "extractors", hearing.device)
     samples, use = entry.read(hearing.channel).samples, hearing.used()
     embeddings = np.stack([embedding for _, embedding in talkers])
-    estimates = extract_talkers(extractor, samples, embeddings, use, hearing.device)
+    whole = ((0.0, len(samples) / SAMPLE_RATE),)
+    all_heard = [Talker(number, vector, None, 1.0, whole) for number, vector in enumerate(embeddings, start=1)]
+    estimates = extract_among(extractor, samples, embeddings, all_heard, use, hearing.device)
     for (key, _), speech in zip(talkers, estimates, strict=True):
         write_audio(out / f"{key}.wav", speech, subtype="FLOAT" if np.abs(speech).max() > 1.0 else "PCM_16")

@@ -55,6 +55,8 @@ class UseConfig(Checked):
         level: of the extracted speech. `mixture`: what fits the mixture best, for an extractor whose training left it
             open. `own`: as the extractor gives it, which was trained with loss.name `snr`; then whoever is not there
             stays silent.
+        shared: each time and frequency of a recording is shared among the extractions of all who were heard
+            (inference.sharing); else each is extracted alone, in less time.
         memory: settings of the memory of talkers (a plugin, wesep_mix.memory) that were chosen for this model, as they
             are; none: derived of these thresholds (inference.tracking.memory_config).
     """
@@ -69,6 +71,7 @@ class UseConfig(Checked):
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
     level: Literal["mixture", "own"] = "mixture"
+    shared: bool = False
     memory: Any = configs.plugin("memory", required=False)
 
     def __post_init__(self) -> None:

@@ -26,8 +26,9 @@ import numpy as np
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.inference.candidates import Talker, find_talkers
-from wesep_mix.inference.listening import audition, extract_talker
+from wesep_mix.inference.listening import audition
 from wesep_mix.inference.own_recordings import load_bundle
+from wesep_mix.inference.sharing import extract_among
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import Recording, read_recording, write_like
 from wesep_mix.models.folder import Bundle
@@ -122,11 +123,14 @@ class Desk:
         recording = visit.recording = read_recording(upload)
         samples, use = recording.samples, self.bundle.use
         visit.talkers = find_talkers(self.bundle.student, samples, use, self.device, stepping("Listening"))
+        if not visit.talkers:
+            return ""
+        step = stepping("Extracting the talkers")
+        step(0, 1)
+        wanted = np.stack([talker.embedding for talker in visit.talkers])
+        speeches = extract_among(self.bundle.extractor, samples, wanted, visit.talkers, use, self.device, step)
         cards = []
-        for talker in visit.talkers:
-            step = stepping(f"Extracting talker {talker.number} of {len(visit.talkers)}")
-            step(0, 1)
-            speech = extract_talker(self.bundle.extractor, samples, talker.embedding, use, self.device, step)
+        for talker, speech in zip(visit.talkers, speeches, strict=True):
             visit.speeches[talker.number] = speech
             begin, end = audition(speech, samples)
             wav = visit.folder / f"audition-{talker.number}.wav"

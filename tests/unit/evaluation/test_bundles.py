@@ -96,7 +96,7 @@ def knowing(monkeypatch):
             names = sorted(sources[mix.tobytes()])
             return [talker(k, *vectors[names[place]]) for k, place in enumerate(found, start=1)]
 
-        def extract(extractor, mix, embedding, settings):
+        def extract(mix, embedding):
             name, there = "abcdef"[int(embedding.argmax())], sources[mix.tobytes()]
             return there[extracted(name, sorted(there))] if name in there else 0.1 * np.roll(mix, 999)
 
@@ -106,9 +106,8 @@ def knowing(monkeypatch):
         monkeypatch.setattr(bundles, "_bundle", lambda model: Any)
         monkeypatch.setattr(bundles, "_named", lambda folder: (folder, ()))
         monkeypatch.setattr(bundles, "find_talkers", find)
-        monkeypatch.setattr(bundles, "extract_talker", extract)
         monkeypatch.setattr(
-            bundles, "extract_talkers", lambda *args: [extract(args[0], args[1], one, args[3]) for one in args[2]]
+            bundles, "extract_among", lambda net, mix, those, *more: [extract(mix, one) for one in those]
         )
         monkeypatch.setattr(bundles, "embed_voice", lambda teacher, voice: vectors[sources[voice.tobytes()]])
         return figures("", UseConfig(like=0.5), pool, 2, False, 4, 1)
