@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     export.add_argument("--figures", default="not measured", help="a line on how well it does, and on what")
     export.add_argument("--limits", default="not stated", help="what it cannot do")
     export.add_argument("--use", action="append", default=[], metavar="KEY=VALUE", help="how it is used: window_s=4")
-    export.add_argument("--half", action="store_true", help="weights in half precision, half as large")
+    export.add_argument("--bits", type=int, choices=(8, 16, 32), default=32, help="of a weight in the files [32]")
     measure = commands.add_parser("measure", help="choose a model's thresholds, measure it, and write both into it")
     measure.add_argument("folder", type=Path, help="of the model")
     measure.add_argument("--data", type=Path, required=True, help="data/CORPUS/Nmix, whose dev and test speakers serve")
@@ -61,7 +61,7 @@ def _export(args: argparse.Namespace) -> None:
         about,
         config.from_dict(UseConfig, given, "--use"),
     )
-    write_folder(bundle, args.out, args.half)
+    write_folder(bundle, args.out, args.bits)
     print(f"{args.out}: written; `wesep-mix candidates RECORDING --model {args.out}` uses it")
 
 

@@ -32,7 +32,8 @@ from wesep_mix.base.installed import revision, versions
 from wesep_mix.io.weights import check_finite
 from wesep_mix.models.checkpoint import load_model
 
-FORMS = (1, 2)  # of model.yaml; in the second a student may take weights of the teacher
+FORMS = (1, 2, 3)  # of model.yaml; from 2 on a student may take weights of the teacher, in 3 some have 8 bits
+SCALE, LEAST_8 = "#scale", 1024  # behind the name of a weight of 8 bits; smaller weights have 16
 SETTINGS, CARD = "model.yaml", "README.md"
 PARTS = {"teacher": "teachers", "student": "students", "extractor": "extractors"}  # part -> kind of plugin
 
@@ -158,13 +159,14 @@ def check_fit(bundle: Bundle, where: str) -> None:
         raise UserError(f"{where}: wanted embeddings of one size in all of its networks, found {sizes}")
 
 
-def write_folder(bundle: Bundle, out: Path, half: bool = False) -> None:
+def write_folder(bundle: Bundle, out: Path, bits: int = 32) -> None:
     """Write a bundle as a folder; model.yaml, which makes it a model, comes last.
 
     Args:
         bundle: what to write.
         out: folder that is made, or whose model is replaced.
-        half: weights are rounded to half precision, which takes half the space; they are read as float32 again.
+        bits: of a weight: 32, 16 or 8; all are read as float32 again. With 8 each output channel has a scale, and small
+            weights have 16.
 
     Raises:
         UserError: when there is something else under that name.
@@ -173,11 +175,12 @@ def write_folder(bundle: Bundle, out: Path, half: bool = False) -> None:
         raise UserError(f"{out}: wanted a folder to write the model to, found a file")
     (out / SETTINGS).unlink(missing_ok=True)
     parts = {}
-    states = {part: _stored(getattr(bundle, part), half) for part in PARTS}
+    states = {part: getattr(bundle, part).state_dict() for part in PARTS}
     alike = _alike(states["teacher"], states["student"])
     for part, kind in PARTS.items():
         path = out / f"{part}.safetensors"
         own = {name: value for name, value in states[part].items() if part != "student" or name not in alike}
+        own = _stored(own, bits)
         with atomic_path(path) as temporary:
             save_file(own, temporary)
             temporary.chmod(0o666 & ~_umask())  # safetensors makes files that their owner alone can read
@@ -190,7 +193,7 @@ def write_folder(bundle: Bundle, out: Path, half: bool = False) -> None:
     if alike:
         parts["student"]["rest_of"] = "teacher"
     content = {
-        "form": FORMS[1] if alike else FORMS[0],
+        "form": 3 if bits == 8 else 2 if alike else 1,
         "about": configs.to_dict(bundle.about),
         "use": configs.to_dict(bundle.use),
         "made_by": {"revision": revision(), **versions()},
@@ -217,11 +220,29 @@ def _write_texts(bundle: Bundle, content: Mapping[str, Any], folder: Path) -> No
         yaml.safe_dump(dict(content), file, sort_keys=False, allow_unicode=True)
 
 
-def _stored(network: nn.Module, half: bool) -> dict[str, Tensor]:
-    state = network.state_dict()
+def _stored(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """The weights as a file has them."""
+    stored = {}
+    for name, value in state.items():
+        if bits == 8 and value.is_floating_point() and value.dim() > 1 and value.numel() >= LEAST_8:
+            stored[name], stored[name + SCALE] = _in_8_bits(value)
+        else:
+            stored[name] = (value.half() if bits < 32 and value.is_floating_point() else value).contiguous()
+    return stored
+
+
+def _in_8_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """[C, ...] -> int8 of that shape, and the scale of each output channel, float32 [C, 1, ...]."""
+    scale = weight.abs().amax(dim=tuple(range(1, weight.dim())), keepdim=True).clamp(min=1e-12) / 127
+    return (weight / scale).round().to(torch.int8).contiguous(), scale.float().contiguous()
+
+
+def _restored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `_stored` made of weights, those of 8 bits as float32."""
     return {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous()
+        name: value.float() * state[name + SCALE] if name + SCALE in state else value
         for name, value in state.items()
+        if not name.endswith(SCALE)
     }
 
 
@@ -295,7 +316,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: wanted a model's settings with `parts`, found none; copy the folder again")
     if content.get("form") not in FORMS:
         raise UserError(
-            f"{path}: wanted form {' or '.join(map(str, FORMS))}, found {content.get('form')!r}; another version of "
+            f"{path}: wanted form {FORMS[0]} to {FORMS[-1]}, found {content.get('form')!r}; another version of "
             "wesep_mix made it, install that one"
         )
     return dict(content)
@@ -337,7 +358,7 @@ def _read_state(folder: Path, part: str, told: Any) -> tuple[Path, dict[str, Ten
     except (SafetensorError, ValueError) as err:
         raise UserError(f"{path}: no file of safetensors ({err}); copy the folder again") from err
     check_finite(path, state)
-    return path, state
+    return path, _restored(state)
 
 
 def _umask() -> int:

@@ -75,12 +75,45 @@ def test_it_travels_whole(folder, saved):
 
 def test_half_precision_takes_half_the_space_and_is_read_as_float32(folder, tmp_path):
     bundle = read_folder(folder)
-    write_folder(bundle, tmp_path / "half", half=True)
+    write_folder(bundle, tmp_path / "half", bits=16)
     for part in ("teacher", "student", "extractor"):
         sizes = [(where / f"{part}.safetensors").stat().st_size for where in (folder, tmp_path / "half")]
         assert sizes[1] < 0.75 * sizes[0]  # the names stay as long
         whole, half = (getattr(read_folder(where), part).state_dict() for where in (folder, tmp_path / "half"))
         assert all(torch.equal(half[name], whole[name].half().float()) for name in whole)
+
+
+def test_weights_of_8_bits_have_a_scale_for_each_output_channel(folder, tmp_path):
+    bundle = read_folder(folder)
+    write_folder(bundle, tmp_path / "small", bits=8)
+    assert read_settings(tmp_path / "small")["form"] == 3
+    read, some = read_folder(tmp_path / "small"), 0
+    for part in ("teacher", "student", "extractor"):
+        for name, weight in getattr(bundle, part).state_dict().items():
+            found = getattr(read, part).state_dict()[name]
+            assert found.dtype == weight.dtype
+            if weight.dim() > 1 and weight.numel() >= 1024 and weight.is_floating_point():
+                step = weight.flatten(1).abs().amax(1) / 127
+                assert ((found - weight).flatten(1).abs().amax(1) <= 0.501 * step).all() and not torch.equal(
+                    found, weight
+                )
+                some += 1
+            elif weight.is_floating_point():
+                assert torch.equal(found, weight.half().float())
+    assert some > 3
+    stored = load_file(tmp_path / "small" / "extractor.safetensors")
+    assert {value.dtype for value in stored.values()} >= {torch.int8, torch.float16}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_the_teacher_lends_is_the_same_in_few_bits(saved, tmp_path, bits):
+    student = parallel_heads.Model(SMALL["students"].config)
+    student.frontend.load_state_dict(SMALL["teachers"].frontend.state_dict())
+    write_folder(bundle_of(*saved(students=student), About("mine")), tmp_path / "shared", bits=bits)
+    assert not any(name.startswith("frontend.") for name in load_file(tmp_path / "shared" / "student.safetensors"))
+    read = read_folder(tmp_path / "shared")
+    teacher, found = read.teacher.frontend.state_dict(), read.student.frontend.state_dict()
+    assert found and all(torch.equal(found[name], teacher[name]) for name in found)
 
 
 def test_use_and_about_are_written_anew_beside_the_same_weights(folder):
@@ -141,8 +174,8 @@ def test_what_is_missing_or_damaged_is_named(folder):
     with pytest.raises(UserError, match="student.safetensors: missing; a model's folder has all of its files"):
         read_folder(folder)
     (folder / "student.safetensors").write_bytes(weights)
-    damage(folder, form=3)
-    with pytest.raises(UserError, match="model.yaml: wanted form 1 or 2, found 3; another version of wesep_mix made"):
+    damage(folder, form=4)
+    with pytest.raises(UserError, match="model.yaml: wanted form 1 to 3, found 4; another version of wesep_mix made"):
         read_folder(folder)
     damage(folder, form=1, use={"window_s": 0.1})
     with pytest.raises(UserError, match="model.yaml: use: window_s: wanted 1 or more, found 0.1"):
@@ -170,7 +203,7 @@ def test_weights_of_the_student_that_are_the_teachers_are_stored_once(saved, tmp
     student = parallel_heads.Model(SMALL["students"].config)
     student.frontend.load_state_dict(SMALL["teachers"].frontend.state_dict())
     bundle = bundle_of(*saved(students=student), About("mine"))
-    write_folder(bundle, tmp_path / "shared", half=True)
+    write_folder(bundle, tmp_path / "shared", bits=16)
     stored = load_file(tmp_path / "shared" / "student.safetensors")
     assert stored and not any(name.startswith("frontend.") for name in stored)
     read = read_folder(tmp_path / "shared").student.state_dict()
