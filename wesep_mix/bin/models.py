@@ -53,16 +53,25 @@ def _export(args: argparse.Namespace) -> None:
 
     mixtures = args.experiment / f"{args.num_spk}mix"
     about = About(args.name, args.licence, args.trained_on, args.figures, args.limits)
+    extractor = mixtures / args.extractor / "matched"
     given = {".".join(key): value for key, value in map(config.parse_override, args.use)}
     bundle = bundle_of(
         args.teacher or args.experiment / "teacher" / "model.pt",
         mixtures / "student" / "model.pt",
-        mixtures / args.extractor / "matched" / "model.pt",
+        extractor / "model.pt",
         about,
-        config.from_dict(UseConfig, given, "--use"),
+        config.from_dict(UseConfig, _level(extractor / "config.yaml") | given, "--use"),
     )
     write_folder(bundle, args.out, args.bits)
     print(f"{args.out}: written; `wesep-mix candidates RECORDING --model {args.out}` uses it")
+
+
+def _level(settings: Path) -> dict[str, str]:
+    """`use.level` of an extractor by the settings of its training; none where these are not there."""
+    from wesep_mix.base.config import read_raw
+
+    loss = read_raw(settings).get("loss", {}) if settings.is_file() else {}
+    return {"level": "own"} if loss.get("name") == "snr" else {}
 
 
 def _measure(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -193,6 +194,21 @@ def test_a_model_is_exported_and_listed(models, tmp_path, recording, capsys):
     status, told, _ = run(capsys, "models", "--model", tmp_path / "mine", "--json")
     assert status == 0 and json.loads(told)[-1]["name"] == "mine"
     assert run(capsys, "candidates", recording, "--model", tmp_path / "mine")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "level"), [("snr", [], "own"), ("si_sdr", [], "mixture"), ("snr", ["level=mixture"], "mixture")]
+)
+def test_an_extractor_trained_on_levels_keeps_its_own(models, tmp_path, capsys, loss, given, level):
+    exp = tmp_path / "exp"
+    shutil.copytree(models, exp)
+    (exp / "2mix" / "net" / "matched" / "config.yaml").write_text(f"loss: {{name: {loss}}}\n")
+    use = [part for one in given for part in ("--use", one)]
+    out = tmp_path / "mine"
+    status, _, _ = run(
+        capsys, "models", "export", exp, "--extractor", "net", "--out", out, "--name", "mine", "--bits", 8, *use
+    )
+    assert status == 0 and read_folder(out).use.level == level
 
 
 def test_the_talker_who_says_the_words_is_picked(models, recording, tmp_path, capsys):
