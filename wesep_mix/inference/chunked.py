@@ -23,7 +23,7 @@ from torch import Tensor
 from wesep_mix.inference.settings import WHOLE, Chunks
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.matching.assignment import best_assignment
-from wesep_mix.models.layers.network import SILENT, Longer, Network
+from wesep_mix.models.layers.network import SILENT, Longer, Network, at_mixture_level
 
 MAX_LEVEL_RATIO = 2.0  # between two chunks in what they share: above it one of them has a wrong level
 MAX_RISE = 3.0  # of a chunk over its shared part: below it the chunk holds no speech that the shared part lacks
@@ -199,19 +199,3 @@ def same_order(est: Tensor, earlier: Tensor) -> Tensor:
     costs = torch.stack([(begin - one[:, None]).square().mean(-1) for one in earlier.unbind(1)], 2)  # [B, S, S]
     chosen = best_assignment(costs)[1]  # for every talker the estimate
     return est.gather(1, chosen[..., None].expand_as(est))
-
-
-def at_mixture_level(est: Tensor, mix: Tensor) -> Tensor:
-    """Scale estimates to the level that their talkers have in the mixture.
-
-    SI-SDR leaves the level open. Speech is uncorrelated with the other talkers and the noise, so the factor that
-    fits an estimate to the mixture best (least squares) is the one that restores its level.
-
-    Args:
-        est: [..., T].
-        mix: of that shape, or one that broadcasts to it.
-
-    Returns:
-        [..., T].
-    """
-    return est * ((est * mix).sum(-1, keepdim=True) / est.square().sum(-1, keepdim=True).clamp(min=1e-12))

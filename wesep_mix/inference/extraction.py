@@ -27,7 +27,6 @@ from wesep_mix.base.files import write_table
 from wesep_mix.base.jobs import wrapper
 from wesep_mix.base.parallel import map_items
 from wesep_mix.inference import chunked
-from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.controls import ENROLMENTS, control_embeddings, model_of
 from wesep_mix.inference.settings import USUAL, WHOLE, Chunks, ExtractConfig
 from wesep_mix.io.audio import write_audio
@@ -36,6 +35,7 @@ from wesep_mix.losses.signal import in_order
 from wesep_mix.mixing.plan import Plan, read_plans, speaker_keys
 from wesep_mix.mixing.render import Rendered, render
 from wesep_mix.models import checkpoint
+from wesep_mix.models.layers.network import at_mixture_level
 
 MAX_PROCESSES = 8  # of this machine, each with torch and the network in its memory
 Estimate = Callable[[Sequence[Plan]], Sequence[Tensor]]  # mixtures of equal length -> [S, T] each

@@ -93,7 +93,7 @@ def embed_voice(teacher: torch.nn.Module, samples: np.ndarray, device: str = "cp
 def level_factor(est: np.ndarray, mix: np.ndarray) -> float:
     """What an estimate [T] is to be multiplied by to have the level of its talker in the mixture [T].
 
-    As `chunked.at_mixture_level`, in blocks: a long recording need not fit into memory.
+    As `models.layers.network.at_mixture_level`, in blocks: a long recording need not fit into memory.
 
     Args:
         est: the talker's, of any level.

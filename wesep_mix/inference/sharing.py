@@ -1,12 +1,10 @@
 """Talkers' speech where all who were heard share the recording: an extraction of each, then a Wiener filter.
 
 An extractor knows one voice and takes what is like it; what is like another voice too it cannot know. With the
-extractions of all candidates side by side each time and frequency goes to them by their power, as sources of music are
-refined by Liutkus et al., "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015 (there with an
-exponent of 2). What the recording has beyond their sum, noise among it, takes part as one more source of less weight.
-Not in arXiv 2604.03219.
+extractions of all candidates side by side each time and frequency goes to them by their power (models.layers.wiener),
+as music's sources are refined behind a network. Not in arXiv 2604.03219.
 
-T samples, S wanted talkers, J others, D embedding size, F bins, L frames.
+T samples, S wanted talkers, J others, D embedding size.
 """
 
 from __future__ import annotations
@@ -23,13 +21,9 @@ from wesep_mix.inference.listening import extract_talkers
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import empty_samples
 from wesep_mix.models.folder import UseConfig
+from wesep_mix.models.layers.wiener import HOP, WINDOW, shares, spectra_of
 
-WINDOW, HOP = 512, 128
-REST = (
-    0.1  # weight of the power of what no candidate has; of 0, .1, .25, .5 and 1 the best on the dev set of real_small
-)
 BLOCK = 240_000 // HOP * HOP  # samples that are filtered at a time, 15 s
-LEAST = 1e-20  # added to a power
 
 
 @dataclass(frozen=True)
@@ -136,9 +130,7 @@ def same_voice(wanted: np.ndarray, talkers: Sequence[Talker], use: UseConfig) ->
 def share(mix: np.ndarray, speech: np.ndarray, rivals: Sequence[Rival]) -> np.ndarray:
     """What a talker gets of a recording beside others.
 
-    Of the power of a time and frequency |E|^2 / (|E|^2 + sum over j of |E_j|^2 + 0.1 |X - E - sum over j of E_j|^2), of
-    spectrograms E of the talker, E_j of the others and X of the recording. It works block by block, whose output is
-    that of the whole.
+    It works block by block, whose output is that of the whole.
 
     Args:
         mix: the recording, float32 [T].
@@ -148,21 +140,19 @@ def share(mix: np.ndarray, speech: np.ndarray, rivals: Sequence[Rival]) -> np.nd
     Returns:
         float32 [T].
     """
-    shared, window = empty_samples(len(mix)), torch.hann_window(WINDOW)  # a long recording need not fit into memory
+    shared = empty_samples(len(mix))  # a long recording need not fit into memory
     for first in range(0, len(mix), BLOCK):
         begin, end = max(0, first - WINDOW), min(len(mix), first + BLOCK + WINDOW)
         parts = [np.asarray(one[begin:end], dtype=np.float32) for one in (mix, speech)]
         parts += [rival.within(begin, end) for rival in rivals]
-        own = _filtered(torch.from_numpy(np.stack(parts)), window).numpy()
+        own = _filtered(torch.from_numpy(np.stack(parts))).numpy()
         shared[first : first + BLOCK] = own[first - begin : first - begin + BLOCK]
     return shared
 
 
 @torch.inference_mode()
-def _filtered(parts: Tensor, window: Tensor) -> Tensor:
+def _filtered(parts: Tensor) -> Tensor:
     """Recording, talker and others, float32 [2 + J, t] -> the talker's share of the recording, [t]."""
-    spectra = torch.stft(parts, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True)  # [2 + J, F, L]
-    mix, own = spectra[0], spectra[1:]
-    powers, rest = own.abs().square(), (mix - own.sum(0)).abs().square()
-    mask = powers[0] / (powers.sum(0) + REST * rest + LEAST)
-    return torch.istft((mask * mix)[None], WINDOW, HOP, window=window, length=parts.shape[1])[0]
+    spectra = spectra_of(parts)
+    mix, own = spectra[:1], spectra[1:]
+    return shares(own[:1], own.abs().square().sum(0), own.sum(0), mix, parts.shape[1])[0]

@@ -28,6 +28,7 @@ from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddin
 from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule
 from wesep_mix.training.settings import ExtractorConfig
+from wesep_mix.training.sharing import shared, speaking
 
 
 class ExtractorTraining(TrainingModule):
@@ -54,6 +55,9 @@ class ExtractorTraining(TrainingModule):
         if self.settings.chunk_s > 0:
             length = chunk_length(batch, self.settings.chunk_s)
             places = self._chunk_starts(batch, rows, chosen, length)
+            if self.settings.loss.shared:  # all of a mixture hear the chunk of one of its talkers
+                first = torch.searchsorted(rows, torch.arange(len(batch.plans), device=rows.device))
+                places = places[first + choose(batch.num_spk, batch.chance[:, 0])][rows]
             mix, target, num_samples = take(mix, places, length), take(target, places, length), None
         emb = None if self.conditioning is None else self.conditioning(batch)[rows, chosen]
         where, whose = self._strangers(batch, rows, chosen)  # A examples of somebody who is not there
@@ -61,13 +65,26 @@ class ExtractorTraining(TrainingModule):
             mix, emb = torch.cat([mix, mix[where]]), torch.cat([emb, emb[whose]])
         ests = estimates(self.model, mix, emb).float()  # decibels of bf16 would be coarse
         own, others = ests.split([len(rows), len(where)])
-        weights = self.settings.loss.weights
-        loss = extraction_loss(own, target, self.settings.loss.name, weights, num_samples)
+        loss = self._loss_of(own, target, mix[: len(own)], rows, num_samples)
         if not where:
             return loss
         lengths = None if num_samples is None else num_samples[where]
-        absence = absence_loss(others, mix[where], weights, lengths)
+        absence = absence_loss(others, mix[where], self.settings.loss.weights, lengths)
         return (len(own) * loss + len(others) * absence) / len(ests)
+
+    def _loss_of(self, ests: Tensor, target: Tensor, mix: Tensor, rows: Tensor, num_samples: Tensor | None) -> Tensor:
+        """The loss of M estimates of talkers who are there: [M, K, T], [M, T], [M, T], their mixtures [M], lengths."""
+        name, weights, part = self.settings.loss.name, self.settings.loss.weights, self.settings.loss.shared
+        if not part:
+            return extraction_loss(ests, target, name, weights, num_samples)
+        heard = speaking(target, num_samples)
+        ests, target, mix, rows = ests[heard], target[heard], mix[heard], rows[heard]
+        num_samples = None if num_samples is None else num_samples[heard]
+        alone, together = (
+            extraction_loss(each, target, name, weights, num_samples)
+            for each in (ests, shared(ests, mix, rows, name != "snr"))
+        )
+        return (1 - part) * alone + part * together
 
     def _targets(self, batch: MixBatch) -> tuple[Tensor, Tensor]:
         if self.settings.targets == "random":

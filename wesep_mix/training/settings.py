@@ -229,6 +229,7 @@ class LossConfig(Checked):
 
     name: Literal["si_sdr", "si_snr", "snr"] = "si_sdr"
     weights: tuple[Annotated[float, at_least(0)], ...] = (1.0,)
+    shared: Probability = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -310,6 +311,8 @@ class ExtractorConfig(Checked):
             raise ValueError(
                 f"embeddings: ark has those of fixed mixtures, wanted trainer.plans: static, found {self.trainer.plans}"
             )
+        if self.loss.shared and self.targets != "all":
+            raise ValueError(f"loss.shared: wanted 0, or targets: all, found {self.loss.shared:g} and {self.targets}")
         if self.absent and self.loss.name != "snr":
             raise ValueError(f"absent: wanted 0, or loss.name: snr, which hears the level, found {self.loss.name}")
 

@@ -1,6 +1,6 @@
 import torch
 
-from wesep_mix.inference.chunked import at_mixture_level
+from wesep_mix.models.layers.network import at_mixture_level
 
 
 def test_an_estimate_gets_the_level_that_the_talker_has_in_the_mixture():

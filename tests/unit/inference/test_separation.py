@@ -10,7 +10,6 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table, write_json
 from wesep_mix.base.stage import STATE_FILE
 from wesep_mix.bin import report, score, separate_speech
-from wesep_mix.inference.chunked import at_mixture_level
 from wesep_mix.inference.extraction import separate_group, separate_set
 from wesep_mix.inference.settings import ExtractConfig
 from wesep_mix.io.audio import read_audio
@@ -18,7 +17,7 @@ from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import speaker_keys, write_plans
 from wesep_mix.mixing.render import render
 from wesep_mix.models import checkpoint
-from wesep_mix.models.layers.network import Network
+from wesep_mix.models.layers.network import Network, at_mixture_level
 from wesep_mix.models.separators.conv_tasnet import Config, Model
 
 TINY = Config(num_filters=8, window=16, bottleneck=6, hidden=8, num_blocks=2, num_stacks=1)

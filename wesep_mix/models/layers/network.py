@@ -69,6 +69,22 @@ def check_finite(rows: Tensor, what: str, name: str) -> None:
         )
 
 
+def at_mixture_level(est: Tensor, mix: Tensor) -> Tensor:
+    """Scale estimates to the level that their talkers have in the mixture.
+
+    SI-SDR leaves the level open. Speech is uncorrelated with the other talkers and the noise, so the factor that
+    fits an estimate to the mixture best (least squares) is the one that restores its level.
+
+    Args:
+        est: Float [..., T].
+        mix: Of that shape, or one that broadcasts to it.
+
+    Returns:
+        Float [..., T].
+    """
+    return est * ((est * mix).sum(-1, keepdim=True) / est.square().sum(-1, keepdim=True).clamp(min=1e-12))
+
+
 SILENT = 1e-8  # root mean square below which a signal is left as it is
 
 
