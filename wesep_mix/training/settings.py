@@ -181,8 +181,10 @@ class StudentConfig(Checked):
             supervision': `contrastive`, who speaks, by a contrastive loss; `self`, the student's own embeddings of the
             clean sources, told from those of the batch's other sources; `labels`, who speaks, by ArcFace, which alone
             adds weights to the training.
+        contrast: weight of a contrastive term beside the cosine, for `supervision: teacher` alone: a head as a talker
+            is told from the targets of the batch's other sources, and from the other heads. 0, as in the paper: none.
         arcface: for `supervision: labels` alone.
-        contrastive: for `supervision: contrastive` and `self` alone.
+        contrastive: for `supervision: contrastive` and `self`, and for `contrast`.
         min_talkers: mixtures have so many talkers to --num_spk, drawn as `talkers` says; without it always --num_spk.
             Fewer talkers than heads need `model.presence`.
         talkers: `even`, each number as often as any other; `by_number`, in proportion to the number, since mixtures of
@@ -201,6 +203,7 @@ class StudentConfig(Checked):
     heads_from_teacher: bool = False
     finetuned_layers: CountOrZero | None = None
     supervision: Literal["teacher", "contrastive", "self", "labels"] = "teacher"
+    contrast: Annotated[float, at_least(0)] = 0.0
     arcface: ArcFaceConfig = ArcFaceConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
     min_talkers: Count | None = None
@@ -210,6 +213,10 @@ class StudentConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_drawn(self.min_talkers, self.trainer)
+        if self.contrast and self.supervision != "teacher":
+            raise ValueError(
+                f"contrast: wanted 0, or supervision: teacher, found {self.contrast:g} and {self.supervision}"
+            )
         if self.max_chunk_s and not 0 < self.chunk_s < self.max_chunk_s:
             raise ValueError(
                 f"max_chunk_s: wanted more than chunk_s, which is above 0 too, found {self.max_chunk_s:g} and "

@@ -108,8 +108,13 @@ class StudentTraining(SetTraining):
         self.references = TeacherReferences(teacher)
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
-        """1 - cosine of each head to each talker's reference."""
-        return cosine_costs(embeddings, self.references(batch))
+        """1 - cosine of each head to each talker's reference, and the contrastive term if it has a weight."""
+        references, weight = self.references(batch), self.settings.contrast
+        costs = cosine_costs(embeddings, references)
+        if not weight:
+            return costs
+        targets = references[batch.talkers()]
+        return costs + weight * told_apart(embeddings, targets, batch, self.settings.contrastive.temperature)
 
     def validate(self, found: SpeakerSet, batch: MixBatch) -> None:
         """Log the loss."""
@@ -228,10 +233,25 @@ class SelfStudentTraining(OwnSpaceTraining):
 
     def costs(self, embeddings: Tensor, batch: MixBatch) -> Tensor:
         """InfoNCE of each head for each talker's clean source among all sources of the batch."""
-        targets = self.own_references(batch)[batch.talkers()]  # [M, D]
-        places = torch.arange(len(targets), device=targets.device)
-        references, temperature = Labelled(targets, places), self.settings.contrastive.temperature
-        return set_contrastive_costs(embeddings, batch.by_talker(places), batch.num_spk, references, temperature)[0]
+        targets = self.own_references(batch)[batch.talkers()]
+        return told_apart(embeddings, targets, batch, self.settings.contrastive.temperature)
+
+
+def told_apart(embeddings: Tensor, targets: Tensor, batch: MixBatch, temperature: float) -> Tensor:
+    """InfoNCE of each head for each talker's target among those of all sources of the batch.
+
+    Args:
+        embeddings: the student's, float [B, N, D].
+        targets: of the M sources of all mixtures, unit vectors [M, D] without a gradient.
+        batch: the mixtures.
+        temperature: what cosines are divided by.
+
+    Returns:
+        float [B, N, S].
+    """
+    places = torch.arange(len(targets), device=targets.device)
+    references = Labelled(targets, places)
+    return set_contrastive_costs(embeddings, batch.by_talker(places), batch.num_spk, references, temperature)[0]
 
 
 def shared_chunk_starts(batch: MixBatch, length: int | Tensor) -> Tensor:
