@@ -125,6 +125,7 @@ def test_presence_and_references_are_what_the_training_says(student_settings, te
         ({"min_talkers": 1, "trainer": {"plans": "static"}}, "min_talkers: static plans have their number of talkers"),
         ({"arcface": {"sub_centres": 0}}, "sub_centres"),
         ({"contrastive": {"temperature": 0}}, "temperature: wanted a number above 0, found 0"),
+        ({"contrast": 0.1, "supervision": "self"}, "contrast: wanted 0, or supervision: teacher, found 0.1 and self"),
         ({"contrastive": {"memory": 0}}, "memory: wanted 1 or more, found 0"),
     ],
 )

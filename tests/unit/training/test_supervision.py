@@ -103,6 +103,17 @@ def test_by_the_teacher_with_presence(presence_settings, student, teacher, mixed
     torch.testing.assert_close(module.loss(mixed), wanted)
 
 
+def test_by_the_teacher_with_a_contrastive_term(presence_settings, student, teacher, mixed):
+    module = StudentTraining(dataclasses.replace(presence_settings, contrast=0.3), student, teacher)
+    found, references = student(mixed.mix, mixed.num_samples), TeacherReferences(teacher)(mixed)
+    apart = by_itself(found.embeddings, references[mixed.talkers()], numbers_of(mixed))
+
+    def cost(row, head, talker):
+        return 1 - found.embeddings[row, head] @ references[row, talker] + 0.3 * apart(row, head, talker)
+
+    torch.testing.assert_close(module.loss(mixed), by_brute_force(found, cost, mixed, 0.7))
+
+
 def test_by_labels_it_is_arcface_of_the_best_assignment(presence_settings, student, mixed, monkeypatch):
     module = LabelledStudentTraining(presence_settings, student, SPEAKERS)
     assert module.arcface.weight.shape == (2 * 4, 4)
