@@ -217,12 +217,15 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
     mix, sources = rendered(conversation)
     talkers = find_talkers(bundle.student, mix, use)
     foreign = find_talkers(bundle.student, rendered(before)[0], use)
-    extract = partial(_extracted, bundle, use, mix, talkers)
     own = assigned(talkers, [embed_voice(bundle.teacher, _alone(source)) for source in sources])
+    places = [place for place in own if place is not None]
+    strangers = [embed_voice(bundle.teacher, voice) for voice in _absent(before, conversation)]
+    vectors = [talkers[place].embedding for place in places] + strangers + [one.embedding for one in foreign[:1]]
+    outputs = _extracted(bundle, use, mix, talkers, vectors)
+    ests = dict(zip(places, outputs, strict=False))
     row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdr", "si_sdri", "wrong", "random", "like")}
     row["count"] = [float(len(talkers) == len(sources))]
     row["found"] = [float(place is not None) for place in own]
-    ests = _of_talkers(bundle, use, mix, talkers, own)
     row["heard"] = list(
         zip((talker.confidence for talker in talkers), _right(ests, own, sources, talkers), strict=True)
     )
@@ -239,23 +242,13 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
         if others := [other for other in ests if other != place]:
             row["wrong"].append(si_sdr(ests[others[0]], source) - unprocessed)
         if foreign:
-            row["random"].append(si_sdr(extract([foreign[0].embedding])[0], source) - unprocessed)
+            row["random"].append(si_sdr(outputs[-1], source) - unprocessed)
     for voice, place in zip(enrolled(conversation), own, strict=True):
         best, cosine = nearest(talkers, embed_voice(bundle.teacher, voice))
         row["like"].append(float(best is not None and best == place and cosine >= use.like))
-    strangers = [embed_voice(bundle.teacher, voice) for voice in _absent(before, conversation)]
     row["refused"] = [float(nearest(talkers, voice)[1] < use.like) for voice in strangers]
-    row["absent"] = [level_db(each, mix) for each in extract(strangers)]
+    row["absent"] = [level_db(each, mix) for each in outputs[len(places) : len(places) + len(strangers)]]
     return row
-
-
-def _of_talkers(
-    bundle: Bundle, use: UseConfig, mix: np.ndarray, talkers: Sequence[Talker], own: Sequence[int | None]
-) -> dict[int, np.ndarray]:
-    """The extractions of the candidates that are somebody's, by their places."""
-    places = [place for place in own if place is not None]
-    vectors = [talkers[place].embedding for place in places]
-    return dict(zip(places, _extracted(bundle, use, mix, talkers, vectors), strict=True))
 
 
 def _extracted(
@@ -319,7 +312,10 @@ def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talke
     audio = rendered(conversation)
     references = [embed_voice(teacher, _alone(source)) for source in audio[1]]
     taken = assigned(talkers, references)
-    ests = _of_talkers(_bundle(model), _bundle(model).use, audio[0], talkers, taken)
+    places = [place for place in taken if place is not None]
+    vectors = [talkers[place].embedding for place in places]
+    outputs = _extracted(_bundle(model), _bundle(model).use, audio[0], talkers, vectors)
+    ests = dict(zip(places, outputs, strict=True))
     return {
         "right": _right(ests, taken, audio[1], talkers),
         "own": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in enrolled(conversation)],
