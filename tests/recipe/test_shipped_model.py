@@ -10,7 +10,7 @@ from places import SHARED
 
 from wesep_mix.__main__ import main
 from wesep_mix.inference.candidates import find_talkers
-from wesep_mix.inference.listening import extract_talker
+from wesep_mix.inference.listening import extract_talkers
 from wesep_mix.io.audio import read_audio
 from wesep_mix.models.folder import CARD, read_folder
 from wesep_mix.models.shipped import SHIPPED, find_model
@@ -43,7 +43,7 @@ def test_its_chunks_join_to_what_the_whole_gives(bundle):
     size = round(2.2 * bundle.use.chunk_s * 16000)
     mix = 0.1 * torch.randn(size) * (1 + torch.sin(torch.arange(size) / 3000))
     emb = torch.nn.functional.normalize(torch.randn(1, bundle.extractor.config.embedding_dim))
-    in_chunks = extract_talker(bundle.extractor, mix.numpy(), emb[0].numpy(), bundle.use)
+    in_chunks = extract_talkers(bundle.extractor, mix.numpy(), emb.numpy(), bundle.use)[0]
     with torch.inference_mode():
         whole = bundle.extractor(mix[None], emb)[0].numpy()
     scale = float(in_chunks @ whole) / float(whole @ whole)

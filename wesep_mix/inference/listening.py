@@ -1,4 +1,4 @@
-"""A picked talker's speech out of a recording, and the few seconds in which that talker is heard best."""
+"""Talkers' speech out of a recording, each alone, and the few seconds in which that talker is heard best."""
 
 from __future__ import annotations
 
@@ -18,30 +18,6 @@ FRAME_S = 0.1
 FLOOR_DB = -30.0  # below the loudest frame of a talker, where one is silent
 
 
-def extract_talker(
-    extractor: torch.nn.Module,
-    samples: np.ndarray,
-    embedding: np.ndarray,
-    use: UseConfig,
-    device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """One talker's speech at the level that it has in the recording.
-
-    Args:
-        extractor: mixture and embedding -> that talker.
-        samples: float32 [T] at 16 kHz.
-        embedding: of the talker, unit vector [D].
-        use: length of the chunks that the extractor hears, and whether their level is its own.
-        device: where the extractor is.
-        progress: called with the numbers of chunks done and in all.
-
-    Returns:
-        float32 [T] at 16 kHz.
-    """
-    return extract_talkers(extractor, samples, np.asarray(embedding)[None], use, device, progress)[0]
-
-
 def extract_talkers(
     extractor: torch.nn.Module,
     samples: np.ndarray,
@@ -50,15 +26,16 @@ def extract_talkers(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[np.ndarray]:
-    """`extract_talker` of several talkers of one recording, who go through the extractor together.
+    """Talkers' speech, each extracted alone, at the level that it has in the recording; all go through the extractor
+    together.
 
     Args:
-        extractor: as for `extract_talker`.
-        samples: likewise.
-        embeddings: unit vectors [S, D].
-        use: as for `extract_talker`.
-        device: likewise.
-        progress: likewise.
+        extractor: mixture and embedding -> that talker.
+        samples: float32 [T] at 16 kHz.
+        embeddings: of the talkers, unit vectors [S, D].
+        use: length of the chunks that the extractor hears, and whether their level is its own.
+        device: where the extractor is.
+        progress: called with the numbers of chunks done and in all.
 
     Returns:
         float32 [T] at 16 kHz, S times.

@@ -80,9 +80,9 @@ class TeacherConfig(Protocol):
 class Teacher(Protocol):
     """Speech of one talker -> one embedding, whatever its level.
 
-    It may have a `frontend`, which students copy, with its config in `config.frontend`; and a
-    method `begin`, which makes a student's head, a `models.layers.embedding_head.EmbeddingHead`, compute what the
-    teacher computes (ValueError where its sizes do not fit).
+    It may have a `frontend`, which students copy, with its config in `config.frontend`; and a method
+    `begin`, which makes a student's head, a `models.layers.embedding_head.EmbeddingHead`, compute what the teacher
+    computes (ValueError where its sizes do not fit).
     """
 
     config: TeacherConfig

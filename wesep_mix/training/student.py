@@ -3,11 +3,15 @@ teacher supervision).
 
 The loss of every batch: the student gives each mixture N embeddings, `costs` says what each of them would cost as the
 embedding of each talker, and the best assignment (matching.assignment) says which talker gets which. The cost is
-1 - cosine to the frozen teacher's embedding of the talker's clean source (`StudentTraining`). The paper does not define
-its ablation without teacher supervision, of which there are three readings: a contrastive loss on who speaks
-(`ContrastiveStudentTraining`), the student's own embeddings of the clean sources (`SelfStudentTraining`), and ArcFace
-over the speakers of the training set (`LabelledStudentTraining`). The first two have no weights beside the student's,
-which fits the number of parameters that the paper prints.
+1 - cosine to the frozen teacher's embedding of the talker's clean source (`StudentTraining`).
+
+Not in the paper: `contrast` adds a term that tells a head from the other sources. By cosines alone the mean of two
+voices is near to both, and a head that cannot part them stays there.
+
+The paper does not define its ablation without teacher supervision, of which there are three readings: a contrastive
+loss on who speaks (`ContrastiveStudentTraining`), the student's own embeddings of the clean sources
+(`SelfStudentTraining`), and ArcFace over the speakers of the training set (`LabelledStudentTraining`). The first two
+have no weights beside the student's, which fits the number of parameters that the paper prints.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from wesep_mix.inference.candidates import find_talkers, hear_all, hear_windows, joined, similarities
-from wesep_mix.inference.listening import audition, extract_talker, level_factor
+from wesep_mix.inference.listening import audition, extract_talkers, level_factor
 from wesep_mix.matching.speaker_set import SpeakerSet
 from wesep_mix.models.folder import UseConfig
 from wesep_mix.models.layers.network import Network
@@ -134,7 +134,7 @@ def test_an_extractor_that_gives_the_level_keeps_it(level, factor):
             return 0.25 * mix
 
     samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
-    found = extract_talker(Quiet(), samples, np.ones(2), UseConfig(level=level))
+    found = extract_talkers(Quiet(), samples, np.ones((1, 2)), UseConfig(level=level))[0]
     np.testing.assert_allclose(found, factor * samples, rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import read_table
 from wesep_mix.inference import recordings
 from wesep_mix.inference.candidates import find_talkers
-from wesep_mix.inference.listening import embed_voice, extract_talker
+from wesep_mix.inference.listening import embed_voice, extract_talkers
 from wesep_mix.inference.recordings import Hearing, embed_recordings, extract_recordings, read_heard
 from wesep_mix.io.recording import read_recording
 from wesep_mix.matching.speaker_set import SpeakerSet
@@ -97,9 +97,9 @@ def test_extraction_is_that_of_a_recording_of_ones_own_in_chunks_and_files_that_
     embed_recordings(entries, hearing, tmp_path / "heard")
     heard, bundle = read_heard(tmp_path / "heard"), read_folder(model)
     extract_recordings(entries, heard, hearing, out)
-    wanted = extract_talker(
-        bundle.extractor, entries[1].read("mix").samples, heard.embeddings["talk-2-1"], hearing.used()
-    )
+    wanted = extract_talkers(
+        bundle.extractor, entries[1].read("mix").samples, heard.embeddings["talk-2-1"][None], hearing.used()
+    )[0]
     found, rate = soundfile.read(out / "talk-2-1.wav", dtype="float32")
     assert rate == 16000 and len(found) == 40000 and np.abs(found - wanted).max() < 2 / 32768
     scp = read_table(out / "wav.scp")

@@ -11,7 +11,7 @@ from small_model import write_small_experiment
 from wesep_mix.api import Model
 from wesep_mix.inference import sharing
 from wesep_mix.inference.candidates import Talker
-from wesep_mix.inference.listening import extract_talker
+from wesep_mix.inference.listening import extract_talkers
 from wesep_mix.inference.sharing import Rival, extract_among, same_voice, share
 from wesep_mix.models.folder import UseConfig, read_folder
 
@@ -157,7 +157,9 @@ def test_without_it_each_is_extracted_alone(bundle, heard):
     use = dataclasses.replace(SHARED, shared=False)
     found = extract_among(bundle.extractor, mix, np.stack([talkers[0].embedding, talkers[2].embedding]), talkers, use)
     for one, speech in zip((talkers[0], talkers[2]), found, strict=True):
-        np.testing.assert_allclose(speech, extract_talker(bundle.extractor, mix, one.embedding, use), atol=1e-6)
+        np.testing.assert_allclose(
+            speech, extract_talkers(bundle.extractor, mix, one.embedding[None], use)[0], atol=1e-6
+        )
 
 
 def test_the_api_listens_again_unless_it_is_told_who_was_heard(bundle, knowing, heard, monkeypatch):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 WINDOW, HOP = 512, 128
-REST = 0.1  # weight of the power of what no estimate has; of 0, .1, .25, .5 and 1 best on real_small's dev set
+REST = 0.1  # weight of the power of what no estimate has: chosen of 0, .1, .25, .5 and 1 on real_small's dev set
 LEAST = 1e-20  # added to a power
 
 
