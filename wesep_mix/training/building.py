@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from wesep_mix.base import plugins
 from wesep_mix.base.errors import UserError
+from wesep_mix.models.folder import load_network
 from wesep_mix.training.settings import ExtractorConfig, SeparatorConfig, StudentConfig
 
 
@@ -112,6 +114,26 @@ def build_separator(settings: SeparatorConfig, num_spk: int) -> nn.Module:
         The separator.
     """
     return plugins.build("separators", dataclasses.replace(settings.model, num_spk=num_spk))
+
+
+def begin_with(model: nn.Module, path: Path, kind: str) -> None:
+    """Take the weights of a trained network as the first ones.
+
+    Args:
+        model: new, changed in place.
+        path: a stage's model.pt or a part of a model's folder, such as DIR/extractor.safetensors.
+        kind: of the model, such as `extractors`.
+
+    Raises:
+        UserError: it is a network of other settings.
+    """
+    trained = load_network(path, kind)
+    if trained.config != model.config:
+        raise UserError(
+            f"{path}: init: wanted a network of the settings {model.config}, found {trained.config}; train "
+            'with those, or begin with fresh weights (init: "")'
+        )
+    model.load_state_dict(trained.state_dict())
 
 
 def _frontend(own: Any, teachers: nn.Module | None, num_layers: int | None) -> Any:

@@ -23,7 +23,7 @@ from wesep_mix.losses.signal import absence_loss, extraction_loss
 from wesep_mix.mixing.plan import PLANS, read_plans
 from wesep_mix.models import checkpoint
 from wesep_mix.models.layers.network import check_weights, estimates, latency_ms
-from wesep_mix.training.building import build_extractor, check_min_talkers
+from wesep_mix.training.building import begin_with, build_extractor, check_min_talkers
 from wesep_mix.training.conditioning import Conditioning, Embed, stored_embeddings
 from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule
@@ -174,7 +174,7 @@ def train_extractor(
     torch.manual_seed(settings.seed)  # after the other networks were read: to make them draws random numbers
     extractor = build_extractor(settings, embedder)
     if settings.init and embedder is not None:
-        begin_with(extractor, Path(settings.init))
+        begin_with(extractor, Path(settings.init), "extractors")
     module = ExtractorTraining(settings, extractor, conditioning)
     if (latency := latency_ms(extractor)) is not None:
         print(f"extractor {extractor.config.name}, {condition}: algorithmic latency {latency:.1f} ms", flush=True)
@@ -182,25 +182,6 @@ def train_extractor(
         data, num_spk, settings.min_talkers, settings.talkers, cues=cues, targets=settings.targets
     )
     run(module, "extractors", mixtures, out, processes)
-
-
-def begin_with(extractor: nn.Module, path: Path) -> None:
-    """Take the weights of a trained extractor as the first ones.
-
-    Args:
-        extractor: new, changed in place.
-        path: model file.
-
-    Raises:
-        UserError: it is an extractor of other settings.
-    """
-    trained = checkpoint.load_model(path, "extractors")
-    if trained.config != extractor.config:
-        raise UserError(
-            f"{path}: init: wanted an extractor of the settings {extractor.config}, found {trained.config}; train "
-            'with those, or begin with fresh weights (init: "")'
-        )
-    extractor.load_state_dict(trained.state_dict())
 
 
 def _load_student(path: Path, num_spk: int) -> nn.Module:

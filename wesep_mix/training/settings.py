@@ -190,6 +190,7 @@ class StudentConfig(Checked):
         talkers: `even`, each number as often as any other; `by_number`, in proportion to the number, since mixtures of
             more talkers are harder.
         presence_weight: what the cross-entropy of `model.presence` counts beside the cost of the embeddings.
+        init: as an extractor's.
     """
 
     model: Any = config.plugin("students")
@@ -209,6 +210,7 @@ class StudentConfig(Checked):
     min_talkers: Count | None = None
     talkers: TalkerDraw = "even"
     presence_weight: Annotated[float, above(0)] = 1.0
+    init: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -289,8 +291,8 @@ class ExtractorConfig(Checked):
         talkers: as in the student's settings.
         absent: share of the mixtures that also come with the embedding of a talker of another mixture, who is not in
             them: their output is to be silent. A loss that leaves the level open could not learn it: `loss.name: snr`.
-        init: model file of an extractor of the same settings, whose weights are the first; "": fresh ones, which
-            the network without an embedding always has.
+        init: of a network of the same settings, whose weights are the first: a stage's model.pt, or a part of a model's
+            folder such as DIR/extractor.safetensors. "": fresh ones, which the network without an embedding always has.
         none_share: the same network without an embedding, which has less to learn, is trained for this share of
             `trainer.max_steps`, in whole epochs.
     """

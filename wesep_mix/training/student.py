@@ -32,7 +32,7 @@ from wesep_mix.matching.assignment import cosine_costs, match, set_loss
 from wesep_mix.matching.speaker_set import OwnReference, SpeakerSet
 from wesep_mix.models import checkpoint
 from wesep_mix.preparation.lists import read_speech
-from wesep_mix.training.building import build_student, check_talkers
+from wesep_mix.training.building import begin_with, build_student, check_talkers
 from wesep_mix.training.conditioning import TeacherReferences
 from wesep_mix.training.loop import TrainingMixtures, run
 from wesep_mix.training.module import TrainingModule, VerifiedTraining
@@ -302,6 +302,8 @@ def train_student(
     teacher = checkpoint.load_model(teacher_path, "teachers")
     torch.manual_seed(settings.seed)
     student = build_student(settings, teacher, num_spk)
+    if settings.init:
+        begin_with(student, Path(settings.init), "students")
     module = _training_of(settings, student, teacher, data)
     run(module, "students", TrainingMixtures(data, num_spk, settings.min_talkers, settings.talkers), out, processes)
 

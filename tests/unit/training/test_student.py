@@ -13,7 +13,7 @@ from wesep_mix.io.weights import read_weights
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel
 from wesep_mix.training import student as training
-from wesep_mix.training.settings import ContrastiveConfig, StudentConfig
+from wesep_mix.training.settings import ContrastiveConfig, OptimConfig, StudentConfig
 from wesep_mix.training.student import build_student, train_student
 
 OWN = logmel.Config(num_mels=12, channels=6, num_layers=1, num_heads=2)
@@ -169,6 +169,17 @@ def test_with_frozen_front_end_only_the_heads_are_trained_and_counted(train, stu
     ours, theirs = student.frontend.state_dict(), teacher.frontend.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert notes["num_trainable"] == checkpoint.num_parameters(student.heads)
+
+
+def test_it_may_begin_with_the_weights_of_another(prepared, tmp_path, student_settings, saved):
+    first = checkpoint.load_model(saved[1], "students").state_dict()
+    slow = dataclasses.replace(student_settings, init=str(saved[1]), optim=OptimConfig(lr=1e-9), seed=1)
+    train_student(slow, prepared / "2mix", saved[0], tmp_path / "begun", num_spk=2)
+    begun = checkpoint.load_model(tmp_path / "begun" / "model.pt", "students").state_dict()
+    assert all(torch.allclose(weight, begun[name], atol=1e-6) for name, weight in first.items())
+    larger = changed(slow, model={"bottleneck": 5})
+    with pytest.raises(UserError, match="student/model.pt: init: wanted a network of the settings"):
+        train_student(larger, prepared / "2mix", saved[0], tmp_path / "other", num_spk=2)
 
 
 @pytest.mark.parametrize(

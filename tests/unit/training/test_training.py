@@ -17,11 +17,11 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import spexplus
 from wesep_mix.models.layers.network import Network
 from wesep_mix.models.students import parallel_heads
+from wesep_mix.training.building import begin_with
 from wesep_mix.training.conditioning import Conditioning, TeacherReferences
 from wesep_mix.training.extractor import (
     EmbeddingSource,
     ExtractorTraining,
-    begin_with,
     build_extractor,
     train_extractor,
 )
@@ -377,14 +377,14 @@ def test_an_extractor_may_begin_with_the_weights_of_another(prepared, tmp_path, 
     train_extractor(extractor_settings, data, source, "matched", first.parent, 2)
     trained = checkpoint.load_model(first, "extractors")
     begun = build_extractor(extractor_settings, checkpoint.load_model(saved[1], "students"))
-    begin_with(begun, first)
+    begin_with(begun, first, "extractors")
     assert all(torch.equal(weight, trained.state_dict()[name]) for name, weight in begun.state_dict().items())
     slow = dataclasses.replace(extractor_settings, init=str(first), optim=OptimConfig(lr=1e-9))
     train_extractor(slow, data, source, "matched", tmp_path / "second", 2)
     again = checkpoint.load_model(tmp_path / "second" / "model.pt", "extractors").state_dict()
     assert all(torch.allclose(weight, again[name], atol=1e-6) for name, weight in trained.state_dict().items())
     larger = dataclasses.replace(extractor_settings.model, channels=12)
-    with pytest.raises(UserError, match="first/model.pt: init: wanted an extractor of the settings"):
+    with pytest.raises(UserError, match="first/model.pt: init: wanted a network of the settings"):
         train_extractor(dataclasses.replace(slow, model=larger), data, source, "matched", tmp_path / "third", 2)
 
 
