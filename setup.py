@@ -15,6 +15,7 @@ OPTIONAL = {
     "dnsmos": ["speechmos", "onnxruntime"],  # score.dnsmos: of speechmos only the networks are used
     "ecapa": ["speechbrain>=1.1"],  # the teacher ecapa of Table 1
     "onnx": ["onnxruntime"],  # the teacher exported, of ONNX files
+    "rooms": ["pyroomacoustics>=0.10.1"],  # simulated rooms, for trainer.effects
     "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
 }
 PAGE = {"page": ["gradio>=6.31,<7"]}  # `wesep-mix page`, 140 MB; its tests skip themselves without it

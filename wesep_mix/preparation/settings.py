@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
-from wesep_mix.base.config import FILLED, LOW_HIGH, Checked, Count, CountOrZero, at_least, between
+from wesep_mix.base.config import FILLED, LOW_HIGH, Checked, Count, CountOrZero, above, at_least, between
+from wesep_mix.base.installed import how_to_get, is_there
 from wesep_mix.base.names import SETS, SetName
 
 Sizes = dict[SetName, Count]  # a number for each set
@@ -30,6 +31,43 @@ class MixingConfig(Checked):
     snr_db: Annotated[tuple[float, ...], FILLED] = (5.0, 10.0, 15.0)
     lufs: Annotated[tuple[float, ...], LOW_HIGH] = (-33.0, -25.0)
     max_crops: Count = 4
+
+
+@dataclass(frozen=True)
+class EffectsConfig(Checked):
+    """What happens to mixtures that a network is trained on (data.effects), each to a share of them, independently.
+
+    Attributes:
+        reverberation: the talkers are in a room, and what is wanted of each is the direct sound with its early
+            reflections.
+        rooms: folder of rooms' impulse responses, mono at 16 kHz; those of one folder below it are of one room. "":
+            rooms are simulated.
+        num_rooms: how many are simulated.
+        t60: shortest and longest reverberation time of a simulated room, in seconds.
+        clipping: the mixture is cut off where it is loudest.
+        band_limit: nothing above some frequency, at times nothing below 300 Hz, in the talkers' speech likewise.
+        codec: the mixture was stored by a lossy codec.
+    """
+
+    reverberation: Share = 0.0
+    rooms: str = ""
+    num_rooms: Count = 200
+    t60: Annotated[tuple[Annotated[float, above(0)], ...], LOW_HIGH] = (0.2, 0.6)
+    clipping: Share = 0.0
+    band_limit: Share = 0.0
+    codec: Share = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reverberation and not self.rooms and not is_there("rooms"):
+            raise ValueError(
+                f"effects.reverberation: {how_to_get('rooms')}; or name a folder of impulse responses, effects.rooms"
+            )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the mixtures by kind of effect, in the order in which they happen."""
+        return {name: getattr(self, name) for name in ("reverberation", "clipping", "band_limit", "codec")}
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ from wesep_mix.data.datasets import (
     loader_in_order,
     training_mixtures,
 )
+from wesep_mix.data.effects import with_effects
 from wesep_mix.data.loading import lost_workers_told
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.weights import write_weights
@@ -115,6 +116,7 @@ def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path
     num_spk, min_talkers, talkers = mixtures.num_spk, mixtures.min_talkers, mixtures.talkers
     train_set, dev_set = PreparedSet(mixtures.folder / "train"), PreparedSet(mixtures.folder / "dev")
     stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind], talkers)
+    stream = with_effects(stream, trainer.effects, num_spk, settings.seed)
     fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers, talkers))
     if mixtures.cues is not None:
         stream = with_cues(stream, train_set, mixtures.cues, settings.seed, mixtures.targets)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from wesep_mix.base import config
 from wesep_mix.base.config import Checked, Count, CountOrZero, above, at_least, between
+from wesep_mix.preparation.settings import EffectsConfig
 
 # 16-mixed overflows now and then by design, which counts as bad steps
 Precision = Literal["32-true", "bf16-mixed"]
@@ -68,6 +69,7 @@ class TrainerConfig(Checked):
         ema: decay of an exponential moving average of the weights, which is validated and saved instead of them; 0: no
             average.
         patience: stop after so many epochs in a row without a better score on the dev set; 0 never does.
+        effects: on the mixtures that are trained on; the dev set has none.
     """
 
     max_steps: Count = 1000
@@ -83,6 +85,7 @@ class TrainerConfig(Checked):
     average: CountOrZero = 0
     ema: Annotated[float, between(0, 1, with_high=False, says="a decay from 0 to below 1")] = 0.0
     patience: Annotated[int, at_least(0, says="a number of epochs, or 0")] = 0
+    effects: EffectsConfig = EffectsConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()

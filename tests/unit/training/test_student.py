@@ -8,10 +8,12 @@ import torch
 from lives import same, stopping_at
 
 from wesep_mix.base import config
+from wesep_mix.base.config import read_raw
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.weights import read_weights
 from wesep_mix.models import checkpoint
 from wesep_mix.models.frontends import logmel
+from wesep_mix.preparation.settings import EffectsConfig
 from wesep_mix.training import student as training
 from wesep_mix.training.settings import ContrastiveConfig, OptimConfig, StudentConfig
 from wesep_mix.training.student import build_student, train_student
@@ -148,6 +150,18 @@ def test_numbers_of_talkers_that_do_not_fit(student_settings, tmp_path, least, p
 
 
 # trainings
+
+
+def test_effects_are_on_what_it_is_trained_on_alone(prepared, tmp_path, student_settings, saved):
+    weights, log = [], []
+    for name, share in (("without", 0.0), ("with", 1.0)):
+        trainer = dataclasses.replace(student_settings.trainer, effects=EffectsConfig(clipping=share, codec=share))
+        train_student(
+            dataclasses.replace(student_settings, trainer=trainer), prepared / "2mix", saved[0], tmp_path / name, 2
+        )
+        weights.append(checkpoint.load_model(tmp_path / name / "model.pt", "students").state_dict())
+        log.append(read_raw(tmp_path / name / "config.yaml")["trainer"]["effects"]["codec"])
+    assert log == [0.0, 1.0] and any(not torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
 
 
 @pytest.fixture
