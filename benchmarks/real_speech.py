@@ -18,6 +18,9 @@ and crops. A row is a way to say whom to extract, or another program:
     separated    a separator's outputs in the best order (--separator)
     speakerbeam, voicefilter    extractors of others with the same enrolment (--rivals)
 
+With --effects the same mixtures come from a room, a clipping microphone, a band limit or a codec, as in trainings with
+`trainer.effects`. What is wanted of a talker is what those want.
+
 With --out a run that was ended goes on where it was.
 """
 
@@ -52,9 +55,11 @@ from wesep_mix.metrics.intervals import Interval, quotient, resampled_by_speaker
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.models.folder import read_settings
 from wesep_mix.models.shipped import find_model
+from wesep_mix.preparation.settings import EffectsConfig
 from wesep_mix.report.statements import DRAWS, said_ahead
 from wesep_mix.report.tables import SPEECH_COLUMNS, Column, Table, rules
 
+EFFECTS = tuple(EffectsConfig().shares)
 PARTIAL = "real_speech.partial.jsonl"  # what a run that was ended has done
 COLUMNS = {
     **{name: SPEECH_COLUMNS[name] for name in ("si_sdri", "extracted", "wrong_talker")},
@@ -87,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--talkers", type=int, nargs="+", choices=(2, 3, 4, 5), default=[2], help="numbers [2]")
     options.add_argument("--snr", type=_snr, nargs="+", default=[None, 10.0], help="`none` or dB [none 10]")
     options.add_argument("--overlap", type=_range, nargs="+", default=[(0.5, 0.8)], help="shares [0.5-0.8]")
+    options.add_argument("--effects", nargs="+", choices=("none", *EFFECTS), default=["none"], help="[none]")
     options.add_argument("--whole", action="store_true", help="whole utterances instead of the corpus's segments")
     options.add_argument("--rows", nargs="+", choices=ROWS, help="some of the rows [all that can be made]")
     options.add_argument("--none", type=Path, help="model.pt of an extractor without embedding")
@@ -118,7 +124,8 @@ def _run(args: argparse.Namespace) -> None:
     pool = load_pool(args.data / "test")
     words = transcripts(pool, args.data / "test") if args.wer else {}
     told = {name: pool_of(pool, own) for name, own in groups(pool.speakers, args.speakers).items()}
-    conditions = [Condition(*one) for one in product(told, args.talkers, args.snr, args.overlap)]
+    effects = [None if name == "none" else name for name in args.effects]
+    conditions = [Condition(*one) for one in product(told, args.talkers, args.snr, args.overlap, effects)]
     drawn = {
         one: draw(told[one.group], one, args.num, args.seed, words, args.whole)
         for one in conditions

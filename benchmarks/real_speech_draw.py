@@ -31,11 +31,13 @@ class Condition:
     num_spk: int
     snr_db: float | None
     overlap: tuple[float, float]
+    effect: str | None = None
 
     def __str__(self) -> str:
         noise = "without noise" if self.snr_db is None else f"noise at {self.snr_db:g} dB"
         low, high = self.overlap
-        return f"{self.group}, {self.num_spk} talkers, {noise}, overlap {low:g}" + (f" to {high:g}" * (high > low))
+        shared = f"overlap {low:g}" + f" to {high:g}" * (high > low)
+        return f"{self.group}, {self.num_spk} talkers, {noise}, {shared}" + (f", {self.effect}" if self.effect else "")
 
 
 def groups(speakers: Sequence[str], tables: Sequence[Path]) -> dict[str, list[str]]:
@@ -133,7 +135,8 @@ def draw(pool: Pool, condition: Condition, num: int, seed: int, words: Mapping[s
     config = dataclasses.replace(pool.config, overlap=condition.overlap, snr_db=snr or pool.config.snr_db[:1])
     pool = dataclasses.replace(pool, config=config)
     drawn = draw_conversations(pool, condition.num_spk, (1,), num, bool(snr), seed)
-    return [_mixture(f"{place:03d}", one, pool, seed, words, whole) for place, one in enumerate(drawn)]
+    mixtures = [_mixture(f"{place:03d}", one, pool, seed, words, whole) for place, one in enumerate(drawn)]
+    return [dataclasses.replace(one, effect=condition.effect) for one in mixtures]
 
 
 def _mixture(

@@ -20,6 +20,8 @@ from real_speech_rivals import RIVALS, rival
 
 from wesep_mix.api import Model, load
 from wesep_mix.base.errors import UserError
+from wesep_mix.base.seeds import rng_for
+from wesep_mix.data.effects import applied, rooms_of
 from wesep_mix.evaluation.bundles import assigned
 from wesep_mix.evaluation.conversations import Conversation, rendered
 from wesep_mix.inference.candidates import Talker
@@ -32,8 +34,10 @@ from wesep_mix.metrics.perceptual import stoi
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.mixing.plan import Source
 from wesep_mix.mixing.render import Rendered, render_source
+from wesep_mix.preparation.settings import EffectsConfig
 
 OWN = ("mixture", "predicted", "enrolment", "clean", "wrong", "random")
+MOST = 5  # talkers of a mixture
 NONE, SEPARATED = "none", "separated"
 ROWS = (*OWN, NONE, SEPARATED, *RIVALS)
 Estimates = Mapping[int, np.ndarray | None]  # by the talker's place; None: nothing came out
@@ -49,6 +53,7 @@ class Mixture:
         enrolments: other speech of each talker, None where the set has none.
         stranger: speech of somebody who is not in it.
         words: what each talker says, None where it is not known or not all of it is in the mixture.
+        effect: what happens to the mixture, None for nothing.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Mixture:
     enrolments: tuple[Source | None, ...]
     stranger: Source
     words: tuple[str | None, ...]
+    effect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def scored(work: Work, mixture: Mixture) -> list[dict[str, Any]]:
         A record of each row and talker: mix, speaker, row, nothing, and `sums`, {metric: what it adds above and below
         the line}.
     """
-    mix, sources = rendered(mixture.conversation)
+    mix, sources = rendered(mixture.conversation, _effect(mixture))
     model, records = _model(work.model), []
     voices = {place: _heard(one) for place, one in enumerate(mixture.enrolments) if one is not None}
     by_name = {source.spk: source for source in mixture.conversation.plans[0].sources}
@@ -127,6 +133,15 @@ def scored(work: Work, mixture: Mixture) -> list[dict[str, Any]]:
             nothing = is_nothing(found[place])
             records.append({"mix": mixture.name, "speaker": spk, "row": row, "nothing": nothing, "sums": metrics})
     return records
+
+
+def _effect(mixture: Mixture) -> Callable[[Rendered], Rendered] | None:
+    """What happens to a mixture, the same for every model."""
+    if mixture.effect is None:
+        return None
+    rng = rng_for(0, "effect", mixture.effect, len(mixture.conversation.talkers), mixture.name)
+    rooms = rooms_of(EffectsConfig(), MOST) if mixture.effect == "reverberation" else None
+    return lambda audio: applied(mixture.effect, audio, rng, rooms)
 
 
 def others(predicted: Sequence[np.ndarray | None], alone: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ S talkers, T samples.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.mixing.draw import Pool, draw_enrolment, plan_of
 from wesep_mix.mixing.plan import Plan, Source
-from wesep_mix.mixing.render import render, render_source
+from wesep_mix.mixing.render import Rendered, render, render_source
 
 CLEAN_DB = 100.0  # SNR of a noise that is not heard
 
@@ -74,18 +74,21 @@ def _draw(pool: Pool, num_spk: int, rounds: int, noisy: bool, rng: np.random.Gen
     return Conversation(tuple(plans), tuple(talkers), enrolments)
 
 
-def rendered(conversation: Conversation) -> tuple[np.ndarray, np.ndarray]:
+def rendered(
+    conversation: Conversation, effect: Callable[[Rendered], Rendered] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The samples of a conversation.
 
     Args:
         conversation: of S talkers.
+        effect: what happens to each of its mixtures (mixing.effects); None: nothing.
 
     Returns:
         The mixture, float32 [T], and each talker alone, float32 [S, T], in the order of `talkers`.
     """
     parts = []
     for plan in conversation.plans:
-        audio = render(plan)
+        audio = render(plan) if effect is None else effect(render(plan))
         places = [[source.spk for source in plan.sources].index(talker) for talker in conversation.talkers]
         parts.append((audio.mix, audio.sources[places]))
     return np.concatenate([mix for mix, _ in parts]), np.concatenate([sources for _, sources in parts], axis=1)

@@ -58,6 +58,24 @@ def test_a_table_of_a_model(parts, prepared, model, tmp_path, capsys):
     assert cells(capsys.readouterr().out)[1:] == [[*row[:4], row[4], *row[7:]] for row in (rows[0], rows[3])]
 
 
+def test_the_same_mixtures_with_an_effect(parts, prepared, model, tmp_path):
+    options = ["--data", str(prepared / "2mix"), "--model", str(model), "--num", "2", "--snr", "none", "--out"]
+    effects = ["--effects", "none", "clipping", "band_limit", "--rows", "mixture"]
+    assert parts("real_speech").main([*options, str(tmp_path), *effects]) == 0
+    found = json.loads((tmp_path / "real_speech.json").read_text())["conditions"]
+    assert [one["title"].split(", ")[4:] for one in found] == [[], ["clipping"], ["band_limit"]]
+    names = [[(talker["mix"], talker["speaker"]) for talker in one["talkers"]] for one in found]
+    assert names[0] == names[1] == names[2]
+    drawn = parts("real_speech_draw").draw
+    rows, heard = parts("real_speech_rows"), []
+    for effect in (None, "clipping", "band_limit", "codec", "codec"):
+        condition = parts("real_speech_draw").Condition("all", 2, None, (0.5, 0.8), effect)
+        [mixture] = drawn(load_pool(prepared / "2mix" / "test"), condition, 1, 0, {}, False)
+        heard.append(rows.rendered(mixture.conversation, rows._effect(mixture))[0])
+    assert np.array_equal(heard[3], heard[4])
+    assert all(not np.array_equal(heard[0], other) for other in heard[1:])
+
+
 def test_a_row_that_lacks_what_it_needs_is_told(parts, prepared, model, capsys):
     options = ["--data", str(prepared / "2mix"), "--model", str(model), "--rows", "none"]
     assert parts("real_speech").main(options) == 1
