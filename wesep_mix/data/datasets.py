@@ -6,6 +6,7 @@ The streams are asked by `Turn`; loaders make batches of each.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from wesep_mix.data.batch import Example
 from wesep_mix.data.loading import Loader
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import Read, read_audio
-from wesep_mix.mixing.draw import Pool, draw_plan
+from wesep_mix.mixing.draw import Pool, at_speed, draw_plan
 from wesep_mix.mixing.plan import Plan
 from wesep_mix.mixing.render import render
 
@@ -36,6 +37,7 @@ class DynamicMixtures(Dataset):
 
     min_talkers: also draw the number of talkers, from this to `num_spk`; None: always `num_spk`.
     talkers: `even`, all of these numbers equally likely; `by_number`, in proportion to the number.
+    speeds: each talker is as fast as one of these says, all equally likely.
     stream: trainings with different streams hear different mixtures, so that an extractor does not hear those that its
     student has learnt.
     """
@@ -48,15 +50,23 @@ class DynamicMixtures(Dataset):
         min_talkers: int | None = None,
         stream: int = 0,
         talkers: str = "even",
+        speeds: Sequence[float] = (1.0,),
     ):
         self.pool, self.num_spk, self.seed = pool, num_spk, seed
-        self.min_talkers, self.stream, self.talkers = min_talkers, stream, talkers
+        self.min_talkers, self.stream, self.talkers, self.speeds = min_talkers, stream, talkers, speeds
 
     def __getitem__(self, turn: Turn) -> Example:
         of_stream = (self.stream,) if self.stream else ()
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, turn.epoch, turn.index], spawn_key=of_stream))
         plan = draw_plan(self.pool, _num_talkers(self.num_spk, self.min_talkers, self.talkers, rng), rng)
+        if tuple(self.speeds) != (1.0,):
+            plan = _at_speeds(plan, self.speeds, rng_for(self.seed, "speed", *of_stream, turn.epoch, turn.index))
         return Example(plan, render(plan), rng.random(2))
+
+
+def _at_speeds(plan: Plan, speeds: Sequence[float], rng: np.random.Generator) -> Plan:
+    drawn = rng.choice(speeds, size=len(plan.sources)).tolist()
+    return dataclasses.replace(plan, sources=tuple(map(at_speed, plan.sources, drawn)))
 
 
 class StaticMixtures(Dataset):
@@ -144,6 +154,7 @@ def training_mixtures(
     min_talkers: int | None = None,
     stream: int = 0,
     talkers: str = "even",
+    speeds: Sequence[float] = (1.0,),
 ) -> Dataset:
     """Make the training stream of a prepared set.
 
@@ -155,6 +166,7 @@ def training_mixtures(
         min_talkers: least number of talkers in a dynamic mixture; None: always `num_spk`.
         stream: dynamic mixtures of another stream are others.
         talkers: how the number is drawn, `even` or `by_number`.
+        speeds: of talkers in dynamic mixtures, drawn anew for each.
 
     Returns:
         A dataset that is asked by `Turn`.
@@ -163,7 +175,7 @@ def training_mixtures(
         UserError: another word for `plans`, static plans with `min_talkers`, or damaged lists or plans.
     """
     if plans == "dynamic":
-        return DynamicMixtures(prepared.pool, num_spk, seed, min_talkers, stream, talkers)
+        return DynamicMixtures(prepared.pool, num_spk, seed, min_talkers, stream, talkers, speeds)
     if plans == "static" and min_talkers is not None:
         raise UserError(
             f"plans: static ones have their number of talkers, wanted dynamic with min_talkers "

@@ -92,8 +92,9 @@ class Activity:
         """Stretches of a source in its mixture: int64 [K, 2]."""
         if source.utt not in self.speech:
             raise UserError(f"{self.where}: wanted utterance {source.utt} of a mixture, found no such line")
-        cut = self.speech[source.utt].clip(source.start, source.start + source.num_samples)
-        return cut[cut[:, 0] < cut[:, 1]] + (source.offset - source.start)
+        cut = self.speech[source.utt].clip(source.start, source.start + source.num_read)
+        cut = cut[cut[:, 0] < cut[:, 1]] - source.start
+        return (cut if source.speed == 1 else np.rint(cut / source.speed).astype(np.int64)) + source.offset
 
 
 def _spoken_before(places: np.ndarray, stretches: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.names import mixture_id
 from wesep_mix.base.seeds import rng_for
-from wesep_mix.io.audio import SAMPLE_RATE
+from wesep_mix.io.audio import SAMPLE_RATE, num_frames
 from wesep_mix.mixing.plan import Noise, Plan, Source, speaker_keys
 from wesep_mix.preparation.lists import NoiseEntry, SpeechEntry
 from wesep_mix.preparation.settings import MixingConfig
@@ -119,7 +119,7 @@ def plan_of(
 
 
 def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Source:
-    """Draw other speech of a source's speaker: any crop of any other utterance.
+    """Draw other speech of a source's speaker, as fast: any crop of any other utterance.
 
     A speaker with one utterance gives another crop of it; if there is no other crop, or the speaker is not in the pool,
     the enrolment is the source itself.
@@ -140,7 +140,23 @@ def draw_enrolment(pool: Pool, source: Source, rng: np.random.Generator) -> Sour
     if not entries:
         return dataclasses.replace(source, offset=0)
     size = round(pool.config.segment_s * SAMPLE_RATE)
-    return _source(entries[int(rng.integers(len(entries)))], 0, size, pool.config, rng, best_crop=False)
+    found = _source(entries[int(rng.integers(len(entries)))], 0, size, pool.config, rng, best_crop=False)
+    return found if source.speed == 1 else at_speed(found, source.speed)
+
+
+def at_speed(source: Source, speed: float) -> Source:
+    """A source as fast as is wanted, and as much higher: another voice, of the same words and as long.
+
+    Args:
+        source: as it was spoken.
+        speed: 1.1 is ten percent faster.
+
+    Returns:
+        It, from an earlier start where the file has too little left; where all of the file is too short, the source.
+    """
+    faster = dataclasses.replace(source, speed=speed)
+    left = num_frames(source.path) - faster.num_read
+    return dataclasses.replace(faster, start=min(source.start, left)) if left >= 0 else source
 
 
 def enrolment_plans(plans: Sequence[Plan], pool: Pool, seed: int, where: str) -> list[Plan]:

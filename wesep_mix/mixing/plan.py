@@ -3,7 +3,8 @@
 A `plan.jsonl` line: {"id", "sample_rate", "num_samples", "overlaps", "sources": [{"utt", "spk", "sex", "path",
 "start", "num_samples", "offset", "gain", "lufs"}], "noise": {"id", "path", "start", "num_samples", "snr_db"}}.
 `start` is where the crop begins in the file, `offset` where it begins in the mixture (samples); `gain` is linear. A
-source or noise that is mixed without a constant of its recording has it as "dc". A path is relative to one of the roots
+source or noise that is mixed without a constant of its recording has it as "dc", a source that is not as fast as it was
+spoken its "speed". A path is relative to one of the roots
 (io.roots); in memory it is where the file is.
 """
 
@@ -20,12 +21,13 @@ from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.roots import Roots, roots_of
 
 PLANS = "plan.jsonl"
+USUAL, NEVER = {"dc": 0.0, "speed": 1.0}, object()  # values that a line leaves out
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One talker: `num_samples` samples of `path` from `start`, without `dc`, times `gain` (for `lufs`), placed at
-    `offset`.
+    `offset`; where it is `speed` times as fast, that many come of so many times as many of the file.
     """
 
     utt: str
@@ -38,6 +40,12 @@ class Source:
     gain: float
     lufs: float
     dc: float = 0.0
+    speed: float = 1.0
+
+    @property
+    def num_read(self) -> int:
+        """How many samples of the file it takes."""
+        return round(self.num_samples * self.speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def _to_row(plan: Plan, roots: Roots) -> dict[str, Any]:
 
 def _values(one: Any) -> dict[str, Any]:
     """Like dataclasses.asdict of one level, which by going deeper takes most of the time of planning."""
-    return {name: value for name in one.__slots__ if (value := getattr(one, name)) or name != "dc"}
+    return {name: value for name in one.__slots__ if (value := getattr(one, name)) != USUAL.get(name, NEVER)}
 
 
 def _from_row(row: dict, roots: Roots, where: str) -> Plan:

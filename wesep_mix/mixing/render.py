@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import Read, read_audio
@@ -69,7 +70,10 @@ def render_source(source: Source, sample_rate: int, read: Read = read_audio) -> 
     Returns:
         float32 [num_samples].
     """
-    samples = _remove_offset(source.dc, read(source.path, source.start, source.num_samples, sample_rate))
+    samples = _remove_offset(source.dc, read(source.path, source.start, source.num_read, sample_rate))
+    if source.speed != 1:
+        faster = soxr.resample(samples, source.speed * sample_rate, sample_rate)[: source.num_samples]
+        samples = np.pad(faster, (0, source.num_samples - len(faster)))  # a sample may lack by rounding
     samples *= np.float32(source.gain)
     return samples
 

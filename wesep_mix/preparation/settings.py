@@ -11,6 +11,7 @@ from wesep_mix.base.installed import how_to_get, is_there
 from wesep_mix.base.names import SETS, SetName
 
 Sizes = dict[SetName, Count]  # a number for each set
+Speed = Annotated[float, between(0.5, 2, says="a factor from 0.5 to 2")]
 Share = Annotated[float, between(0, 1, says="a share between 0 and 1")]
 
 
@@ -38,6 +39,8 @@ class EffectsConfig(Checked):
     """What happens to mixtures that a network is trained on (data.effects), each to a share of them, independently.
 
     Attributes:
+        speeds: of each talker of each mixture, drawn anew; 1.1 is ten percent faster and higher. It is another voice,
+            also to the teacher, and its enrolments have it too.
         reverberation: the talkers are in a room, and what is wanted of each is the direct sound with its early
             reflections.
         rooms: folder of rooms' impulse responses, mono at 16 kHz; those of one folder below it are of one room. "":
@@ -49,6 +52,7 @@ class EffectsConfig(Checked):
         codec: the mixture was stored by a lossy codec.
     """
 
+    speeds: Annotated[tuple[Speed, ...], FILLED] = (1.0,)
     reverberation: Share = 0.0
     rooms: str = ""
     num_rooms: Count = 200

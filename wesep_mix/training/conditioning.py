@@ -26,7 +26,7 @@ from wesep_mix.matching.speaker_set import reference_network
 from wesep_mix.mixing.plan import Plan, Source, speaker_keys
 
 MAX_KEPT = 100_000  # crops whose embeddings are kept, also in checkpoints: about 0.1 GB at 256 values each
-Crop = tuple[str, int, int]  # utterance, first sample, number of samples
+Crop = tuple[str, int, int, float]  # utterance, first sample, number of samples, speed
 Embed = Callable[[MixBatch], Tensor]  # batch -> [B, S, D]
 STORED = {  # the file of stage 4 that holds the embeddings of a kind of cue, by the folder of a set
     "predicted": lambda folder: folder / "matched.scp",
@@ -80,7 +80,7 @@ class TeacherReferences:
         Returns:
             float32 [M, D].
         """
-        keys = [(source.utt, source.start, source.num_samples) for source in sources]
+        keys = [(source.utt, source.start, source.num_samples, source.speed) for source in sources]
         rows = {key: row for row, key in enumerate(keys) if key not in self.kept}
         if rows:
             self._add(*load(), rows)
@@ -91,16 +91,22 @@ class TeacherReferences:
 
     def state_dict(self) -> dict[str, Any]:
         """The embeddings that are kept, oldest first, for a checkpoint."""
-        utterances = list({utterance: None for utterance, _, _ in self.kept})
+        utterances = list({utterance: None for utterance, *_ in self.kept})
         numbers = {utterance: number for number, utterance in enumerate(utterances)}
-        crops = [(numbers[utterance], start, length) for utterance, start, length in self.kept]
-        values = torch.stack(list(self.kept.values())) if self.kept else torch.empty(0, 0)
-        return {"utterances": utterances, "crops": torch.tensor(crops, dtype=torch.long), "values": values}
+        crops = [(numbers[utterance], start, length) for utterance, start, length, _ in self.kept]
+        return {
+            "utterances": utterances,
+            "crops": torch.tensor(crops, dtype=torch.long),
+            "speeds": torch.tensor([speed for *_, speed in self.kept], dtype=torch.float64),
+            "values": torch.stack(list(self.kept.values())) if self.kept else torch.empty(0, 0),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Keep the embeddings of a checkpoint."""
-        utterances, rows = state["utterances"], zip(state["crops"].tolist(), state["values"], strict=True)
-        self.kept = {(utterances[number], start, length): value for (number, start, length), value in rows}
+        utterances = state["utterances"]
+        speeds = state.get("speeds", torch.ones(len(state["crops"])))  # older checkpoints have none
+        rows = zip(state["crops"].tolist(), speeds.tolist(), state["values"], strict=True)
+        self.kept = {(utterances[crop[0]], *crop[1:], speed): value for crop, speed, value in rows}
 
     def _add(self, crops: Tensor, sizes: Tensor, rows: Mapping[Crop, int]) -> None:
         """Embed the new crops, all at once."""

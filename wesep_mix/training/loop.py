@@ -115,7 +115,16 @@ def run(module: TrainingModule, kind: str, mixtures: TrainingMixtures, out: Path
     settings, trainer = module.settings, module.settings.trainer
     num_spk, min_talkers, talkers = mixtures.num_spk, mixtures.min_talkers, mixtures.talkers
     train_set, dev_set = PreparedSet(mixtures.folder / "train"), PreparedSet(mixtures.folder / "dev")
-    stream = training_mixtures(train_set, num_spk, settings.seed, trainer.plans, min_talkers, STREAMS[kind], talkers)
+    stream = training_mixtures(
+        train_set,
+        num_spk,
+        settings.seed,
+        trainer.plans,
+        min_talkers,
+        STREAMS[kind],
+        talkers,
+        trainer.effects.speeds,
+    )
     stream = with_effects(stream, trainer.effects, num_spk, settings.seed)
     fixed: Dataset = FixedMixtures(dev_plans(dev_set, num_spk, min_talkers, talkers))
     if mixtures.cues is not None:

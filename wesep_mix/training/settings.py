@@ -94,6 +94,11 @@ class TrainerConfig(Checked):
                 f"trainer.max_steps ({self.max_steps}) must be a multiple of trainer.steps_per_epoch "
                 f"({self.steps_per_epoch}), so that the last step has a checkpoint"
             )
+        if self.plans == "static" and self.effects.speeds != (1.0,):
+            raise ValueError(
+                "trainer.effects.speeds: static plans have their speeds, wanted [1.0], found "
+                f"{list(self.effects.speeds)}"
+            )
         num_epochs = self.max_steps // self.steps_per_epoch
         if self.average > num_epochs:
             raise ValueError(f"trainer.average: wanted 0 to {num_epochs}, the number of epochs, found {self.average}")
@@ -157,6 +162,19 @@ class TeacherConfig(Checked):
     batch_size: Count = 32
     chunk_s: Annotated[float, above(0, says="seconds above 0")] = 3.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_voices(self.trainer, "a teacher's classes")
+
+
+def _check_voices(trainer: TrainerConfig, who: str) -> None:
+    """Raises: ValueError where talkers are known by their labels and some would have other voices than these say."""
+    if trainer.effects.speeds != (1.0,):
+        raise ValueError(
+            f"trainer.effects.speeds: a faster talker is another voice, which {who} do not know; wanted [1.0], found "
+            f"{list(trainer.effects.speeds)}"
+        )
+
 
 def _check_drawn(min_talkers: int | None, trainer: TrainerConfig) -> None:
     """Raises: ValueError where numbers of talkers are to be drawn for plans that are fixed."""
@@ -218,6 +236,8 @@ class StudentConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_drawn(self.min_talkers, self.trainer)
+        if self.supervision in ("contrastive", "labels"):
+            _check_voices(self.trainer, "speakers' labels")
         if self.contrast and self.supervision != "teacher":
             raise ValueError(
                 f"contrast: wanted 0, or supervision: teacher, found {self.contrast:g} and {self.supervision}"

@@ -82,6 +82,15 @@ def test_an_enrolment_is_speech_of_the_same_talker_from_another_utterance(stream
     assert drawn > 5
 
 
+def test_an_enrolment_is_as_fast_as_its_talker(pool):
+    stream = MixturesWithCues(DynamicMixtures(pool, 2, 0, speeds=(0.9, 1.1)), by_kind(0, 0, 1), pool, 0)
+    for index in range(5):
+        example = stream[Turn(0, index, index)]
+        for source, enrolment in zip(example.plan.sources, example.cues.enrolments, strict=True):
+            assert enrolment.speed in (source.speed, 1.0)  # 1 where its file is too short
+            assert enrolment.speed == source.speed or source.speed == 1.1
+
+
 def test_they_depend_on_seed_epoch_and_index_alone(pool):
     def conditions(seed, *places):
         stream = MixturesWithCues(DynamicMixtures(pool, 2, 0), by_kind(0, 0, 1), pool, seed)

@@ -22,7 +22,7 @@ from wesep_mix.data.datasets import (
 )
 from wesep_mix.data.prepared import PreparedSet
 from wesep_mix.io.audio import write_audio
-from wesep_mix.mixing.draw import draw_plan
+from wesep_mix.mixing.draw import at_speed, draw_plan
 from wesep_mix.mixing.plan import read_plans
 from wesep_mix.mixing.prepare import load_pool
 from wesep_mix.mixing.render import render
@@ -61,6 +61,20 @@ def test_the_audio_is_the_plans(pool, plans):
     for example in (DynamicMixtures(pool, 2, 0)[turn], StaticMixtures(plans, 0)[turn], FixedMixtures(plans)[1]):
         assert np.array_equal(example.audio.mix, render(example.plan).mix)
         assert example.chance.shape == (2,) and 0 <= example.chance.min() <= example.chance.max() < 1
+
+
+def test_speeds_are_drawn_for_every_talker_beside_the_mixtures(pool):
+    speeds = (0.9, 1.0, 1.1)
+    plain, changed = (DynamicMixtures(pool, 2, 3, speeds=these) for these in ((1.0,), speeds))
+    drawn = []
+    for turn in turns(*((0, place) for place in range(40))):
+        one, other = plain[turn], changed[turn]
+        assert np.array_equal(one.chance, other.chance) and len(other.audio.mix) == len(one.audio.mix)
+        for source, faster in zip(one.plan.sources, other.plan.sources, strict=True):
+            assert faster == at_speed(source, faster.speed)
+            drawn.append(faster.speed)
+        assert np.array_equal(changed[turn].audio.mix, other.audio.mix)
+    assert set(drawn) == set(speeds) and 12 <= drawn.count(1.0)  # and those at 1 whose file is too short
 
 
 def test_number_of_talkers(pool):

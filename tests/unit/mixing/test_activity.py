@@ -1,5 +1,7 @@
 """Who speaks when, by hand and beside the audio."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,12 @@ def source(utt, start, num_samples, offset):
 def test_stretches_are_cut_to_the_crop_and_moved_to_its_place():
     plan = plan_of(source("ann-1", 800, 8000, 4000), source("bob-1", 0, 3200, 0))
     assert Activity(ENTRIES).stretches(plan) == [((4000, 4800), (8000, 11200)), ()]
+
+
+def test_a_faster_talker_speaks_shorter_and_earlier():
+    faster = dataclasses.replace(source("ann-1", 800, 8000, 4000), speed=1.25)  # samples 800 to 10800 of the file
+    [stretches] = Activity(ENTRIES).stretches(plan_of(faster))
+    assert stretches == ((4000, 4640), (7200, 9760), (11040, 12000))
 
 
 def test_a_frame_is_speech_where_more_than_half_of_it_is():

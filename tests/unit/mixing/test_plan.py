@@ -79,6 +79,14 @@ def test_a_source_and_a_noise_have_an_offset_where_there_is_one(plans, tmp_path)
     assert [source.get("dc") for source in row["sources"]] == [0.0123456789, None] and row["noise"]["dc"] == -0.5
 
 
+def test_a_source_has_a_speed_where_it_is_not_as_it_was_spoken(plans, tmp_path):
+    sources = (dataclasses.replace(plans[2].sources[0], speed=1.1), plans[2].sources[1])
+    write_plans(tmp_path / "plan.jsonl", [dataclasses.replace(plans[2], sources=sources)])
+    assert read_plans(tmp_path / "plan.jsonl")[0].sources == sources
+    row = json.loads((tmp_path / "plan.jsonl").read_text())
+    assert [source.get("speed") for source in row["sources"]] == [1.1, None]
+
+
 def test_a_mixture_of_long_names_is_called_so_that_files_can_be(pool):
     long = {
         spk: [dataclasses.replace(entry, utt=f"{entry.utt}-{'n' * 130}") for entry in own]

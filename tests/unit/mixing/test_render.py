@@ -12,7 +12,7 @@ from places import SHARED
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.audio import read_audio, write_audio
-from wesep_mix.mixing.draw import Pool, draw_plan
+from wesep_mix.mixing.draw import Pool, at_speed, draw_plan
 from wesep_mix.mixing.plan import Noise, Plan, Source, write_plans
 from wesep_mix.mixing.render import render, render_source
 from wesep_mix.preparation.activity import best_crops
@@ -289,3 +289,23 @@ def test_real_speech_has_the_planned_levels_places_and_ratio(real_mixtures):
         steps = np.diff([source.offset for source in plan.sources])
         assert (1 - steps / (5 * RATE)) * 5 * RATE == pytest.approx(np.array(plan.overlaps) * 5 * RATE, abs=1)
         assert all(0.5 - 1e-4 <= share <= 0.8 + 1e-4 for share in plan.overlaps)
+
+
+def test_a_faster_talker_is_higher_and_as_long(tmp_path):
+    """A tone of 500 Hz at a speed of 1.2 is one of 600 Hz."""
+    times = np.arange(40000) / 16000
+    write_audio(tmp_path / "tone.wav", np.float32(0.5 * np.sin(2 * np.pi * 500 * times)), subtype="FLOAT")
+    source = Source("tone", "a", "F", str(tmp_path / "tone.wav"), 1000, 16000, 0, 0.5, -30.0)
+    for speed in (0.8, 1.0, 1.2):
+        rendered = render_source(dataclasses.replace(source, speed=speed), 16000)
+        spectrum = np.abs(np.fft.rfft(rendered * np.hanning(16000)))
+        assert len(rendered) == 16000 and rendered.dtype == np.float32 and spectrum.argmax() == round(500 * speed)
+        assert np.abs(rendered[2000:-2000]).max() == pytest.approx(0.25, rel=1e-2)
+
+
+def test_a_speed_keeps_inside_the_file(tmp_path):
+    write_audio(tmp_path / "short.wav", np.ones(20000, dtype=np.float32) / 2, subtype="FLOAT")
+    source = Source("short", "a", "F", str(tmp_path / "short.wav"), 3000, 16000, 7, 0.5, -30.0)
+    assert at_speed(source, 1.2) == dataclasses.replace(source, speed=1.2, start=20000 - 19200)
+    assert at_speed(source, 0.9) == dataclasses.replace(source, speed=0.9)
+    assert at_speed(source, 1.3) == source  # 20800 samples are more than there are

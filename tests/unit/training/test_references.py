@@ -23,7 +23,7 @@ def asked(teacher):
 
 def crops_of(*batches) -> set:
     return {
-        (source.utt, source.start, source.num_samples)
+        (source.utt, source.start, source.num_samples, source.speed)
         for batch in batches
         for plan in batch.plans
         for source in plan.sources
@@ -75,6 +75,14 @@ def test_a_crop_is_computed_once_whatever_its_level(batch, teacher, asked):
     louder = dataclasses.replace(batch, sources=3 * batch.sources)
     assert torch.equal(conditioning(louder), first) and asked == []
     torch.testing.assert_close(TeacherReferences(teacher)(louder), first, atol=1e-3, rtol=0)
+
+
+def test_at_another_speed_it_is_another_voice(batch, teacher, asked):
+    kept, (first, *others) = TeacherReferences(teacher), batch.plans
+    kept(batch)
+    faster = dataclasses.replace(first, sources=tuple(dataclasses.replace(one, speed=1.1) for one in first.sources))
+    kept(dataclasses.replace(batch, plans=[faster, *others]))
+    assert asked[-1] == 2 and len(kept.kept) == len(crops_of(batch)) + 2
 
 
 def test_of_a_known_and_a_new_crop_only_the_new_is_computed(batch, teacher, asked):

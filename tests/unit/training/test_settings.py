@@ -7,6 +7,7 @@ import pytest
 from wesep_mix.data.cues import KINDS
 from wesep_mix.models.separators import conv_tasnet
 from wesep_mix.models.students import parallel_heads
+from wesep_mix.preparation.settings import EffectsConfig
 from wesep_mix.training.settings import CueConfig, SeparatorConfig, TrainerConfig
 
 
@@ -43,6 +44,21 @@ def test_a_chunk_of_0_is_a_whole_mixture_and_no_utterance(all_settings):
 def test_a_precision_that_there_is_not():
     with pytest.raises(ValueError, match="precision: wanted 32-true or bf16-mixed, found 'bf16mixed'"):
         TrainerConfig(precision="bf16mixed")
+
+
+def test_speeds_are_of_fresh_mixtures_and_of_voices_that_nothing_but_a_teacher_names(all_settings):
+    faster = EffectsConfig(speeds=(0.9, 1.1))
+    with pytest.raises(
+        ValueError, match=r"effects.speeds: static plans have their speeds, wanted \[1.0\], found \[0.9"
+    ):
+        TrainerConfig(plans="static", effects=faster)
+    teacher = all_settings.pop("teacher")
+    with pytest.raises(ValueError, match="which a teacher's classes do not know"):
+        dataclasses.replace(teacher, trainer=dataclasses.replace(teacher.trainer, effects=faster))
+    for one in all_settings.values():
+        dataclasses.replace(one, trainer=dataclasses.replace(one.trainer, effects=faster))
+    with pytest.raises(ValueError, match="wanted a factor from 0.5 to 2, found 3.0"):
+        EffectsConfig(speeds=(3.0,))
 
 
 def test_a_student_has_a_head():

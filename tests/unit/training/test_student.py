@@ -129,6 +129,10 @@ def test_presence_and_references_are_what_the_training_says(student_settings, te
         ({"contrastive": {"temperature": 0}}, "temperature: wanted a number above 0, found 0"),
         ({"contrast": 0.1, "supervision": "self"}, "contrast: wanted 0, or supervision: teacher, found 0.1 and self"),
         ({"contrastive": {"memory": 0}}, "memory: wanted 1 or more, found 0"),
+        (
+            {"supervision": "labels", "trainer": {"effects": {"speeds": [0.9, 1.0]}}},
+            "trainer.effects.speeds: a faster talker is another voice, which speakers' labels do not know; wanted",
+        ),
     ],
 )
 def test_settings_that_make_no_sense(values, said):
