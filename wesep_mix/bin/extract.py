@@ -2,7 +2,7 @@
 
     wesep-mix extract meeting.wav --pick 1 --out speech             # numbers as `wesep-mix candidates` gives them
     wesep-mix extract meeting.wav --all --out speech
-    wesep-mix extract meeting.wav --like voice.wav --out speech     # the candidate nearest to another recording
+    wesep-mix extract meeting.wav --like voice.wav --out speech     # whose voice another recording has
     wesep-mix extract meeting.wav --embedding heard/talker-1.npy --out speech
 
 OUT gets talker-N.wav of each, or like.wav, embedding.wav. Inside all works at 16 kHz, so nothing above 8 kHz comes out.
@@ -24,9 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     whom = options.add_mutually_exclusive_group(required=True)
     whom.add_argument("--pick", type=int, nargs="+", metavar="N", help="candidates by number")
     whom.add_argument("--all", action="store_true", help="every candidate")
-    whom.add_argument(
-        "--like", type=Path, metavar="WAV", help="the candidate nearest to a recording of that voice alone"
-    )
+    whom.add_argument("--like", type=Path, metavar="WAV", help="the talker whose voice this recording has, alone")
     whom.add_argument("--embedding", type=Path, metavar="NPY", help="an embedding, as `candidates` writes them")
     options.add_argument("--out", type=Path, required=True, help="folder to write wavs to")
     args = options.parse_args(argv)

@@ -283,7 +283,7 @@ def _picked(talkers: Sequence[Talker], pick: Sequence[int] | None, path: Path) -
 
 
 def _like(talkers: Sequence[Talker], like: Path, bundle: Bundle, device: str, path: Path) -> Chosen:
-    """The candidate nearest to an enrolment."""
+    """An enrolment of one of the candidates. It is what is extracted by: alone a voice is embedded best."""
     wanted = embed_voice(bundle.teacher, read_recording(like).samples, device)
     cosines = [float(talker.embedding @ wanted) for talker in talkers]
     best = int(np.argmax(cosines))
@@ -296,7 +296,7 @@ def _like(talkers: Sequence[Talker], like: Path, bundle: Bundle, device: str, pa
     others = [cosine for place, cosine in enumerate(cosines) if place != best]
     beside = f", the next {max(others):.2f}" if others else ""
     unsure = "" if least is not None else "; this model does not say from where on it is the same voice"
-    return "like", talkers[best].embedding, f"talker {talkers[best].number}, cosine {cosines[best]:.2f}{beside}{unsure}"
+    return "like", wanted, f"talker {talkers[best].number}, cosine {cosines[best]:.2f}{beside}{unsure}"
 
 
 def _read_vector(path: Path, bundle: Bundle) -> np.ndarray:

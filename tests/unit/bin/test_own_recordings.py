@@ -78,6 +78,10 @@ def test_picked_all_and_given_talkers_are_written_at_the_recordings_rate(models,
     status, told, _ = run(capsys, "extract", recording, *model, "--like", recording, "--out", tmp_path / "like")
     assert status == 0 and "this model does not say from where on it is the same voice" in told
     assert "at 44100 Hz, made at 16000 Hz inside" in told
+    alone = wesep_mix.load(models / "model")
+    mixed, rate = soundfile.read(recording, dtype="float32")
+    wanted = alone.extract(mixed.T, alone.embed(mixed.T, rate), rate)
+    assert np.allclose(soundfile.read(tmp_path / "like/like.wav")[0], wanted, atol=2e-4)
     wavs = [tmp_path / name for name in ("all/talker-1.wav", "one/talker-1.wav", "given/embedding.wav")]
     first, *others = (soundfile.read(wav)[0] for wav in wavs)
     assert len(first) == round(2.5 * RATE) and np.isfinite(first).all() and np.abs(first).max() > 0
