@@ -26,7 +26,7 @@ class Example:
     """A plan, its audio, and two numbers in [0, 1) for choices that training makes (which target, which chunk).
 
     cues: what an extractor is given an embedding of, if that is drawn (data.cues).
-    dry: the sources as they were before a room changed them (data.effects), if one did.
+    dry: the sources as they were before effects changed them (data.effects), if any did.
     """
 
     plan: Plan

@@ -40,7 +40,7 @@ class MixturesWithEffects(Dataset):
         audio = example.audio
         for name in happens:
             audio = applied(name, audio, rng, self.rooms)
-        dry = example.audio.sources if "reverberation" in happens or "band_limit" in happens else None
+        dry = None if audio.sources is example.audio.sources else example.audio.sources  # most effects leave them
         return dataclasses.replace(example, audio=audio, dry=dry)
 
 

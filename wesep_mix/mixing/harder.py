@@ -31,7 +31,7 @@ def harder(plan: Plan, length_s: float = 0.0, snr_db: float | None = None) -> Pl
             f"{plan.id}: wanted at least {length_s:g} s of speech (embeddings.single.length_s), found "
             f"{source.num_samples / plan.sample_rate:g} s; lower it, or leave it out for all there is"
         )
-    start = source.start + (source.num_samples - size) // 2
+    start = source.start + round((source.num_samples - size) // 2 * source.speed)
     return dataclasses.replace(
         plan,
         num_samples=size,

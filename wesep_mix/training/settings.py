@@ -211,7 +211,8 @@ class StudentConfig(Checked):
         talkers: `even`, each number as often as any other; `by_number`, in proportion to the number, since mixtures of
             more talkers are harder.
         presence_weight: what the cross-entropy of `model.presence` counts beside the cost of the embeddings.
-        init: as an extractor's.
+        init: of a student of the same settings, whose weights are the first: stage 3's model.pt, or a model folder's
+            student.safetensors. "": fresh ones.
     """
 
     model: Any = config.plugin("students")

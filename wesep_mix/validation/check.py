@@ -93,5 +93,5 @@ def check_folder(folder: Path, nj: int = 1, quick: bool = False) -> Checked:
 
 def _can_render(plan: Plan, lengths: Mapping[str, int]) -> bool:
     """False for a plan whose rendering would fail for a reason that was reported already."""
-    long_enough = all(source.start + source.num_samples <= lengths.get(source.path, 0) for source in plan.sources)
+    long_enough = all(source.start + source.num_read <= lengths.get(source.path, 0) for source in plan.sources)
     return long_enough and lengths.get(plan.noise.path) == plan.noise.num_samples and not plan_faults(plan)

@@ -116,7 +116,7 @@ def _claims(each: CheckedSet, segment: int | None) -> Iterator[Claim]:
     for plan in each.plans:
         who = f"{each.path / PLANS}, mixture {plan.id}"
         for source in plan.sources:
-            yield Claim("plans", f"{who}, {source.utt}", source.path, source.start + source.num_samples)
+            yield Claim("plans", f"{who}, {source.utt}", source.path, source.start + source.num_read)
         noise = plan.noise
         yield Claim("plans", f"{who}, noise {noise.id}", noise.path, noise.num_samples, noise.num_samples, noise.dc)
 

@@ -156,7 +156,7 @@ def test_numbers_of_talkers_that_do_not_fit(student_settings, tmp_path, least, p
 # trainings
 
 
-def test_effects_are_on_what_it_is_trained_on_alone(prepared, tmp_path, student_settings, saved):
+def test_effects_change_what_is_learnt_and_stand_in_its_config(prepared, tmp_path, student_settings, saved):
     weights, log = [], []
     for name, share in (("without", 0.0), ("with", 1.0)):
         trainer = dataclasses.replace(student_settings.trainer, effects=EffectsConfig(clipping=share, codec=share))
