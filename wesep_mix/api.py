@@ -4,6 +4,7 @@ model = wesep_mix.load("my_model")
 talkers = model.candidates(wav, sample_rate)
 speech = model.extract(wav, talkers[0], sample_rate)
 each = model.extract(wav, talkers, sample_rate)
+turns_of_each = model.turns(wav, each, sample_rate)
 talkers_of_each = model.candidates([wav, another], sample_rate)
 track = model.track(wav, sample_rate)
 """
@@ -22,6 +23,7 @@ from wesep_mix.inference.own_recordings import unit_vector
 from wesep_mix.inference.sharing import extract_among
 from wesep_mix.inference.streaming import Stream
 from wesep_mix.inference.tracking import Account, Track, Tracker, follow
+from wesep_mix.inference.turns import turns_of
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import Recording, at_rate, from_samples
 from wesep_mix.models.folder import Bundle, read_folder
@@ -103,6 +105,25 @@ class Model:
         found = extract_among(bundle.extractor, recording.samples, np.stack(embeddings), among, bundle.use, self.device)
         speech = [_as_given(at_rate(one, recording.sample_rate, recording.num_frames), wav) for one in found]
         return speech if many else speech[0]
+
+    def turns(
+        self, wav: Wav | Recording, speeches: Sequence[Wav], sample_rate: int = SAMPLE_RATE
+    ) -> list[tuple[tuple[float, float], ...]]:
+        """Find out when each talker speaks, by what was extracted of all of them.
+
+        Args:
+            wav: as for `candidates`.
+            speeches: what `extract` gave for every candidate.
+            sample_rate: rate of all of them in Hz.
+
+        Returns:
+            For each talker (begin, end) in seconds, in order and apart.
+
+        Raises:
+            UserError: for a recording that is too short or not finite.
+        """
+        recording = _recording(wav, sample_rate)
+        return turns_of(recording.samples, [_recording(one, recording.sample_rate).samples for one in speeches])
 
     def track(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> Track:
         """Find out who speaks when, window by window as if it came live (inference.tracking).

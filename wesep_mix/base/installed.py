@@ -63,9 +63,8 @@ def sources_hash() -> str:
 
 
 PACKAGES = {
-    "dnsmos": ("speechmos", "onnxruntime"),
+    "dnsmos": ("speechmos",),
     "ecapa": ("speechbrain",),
-    "onnx": ("onnxruntime",),
     "rooms": ("pyroomacoustics",),
     "tensorboard": ("tensorboard",),
     "page": ("gradio",),

@@ -5,7 +5,8 @@
     wesep-mix extract meeting.wav --like voice.wav --out speech     # whose voice another recording has
     wesep-mix extract meeting.wav --embedding heard/talker-1.npy --out speech
 
-OUT gets talker-N.wav of each, or like.wav, embedding.wav. Inside all works at 16 kHz, so nothing above 8 kHz comes out.
+OUT gets talker-N.wav of each, or like.wav, embedding.wav; with --all also REC.rttm, which says who speaks when by what
+was extracted. Inside all works at 16 kHz, so nothing above 8 kHz comes out.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def _extract(args: argparse.Namespace) -> None:
         return
     for each in written["written"]:
         print(f"{each['path']}: {each['what']}")
+    if written["rttm"]:
+        print(f"{written['rttm']}: who speaks when")
     print(
         f"at {written['sample_rate']} Hz, made at 16000 Hz inside" if written["sample_rate"] != 16000 else "at 16000 Hz"
     )

@@ -9,6 +9,7 @@ for each number of talkers, with noise and without:
     right       share of these whose extraction is nearer to them than to any other talker (SI-SDR)
     si_sdr      of their extraction, dB, mean
     si_sdri     the same less that of the mixture, where the mixture is not the talker alone
+    interval    of that, 95 %, over draws of the speakers
     wrong       the same, extracted by another candidate of the conversation; by nobody's where there is one alone
     random      the same, extracted by a candidate of the conversation before
     like        with an enrolment: share of talkers for whom the candidate nearest to it is theirs and is accepted
@@ -34,10 +35,12 @@ from sklearn.linear_model import LogisticRegression
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
+from wesep_mix.base.seeds import rng_for
 from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
 from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
 from wesep_mix.inference.listening import embed_voice, level_db
 from wesep_mix.inference.sharing import extract_among
+from wesep_mix.metrics.intervals import quotient, resampled_by_speaker
 from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
@@ -184,14 +187,28 @@ def by_conversation(
 
 
 def means(told: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, float | int | None]:
-    """The figures of conversations that `by_conversation` gave: {name: mean}, None without values, and `num`."""
+    """The figures of conversations that `by_conversation` gave: {name: mean}, None without values, and `num`.
+
+    `interval` is a list of both ends.
+    """
 
     def mean(name: str) -> float | None:
         values = [value for row in told for value in row[name]]
         return round(float(np.mean(values)), 3) if values else None
 
-    names = ("count", "found", "right", "si_sdr", "si_sdri", "wrong", "random", "like", "refused", "absent")
-    return {"num": len(told), **{name: mean(name) for name in names}}
+    names = ("count", "found", "right", "si_sdr", "si_sdri", "interval", "wrong", "random", "like", "refused", "absent")
+    return {"num": len(told), **{name: _interval(told) if name == "interval" else mean(name) for name in names}}
+
+
+def _interval(told: Sequence[Mapping[str, Sequence]]) -> list[float] | None:
+    """The interval of the mean SI-SDRi; None where all conversations have the same speakers."""
+    kept = [row for row in told if row["si_sdri"]]
+    speakers = [row["speakers"] for row in kept]
+    if len({name for names in speakers for name in names}) <= max(map(len, speakers), default=0):
+        return None
+    over, under = (np.array([each(row["si_sdri"]) for row in kept], dtype=float) for each in (sum, len))
+    found = quotient(over, under, resampled_by_speaker(speakers, rng_for(0, "interval")))
+    return found and [round(found[end], 3) for end in ("low", "high")]
 
 
 def _named(folder: Path) -> Model:
@@ -210,7 +227,7 @@ def _windows(model: Model, conversation: Conversation) -> Windows:
     return hear_windows(bundle.student, rendered(conversation)[0], bundle.use)
 
 
-def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list[float]]:
+def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list]:
     """One conversation, with that before it, which gives the random candidate and the voice that is not there."""
     conversation, before = pair
     bundle = _bundle(model)
@@ -223,7 +240,8 @@ def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation
     vectors = [talkers[place].embedding for place in places] + strangers + [one.embedding for one in foreign[:1]]
     outputs = _extracted(bundle, use, mix, talkers, vectors)
     ests = dict(zip(places, outputs, strict=False))
-    row: dict[str, list[float]] = {name: [] for name in ("right", "si_sdr", "si_sdri", "wrong", "random", "like")}
+    row: dict[str, list] = {name: [] for name in ("right", "si_sdr", "si_sdri", "wrong", "random", "like")}
+    row["speakers"] = list(conversation.talkers)
     row["count"] = [float(len(talkers) == len(sources))]
     row["found"] = [float(place is not None) for place in own]
     row["heard"] = list(

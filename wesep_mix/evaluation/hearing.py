@@ -27,6 +27,7 @@ from wesep_mix.inference.session_windows import (
     window_starts,
     write_windows,
 )
+from wesep_mix.inference.voice import voice_frames, voice_stretches
 from wesep_mix.io.arrays import write_arrays
 from wesep_mix.mixing.activity import Activity
 from wesep_mix.mixing.draw import Pool, draw_enrolment
@@ -36,7 +37,6 @@ from wesep_mix.mixing.prepare_sessions import SETS
 from wesep_mix.mixing.render import render, render_source
 from wesep_mix.mixing.session import SESSIONS, Session, blocks, read_sessions, render_range
 from wesep_mix.models.folder import load_network
-from wesep_mix.preparation.activity import speech_frames, stretches_of
 
 COHORT = "cohort.npz"
 NUM_MIXTURES = 100  # of training, whose talkers are the cohort
@@ -140,11 +140,11 @@ def _enrolled(hearing: Hearing, pool: Pool, session: Session, teacher: nn.Module
 
 
 def speech_of(session: Session) -> np.ndarray:
-    """Where the mixture is speech by WebRTC VAD: samples int64 [V, 2]."""
-    parts = [
-        first + np.array(stretches_of(speech_frames(render_range(session, first, end).mix)), dtype=np.int64)
-        for first, end in blocks(0, session.num_samples)
-    ]
+    """Where the mixture is speech by voice activity: samples int64 [V, 2]."""
+    parts = []
+    for first, end in blocks(0, session.num_samples):
+        frames = voice_frames(render_range(session, first, end).mix)
+        parts.append(first + np.array(voice_stretches(frames, end - first), dtype=np.int64))
     return np.concatenate([part.reshape(-1, 2) for part in parts])
 
 

@@ -56,7 +56,7 @@ class Case:
         windows: what was heard.
         references: the teacher's embeddings of the clean voices, float [W, K, D].
         enrolled: the teacher's embedding of other speech of each talker, float [K, D].
-        speech: where the mixture is speech by WebRTC VAD, samples int [V, 2].
+        speech: where the mixture is speech by voice activity, samples int [V, 2].
     """
 
     session: Session

@@ -17,12 +17,11 @@ import torch
 from scipy.special import expit, logit
 
 from wesep_mix.inference.chunked import chunk_starts
+from wesep_mix.inference.voice import is_speech
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.memory.offline import linked
 from wesep_mix.models.folder import UseConfig
-from wesep_mix.preparation.activity import speech_frames
 
-LEAST_SPEECH = 0.1  # share of a window's frames; in one with less nobody speaks
 LEAST_WINDOWS = 2  # in which a talker of a long recording must have been heard
 LONG = 10  # windows, from which on a recording is long
 BATCH = 4  # windows that go through the student together
@@ -183,16 +182,6 @@ def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
     groups = [group for group in groups if len(group) >= least]
     groups.sort(key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start))
     return [_talker(number, group, windows, use.sure) for number, group in enumerate(groups, start=1)]
-
-
-def is_speech(samples: np.ndarray) -> bool:
-    """Whether somebody speaks in samples at 16 kHz [T], by WebRTC VAD."""
-    return has_speech(speech_frames(np.asarray(samples)))
-
-
-def has_speech(frames: np.ndarray) -> bool:
-    """Whether somebody speaks in a window, by its voice activity, bool [L]."""
-    return bool(len(frames)) and bool(frames.mean() >= LEAST_SPEECH)
 
 
 @torch.inference_mode()

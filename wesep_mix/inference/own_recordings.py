@@ -17,10 +17,12 @@ from wesep_mix.base.files import atomic_path, write_json
 from wesep_mix.inference.candidates import Talker, find_talkers, similarities
 from wesep_mix.inference.listening import audition, embed_voice, level_db
 from wesep_mix.inference.sharing import extract_among
+from wesep_mix.inference.turns import turns_of
 from wesep_mix.inference.words import best_fit, recogniser, similarity_of_words
 from wesep_mix.io.audio import write_audio
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.recording import Recording, read_recording, write_like
+from wesep_mix.io.rttm import rttm_name, write_rttm
 from wesep_mix.models.folder import Bundle, read_folder
 from wesep_mix.models.shipped import find_model
 
@@ -189,8 +191,9 @@ def extract_recording(
         embedding: npy file.
 
     Returns:
-        {"sample_rate", "written": [{"path", "what", "level_db"}]}; the level is that against the recording. Of an
-        extractor that gives the level itself, a low one says that this voice is hardly there.
+        {"sample_rate", "written": [{"path", "what", "level_db"}], "rttm"}; the level is that against the recording. Of
+        an extractor that gives the level itself, a low one says that this voice is hardly there. `rttm` is the file
+        that says who speaks when, None where not all talkers were extracted.
 
     Raises:
         UserError: when nobody was heard, a number is none of the candidates', or the wanted talker is not there.
@@ -212,7 +215,13 @@ def extract_recording(
         if bundle.use.level == "own" and level < FAINT_DB:
             what += f"; hardly there: {-level:.0f} dB below the recording"
         written.append({"path": str(out / f"{name}.wav"), "what": what, "level_db": level})
-    return {"sample_rate": recording.sample_rate, "written": written}
+    turns = None
+    if embedding is None and like is None and not pick:
+        turns = out / f"{rttm_name(recording.name)}.rttm"
+        spoken = zip(talkers, turns_of(recording.samples, speeches), strict=True)
+        segments = [(begin, end, f"talker-{talker.number}") for talker, own in spoken for begin, end in own]
+        write_rttm(turns, {turns.stem: segments})
+    return {"sample_rate": recording.sample_rate, "written": written, "rttm": turns and str(turns)}
 
 
 def pick_by_words(

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from wesep_mix.inference.candidates import BATCH, heads_of, is_speech
+from wesep_mix.inference.candidates import BATCH, heads_of
 from wesep_mix.inference.chunked import chunk_starts
+from wesep_mix.inference.voice import is_speech
 from wesep_mix.io.arrays import read_arrays, write_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.mixing.session import Session, render_range

@@ -30,6 +30,7 @@ from wesep_mix.io.arrays import read_arrays, write_arrays
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.embeddings import write_embeddings
 from wesep_mix.io.recording import Recording, read_recording
+from wesep_mix.io.rttm import rttm_name
 from wesep_mix.models.folder import Bundle, UseConfig, read_settings
 from wesep_mix.models.shipped import find_model
 
@@ -190,7 +191,7 @@ def rttm(name: str, talkers: Sequence[Talker]) -> str:
     Returns:
         A line a turn.
     """
-    file = "_".join(name.split()) or "recording"
+    file = rttm_name(name)
     turns = sorted((begin, talker.number, end) for talker in talkers for begin, end in talker.spans)
     return "".join(
         f"SPEAKER {file} 1 {begin:.3f} {end - begin:.3f} <NA> <NA> talker-{number} <NA> <NA>\n"

@@ -21,15 +21,16 @@ import torch
 
 from wesep_mix.base import plugins
 from wesep_mix.base.errors import UserError
-from wesep_mix.inference.candidates import LONG, Talker, has_speech, heads_of
+from wesep_mix.inference.candidates import LONG, Talker, heads_of
+from wesep_mix.inference.turns import GAP_S
+from wesep_mix.inference.voice import has_speech, voice_frames, voice_stretches
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.io.recording import LEAST_S
 from wesep_mix.memory import online
 from wesep_mix.memory.observing import NOBODY, Event, Kind
 from wesep_mix.models.folder import UseConfig
-from wesep_mix.preparation.activity import Stretch, closed, speech_frames, stretches_of
+from wesep_mix.preparation.activity import Stretch, closed
 
-GAP_S = 0.3  # a shorter pause of a talker is part of the turn
 MATCH, NEW, UPDATE, MERGE = 0.3, 0.25, 0.45, 0.55  # shares of the way from `join` to 1, see `memory_config`
 NEW_PRESENCE = 0.75  # of the way from `presence` to 1
 Heads = tuple[np.ndarray, np.ndarray]  # embeddings [N, D], presence [N]
@@ -195,7 +196,7 @@ class Tracker:
             rest = self._heard(max(0, self.num_samples - self.size), self.num_samples)
         else:
             rest = dataclasses.replace(self._last, begin=self._told, end=self.num_samples, is_rest=True, events=())
-            rest = self._with_speech(rest, speech_frames(self._window(start)), start)
+            rest = self._with_speech(rest, voice_frames(self._window(start)), start)
         late = ()
         if not self.numbers and self.num_spoken < LONG:
             late = tuple(self._confirmed(self.memory.means(confirmed=False), rest.time_s))
@@ -264,7 +265,7 @@ class Tracker:
     def _heard(self, start: int, until: int) -> HeardWindow:
         """Hear the window from sample `start` on; its middle ends at `until`."""
         window = self._window(start)
-        frames = speech_frames(window)
+        frames = voice_frames(window)
         heard = HeardWindow((start + len(window)) / SAMPLE_RATE, self._told, until, has_speech(frames))
         if heard.is_spoken:
             heard = self._with_speech(self._asked(heard, window), frames, start)
@@ -275,7 +276,8 @@ class Tracker:
 
     def _with_speech(self, heard: HeardWindow, frames: np.ndarray, start: int) -> HeardWindow:
         """With the voice activity, bool [L], of the window that begins at a sample, as far as it is in the middle."""
-        bounds = [(start + begin, start + end) for begin, end in stretches_of(frames)] if heard.slots else []
+        found = voice_stretches(frames, self.size) if heard.slots else ()
+        bounds = [(start + begin, start + end) for begin, end in found]
         inside = [(max(begin, heard.begin), min(end, heard.end)) for begin, end in bounds]
         return dataclasses.replace(heard, speech=tuple((begin, end) for begin, end in inside if begin < end))
 

@@ -61,6 +61,11 @@ def read_rttm(path: str | Path) -> dict[str, list[Segment]]:
     return found
 
 
+def rttm_name(name: str) -> str:
+    """A recording's name as a field of RTTM, which has no blanks: they become underscores."""
+    return "_".join(name.split()) or "recording"
+
+
 def write_rttm(path: str | Path, segments: Mapping[str, Iterable[tuple[float, float, str]]]) -> None:
     """Write who speaks when, by recording and start, to the microsecond.
 

@@ -418,4 +418,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value))
     return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -50,16 +50,16 @@ def speech_frames(samples: np.ndarray, mode: int = 3) -> np.ndarray:
     return np.array([detector.is_speech(pcm[start : start + 2 * size], SAMPLE_RATE) for start in starts], dtype=bool)
 
 
-def stretches_of(frames: np.ndarray) -> tuple[Stretch, ...]:
+def stretches_of(frames: np.ndarray, size: int = round(VAD_FRAME_S * SAMPLE_RATE)) -> tuple[Stretch, ...]:
     """Where there is speech.
 
     Args:
         frames: voice activity, bool [L].
+        size: samples of a frame.
 
     Returns:
         First sample of each stretch, and the one after its last, in order.
     """
-    size = round(VAD_FRAME_S * SAMPLE_RATE)
     bounds = (size * np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]])))).tolist()
     return tuple(zip(bounds[::2], bounds[1::2], strict=True))
 

@@ -96,7 +96,7 @@ MEASURES = {
         "DER %",
         _der("der"),
         "diarisation error rate without a collar; a slot speaks in the middle of its "
-        "windows where WebRTC VAD hears speech in the mixture",
+        "windows where Silero VAD hears speech in the mixture",
     ),
     "der_collar": Measure("DER .25 %", _der("der_collar"), "the same with a collar of 0.25 s"),
 }

@@ -27,14 +27,14 @@ def test_setup_has_the_same_parts(monkeypatch):
 
 def test_a_part_is_there_when_all_its_packages_are(monkeypatch):
     assert installed.is_there("dnsmos")
-    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "speechmos" else name)
     assert not installed.is_there("dnsmos") and installed.is_there("ecapa")
-    assert installed.how_to_get("dnsmos").startswith("not installed here: onnxruntime; `WESEP_MIX_EXTRAS=dnsmos bash ")
+    assert installed.how_to_get("dnsmos").startswith("not installed here: speechmos; `WESEP_MIX_EXTRAS=dnsmos bash ")
 
 
 def test_dnsmos_without_its_packages_is_refused_with_the_config(nothing_optional):
     assert not from_dict(ScoreConfig, {}, "score.yaml").dnsmos
-    with pytest.raises(UserError, match=r"^score.yaml: dnsmos: not installed here: speechmos, onnxruntime; `WESEP"):
+    with pytest.raises(UserError, match=r"^score.yaml: dnsmos: not installed here: speechmos; `WESEP"):
         from_dict(ScoreConfig, {"dnsmos": True}, "score.yaml")
 
 

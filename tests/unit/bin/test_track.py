@@ -33,9 +33,9 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture
-def here(models, tmp_path, buzz, monkeypatch):
+def here(models, tmp_path, spoken, monkeypatch):
     """A folder with a recording of two voices in stereo at 44.1 kHz, and the model to use."""
-    talk = buzz(120, SECONDS) + np.roll(buzz(190, SECONDS), 9000)
+    talk = spoken(0, SECONDS) + np.roll(spoken(1, SECONDS), 9000)
     at_rate = np.interp(np.arange(round(SECONDS * RATE)) / RATE, np.arange(len(talk)) / 16000, talk)
     soundfile.write(tmp_path / "talk.wav", np.stack([at_rate, at_rate], 1), RATE)
     monkeypatch.chdir(tmp_path)

@@ -123,6 +123,19 @@ def test_figures_of_a_model_that_knows_all(pool, knowing):
     assert row["si_sdri"] > 100 and row["wrong"] < 0 and row["random"] < 0
 
 
+def test_the_interval_is_over_draws_of_the_speakers():
+    def told(names, values):
+        return {"speakers": names, "si_sdri": values}
+
+    names = ("count", "found", "right", "si_sdr", "wrong", "random", "like", "refused", "absent")
+    rows = [told("ab", [1.0, 2.0]), told("cd", [5.0, 9.0]), told("ef", [4.0]), told("ag", []), told("ch", [3.0, 3.0])]
+    row = bundles.means([dict.fromkeys(names, []) | one for one in rows])
+    low, high = row["interval"]
+    assert row["si_sdri"] == pytest.approx(27 / 7, abs=1e-3) and 1 <= low < row["si_sdri"] < high <= 9
+    assert bundles.means([dict.fromkeys(names, []) | told("ab", [1.0, 2.0])])["interval"] is None
+    assert bundles.means([dict.fromkeys(names, []) | told("ab", [])])["interval"] is None
+
+
 def test_figures_of_a_model_that_gives_the_other(pool, knowing):
     row = knowing(pool, (1, 0), lambda name, there: there[1 - there.index(name)])
     assert (row["count"], row["found"], row["right"]) == (1.0, 1.0, 0.0)

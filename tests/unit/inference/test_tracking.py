@@ -60,7 +60,7 @@ class Memory:
 def all_speech(monkeypatch):
     """Voice activity everywhere, so that times can be worked out by hand."""
     monkeypatch.setattr(
-        "wesep_mix.inference.tracking.speech_frames", lambda samples: np.ones(len(samples) // 480, dtype=bool)
+        "wesep_mix.inference.tracking.voice_frames", lambda samples: np.ones(-(-len(samples) // 512), dtype=bool)
     )
 
 
@@ -80,7 +80,7 @@ def test_who_speaks_when(all_speech):
     first, second = track.talkers
     assert (first.number, second.number) == (1, 2)
     assert np.allclose(first.embedding, VOICES[0]) and np.allclose(second.embedding, VOICES[1])
-    assert spans(first) == [(0.0, 4.5)] and spans(second) == [(3.5, 7.98)]  # the last frame of 30 ms is no whole one
+    assert spans(first) == [(0.0, 4.5)] and spans(second) == [(3.5, 8.0)]
     assert first.share == pytest.approx(4 / 7) and second.share == pytest.approx(4 / 7)
     assert [(event.kind, event.time_s, event.talker) for event in track.events] == [
         ("new", 2.0, None),
@@ -157,7 +157,7 @@ def test_merged_talkers_are_one_from_the_beginning_and_events_stay_as_told(all_s
     assert [one.slots for one in told] == [(0, 1), (0, 2), (1,), (0,), (0,), (0,)]
     assert told[1].margins == (0.0, 1.0) and told[2].margins == (1.0,)
     (talker,) = track.talkers
-    assert talker.number == 1 and spans(talker) == [(0.0, 5.98)] and np.allclose(talker.embedding, VOICES[0])
+    assert talker.number == 1 and spans(talker) == [(0.0, 6.0)] and np.allclose(talker.embedding, VOICES[0])
     assert [(event.kind, event.talker, event.other) for event in track.events] == [
         ("new", None, None),
         ("new", None, None),
@@ -324,17 +324,17 @@ def test_rttm_has_a_line_a_turn_in_order_of_time(all_speech):
     track = follow(Tracker(Student([0], [0], [0], [0, 1], [1], [1], [1]), USE), Account(), samples(8))
     assert rttm("a b", track.talkers).splitlines() == [
         "SPEAKER a_b 1 0.000 4.500 <NA> <NA> talker-1 <NA> <NA>",
-        "SPEAKER a_b 1 3.500 4.480 <NA> <NA> talker-2 <NA> <NA>",
+        "SPEAKER a_b 1 3.500 4.500 <NA> <NA> talker-2 <NA> <NA>",
     ]
 
 
 def test_short_pauses_are_part_of_a_turn(monkeypatch):
-    frames = np.ones(66, dtype=bool)
-    frames[20:29], frames[40:51] = False, False  # 0.27 s and 0.33 s
-    monkeypatch.setattr("wesep_mix.inference.tracking.speech_frames", lambda samples: frames)
+    frames = np.ones(63, dtype=bool)
+    frames[20:29], frames[40:50] = False, False  # 0.29 s and 0.32 s
+    monkeypatch.setattr("wesep_mix.inference.tracking.voice_frames", lambda samples: frames)
     track = follow(Tracker(Student([0]), USE), Account(), samples(2))
-    assert spans(track.talkers[0]) == [(0.0, 1.2), (1.53, 1.98)]
-    assert track.talkers[0].seconds == pytest.approx(1.65)
+    assert spans(track.talkers[0]) == [(0.0, 1.28), (1.6, 2.0)]
+    assert track.talkers[0].seconds == pytest.approx(1.68)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wesep_mix.base import installed
 from wesep_mix.base.config import Checked, Count, CountOrZero
 from wesep_mix.base.errors import UserError
 from wesep_mix.models.layers.masking import by_length
@@ -126,10 +125,8 @@ class _Network:
 
 
 def _onnx(config: Config, content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as err:
-        raise UserError(f"teacher exported: {installed.how_to_get('onnx')}") from err
+    import onnxruntime  # here, since it takes a while
+
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     first, *others = session.get_inputs()
     names = [output.name for output in session.get_outputs()]

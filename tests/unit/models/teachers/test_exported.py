@@ -132,9 +132,3 @@ def test_an_empty_file_is_named(tmp_path):
     (tmp_path / "none.onnx").touch()
     with pytest.raises(UserError, match="none.onnx: empty; copy it again"):
         Model(Config(path=str(tmp_path / "none.onnx")))
-
-
-def test_without_onnxruntime_it_says_how_to_get_it(write, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(UserError, match="WESEP_MIX_EXTRAS=onnx"):
-        Model(Config(path=write()))
