@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ import wesep_mix
 from wesep_mix.__main__ import main
 from wesep_mix.base.errors import UserError
 from wesep_mix.io.embeddings import read_embeddings
+from wesep_mix.io.rttm import read_rttm
 from wesep_mix.models.folder import About, UseConfig, bundle_of, read_folder, write_folder
 
 RATE = 44100
@@ -86,6 +88,22 @@ def test_picked_all_and_given_talkers_are_written_at_the_recordings_rate(models,
     first, *others = (soundfile.read(wav)[0] for wav in wavs)
     assert len(first) == round(2.5 * RATE) and np.isfinite(first).all() and np.abs(first).max() > 0
     assert all(np.array_equal(first, other) for other in others)
+
+
+def test_all_talkers_have_their_turns_beside_their_speech(models, recording, tmp_path, capsys):
+    argv = ["extract", recording, "--model", models / "model", "--out", tmp_path / "o", "--json"]
+    told = json.loads(run(capsys, *argv, "--all")[1])
+    assert told["rttm"] == str(tmp_path / "o" / "talk.rttm")
+    (name, segments), *others = read_rttm(told["rttm"]).items()
+    assert name == "talk" and not others
+    assert {one.speaker for one in segments} <= {Path(each["path"]).stem for each in told["written"]}
+    wav, rate = soundfile.read(recording, dtype="float32")
+    model = wesep_mix.load(models / "model")
+    turns = model.turns(wav.T, model.extract(wav.T, model.candidates(wav.T, rate), rate), rate)
+    assert np.allclose(sorted(one[:2] for one in segments), sorted(turn for own in turns for turn in own), atol=0.05)
+    (tmp_path / "o" / "talk.rttm").unlink()
+    assert json.loads(run(capsys, *argv, "--pick", "1")[1])["rttm"] is None
+    assert not (tmp_path / "o" / "talk.rttm").exists()
 
 
 def test_a_voice_that_is_hardly_there_is_said_where_the_extractor_gives_the_level(models, recording, tmp_path, capsys):
@@ -270,7 +288,12 @@ def test_in_python(models, recording):
     assert isinstance(as_torch, torch.Tensor) and torch.equal(as_torch, torch.from_numpy(speech))
     both = model.extract(wav.T, [talkers[0], talkers[0].embedding], rate)
     assert len(both) == 2 and all(np.allclose(one, speech, atol=1e-5) for one in both)
-    assert model.extract(wav.T, [], rate) == [] and model.candidates([], rate) == []
+    each = model.extract(wav.T, talkers, rate)
+    turns = model.turns(wav.T, each, rate)
+    assert len(turns) == len(talkers) and all(0 <= begin < end <= 2.5 for own in turns for begin, end in own)
+    again = model.turns(wav.T, [3 * one for one in each], rate)
+    assert any(turns) and again == turns  # shares of power, not power
+    assert model.extract(wav.T, [], rate) == [] and model.candidates([], rate) == [] == model.turns(wav.T, [], rate)
     with pytest.raises(UserError, match="stft_tcn: this model's extractor needs all of a recording"):
         model.stream(talkers[0])
     assert np.linalg.norm(model.embed(wav.T, rate)) == pytest.approx(1.0, abs=1e-5)
