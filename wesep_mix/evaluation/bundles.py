@@ -24,20 +24,29 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from wesep_mix.base.errors import UserError
 from wesep_mix.base.parallel import map_items
 from wesep_mix.base.seeds import rng_for
 from wesep_mix.evaluation.conversations import Conversation, draw_conversations, enrolled, rendered
-from wesep_mix.inference.candidates import Talker, Windows, find_talkers, hear_windows, talkers_of
+from wesep_mix.inference.candidates import (
+    Talker,
+    Windows,
+    confidences,
+    evidence,
+    find_talkers,
+    grouped,
+    hear_windows,
+    talkers_of,
+)
 from wesep_mix.inference.listening import embed_voice, level_db
 from wesep_mix.inference.sharing import extract_among
 from wesep_mix.metrics.intervals import quotient, resampled_by_speaker
@@ -45,7 +54,7 @@ from wesep_mix.metrics.si_sdr import si_sdr
 from wesep_mix.metrics.verification import equal_error_threshold
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.prepare import load_pool
-from wesep_mix.models.folder import Bundle, UseConfig, read_folder, read_settings, update_folder
+from wesep_mix.models.folder import Bundle, SureConfig, UseConfig, read_folder, read_settings, update_folder
 
 PRESENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 JOINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -53,6 +62,7 @@ ALONE_DB = 40.0  # SI-SDR of a mixture, from which on there is nothing to improv
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 WRONG, LEAST_HEARD = 0.1, 20  # share of candidates that may be wrong, and how many there must be to say so
 Model = tuple[Path, tuple[str, ...]]  # its folder, and the hashes of its weights
+REAL, FOLDS = 0.5, 6  # confidence from which on a candidate is told; folds of the dev set
 DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
 
 
@@ -96,9 +106,10 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
 def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
     """The thresholds that do best on a dev set.
 
-    `presence` and `join` are chosen by the count, `like` where errors of both kinds are as many. By `sure` the presence
-    of a candidate becomes the probability that it is a talker's. From the confidence `trust` on the extraction is that
-    talker's in nine of ten.
+    `presence` and `join` are chosen by the count, `like` where errors of both kinds are as many. By `sure`, a logistic
+    regression of what speaks for a candidate, that becomes the probability that it is a talker's; who is more probably
+    nobody is not told. Counts by which thresholds are chosen are of conversations that the regression was not fitted
+    on. From the confidence `trust` on the extraction is that talker's in nine of ten.
 
     Without voices that are not there `like` stays as it is, and without candidates that are nobody's `sure` does.
 
@@ -120,38 +131,110 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
         for one in draw_conversations(pool, num_spk, DEV_ROUNDS, num // 2, noisy, seed=1)
     ]
     heard = map_items(partial(_windows, _named(folder)), [one for _, one in drawn], nj, "dev: windows")
-    windows = [found for _, found in heard]
+    windows, references = ([found[part] for _, found in heard] for part in range(2))
     truth = np.array([num_spk for num_spk, _ in drawn])
+    counted = any(one.presence is not None for each in windows for one in each.heard)
+    cases = [Case(*case) for case in zip(truth.tolist(), windows, references, strict=True)]
 
     def score(use: UseConfig) -> float:
-        found = np.array([len(talkers_of(each, use)) for each in windows])
+        found = np.array(counts_apart(cases, use) if counted else [len(talkers_of(each, use)) for each in windows])
         return float(np.mean([np.mean(found[truth == num_spk] == num_spk) for num_spk in counts]))
 
-    plain = dataclasses.replace(bundle.use, sure=(1.0, 0.0))
-    counted = any(one.presence is not None for each in windows for one in each.heard)
+    plain = dataclasses.replace(bundle.use, sure=SureConfig(), least=0.0)
     presences = PRESENCES if counted else (bundle.use.presence,)
     use = max((dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS), key=score)
+    use = with_confidence(cases, use) if counted else use
     found = [talkers_of(each, use) for each in windows]
     conversations = [one for _, one in drawn]
-    items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, strict=True))
+    items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, references, strict=True))
     told = [row for _, row in map_items(partial(_voices, _named(folder)), items, nj, "dev: voices")]
-    own, others, real, right = (
-        [value for row in told for value in row[name]] for name in ("own", "others", "real", "right")
-    )
+    own, others, right = ([value for row in told for value in row[name]] for name in ("own", "others", "right"))
     if own and others:
         use = dataclasses.replace(use, like=round(equal_error_threshold(np.array(own), np.array(others)), 3))
-    confidences = [talker.confidence for talkers in found for talker in talkers]
-    if counted and len(set(real)) == 2:
-        use = dataclasses.replace(use, sure=_fitted(np.array(confidences), np.array(real)))
     if counted:
-        sure = [
-            (num, talker.confidence)
-            for num, each in zip(truth, windows, strict=True)
-            for talker in talkers_of(each, use)
-        ]
+        sure = [(num, talker.confidence) for num, talkers in zip(truth, found, strict=True) for talker in talkers]
         pairs = [(one, is_right) for (num, one), is_right in zip(sure, right, strict=True) if num > 1]
         use = dataclasses.replace(use, trust=trusted(pairs))
     return use
+
+
+@dataclass(frozen=True)
+class Case:
+    """A conversation of the dev set.
+
+    Attributes:
+        num_spk: its talkers.
+        windows: what the student said of it.
+        references: the teacher's embedding of each talker alone, unit vectors [D].
+    """
+
+    num_spk: int
+    windows: Windows
+    references: Sequence[np.ndarray]
+
+
+def counts_apart(cases: Sequence[Case], use: UseConfig) -> list[int]:
+    """How many talkers are told of each conversation, by a confidence that was fitted on others.
+
+    Args:
+        cases: the conversations.
+        use: thresholds; `sure` and `least` have no part.
+
+    Returns:
+        A number for each.
+    """
+    judged = [_judged_groups(case, use) for case in cases]
+    found = [0] * len(cases)
+    for fold in range(FOLDS):
+        sure = fitted([one for place, one in enumerate(judged) if place % FOLDS != fold])
+        for place in range(fold, len(cases), FOLDS):
+            given = judged[place][0]
+            found[place] = len(given) if sure is None else int((confidences(given, sure) >= REAL).sum())
+    return found
+
+
+def with_confidence(cases: Sequence[Case], use: UseConfig) -> UseConfig:
+    """Thresholds with a confidence that is fitted on conversations, and without who is more probably nobody.
+
+    Args:
+        cases: the conversations.
+        use: thresholds.
+
+    Returns:
+        The same with `sure` and `least`; without them where all candidates are talkers' or none is.
+    """
+    sure = fitted([_judged_groups(case, use) for case in cases])
+    return use if sure is None else dataclasses.replace(use, sure=sure, least=REAL)
+
+
+def _judged_groups(case: Case, use: UseConfig) -> tuple[np.ndarray, np.ndarray]:
+    """What speaks for each candidate of a conversation, [candidates, 4], and whether it is a talker's."""
+    groups = grouped(case.windows, use)
+    if not groups:
+        return np.zeros((0, 4)), np.zeros(0, dtype=bool)
+    means = np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
+    cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ np.stack(case.references).T
+    real = np.zeros(len(groups), dtype=bool)
+    real[linear_sum_assignment(-cosines)[0]] = True
+    return evidence(groups, case.windows), real
+
+
+def fitted(judged: Sequence[tuple[np.ndarray, np.ndarray]]) -> SureConfig | None:
+    """Logistic regression of what is a talker's on what speaks for it (Platt 1999, of one input).
+
+    Args:
+        judged: of conversations, what speaks for each candidate [candidates, 4] and whether it is a talker's.
+
+    Returns:
+        Its weights; None where all candidates are talkers' or none is.
+    """
+    given, real = (np.concatenate(parts) for parts in zip(*judged, strict=True))
+    if len(set(real.tolist())) < 2:
+        return None
+    middle, spread = given.mean(0), np.maximum(given.std(0), 1e-6)
+    fit = LogisticRegression().fit((given - middle) / spread, real)
+    weights = fit.coef_[0] / spread
+    return SureConfig(*np.round([*weights, fit.intercept_[0] - weights @ middle], 3).tolist())
 
 
 def figures(
@@ -222,9 +305,12 @@ def _bundle(model: Model) -> Bundle:
     return read_folder(model[0])
 
 
-def _windows(model: Model, conversation: Conversation) -> Windows:
+def _windows(model: Model, conversation: Conversation) -> tuple[Windows, list[np.ndarray]]:
+    """What the student says of a conversation, and the teacher of each talker alone."""
     bundle = _bundle(model)
-    return hear_windows(bundle.student, rendered(conversation)[0], bundle.use)
+    mix, sources = rendered(conversation)
+    references = [embed_voice(bundle.teacher, _alone(source)) for source in sources]
+    return hear_windows(bundle.student, mix, bundle.use), references
 
 
 def _judged(model: Model, use: UseConfig, pair: tuple[Conversation, Conversation]) -> dict[str, list]:
@@ -319,16 +405,17 @@ def _absent(before: Conversation, conversation: Conversation) -> list[np.ndarray
     return [voice for talker, voice in voices if talker not in conversation.talkers]
 
 
-def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talker]]) -> dict[str, list[float]]:
-    """What thresholds are chosen from, of a conversation with the one before it and its candidates.
+def _voices(
+    model: Model, item: tuple[Conversation, Conversation, Sequence[Talker], Sequence[np.ndarray]]
+) -> dict[str, list[float]]:
+    """What thresholds are chosen from, of a conversation with the one before it, its candidates and its talkers alone.
 
-    own, others: the cosine of the nearest candidate to enrolments of voices that are there, and that are not. real,
-    right: which candidates are a talker's, and of which the extraction is that talker's.
+    own, others: the cosine of the nearest candidate to enrolments of voices that are there, and that are not. right: of
+    which candidates the extraction is their talker's.
     """
-    conversation, before, talkers = item
+    conversation, before, talkers, references = item
     teacher = _bundle(model).teacher
     audio = rendered(conversation)
-    references = [embed_voice(teacher, _alone(source)) for source in audio[1]]
     taken = assigned(talkers, references)
     places = [place for place in taken if place is not None]
     vectors = [talkers[place].embedding for place in places]
@@ -338,7 +425,6 @@ def _voices(model: Model, item: tuple[Conversation, Conversation, Sequence[Talke
         "right": _right(ests, taken, audio[1], talkers),
         "own": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in enrolled(conversation)],
         "others": [nearest(talkers, embed_voice(teacher, voice))[1] for voice in _absent(before, conversation)],
-        "real": [float(place in taken) for place in range(len(talkers))],
     }
 
 
@@ -386,10 +472,3 @@ def trusted(heard: Sequence[tuple[float, float]]) -> float | None:
     enough = np.flatnonzero(wrong <= WRONG)
     place = int(enough[-1]) if len(enough) else -1
     return round(known[place][0], 3) if place >= LEAST_HEARD - 1 else None
-
-
-def _fitted(confidences: np.ndarray, real: np.ndarray) -> tuple[float, float]:
-    """Slope and offset of a logistic regression (Platt 1999) of what is real on the logit of the mean presence."""
-    logits = logit(confidences.clip(1e-6, 1 - 1e-6))[:, None]
-    fit = LogisticRegression().fit(logits, real)
-    return round(float(fit.coef_[0, 0]), 3), round(float(fit.intercept_[0]), 3)

@@ -20,9 +20,10 @@ from wesep_mix.inference.chunked import chunk_starts
 from wesep_mix.inference.voice import is_speech
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.memory.offline import linked
-from wesep_mix.models.folder import UseConfig
+from wesep_mix.models.folder import SureConfig, UseConfig
 
 LEAST_WINDOWS = 2  # in which a talker of a long recording must have been heard
+SEEN = 4  # windows in which a talker is heard often
 LONG = 10  # windows, from which on a recording is long
 BATCH = 4  # windows that go through the student together
 BLOCK = 300  # windows that are joined at a time
@@ -35,9 +36,8 @@ class Talker:
     Attributes:
         number: from 1; the one who was heard longest is first, in tracking the one who was confirmed first.
         embedding: unit vector, float32 [D].
-        confidence: probability that there is such a talker, from the mean with which the heads said that they speak for
-            this one (`sure` of models.folder.UseConfig); None for a student without presence, and where it was not
-            asked for (inference.tracking).
+        confidence: probability that there is such a talker (`sure` of models.folder.UseConfig); None for a student
+            without presence, and where it was not asked for (inference.tracking).
         share: of the windows with speech, those in which this talker was heard.
         spans: where that was, (begin, end) in seconds, in order and apart.
     """
@@ -173,6 +173,25 @@ def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
     Returns:
         As `find_talkers`.
     """
+    groups = grouped(windows, use)
+    sure = confidences(evidence(groups, windows), use.sure) if groups and groups[0][0].presence is not None else None
+    kept = [place for place in range(len(groups)) if sure is None or sure[place] >= use.least]
+    return [
+        _talker(number, groups[place], windows, None if sure is None else float(sure[place]))
+        for number, place in enumerate(kept, start=1)
+    ]
+
+
+def grouped(windows: Windows, use: UseConfig) -> list[list[Heard]]:
+    """What is of one talker, however sure that is.
+
+    Args:
+        windows: of the recording.
+        use: thresholds.
+
+    Returns:
+        The heads of each candidate, who was heard longest first.
+    """
     heard = [one for one in windows.heard if one.presence is None or one.presence >= use.presence]
     labels = joined([one.embedding for one in heard], [one.start for one in heard], use.join)
     groups = [
@@ -180,8 +199,34 @@ def talkers_of(windows: Windows, use: UseConfig) -> list[Talker]:
     ]
     least = LEAST_WINDOWS if windows.num_spoken >= LONG else 1
     groups = [group for group in groups if len(group) >= least]
-    groups.sort(key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start))
-    return [_talker(number, group, windows, use.sure) for number, group in enumerate(groups, start=1)]
+    return sorted(
+        groups, key=lambda group: (-len(group), -np.mean([one.presence or 0 for one in group]), group[0].start)
+    )
+
+
+def evidence(groups: Sequence[Sequence[Heard]], windows: Windows) -> np.ndarray:
+    """What speaks for candidates, of a student with presence.
+
+    Args:
+        groups: the heads of each candidate.
+        windows: of the recording.
+
+    Returns:
+        float [candidates, 4], the first four of models.folder.SureConfig in their order.
+    """
+    means = np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
+    unity = np.linalg.norm(means, axis=1)
+    cosines = (means / unity[:, None]) @ (means / unity[:, None]).T
+    np.fill_diagonal(cosines, -np.inf)
+    near = cosines.max(axis=1) if len(groups) > 1 else np.zeros(1)
+    seen = [len({one.start for one in group}) / min(windows.num_spoken, SEEN) for group in groups]
+    presence = [presence_logit([one.presence for one in group]) for group in groups]
+    return np.stack([presence, np.minimum(seen, 1), unity, near], axis=1)
+
+
+def confidences(evidence: np.ndarray, sure: SureConfig) -> np.ndarray:
+    """How sure candidates are: `evidence` [candidates, 4] -> probabilities [candidates]."""
+    return expit(evidence @ np.array([sure.presence, sure.seen, sure.unity, sure.near]) + sure.offset)
 
 
 @torch.inference_mode()
@@ -253,12 +298,8 @@ def _heard(
             yield number, [Heard(start, embedding, sure) for embedding, sure in pairs]
 
 
-def _talker(number: int, group: Sequence[Heard], windows: Windows, sure: tuple[float, float]) -> Talker:
+def _talker(number: int, group: Sequence[Heard], windows: Windows, confidence: float | None) -> Talker:
     mean = np.mean([one.embedding for one in group], axis=0)
-    confidence = None
-    if group[0].presence is not None:
-        slope, offset = sure
-        confidence = float(expit(slope * presence_logit([one.presence for one in group]) + offset))
     spans: list[tuple[float, float]] = []
     for start in sorted(one.start for one in group):
         begin, end = start / SAMPLE_RATE, (start + windows.size) / SAMPLE_RATE

@@ -39,6 +39,25 @@ PARTS = {"teacher": "teachers", "student": "students", "extractor": "extractors"
 
 
 @dataclass(frozen=True)
+class SureConfig(Checked):
+    """How sure it is that a candidate is a talker: the logistic function of a weighted sum, fitted on a dev set.
+
+    Attributes:
+        presence: weight of the logit of the mean presence of its heads.
+        seen: of how often it was heard: in how many windows, of those with speech or of 4 where there are more.
+        unity: of how alike its embeddings are: the length of their mean.
+        near: of its cosine to the candidate that is nearest to it; 0 where it is the only one.
+        offset: what the sum begins with.
+    """
+
+    presence: float = 1.0
+    seen: float = 0.0
+    unity: float = 0.0
+    near: float = 0.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
 class UseConfig(Checked):
     """How the model of a folder is used on recordings.
 
@@ -48,7 +67,8 @@ class UseConfig(Checked):
         presence: least probability with which a head says that it speaks for a talker.
         join: least cosine of the embeddings of one talker in two windows.
         like: least cosine of a candidate to an enrolment of its own voice; none: not known, nothing is refused.
-        sure: slope and offset from the logit of a candidate's mean presence to that of its confidence.
+        sure: what a candidate's confidence is made of; of older folders slope and offset of the presence alone.
+        least: confidence below which a candidate is not told, where the student has presence.
         trust: confidence from which on a candidate's extraction was its talker's in nine of ten, on the dev set; none:
             not known.
         chunk_s: seconds of a chunk that the extractor hears at a time.
@@ -67,7 +87,8 @@ class UseConfig(Checked):
     presence: Annotated[float, between(0, 1)] = 0.5
     join: Annotated[float, between(-1, 1)] = 0.5
     like: Annotated[float, between(-1, 1)] | None = None
-    sure: tuple[float, float] = (1.0, 0.0)
+    sure: SureConfig = SureConfig()
+    least: Annotated[float, between(0, 1)] = 0.0
     trust: Annotated[float, between(0, 1)] | None = None
     chunk_s: Annotated[float, at_least(1)] = 10.0
     overlap_s: Annotated[float, at_least(0)] = 4.0
@@ -319,7 +340,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
             f"{path}: wanted form {FORMS[0]} to {FORMS[-1]}, found {content.get('form')!r}; another version of "
             "wesep_mix made it, install that one"
         )
-    return dict(content)
+    return dict(content) | ({"use": _renewed(content["use"])} if isinstance(content.get("use"), Mapping) else {})
+
+
+def _renewed(use: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of use as older folders have them, with a confidence of slope and offset, as they are now."""
+    sure = use.get("sure")
+    if isinstance(sure, list) and len(sure) == 2:
+        return {**use, "sure": {"presence": sure[0], "offset": sure[1]}}
+    return dict(use)
 
 
 def _read_part(folder: Path, part: str, parts: Mapping[str, Any]) -> nn.Module:

@@ -11,7 +11,7 @@ from wesep_mix.__main__ import main
 from wesep_mix.evaluation import bundles
 from wesep_mix.evaluation.bundles import assigned, figures, measure, nearest
 from wesep_mix.evaluation.conversations import draw_conversations, enrolled, rendered
-from wesep_mix.inference.candidates import Talker
+from wesep_mix.inference.candidates import Heard, Talker, Windows, talkers_of
 from wesep_mix.inference.listening import level_db
 from wesep_mix.mixing.draw import Pool
 from wesep_mix.mixing.render import render
@@ -69,11 +69,35 @@ def test_candidates_are_assigned_one_to_one():
 
 
 def test_confidence_is_fitted_to_what_was_real():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, 4000)
-    real = rng.random(4000) < 1 / (1 + np.exp(-(0.5 * logits + 1)))
-    slope, offset = bundles._fitted(1 / (1 + np.exp(-logits)), real.astype(float))
-    assert slope == pytest.approx(0.5, abs=0.05) and offset == pytest.approx(1, abs=0.1)
+    rng, weights = np.random.default_rng(0), np.array([0.5, 2.0, -1.0, 3.0])
+    given = rng.normal(0, [2, 1, 0.5, 0.3], (20000, 4)) + [1, 0, 0, 5]
+    real = rng.random(20000) < 1 / (1 + np.exp(-(given @ weights - 15)))
+    sure = bundles.fitted([(given[:9000], real[:9000]), (given[:0], real[:0]), (given[9000:], real[9000:])])
+    found = [sure.presence, sure.seen, sure.unity, sure.near]
+    assert np.allclose(found, weights, atol=0.25) and sure.offset == pytest.approx(-15, abs=1)
+    assert bundles.fitted([(given, np.ones(20000, dtype=bool))]) is None
+
+
+def case(num_spk, *heard):
+    """A conversation of six windows: heads as (voice, presence, the windows it is heard in)."""
+    voices = np.eye(4, dtype=np.float32)
+    rows = [Heard(start, voices[voice], presence) for voice, presence, starts in heard for start in starts]
+    return bundles.Case(num_spk, Windows(rows, 6, 1), voices[:num_spk])
+
+
+def test_counts_are_of_conversations_that_the_confidence_was_not_fitted_on():
+    """Nobody is heard in one window only, talkers in three; every sixth conversation says the opposite."""
+    usual = [case(1, (0, 0.9, (0, 1, 2)), (2, 0.9, (5,))), case(2, (0, 0.9, (0, 1, 2)), (1, 0.9, (1, 2, 3)))]
+    odd = case(1, (0, 0.9, (0,)), (2, 0.9, (1, 2, 3)))
+    cases = [odd if place % 6 == 5 else usual[place % 2] for place in range(60)]
+    use = UseConfig(join=0.5)
+    counts = bundles.counts_apart(cases, use)
+    assert [count for place, count in enumerate(counts) if place % 6 != 5] == [1, 2, 1, 2, 1] * 10
+    chosen = bundles.with_confidence(cases, use)
+    assert chosen.least == 0.5 and chosen.sure.seen > 1
+    assert [len(talkers_of(one.windows, chosen)) for one in usual] == [1, 2]
+    alike = [usual[1]] * 6  # without nobody among the candidates there is nothing to learn
+    assert bundles.with_confidence(alike, use) == use and bundles.counts_apart(alike, use) == [2] * 6
 
 
 @pytest.fixture

@@ -2,10 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from wesep_mix.inference.candidates import find_talkers, hear_all, hear_windows, joined, similarities
+from wesep_mix.inference.candidates import (
+    Heard,
+    Windows,
+    evidence,
+    find_talkers,
+    hear_all,
+    hear_windows,
+    joined,
+    similarities,
+    talkers_of,
+)
 from wesep_mix.inference.listening import audition, extract_talkers, level_factor
 from wesep_mix.matching.speaker_set import SpeakerSet
-from wesep_mix.models.folder import UseConfig
+from wesep_mix.models.folder import SureConfig, UseConfig
 from wesep_mix.models.layers.network import Network
 
 USE = UseConfig(window_s=2.0, hop_s=1.0, join=0.6)
@@ -53,6 +63,37 @@ def test_who_speaks_when(speech):
     assert first.confidence == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6)
     assert first.share == pytest.approx(4 / 6) and second.share == pytest.approx(2 / 6)
     assert np.allclose(similarities([first, second]), np.eye(2))
+
+
+def heard_by_hand():
+    """Six windows: one voice in three of them and, not so sure, in another; a second in one, between both."""
+    between = np.array([0.6, 0.8, 0, 0], dtype=np.float32)
+    voices = [(0, VOICES[0], 0.9), (1, VOICES[0], 0.9), (2, VOICES[0], 0.9), (3, between, 0.5), (3, VOICES[1], 0.5)]
+    return Windows([Heard(*one) for one in voices], num_spoken=6, size=1)
+
+
+def test_what_speaks_for_a_candidate():
+    windows = heard_by_hand()
+    one, other = windows.heard[:4], windows.heard[4:]
+    mean = np.array([3.6, 0.8]) / 4  # of the first's embeddings
+    near = mean[1] / np.linalg.norm(mean)
+    found = evidence([one, other], windows)
+    assert np.allclose(found[0], [np.log(0.8 / 0.2), 1, np.linalg.norm(mean), near], atol=1e-6)  # in four of four
+    assert np.allclose(found[1], [0, 0.25, 1, near], atol=1e-6)
+    assert evidence([other], windows)[0, 3] == 0
+
+
+def test_who_is_hardly_a_talker_is_not_told():
+    windows, use = heard_by_hand(), UseConfig(window_s=2.0, hop_s=1.0, join=0.4)
+    told = talkers_of(windows, use)
+    assert [one.confidence for one in told] == pytest.approx([0.8, 0.5], abs=1e-6) and told[1].spans[0][0] == 3 / 16000
+    seen = SureConfig(presence=0.0, seen=8.0, offset=-4.0)
+    sure = [1 / (1 + np.exp(-4.0)), 1 / (1 + np.exp(2.0))]
+    told = talkers_of(windows, UseConfig(window_s=2.0, hop_s=1.0, join=0.4, sure=seen))
+    assert [one.confidence for one in told] == pytest.approx(sure)
+    (told,) = talkers_of(windows, UseConfig(window_s=2.0, hop_s=1.0, join=0.4, sure=seen, least=0.5))
+    assert (told.number, told.share) == (1, pytest.approx(4 / 6)) and told.confidence == pytest.approx(sure[0])
+    assert talkers_of(windows, UseConfig(window_s=2.0, hop_s=1.0, join=0.4, sure=seen, least=0.99)) == []
 
 
 def test_windows_of_several_recordings_are_heard_together(speech):

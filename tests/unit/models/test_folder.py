@@ -11,6 +11,7 @@ from wesep_mix.models import checkpoint
 from wesep_mix.models.extractors import stft_tcn
 from wesep_mix.models.folder import (
     About,
+    SureConfig,
     UseConfig,
     bundle_of,
     load_network,
@@ -119,14 +120,29 @@ def test_what_the_teacher_lends_is_the_same_in_few_bits(saved, tmp_path, bits):
 def test_use_and_about_are_written_anew_beside_the_same_weights(folder):
     bundle = read_folder(folder)
     before = read_settings(folder)
-    measured = ({"talkers": 2, "noise": True, "si_sdri": 1.234, "wrong": None},)
+    measured = ({"talkers": 2, "noise": True, "si_sdri": 1.234, "interval": [-0.5, 2.0], "wrong": None},)
     update_folder(
         dataclasses.replace(bundle, use=UseConfig(presence=0.7), about=About("mine", measured=measured)), folder
     )
     after = read_folder(folder)
     assert after.use.presence == 0.7 and after.about.measured == measured
     assert read_settings(folder)["parts"] == before["parts"]
-    assert "| 2 | yes | 1.23 | - |" in (folder / "README.md").read_text()
+    assert "| 2 | yes | 1.23 | -0.50 to 2.00 | - |" in (folder / "README.md").read_text()
+
+
+def test_a_confidence_of_older_folders_is_that_of_the_presence(folder):
+    path = folder / "model.yaml"
+    settings = yaml.safe_load(path.read_text())
+    assert set(settings["use"]["sure"]) == {"presence", "seen", "unity", "near", "offset"}
+    settings["use"]["sure"] = [0.7, -0.2]
+    del settings["use"]["least"]
+    path.write_text(yaml.safe_dump(settings))
+    use = read_folder(folder).use
+    assert (use.sure, use.least) == (SureConfig(presence=0.7, offset=-0.2), 0.0)
+    settings["use"]["sure"] = [0.7, -0.2, 1.0]
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(UserError, match="use: sure: wanted a mapping of settings"):
+        read_folder(folder)
 
 
 def test_settings_of_a_memory_travel_and_are_checked(folder):
