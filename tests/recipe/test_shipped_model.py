@@ -50,8 +50,11 @@ def test_its_chunks_join_to_what_the_whole_gives(bundle):
     assert np.abs(in_chunks - scale * whole).max() < 1e-4 * np.abs(in_chunks).max()
 
 
-def test_silence_has_nobody(bundle):
-    assert find_talkers(bundle.student, np.zeros(80000, dtype=np.float32), bundle.use) == []
+def test_silence_and_noise_have_nobody(bundle):
+    noise = np.random.default_rng(0).standard_normal(80000)
+    hum = np.sin(2 * np.pi * 50 * np.arange(80000) / 16000)
+    for samples in (0 * noise, 0.1 * noise, np.cumsum(noise) / 500, 0.3 * hum, 0.1 * hum + 0.01 * noise):
+        assert find_talkers(bundle.student, samples.astype(np.float32), bundle.use) == []
 
 
 @pytest.fixture
