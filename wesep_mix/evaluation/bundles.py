@@ -23,7 +23,7 @@ four fifths of all, how many give another talker's speech or are nobody.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -62,7 +62,8 @@ ALONE_DB = 40.0  # SI-SDR of a mixture, from which on there is nothing to improv
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 WRONG, LEAST_HEARD = 0.1, 20  # share of candidates that may be wrong, and how many there must be to say so
 Model = tuple[Path, tuple[str, ...]]  # its folder, and the hashes of its weights
-REAL, FOLDS = 0.5, 6  # confidence from which on a candidate is told; folds of the dev set
+LEASTS = (0.4, 0.5, 0.6, 0.7)
+FOLDS = 6  # of the dev set
 DEV_ROUNDS, TEST_ROUNDS = (1, 2, 4), (2,)
 
 
@@ -106,10 +107,10 @@ def measure(folder: Path, data: Path, counts: Sequence[int], num: int, nj: int) 
 def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], num: int, nj: int) -> UseConfig:
     """The thresholds that do best on a dev set.
 
-    `presence` and `join` are chosen by the count, `like` where errors of both kinds are as many. By `sure`, a logistic
-    regression of what speaks for a candidate, that becomes the probability that it is a talker's; who is more probably
-    nobody is not told. Counts by which thresholds are chosen are of conversations that the regression was not fitted
-    on. From the confidence `trust` on the extraction is that talker's in nine of ten.
+    `presence`, `join` and `least` are chosen by the count, `like` where errors of both kinds are as many. By `sure`, a
+    logistic regression of what speaks for a candidate, that becomes the probability that it is a talker's. Counts by
+    which thresholds are chosen are of conversations that the regression was not fitted on. From the confidence `trust`
+    on the extraction is that talker's in nine of ten.
 
     Without voices that are not there `like` stays as it is, and without candidates that are nobody's `sure` does.
 
@@ -136,13 +137,22 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
     counted = any(one.presence is not None for each in windows for one in each.heard)
     cases = [Case(*case) for case in zip(truth.tolist(), windows, references, strict=True)]
 
-    def score(use: UseConfig) -> float:
-        found = np.array(counts_apart(cases, use) if counted else [len(talkers_of(each, use)) for each in windows])
+    def score(told: Sequence[int]) -> float:
+        found = np.array(told)
         return float(np.mean([np.mean(found[truth == num_spk] == num_spk) for num_spk in counts]))
+
+    def scored(use: UseConfig) -> Iterator[tuple[float, UseConfig]]:
+        if not counted:
+            yield score([len(talkers_of(each, use)) for each in windows]), use
+            return
+        sure = confidences_apart(cases, use)
+        for least in LEASTS:
+            yield score([int((one >= least).sum()) for one in sure]), dataclasses.replace(use, least=least)
 
     plain = dataclasses.replace(bundle.use, sure=SureConfig(), least=0.0)
     presences = PRESENCES if counted else (bundle.use.presence,)
-    use = max((dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS), key=score)
+    grid = (dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS)
+    _, use = max((each for one in grid for each in scored(one)), key=lambda pair: pair[0])
     use = with_confidence(cases, use) if counted else use
     found = [talkers_of(each, use) for each in windows]
     conversations = [one for _, one in drawn]
@@ -173,38 +183,37 @@ class Case:
     references: Sequence[np.ndarray]
 
 
-def counts_apart(cases: Sequence[Case], use: UseConfig) -> list[int]:
-    """How many talkers are told of each conversation, by a confidence that was fitted on others.
+def confidences_apart(cases: Sequence[Case], use: UseConfig) -> list[np.ndarray]:
+    """How sure the candidates of each conversation are, by what was fitted on others.
 
     Args:
         cases: the conversations.
         use: thresholds; `sure` and `least` have no part.
 
     Returns:
-        A number for each.
+        For each conversation [candidates]; 1 where nothing could be fitted.
     """
     judged = [_judged_groups(case, use) for case in cases]
-    found = [0] * len(cases)
+    found = [np.ones(len(given)) for given, _ in judged]
     for fold in range(FOLDS):
         sure = fitted([one for place, one in enumerate(judged) if place % FOLDS != fold])
-        for place in range(fold, len(cases), FOLDS):
-            given = judged[place][0]
-            found[place] = len(given) if sure is None else int((confidences(given, sure) >= REAL).sum())
+        for place in range(fold, len(cases), FOLDS) if sure else ():
+            found[place] = confidences(judged[place][0], sure)
     return found
 
 
 def with_confidence(cases: Sequence[Case], use: UseConfig) -> UseConfig:
-    """Thresholds with a confidence that is fitted on conversations, and without who is more probably nobody.
+    """Thresholds with a confidence that is fitted on conversations.
 
     Args:
         cases: the conversations.
         use: thresholds.
 
     Returns:
-        The same with `sure` and `least`; without them where all candidates are talkers' or none is.
+        The same with `sure`; where all candidates are talkers' or none is, everybody is told.
     """
     sure = fitted([_judged_groups(case, use) for case in cases])
-    return use if sure is None else dataclasses.replace(use, sure=sure, least=REAL)
+    return dataclasses.replace(use, **({"least": 0.0} if sure is None else {"sure": sure}))
 
 
 def _judged_groups(case: Case, use: UseConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -85,19 +85,22 @@ def case(num_spk, *heard):
     return bundles.Case(num_spk, Windows(rows, 6, 1), voices[:num_spk])
 
 
-def test_counts_are_of_conversations_that_the_confidence_was_not_fitted_on():
+def test_thresholds_are_chosen_where_the_confidence_was_not_fitted():
     """Nobody is heard in one window only, talkers in three; every sixth conversation says the opposite."""
     usual = [case(1, (0, 0.9, (0, 1, 2)), (2, 0.9, (5,))), case(2, (0, 0.9, (0, 1, 2)), (1, 0.9, (1, 2, 3)))]
     odd = case(1, (0, 0.9, (0,)), (2, 0.9, (1, 2, 3)))
     cases = [odd if place % 6 == 5 else usual[place % 2] for place in range(60)]
-    use = UseConfig(join=0.5)
-    counts = bundles.counts_apart(cases, use)
+    use = UseConfig(join=0.5, least=0.5)
+    sure = bundles.confidences_apart(cases, use)
+    counts = [int((one >= 0.5).sum()) for one in sure]
     assert [count for place, count in enumerate(counts) if place % 6 != 5] == [1, 2, 1, 2, 1] * 10
+    assert sure[5].argmax() == 0 and sure[5].min() < 0.1  # of the odd ones the wrong one
     chosen = bundles.with_confidence(cases, use)
     assert chosen.least == 0.5 and chosen.sure.seen > 1
     assert [len(talkers_of(one.windows, chosen)) for one in usual] == [1, 2]
     alike = [usual[1]] * 6  # without nobody among the candidates there is nothing to learn
-    assert bundles.with_confidence(alike, use) == use and bundles.counts_apart(alike, use) == [2] * 6
+    assert bundles.with_confidence(alike, use) == UseConfig(join=0.5)
+    assert all(np.array_equal(one, [1, 1]) for one in bundles.confidences_apart(alike, use))
 
 
 @pytest.fixture
