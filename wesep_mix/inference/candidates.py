@@ -215,8 +215,10 @@ def evidence(groups: Sequence[Sequence[Heard]], windows: Windows) -> np.ndarray:
         float [candidates, 4], the first four of models.folder.SureConfig in their order.
     """
     means = np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
-    unity = np.linalg.norm(means, axis=1)
-    cosines = (means / unity[:, None]) @ (means / unity[:, None]).T
+    lengths, sizes = np.linalg.norm(means, axis=1), np.array([len(group) for group in groups])
+    unity = np.where(sizes > 1, (sizes * lengths**2 - 1) / np.maximum(sizes - 1, 1), 0)  # mean of n (n - 1) cosines
+    units = means / lengths[:, None]
+    cosines = units @ units.T
     np.fill_diagonal(cosines, -np.inf)
     near = cosines.max(axis=1) if len(groups) > 1 else np.zeros(1)
     seen = [len({one.start for one in group}) / min(windows.num_spoken, SEEN) for group in groups]

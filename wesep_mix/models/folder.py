@@ -45,7 +45,7 @@ class SureConfig(Checked):
     Attributes:
         presence: weight of the logit of the mean presence of its heads.
         seen: of how often it was heard: in how many windows, of those with speech or of 4 where there are more.
-        unity: of how alike its embeddings are: the length of their mean.
+        unity: of how alike its embeddings are: the mean cosine between two of them; 0 where there is one alone.
         near: of its cosine to the candidate that is nearest to it; 0 where it is the only one.
         offset: what the sum begins with.
     """
