@@ -119,17 +119,26 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def buzz():
-    """Function: pitch in Hz, seconds -> samples that WebRTC VAD, Silero VAD and PESQ take for speech: bursts like
-    syllables, and hisses between them.
-    """
+def voiced_bursts():
+    """Function: pitch in Hz, seconds -> samples; syllable-like bursts that WebRTC VAD and PESQ take for speech."""
 
     def make(pitch: float, seconds: float) -> np.ndarray:
         time = np.arange(int(seconds * RATE)) / RATE
         tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
-        hiss = np.diff(np.random.default_rng(0).standard_normal(len(time) + 1))
-        turn = np.sin(2 * np.pi * 3 * time + pitch)
-        return (0.1 * tone * turn.clip(0) + 0.005 * hiss * (-turn).clip(0)).astype(np.float32)
+        return (0.1 * tone * np.clip(np.sin(2 * np.pi * 3 * time + pitch), 0, None)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def buzz(voiced_bursts):
+    """Function: pitch in Hz, seconds -> the same with hisses between, which Silero VAD takes for speech too."""
+
+    def make(pitch: float, seconds: float) -> np.ndarray:
+        voiced = voiced_bursts(pitch, seconds)
+        hiss = np.diff(np.random.default_rng(0).standard_normal(len(voiced) + 1))
+        turn = np.sin(2 * np.pi * 3 * np.arange(len(voiced)) / RATE + pitch)
+        return (voiced + 0.005 * hiss * (-turn).clip(0)).astype(np.float32)
 
     return make
 
@@ -233,13 +242,13 @@ def settings():
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory, buzz, settings):
+def prepared(tmp_path_factory, voiced_bursts, settings):
     """A data folder as stage 1 leaves it: lists/SET, 2mix/SET and single/SET; no test writes into it."""
     folder = tmp_path_factory.mktemp("prepared")
     rng = np.random.default_rng(0)
     for place, (name, speakers) in enumerate(SPEAKERS.items()):
         entries = [
-            _utterance(folder, spk, turn, buzz(100 + 40 * place + 12 * number, 1.2 + 0.1 * turn), settings)
+            _utterance(folder, spk, turn, voiced_bursts(100 + 40 * place + 12 * number, 1.2 + 0.1 * turn), settings)
             for number, spk in enumerate(speakers)
             for turn in range(2)
         ]

@@ -12,11 +12,11 @@ SPEAKERS = ("ann", "bob", "cem", "dee", "eva")
 
 
 @pytest.fixture(scope="session")
-def pool(tmp_path_factory, buzz):
+def pool(tmp_path_factory, voiced_bursts):
     """Five speakers of three utterances with a few crops of 1 s each, and two noises shorter than a mixture."""
     folder, rng = tmp_path_factory.mktemp("pool"), np.random.default_rng(0)
     speech = [
-        _utterance(folder, spk, turn, buzz(100 + 15 * place + 2 * turn, 2.2))
+        _utterance(folder, spk, turn, voiced_bursts(100 + 15 * place + 2 * turn, 2.2))
         for place, spk in enumerate(SPEAKERS)
         for turn in range(3)
     ]

@@ -89,16 +89,16 @@ def as_the_package():
 
 @needs_package
 @pytest.mark.parametrize("pitch, seconds, gain, wanted", GOLDEN)
-def test_embeddings_are_those_of_the_package(as_the_package, buzz, pitch, seconds, gain, wanted):
+def test_embeddings_are_those_of_the_package(as_the_package, voiced_bursts, pitch, seconds, gain, wanted):
     """The largest values that resemblyzer 0.1.4 itself gives with librosa 0.11 for this sound, VAD aside."""
     with torch.inference_mode():
-        found = as_the_package(torch.from_numpy(gain * buzz(pitch, seconds))[None])[0]
+        found = as_the_package(torch.from_numpy(gain * voiced_bursts(pitch, seconds))[None])[0]
     torch.testing.assert_close(found[list(wanted)], torch.tensor(list(wanted.values())), atol=2e-5, rtol=0)
 
 
 @needs_package
-def test_padding_has_no_influence(pretrained, buzz):
-    wav = torch.from_numpy(np.stack([buzz(110, 4.0), buzz(170, 4.0), buzz(230, 4.0)]))
+def test_padding_has_no_influence(pretrained, voiced_bursts):
+    wav = torch.from_numpy(np.stack([voiced_bursts(110, 4.0), voiced_bursts(170, 4.0), voiced_bursts(230, 4.0)]))
     lengths = torch.tensor([64000, 9000, 38000])  # what follows the end is no silence
     with torch.inference_mode():
         together = pretrained(wav, lengths)
