@@ -13,8 +13,7 @@ rates, without a collar and over all excerpts together, are of these ways to say
     extracted       candidates, by what is extracted of each (inference.turns)
     segmentation    the network of the package whisperx (--segmentation), which hears each excerpt at once
 
-OUT gets
-counts.png, and index.html with six excerpts, each beside its candidates' speech. The page holds the recordings
+OUT gets counts.png, and index.html with six excerpts, each beside its candidates' speech. The page holds the recordings
 themselves: whoever passes it on gives their licence and authors.
 """
 
@@ -29,7 +28,6 @@ from pathlib import Path
 import numpy as np
 from meetings_segmentation import load_segmentation, segments
 
-from wesep_mix.base.errors import UserError
 from wesep_mix.base.files import atomic_write
 from wesep_mix.base.installed import revision
 from wesep_mix.base.stage import guarded
@@ -39,6 +37,7 @@ from wesep_mix.inference.sharing import extract_among
 from wesep_mix.inference.tracking import Account, Tracker, follow
 from wesep_mix.inference.turns import turns_of
 from wesep_mix.io.audio import SAMPLE_RATE, read_audio, write_audio
+from wesep_mix.io.rttm import Segment, read_rttm
 from wesep_mix.metrics.diarisation import diarisation_error
 from wesep_mix.models.folder import Bundle, UseConfig, read_folder
 from wesep_mix.report.tables import Table
@@ -47,7 +46,6 @@ LEAST_S = 0.5  # that a talker of the reference speaks in a window to count ther
 HEADER = ("excerpt", "talkers", "found", "windows", "mean of reference", "mean of model", "equal", "off by one at most")
 ERRORS = ("who speaks when by", "DER %", "missed %", "false alarm %", "confused %", "seconds of speech")
 EXAMPLES = 6
-Turn = tuple[str, float, float]  # speaker, begin, end in seconds
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,14 +69,13 @@ def _run(args: argparse.Namespace) -> None:
         talkers = find_talkers(bundle.student, samples, bundle.use)
         starts, true, found = counts(len(samples), turns, talkers, bundle.use)
         series[path.stem] = (starts, true, found)
-        rows.append(_row(path.stem, len({spk for spk, _, _ in turns}), len(talkers), true, found))
+        rows.append(_row(path.stem, len({one.speaker for one in turns}), len(talkers), true, found))
         speeches = extracted(bundle, samples, talkers)
         found_by = ways(bundle, samples, talkers, speeches)
         if network is not None:
             found_by["segmentation"] = segments(network, samples)
-        said = [(begin, end, spk) for spk, begin, end in turns]
         whole = [(0.0, len(samples) / SAMPLE_RATE)]
-        errors.append({name: diarisation_error(said, own, whole) for name, own in found_by.items()})
+        errors.append({name: diarisation_error(turns, own, whole) for name, own in found_by.items()})
         if len(parts) < EXAMPLES and talkers:
             parts.append(_example(path.stem, samples, turns, talkers, speeches, out))
     true, found = (np.concatenate([each[place] for each in series.values()]) for place in (1, 2))
@@ -134,37 +131,8 @@ def error_row(name: str, errors: Sequence[dict[str, float | None]]) -> tuple[str
     return (name, *(f"{share:.1f}" for share in (sum(parts), *parts)), f"{total:.0f}")
 
 
-def read_rttm(path: Path) -> dict[str, list[Turn]]:
-    """The turns of each recording of an RTTM file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        {recording: [(speaker, begin, end) in seconds]}.
-
-    Raises:
-        UserError: naming the file where there is none, or the line that is no turn.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; wanted the talkers' turns as RTTM")
-    turns: dict[str, list[Turn]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        fields = line.split()
-        if not fields or fields[0] != "SPEAKER":
-            continue
-        try:
-            begin, size = float(fields[3]), float(fields[4])
-            turns.setdefault(fields[1], []).append((fields[7], begin, begin + size))
-        except (IndexError, ValueError) as err:
-            raise UserError(
-                f"{path}:{number}: wanted SPEAKER file channel begin size . . speaker, found {line}"
-            ) from err
-    return turns
-
-
 def counts(
-    num_samples: int, turns: Sequence[Turn], talkers: Sequence[Talker], use: UseConfig
+    num_samples: int, turns: Sequence[Segment], talkers: Sequence[Talker], use: UseConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Numbers of talkers over time.
 
@@ -181,8 +149,8 @@ def counts(
     starts = chunk_starts(num_samples, size, size - round(use.hop_s * SAMPLE_RATE), 1)
     begins = np.array(starts) / SAMPLE_RATE
     ends, middles = begins + size / SAMPLE_RATE, begins + size / SAMPLE_RATE / 2
-    spoken = {spk: np.zeros(len(starts)) for spk, _, _ in turns}
-    for spk, begin, end in turns:
+    spoken = {one.speaker: np.zeros(len(starts)) for one in turns}
+    for begin, end, spk in turns:
         spoken[spk] += (np.minimum(end, ends) - np.maximum(begin, begins)).clip(min=0)
     true = sum(((seconds >= LEAST_S).astype(int) for seconds in spoken.values()), np.zeros(len(starts), int))
     heard = [np.any([(b <= middles) & (middles <= e) for b, e in talker.spans], axis=0) for talker in talkers]
@@ -212,11 +180,11 @@ def _plot(series: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: Pa
 
 
 def _example(
-    name: str, samples: np.ndarray, turns: Sequence[Turn], talkers: Sequence[Talker],
+    name: str, samples: np.ndarray, turns: Sequence[Segment], talkers: Sequence[Talker],
     speeches: Sequence[np.ndarray], out: Path,
 ) -> str:  # fmt: skip
     write_audio(out / f"{name}.wav", samples)
-    lines = [f"<h2>{html.escape(name)}</h2>", f"<p>{len({spk for spk, _, _ in turns})} talkers speak in it.</p>"]
+    lines = [f"<h2>{html.escape(name)}</h2>", f"<p>{len({one.speaker for one in turns})} talkers speak in it.</p>"]
     lines.append(_player("the recording", f"{name}.wav"))
     for talker, speech in zip(talkers, speeches, strict=True):
         wav = f"{name}-talker-{talker.number}.wav"

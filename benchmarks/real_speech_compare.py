@@ -25,6 +25,10 @@ from wesep_mix.evaluation.outcomes import compare_rows
 from wesep_mix.report.tables import Table
 
 METRIC = "si_sdri"
+DIFFERENCE = (
+    "In brackets how much more that is than the first model's, with the 95 % interval over the same draws: above 0 "
+    "where it holds for other talkers too."
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,15 +66,8 @@ def document(given: Sequence[str], rows: Sequence[str]) -> str:
     about = [
         f"- {name}: `{run['command']}`, seed {run['seed']}, revision {run['revision']}" for name, run in runs.items()
     ]
-    about += [f"- {shown(first['versions'])}", f"- {AVERAGES}.", f"- {_difference()}"]
+    about += [f"- {shown(first['versions'])}", f"- {AVERAGES}.", f"- {DIFFERENCE}"]
     return "\n\n".join([*parts, "\n".join(about)])
-
-
-def _difference() -> str:
-    return (
-        "In brackets how much more that is than the first model's, with the 95 % interval over the same draws: above 0 "
-        "where it holds for other talkers too."
-    )
 
 
 def read_run(name: str, folder: str) -> dict[str, Any]:

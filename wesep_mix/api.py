@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from wesep_mix.base.errors import UserError
 from wesep_mix.inference.candidates import Talker, hear_all, talkers_of
 from wesep_mix.inference.listening import embed_voice
 from wesep_mix.inference.own_recordings import unit_vector
@@ -120,10 +121,13 @@ class Model:
             For each talker (begin, end) in seconds, in order and apart.
 
         Raises:
-            UserError: for a recording that is too short or not finite.
+            UserError: for a recording that is too short or not finite, or speech that is not as long.
         """
         recording = _recording(wav, sample_rate)
-        return turns_of(recording.samples, [_recording(one, recording.sample_rate).samples for one in speeches])
+        own = [_recording(one, recording.sample_rate) for one in speeches]
+        if odd := [one.num_frames for one in own if one.num_frames != recording.num_frames]:
+            raise UserError(f"turns: wanted speech of {recording.num_frames} samples as the recording, found {odd[0]}")
+        return turns_of(recording.samples, [one.samples for one in own])
 
     def track(self, wav: Wav | Recording, sample_rate: int = SAMPLE_RATE) -> Track:
         """Find out who speaks when, window by window as if it came live (inference.tracking).

@@ -45,6 +45,7 @@ from wesep_mix.inference.candidates import (
     find_talkers,
     grouped,
     hear_windows,
+    means_of,
     talkers_of,
 )
 from wesep_mix.inference.listening import embed_voice, level_db
@@ -132,37 +133,26 @@ def calibrated(folder: Path, bundle: Bundle, pool: Pool, counts: Sequence[int], 
         for one in draw_conversations(pool, num_spk, DEV_ROUNDS, num // 2, noisy, seed=1)
     ]
     heard = map_items(partial(_windows, _named(folder)), [one for _, one in drawn], nj, "dev: windows")
-    windows, references = ([found[part] for _, found in heard] for part in range(2))
-    truth = np.array([num_spk for num_spk, _ in drawn])
-    counted = any(one.presence is not None for each in windows for one in each.heard)
-    cases = [Case(*case) for case in zip(truth.tolist(), windows, references, strict=True)]
-
-    def score(told: Sequence[int]) -> float:
-        found = np.array(told)
-        return float(np.mean([np.mean(found[truth == num_spk] == num_spk) for num_spk in counts]))
-
-    def scored(use: UseConfig) -> Iterator[tuple[float, UseConfig]]:
-        if not counted:
-            yield score([len(talkers_of(each, use)) for each in windows]), use
-            return
-        sure = confidences_apart(cases, use)
-        for least in LEASTS:
-            yield score([int((one >= least).sum()) for one in sure]), dataclasses.replace(use, least=least)
-
-    plain = dataclasses.replace(bundle.use, sure=SureConfig(), least=0.0)
-    presences = PRESENCES if counted else (bundle.use.presence,)
-    grid = (dataclasses.replace(plain, presence=one, join=other) for one in presences for other in JOINS)
-    _, use = max((each for one in grid for each in scored(one)), key=lambda pair: pair[0])
-    use = with_confidence(cases, use) if counted else use
-    found = [talkers_of(each, use) for each in windows]
+    cases = [Case(num_spk, *found) for (num_spk, _), (_, found) in zip(drawn, heard, strict=True)]
+    counted = any(one.presence is not None for case in cases for one in case.windows.heard)
+    use = chosen_by_count(cases, dataclasses.replace(bundle.use, sure=SureConfig(), least=0.0), counted)
+    found = [talkers_of(case.windows, use) for case in cases]
     conversations = [one for _, one in drawn]
-    items = list(zip(conversations, [conversations[-1], *conversations[:-1]], found, references, strict=True))
+    items = list(
+        zip(
+            conversations,
+            [conversations[-1], *conversations[:-1]],
+            found,
+            [case.references for case in cases],
+            strict=True,
+        )
+    )
     told = [row for _, row in map_items(partial(_voices, _named(folder)), items, nj, "dev: voices")]
     own, others, right = ([value for row in told for value in row[name]] for name in ("own", "others", "right"))
     if own and others:
         use = dataclasses.replace(use, like=round(equal_error_threshold(np.array(own), np.array(others)), 3))
     if counted:
-        sure = [(num, talker.confidence) for num, talkers in zip(truth, found, strict=True) for talker in talkers]
+        sure = [(case.num_spk, one.confidence) for case, own in zip(cases, found, strict=True) for one in own]
         pairs = [(one, is_right) for (num, one), is_right in zip(sure, right, strict=True) if num > 1]
         use = dataclasses.replace(use, trust=trusted(pairs))
     return use
@@ -181,6 +171,36 @@ class Case:
     num_spk: int
     windows: Windows
     references: Sequence[np.ndarray]
+
+
+def chosen_by_count(cases: Sequence[Case], use: UseConfig, counted: bool) -> UseConfig:
+    """The thresholds by which the number of talkers is right most often, each number counting alike.
+
+    Args:
+        cases: the conversations.
+        use: the settings whose thresholds are chosen; the first of equals.
+        counted: whether the student has presence; else only `join` is chosen.
+
+    Returns:
+        The settings, of a student with presence with `sure` and `least`.
+    """
+    truth = np.array([case.num_spk for case in cases])
+
+    def score(told: Sequence[int]) -> float:
+        return float(np.mean([np.mean(np.array(told)[truth == num_spk] == num_spk) for num_spk in set(truth.tolist())]))
+
+    def scored(use: UseConfig) -> Iterator[tuple[float, UseConfig]]:
+        if not counted:
+            yield score([len(talkers_of(case.windows, use)) for case in cases]), use
+            return
+        sure = confidences_apart(cases, use)
+        for least in LEASTS:
+            yield score([int((one >= least).sum()) for one in sure]), dataclasses.replace(use, least=least)
+
+    presences = PRESENCES if counted else (use.presence,)
+    grid = (dataclasses.replace(use, presence=one, join=other) for one in presences for other in JOINS)
+    _, best = max((each for one in grid for each in scored(one)), key=lambda pair: pair[0])
+    return with_confidence(cases, best) if counted else best
 
 
 def confidences_apart(cases: Sequence[Case], use: UseConfig) -> list[np.ndarray]:
@@ -221,11 +241,9 @@ def _judged_groups(case: Case, use: UseConfig) -> tuple[np.ndarray, np.ndarray]:
     groups = grouped(case.windows, use)
     if not groups:
         return np.zeros((0, 4)), np.zeros(0, dtype=bool)
-    means = np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
-    cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ np.stack(case.references).T
-    real = np.zeros(len(groups), dtype=bool)
-    real[linear_sum_assignment(-cosines)[0]] = True
-    return evidence(groups, case.windows), real
+    means = means_of(groups)
+    taken = _matched(means / np.linalg.norm(means, axis=1, keepdims=True), case.references)
+    return evidence(groups, case.windows), np.array([place in taken.values() for place in range(len(groups))])
 
 
 def fitted(judged: Sequence[tuple[np.ndarray, np.ndarray]]) -> SureConfig | None:
@@ -387,9 +405,14 @@ def assigned(talkers: Sequence[Talker], references: Sequence[np.ndarray]) -> lis
     """
     if not talkers:
         return [None] * len(references)
-    cosines = np.stack([talker.embedding for talker in talkers]) @ np.stack(references).T
-    chosen = {int(known): int(place) for place, known in zip(*linear_sum_assignment(-cosines), strict=True)}
+    chosen = _matched(np.stack([talker.embedding for talker in talkers]), references)
     return [chosen.get(known) for known in range(len(references))]
+
+
+def _matched(embeddings: np.ndarray, references: Sequence[np.ndarray]) -> dict[int, int]:
+    """The best one-to-one assignment of unit vectors [candidates, D] by cosine: {known talker: candidate}."""
+    pairs = zip(*linear_sum_assignment(-embeddings @ np.stack(references).T), strict=True)
+    return {int(known): int(place) for place, known in pairs}
 
 
 def nearest(talkers: Sequence[Talker], voice: np.ndarray) -> tuple[int | None, float]:

@@ -204,6 +204,11 @@ def grouped(windows: Windows, use: UseConfig) -> list[list[Heard]]:
     )
 
 
+def means_of(groups: Sequence[Sequence[Heard]]) -> np.ndarray:
+    """The mean embedding of each candidate's heads, float32 [candidates, D]; no unit vectors."""
+    return np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
+
+
 def evidence(groups: Sequence[Sequence[Heard]], windows: Windows) -> np.ndarray:
     """What speaks for candidates, of a student with presence.
 
@@ -214,7 +219,7 @@ def evidence(groups: Sequence[Sequence[Heard]], windows: Windows) -> np.ndarray:
     Returns:
         float [candidates, 4], the first four of models.folder.SureConfig in their order.
     """
-    means = np.stack([np.mean([one.embedding for one in group], axis=0) for group in groups])
+    means = means_of(groups)
     lengths, sizes = np.linalg.norm(means, axis=1), np.array([len(group) for group in groups])
     unity = np.where(sizes > 1, (sizes * lengths**2 - 1) / np.maximum(sizes - 1, 1), 0)  # mean of n (n - 1) cosines
     units = means / lengths[:, None]
@@ -301,7 +306,7 @@ def _heard(
 
 
 def _talker(number: int, group: Sequence[Heard], windows: Windows, confidence: float | None) -> Talker:
-    mean = np.mean([one.embedding for one in group], axis=0)
+    (mean,) = means_of([group])
     spans: list[tuple[float, float]] = []
     for start in sorted(one.start for one in group):
         begin, end = start / SAMPLE_RATE, (start + windows.size) / SAMPLE_RATE

@@ -34,7 +34,7 @@ from wesep_mix.io.rttm import rttm_name
 from wesep_mix.models.folder import Bundle, UseConfig, read_settings
 from wesep_mix.models.shipped import find_model
 
-FORM = 1  # of the state
+FORM = 2  # of the state; 1 had another voice activity
 STATE, SUMMARY, EVENTS, TIMELINE = "track.state.npz", "track.json", "events.jsonl", "timeline.png"
 SAVE_EVERY = 50  # windows from one state to the next
 LONG_VALUES = ("content", "student")  # hashes, which tell a reader nothing

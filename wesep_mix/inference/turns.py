@@ -18,7 +18,7 @@ from wesep_mix.inference.voice import FRAME, voice_frames, voice_stretches
 from wesep_mix.io.audio import SAMPLE_RATE
 from wesep_mix.preparation.activity import closed
 
-LEAST_SHARE = 0.3  # of all talkers' power; the least diarisation error on dev sessions of real voices
+LEAST_SHARE = 0.3  # of all talkers' power; of 0.1 to 0.5 the least diarisation error on 12 dev sessions of real voices
 SMOOTHED = 7  # frames, 0.2 s, over which powers are averaged
 GAP_S = 0.3  # a shorter pause of a talker is part of the turn
 BLOCK = 4096  # frames whose power is computed at a time, 2 minutes
@@ -46,9 +46,10 @@ def _powers(speech: np.ndarray, num_frames: int) -> np.ndarray:
     """The mean power around each frame, float64 [L]."""
     powers = np.zeros(num_frames)
     for first in range(0, num_frames, BLOCK):
-        samples = np.asarray(speech[first * FRAME : (first + BLOCK) * FRAME], dtype=np.float64)
-        samples = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
-        powers[first : first + BLOCK] = np.square(samples).mean(1)
+        end = min(first + BLOCK, num_frames)
+        samples = np.asarray(speech[first * FRAME : end * FRAME], dtype=np.float64)
+        samples = np.pad(samples, (0, (end - first) * FRAME - len(samples))).reshape(-1, FRAME)
+        powers[first:end] = np.square(samples).mean(1)
     return uniform_filter1d(powers, SMOOTHED, mode="constant")
 
 

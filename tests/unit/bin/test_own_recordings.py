@@ -293,6 +293,8 @@ def test_in_python(models, recording):
     assert len(turns) == len(talkers) and all(0 <= begin < end <= 2.5 for own in turns for begin, end in own)
     again = model.turns(wav.T, [3 * one for one in each], rate)
     assert any(turns) and again == turns  # shares of power, not power
+    with pytest.raises(UserError, match=f"turns: wanted speech of {len(wav)} samples as the recording, found {RATE}"):
+        model.turns(wav.T, [each[0][:RATE]], rate)
     assert model.extract(wav.T, [], rate) == [] and model.candidates([], rate) == [] == model.turns(wav.T, [], rate)
     with pytest.raises(UserError, match="stft_tcn: this model's extractor needs all of a recording"):
         model.stream(talkers[0])

@@ -51,6 +51,8 @@ def test_turns_end_with_the_recording_and_silence_has_none():
     mix = np.ones(3 * RATE + 5, dtype=np.float32)
     assert turns_of(mix, [mix, 0 * mix]) == [((0.0, (3 * RATE + 5) / RATE),), ()]
     assert turns_of(mix, []) == []
+    for other in (mix[: -2 * FRAME], np.pad(mix, (0, 2 * FRAME))):  # resampling may give other ends
+        assert turns_of(mix, [other])[0][0][0] == 0.0
 
 
 def test_long_recordings_give_the_same(monkeypatch):
